@@ -1,0 +1,48 @@
+# The front door. Every target makes what it needs; what each one does stands in
+# hatch.toml, package.json and tools/.
+
+HATCH := .tools/bin/hatch
+export HATCH_PYTHON := self
+export HATCH_ENV_TYPE_VIRTUAL_UV_PATH := $(CURDIR)/.tools/bin/uv
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: .tools/ready ## a site on 127.0.0.1 and beside it a listener that prints what the site sends
+	@$(HATCH) --quiet run demo:prepare
+	@exec "$$($(HATCH) env find demo)/bin/python" tools/demo.py
+
+test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
+	@.tools/bin/python tools/test.py
+
+check: .tools/ready ## ruff, mypy and who may import whom
+	@$(HATCH) run lint:check
+	@$(HATCH) run types:check
+	@.tools/bin/python tools/floors.py
+
+system-deps: ## servers and browsers for the tests, from the system's packages
+	@tools/system-deps
+
+docs: .tools/ready ## the site of the documentation, into docs/_build/html
+	@$(HATCH) run docs:build
+
+bench: .tools/ready ## measure what metlog costs, beside its peers
+	@$(HATCH) run bench:run
+
+build: .tools/ready node_modules/.package-lock.json ## what is released, into dist/
+	@$(HATCH) run build:packages
+	@npm pack --workspaces --pack-destination dist
+
+clean: ## forget every environment and everything built
+	@-$(HATCH) env prune
+	@rm -rf .tools .demo dist docs/_build node_modules test-results
+
+.tools/ready: tools/bootstrap tools/requirements.txt
+	@tools/bootstrap
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@npm ci
+	@touch $@
+
+.PHONY: help demo test check system-deps docs bench build clean
