@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The tee: see what this context sends, whatever sender is configured.
+
+Nothing is paid until somebody collects. Then every client switches to a lane that
+shows each metric and message, after its filters, to the collectors of the current
+context (``contextvars``: a request, with its child tasks and ``sync_to_async``
+threads) and to those that collect everywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from metlog.message import Message
+from metlog.trouble import Trouble
+
+__all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One thing that was sent."""
+
+    kind: str
+    """``counter``, ``timer``, ``gauge``, ``updown``; ``message`` for all else."""
+    name: str
+    """The metric's name; a message's type."""
+    value: float | None
+    """Count, level or milliseconds, a ``client.timer``'s not rounded. None: message."""
+    rate: float
+    fields: dict[str, Any]
+    """What the caller gave, without ``name`` and ``rate``."""
+    start: float
+    """``perf_counter`` seconds: when a timer began; for all else, when it was sent."""
+    message: Message
+
+
+Collector = Callable[[Captured], None]
+
+
+class Listener(Protocol):
+    """Who wants to know when collecting begins and ends: a client."""
+
+    def capture_changed(self) -> None: ...
+
+
+@dataclass
+class Collection:
+    """A running collection, to be handed to `stop`."""
+
+    collector: Collector
+    token: Token[tuple[Collector, ...]] | None = field(default=None, repr=False)
+
+
+_here: ContextVar[tuple[Collector, ...]] = ContextVar("metlog_collectors", default=())
+_everywhere: tuple[Collector, ...] = ()
+_running = 0
+_lock = threading.Lock()
+_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+_trouble = Trouble("capture")
+
+
+def start(collector: Collector, *, everywhere: bool = False) -> Collection:
+    """Show ``collector`` what this context sends from now on, or every context.
+
+    The context is that of ``contextvars``: threads started by hand and
+    ``run_in_executor`` do not belong to it.
+    """
+    global _everywhere, _running
+    collection = Collection(collector)
+    with _lock:
+        _running += 1
+        if everywhere:
+            _everywhere = (*_everywhere, collector)
+        first = _running == 1
+    if not everywhere:
+        collection.token = _here.set((*_here.get(), collector))
+    if first:
+        _tell()
+    return collection
+
+
+def stop(collection: Collection) -> None:
+    """End a collection; to be called in the context that started it."""
+    global _everywhere, _running
+    with _lock:
+        _running -= 1
+        if collection.token is None:
+            rest = list(_everywhere)
+            rest.remove(collection.collector)
+            _everywhere = tuple(rest)
+        last = _running == 0
+    if collection.token is not None:
+        _here.reset(collection.token)
+    if last:
+        _tell()
+
+
+@contextmanager
+def collecting(collector: Collector, *, everywhere: bool = False) -> Iterator[None]:
+    """`start` and `stop` around a block."""
+    collection = start(collector, everywhere=everywhere)
+    try:
+        yield
+    finally:
+        stop(collection)
+
+
+def is_on() -> bool:
+    """Does anybody collect anywhere?"""
+    return _running > 0
+
+
+def listen(listener: Listener) -> None:
+    """Call ``listener.capture_changed()`` when collecting begins or ends."""
+    _listeners.add(listener)
+
+
+def wanted() -> bool:
+    """Does anybody collect what this context sends?"""
+    return bool(_everywhere or _here.get())
+
+
+def show(captured: Captured) -> None:
+    """Hand one record to this context's collectors. One that raises stops no other."""
+    for collector in (*_here.get(), *_everywhere):
+        try:
+            collector(captured)
+        except Exception as error:
+            _trouble.report("collector failed", error)
+
+
+def _tell() -> None:
+    for listener in list(_listeners):
+        listener.capture_changed()

@@ -1,0 +1,496 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The client: makes a message of what happened, filters it, hands it to a sender."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from metlog import capture
+from metlog.exceptions import ConfigError
+from metlog.filters import Filter
+from metlog.measure import Kind, fault
+from metlog.message import ENV_VERSION, Message, as_text, rfc3339
+from metlog.senders import base
+from metlog.senders.base import (
+    ClientMethods,
+    DirectSender,
+    MetricSender,
+    NoSendSender,
+    Sender,
+)
+from metlog.severity import SEVERITY
+from metlog.timers import NoOpTimer, Timer
+from metlog.trouble import Trouble
+
+__all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
+
+_NO_TIMER = NoOpTimer()
+
+
+class ClientStats(NamedTuple):
+    """What a client did not hand to its sender, since it was made."""
+
+    invalid: int = 0
+    """metrics that were no measurement: NaN, no name, a negative rate …"""
+    filtered: int = 0
+    """messages that a filter refused"""
+    errors: int = 0
+    """calls of a sender or a filter that raised"""
+
+
+class MetlogClient:
+    """Counters, timers, gauges and messages for application code.
+
+    No method that measures or logs ever raises; ``stats`` counts what was lost.
+    """
+
+    env_version = ENV_VERSION
+    _config: str | None = None  # the JSON text of the configuration it was made from
+
+    def __init__(
+        self,
+        sender: Sender | None,
+        logger: str,
+        severity: int = SEVERITY.INFORMATIONAL,
+        disabled_timers: str | Iterable[str] | None = None,
+        filters: Iterable[Filter] | None = None,
+    ) -> None:
+        """``logger`` and ``severity`` are the defaults of every message.
+
+        ``disabled_timers`` names timers that measure nothing; ``*`` is all of them.
+        """
+        self._dynamic_methods: dict[str, Callable[..., Any]] = {}
+        self._invalid = 0
+        self._filtered = 0
+        self._warned: set[str] = set()
+        self._trouble = Trouble(f"client {logger!r}")
+        self.hostname = socket.gethostname()
+        self.setup(sender, logger, severity, disabled_timers, filters)
+        capture.listen(self)
+
+    def setup(
+        self,
+        sender: Sender | None = None,
+        logger: str = "",
+        severity: int = SEVERITY.INFORMATIONAL,
+        disabled_timers: str | Iterable[str] | None = None,
+        filters: Iterable[Filter] | None = None,
+    ) -> None:
+        """Configure anew; what is not given goes back to its default."""
+        self._sender: Sender = NoSendSender() if sender is None else sender
+        self.logger = logger
+        self.severity = severity
+        if isinstance(disabled_timers, str):
+            disabled_timers = [disabled_timers]
+        self._disabled_timers = frozenset(disabled_timers or ())
+        self._filters = tuple(filters or ())
+        self._choose_lane()
+
+    @property
+    def sender(self) -> Sender:
+        """Where messages go; may be replaced at any time."""
+        return self._sender
+
+    @sender.setter
+    def sender(self, sender: Sender) -> None:
+        self._sender = sender
+        self._choose_lane()
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """Called in order with each message; one that returns False drops it."""
+        return self._filters
+
+    @filters.setter
+    def filters(self, filters: Iterable[Filter]) -> None:
+        self._filters = tuple(filters)
+        self._choose_lane()
+
+    @property
+    def is_active(self) -> bool:
+        """Has it been given a sender?"""
+        return not isinstance(self._sender, NoSendSender)
+
+    @property
+    def pid(self) -> int:
+        """This process, also after a fork."""
+        return os.getpid()
+
+    @property
+    def stats(self) -> ClientStats:
+        """What this client lost; what its sender lost is in ``sender.stats``."""
+        return ClientStats(self._invalid, self._filtered, self._trouble.count)
+
+    def flush(self) -> None:
+        """Have the sender hand over what it holds. Returns when that is done."""
+        self._guarded(base.flush, self._sender)
+
+    def close(self) -> None:
+        """Flush, and have the sender let go of sockets, files and threads."""
+        self._guarded(base.close, self._sender)
+
+    def add_method(
+        self, method: Callable[..., Any], override: str | bool = False
+    ) -> None:
+        """Make ``method`` a method of this client, called ``method.metlog_name``.
+
+        A name in use is an error unless ``override`` is True; a text as ``override``
+        is the name to take, used or not.
+        """
+        name = override if isinstance(override, str) else method.metlog_name  # type: ignore[attr-defined]  # by contract
+        if override is False and hasattr(self, name):
+            raise ConfigError(
+                f"a method name that is free wanted, {name!r} is taken; "
+                "give override=True to replace it"
+            )
+        self._dynamic_methods[name] = method
+        setattr(self, name, types.MethodType(method, self))
+
+    # -- messages ----------------------------------------------------------------
+
+    def metlog(
+        self,
+        type: str,  # noqa: A002  # metlog-py's name
+        logger: str | None = None,
+        severity: int | None = None,
+        payload: object = "",
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Send one message of any type. A payload that is not text becomes text."""
+        self.send_message(self._message(type, logger, severity, payload, fields))
+
+    def send_message(self, msg: Message) -> None:
+        """Filter a ready message and hand it to the sender."""
+        if not self._passes(msg):
+            return
+        if capture.is_on() and capture.wanted():
+            capture.show(_captured_message(msg))
+        self._guarded(self._sender.send_message, msg)
+
+    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at DEBUG. ``msg % args`` as in `logging`; ``exc_info`` likewise."""
+        self._oldstyle(SEVERITY.DEBUG, msg, args, kwargs)
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at INFORMATIONAL."""
+        self._oldstyle(SEVERITY.INFORMATIONAL, msg, args, kwargs)
+
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at WARNING."""
+        self._oldstyle(SEVERITY.WARNING, msg, args, kwargs)
+
+    def warn(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at WARNING: metlog-py's name for `warning`."""
+        self._oldstyle(SEVERITY.WARNING, msg, args, kwargs)
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at ERROR."""
+        self._oldstyle(SEVERITY.ERROR, msg, args, kwargs)
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at ALERT, as metlog-py did, with the current exception's traceback."""
+        self._oldstyle(SEVERITY.ALERT, msg, args, {"exc_info": True, **kwargs})
+
+    def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at CRITICAL."""
+        self._oldstyle(SEVERITY.CRITICAL, msg, args, kwargs)
+
+    # -- metrics -----------------------------------------------------------------
+    # incr, timer_send and timed may be shadowed on the instance: see _choose_lane.
+
+    def incr(
+        self,
+        name: str,
+        count: float = 1,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        """Add ``count`` to a counter. ``rate`` 0.1 keeps one call in ten."""
+        self._measure("counter", name, count, logger, severity, fields, rate)
+
+    def timer(
+        self,
+        name: str,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> Timer | NoOpTimer:
+        """A timer for one ``with`` block, or for decorating a function.
+
+        It reports whole milliseconds. ``rate`` 0.1 reports one run in ten.
+        """
+        if self._disabled_timers and (
+            name in self._disabled_timers or "*" in self._disabled_timers
+        ):
+            return _NO_TIMER
+        return Timer(self, name, logger, severity, fields, rate)
+
+    def timer_send(
+        self,
+        name: str,
+        elapsed: float,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        """Send a time you measured, in milliseconds.
+
+        All are sent: ``rate`` only tells the engine at which rate *you* sampled.
+        """
+        self._measure(
+            "timer", name, elapsed, logger, severity, fields, rate, sampled=True
+        )
+
+    def gauge(
+        self,
+        name: str,
+        value: float,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        """Set a level: queue length, temperature."""
+        self._measure("gauge", name, value, logger, severity, fields, rate)
+
+    def updown(
+        self,
+        name: str,
+        change: float,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change a level that many processes share: +1 on entry, -1 on exit.
+
+        For engines that add such changes up (OTLP); StatsD cannot, so its sender
+        ignores them.
+        """
+        if self._takes_updown:
+            self._measure("updown", name, change, logger, severity, fields, 1.0)
+
+    def timed(
+        self,
+        name: str,
+        start: float,
+        end: float,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        """What a `Timer` calls when it stops; the times are `perf_counter` seconds."""
+        if rate != 1.0 and _left_out(rate):
+            return
+        if self._showing:
+            exact_ms = (end - start) * 1000
+            self._measure(
+                "timer",
+                name,
+                round(exact_ms),
+                logger,
+                severity,
+                fields,
+                rate,
+                sampled=True,
+                exact=(start, exact_ms),
+            )
+        else:  # through timer_send, which somebody may have overridden
+            self.timer_send(
+                name, round((end - start) * 1000), logger, severity, fields, rate
+            )
+
+    # -- lanes -------------------------------------------------------------------
+
+    def capture_changed(self) -> None:
+        """`metlog.capture` calls this when the first collector comes or the last goes.
+
+        Nobody else needs to."""
+        self._choose_lane()
+
+    def _choose_lane(self) -> None:
+        """Decide once, here, how metrics travel, so that no call has to.
+
+        ``_metric_lane`` is set when no message needs to be built. A `DirectSender`
+        may even stand in for three of our methods, as attributes of the instance,
+        unless a subclass or a plugin has its own.
+        """
+        sender = self._sender
+        self._takes_updown = "updown" not in base.ignored_types(sender)
+        self._showing = capture.is_on()
+        self._metric_lane: MetricSender | None = None
+        if isinstance(sender, MetricSender) and not self._filters:
+            self._metric_lane = sender
+        for name in ClientMethods._fields:
+            if name not in self._dynamic_methods:
+                vars(self).pop(name, None)
+        if self._metric_lane is None or self._showing:
+            return
+        if not isinstance(sender, DirectSender):
+            return
+        slow = ClientMethods(self.incr, self.timer_send, self.timed)
+        own = {
+            name
+            for name in ClientMethods._fields
+            if name in self._dynamic_methods
+            or getattr(type(self), name) is not getattr(MetlogClient, name)
+        }
+        if "timer_send" in own:
+            own.add("timed")  # which goes through it
+        for name, method in zip(
+            ClientMethods._fields, sender.direct(slow), strict=True
+        ):
+            if name not in own:
+                setattr(self, name, method)
+
+    def _measure(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        logger: str | None,
+        severity: int | None,
+        fields: Mapping[str, Any] | None,
+        rate: float,
+        *,
+        sampled: bool = False,
+        exact: tuple[float, float] | None = None,
+    ) -> None:
+        why = fault(name, value, rate)
+        if why is not None:
+            self._invalid += 1
+            if why not in self._warned:
+                self._warned.add(why)
+                Trouble(f"client {self.logger!r}").report(
+                    f"{kind} dropped, {why}",
+                    f"name={name!r} value={value!r} rate={rate!r}",
+                )
+            return
+        if not sampled and rate < 1.0 and _left_out(rate):
+            return
+        lane = self._metric_lane
+        if lane is not None and not self._showing:
+            self._guarded(lane.send_metric, kind, name, value, rate, fields)
+            return
+        msg = self._message(
+            kind,
+            logger,
+            severity,
+            str(value),
+            {**(fields or {}), "name": name, "rate": rate},
+        )
+        if not self._passes(msg):
+            return
+        if self._showing and capture.wanted():
+            start, shown = exact or (_began(kind, value), value)
+            capture.show(
+                capture.Captured(
+                    kind, name, shown, rate, dict(fields or {}), start, msg
+                )
+            )
+        if lane is not None:
+            self._guarded(lane.send_metric, kind, name, value, rate, fields)
+        else:
+            self._guarded(self._sender.send_message, msg)
+
+    def _message(
+        self,
+        type: str,  # noqa: A002
+        logger: str | None,
+        severity: int | None,
+        payload: object,
+        fields: Mapping[str, Any] | None,
+    ) -> Message:
+        return {
+            "type": type,
+            "timestamp": rfc3339(time.time()),
+            "logger": self.logger if logger is None else logger,
+            "severity": self.severity if severity is None else severity,
+            "payload": payload if isinstance(payload, str) else as_text(payload),
+            "fields": {} if fields is None else dict(fields),
+            "env_version": self.env_version,
+            "metlog_pid": os.getpid(),
+            "metlog_hostname": self.hostname,
+        }
+
+    def _passes(self, msg: Message) -> bool:
+        for accepts in self._filters:
+            try:
+                if not accepts(msg):
+                    self._filtered += 1
+                    return False
+            except Exception as error:
+                # A filter may be there to keep secrets in: broken means closed.
+                self._trouble.report("a filter failed, message dropped", error)
+                return False
+        return True
+
+    def _guarded(self, call: Callable[..., object], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self._trouble.report("the sender failed", error)
+
+    def _oldstyle(
+        self,
+        severity: SEVERITY,
+        msg: object,
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        text = msg if isinstance(msg, str) else as_text(msg)
+        if args:
+            values: object = args
+            if len(args) == 1 and isinstance(args[0], Mapping):
+                values = args[0]
+            try:
+                text = text % values
+            except Exception:  # a log call must not fail for its format
+                text = f"{text} {as_text(args)}"
+        trace = _traceback(kwargs.get("exc_info"))
+        if trace:
+            text = f"{text}{'' if text.endswith(chr(10)) else chr(10)}{trace}"
+        self.metlog("oldstyle", severity=severity, payload=text)
+
+
+def _left_out(rate: float) -> bool:
+    return random.random() >= rate  # noqa: S311  # sampling, no secret
+
+
+def _began(kind: Kind, value: float) -> float:
+    now = perf_counter()
+    return now - value / 1000 if kind == "timer" else now
+
+
+def _captured_message(msg: Message) -> capture.Captured:
+    return capture.Captured(
+        "message", msg["type"], None, 1.0, dict(msg["fields"]), perf_counter(), msg
+    )
+
+
+def _traceback(exc_info: object) -> str:
+    """The text for ``exc_info`` in any form that `logging` takes, without newline."""
+    if not exc_info:
+        return ""
+    if isinstance(exc_info, BaseException):
+        error: BaseException | None = exc_info
+    elif isinstance(exc_info, tuple):
+        error = exc_info[1]
+    else:
+        error = sys.exc_info()[1]
+    if error is None:
+        return ""
+    return "".join(traceback.format_exception(error)).rstrip("\n")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Filters: each provider takes its configuration and returns a filter.
+
+A filter gets a message and says whether it goes on; it may change the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+from metlog.message import Message
+
+__all__ = [
+    "Filter",
+    "severity_max_provider",
+    "type_blacklist_provider",
+    "type_severity_max_provider",
+    "type_whitelist_provider",
+]
+
+Filter = Callable[[Message], bool]
+
+
+def severity_max_provider(severity: int) -> Filter:
+    """Drop what is less severe, that is has a higher number, than ``severity``."""
+
+    def severity_max(msg: Message) -> bool:
+        return msg["severity"] <= severity
+
+    return severity_max
+
+
+def type_blacklist_provider(types: Container[str]) -> Filter:
+    """Drop messages of these types."""
+
+    def type_blacklist(msg: Message) -> bool:
+        return msg["type"] not in types
+
+    return type_blacklist
+
+
+def type_whitelist_provider(types: Container[str]) -> Filter:
+    """Drop messages of all other types."""
+
+    def type_whitelist(msg: Message) -> bool:
+        return msg["type"] in types
+
+    return type_whitelist
+
+
+def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter:
+    """Drop by severity, each type with its own limit.
+
+    ``{"foo": {"severity": 3}}``; types that are not named pass.
+    """
+    limits = {kind: severity_max_provider(**limit) for kind, limit in types.items()}
+
+    def type_severity_max(msg: Message) -> bool:
+        limit = limits.get(msg["type"])
+        return limit is None or limit(msg)
+
+    return type_severity_max

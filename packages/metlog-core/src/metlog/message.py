@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A message: the nine keys that every event becomes, and its JSON text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, TypedDict
+
+__all__ = ["ENV_VERSION", "Message", "as_text", "rfc3339", "to_json"]
+
+ENV_VERSION = "0.8"
+"""The envelope's version; metlog-py 0.10 wrote the same."""
+
+
+class Message(TypedDict):
+    """One event. Types ``timer``, ``counter`` and ``gauge`` carry ``name`` and
+    ``rate`` in ``fields`` and their number, as text, in ``payload``."""
+
+    type: str
+    timestamp: str
+    logger: str
+    severity: int
+    payload: str
+    fields: dict[str, Any]
+    env_version: str
+    metlog_pid: int
+    metlog_hostname: str
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as UTC, always with six digits and a ``Z``."""
+    stamp = datetime.fromtimestamp(seconds, timezone.utc)
+    return stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """The value as JSON. What JSON cannot hold becomes text, never an exception."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, default=as_text)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(_plain(value), indent=indent)
+
+
+def as_text(value: object) -> str:
+    """``str(value)`` for whatever comes; bytes are decoded."""
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__} without text>"
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """A copy with nothing in it that JSON has no form for: odd keys, NaN, cycles."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)):
+        return value if -1e308 < value < 1e308 else as_text(value)
+    if depth >= 20:  # deeper than telemetry goes, and the way out of a cycle
+        return "…"
+    if isinstance(value, Mapping):
+        return {as_text(k): _plain(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, depth + 1) for item in value]
+    return as_text(value)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The seam between the client and every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from metlog.measure import Kind
+from metlog.message import Message
+
+__all__ = [
+    "DirectSender",
+    "MetricSender",
+    "NoSendSender",
+    "Sender",
+    "SenderStats",
+    "close",
+    "flush",
+    "ignored_types",
+]
+
+
+@runtime_checkable
+class Sender(Protocol):
+    """Takes messages to an engine. One method is all it needs.
+
+    It may raise: the client catches, counts and goes on. It may also have
+
+    * ``flush()``: what was accepted is handed over when this returns;
+    * ``close()``: flush and let go of sockets, files and threads; twice is fine;
+    * ``stats``: a `SenderStats`;
+    * ``ignores``: a frozenset of message types for which it has no form. The client
+      does not even build those, and nobody counts them as lost.
+    """
+
+    def send_message(self, msg: Message) -> None: ...
+
+
+@runtime_checkable
+class MetricSender(Sender, Protocol):
+    """A sender that needs no message for a metric.
+
+    The client calls `send_metric` instead of `send_message` for metrics when it has
+    no filter to consult. Name, value and rate were checked (`metlog.measure`), and
+    sampling was done: ``rate`` only says at which rate this one was kept. ``value``
+    is a count, milliseconds, or a level.
+    """
+
+    def send_metric(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class DirectSender(MetricSender, Protocol):
+    """A metric sender quick enough for the client's own call frame to matter.
+
+    It gives the client stand-ins for three methods. A stand-in does the plain case
+    (a name it knows, a number, rate 1, no fields) itself and passes every other call
+    on to the method it stands for, which checks, samples and calls `send_metric`.
+    """
+
+    def direct(self, slow: ClientMethods) -> ClientMethods: ...
+
+
+class ClientMethods(NamedTuple):
+    """The client methods a `DirectSender` may stand in for."""
+
+    incr: Callable[..., None]
+    """``(name, count=1, logger=None, severity=None, fields=None, rate=1.0)``"""
+    timer_send: Callable[..., None]
+    """``(name, elapsed, logger=None, severity=None, fields=None, rate=1.0)``, ms"""
+    timed: Callable[..., None]
+    """``(name, start, end, logger, severity, fields, rate)``: `perf_counter` seconds,
+    sent as whole milliseconds; sampled here, unlike `timer_send`."""
+
+
+class SenderStats(NamedTuple):
+    """How a sender is doing, since it was made (in this process)."""
+
+    sent: int = 0
+    """messages and metrics handed to the engine, as far as can be known"""
+    dropped: int = 0
+    """accepted and then lost: a full queue, an engine away, no form for it"""
+    errors: int = 0
+    """failures: of a socket, a file, an encoder"""
+    queued: int = 0
+    """accepted, not handed over yet"""
+
+
+class NoSendSender:
+    """Drops everything: what a client has until it is given a real sender."""
+
+    def send_message(self, msg: Message) -> None:
+        """Drop it."""
+
+    @property
+    def stats(self) -> SenderStats:
+        """All zero: nothing was accepted."""
+        return SenderStats()
+
+
+def ignored_types(sender: Sender) -> frozenset[str]:
+    """The message types that ``sender`` has no form for."""
+    ignores: frozenset[str] = getattr(sender, "ignores", frozenset())
+    return ignores
+
+
+def flush(sender: Sender) -> None:
+    """``sender.flush()``, if it has one."""
+    method = getattr(sender, "flush", None)
+    if method is not None:
+        method()
+
+
+def close(sender: Sender) -> None:
+    """``sender.close()``, if it has one."""
+    method = getattr(sender, "close", None)
+    if method is not None:
+        method()
