@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import os
+
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2e_site.settings")
+
+# Static files as runserver serves them: in front of the middleware, unmeasured.
+application = StaticFilesHandler(get_wsgi_application())

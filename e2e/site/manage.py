@@ -1,0 +1,12 @@
+#!/usr/bin/env python
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2e_site.settings")
+    execute_from_command_line(sys.argv)
