@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Reference tables made from the code: every setting, every metric.
+
+``{metlog-settings}`` and ``{metlog-metrics}`` read the tables that django-metlog itself
+works from, so that the pages cannot drift.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sphinx.application import Sphinx
+
+
+class Settings(SphinxDirective):
+    """One entry a setting: name, historic alias, default, meaning."""
+
+    def run(self) -> list[nodes.Node]:
+        from django_metlog import conf
+
+        return [
+            _entry(
+                setting.name,
+                [
+                    *([f"Historic alias: `{setting.alias}`."] if setting.alias else []),
+                    f"Default: `{setting.default!r}`.",
+                    setting.meaning,
+                ],
+            )
+            for setting in conf.SETTINGS
+        ]
+
+
+class Metrics(SphinxDirective):
+    """A table of the metrics whose name begins with the argument, or of all."""
+
+    optional_arguments = 1
+    header: ClassVar = ("Metric", "Kind", "Unit", "Fields", "When, and what it says")
+
+    def run(self) -> list[nodes.Node]:
+        import django_metlog.catalogue  # noqa: F401  # declares its metrics
+        from metlog import catalogue
+
+        prefix = self.arguments[0] if self.arguments else ""
+        rows = [
+            (
+                nodes.literal(text=metric.name),
+                nodes.Text(metric.kind),
+                nodes.Text(metric.unit),
+                nodes.Text(", ".join(metric.fields)),
+                nodes.Text(metric.meaning),
+            )
+            for metric in catalogue.metrics()
+            if metric.name.startswith(prefix)
+        ]
+        if not rows:
+            raise self.error(f"no metric begins with {prefix!r}")
+        return [_table(self.header, rows)]
+
+
+def _entry(name: str, sentences: list[str]) -> nodes.Node:
+    section = nodes.section(ids=[name.lower().replace("_", "-")], names=[name.lower()])
+    section += nodes.title("", "", nodes.literal(text=name))
+    for sentence in sentences:
+        section += _paragraph(sentence)
+    return section
+
+
+def _paragraph(text: str) -> nodes.paragraph:
+    """A paragraph in which `this` is code."""
+    paragraph = nodes.paragraph()
+    for i, part in enumerate(text.replace("``", "`").split("`")):
+        paragraph += nodes.literal(text=part) if i % 2 else nodes.Text(part)
+    return paragraph
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[nodes.Node]]) -> nodes.Node:
+    header = list(header)
+    group = nodes.tgroup(cols=len(header))
+    for _ in header:
+        group += nodes.colspec(colwidth=1)
+    group += nodes.thead("", _row(nodes.Text(text) for text in header))
+    body = nodes.tbody()
+    for row in rows:
+        body += _row(row)
+    group += body
+    return nodes.table("", group)
+
+
+def _row(cells: Iterable[nodes.Node]) -> nodes.row:
+    return nodes.row(
+        "", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells)
+    )
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("metlog-settings", Settings)
+    app.add_directive("metlog-metrics", Metrics)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The documentation of the whole family."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "metlog"
+author = "metlog maintainers"
+copyright = "metlog maintainers"  # noqa: A001  # Sphinx's name
+
+extensions = ["myst_parser", "reference"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "_ext"]
+
+html_theme = "furo"
+html_title = "metlog"

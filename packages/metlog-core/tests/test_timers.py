@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from metlog.timers import NoOpTimer, Timer
+
+
+class Reports:
+    """A reporter that remembers, as (name, milliseconds)."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, float]] = []
+
+    def timed(self, name: str, start: float, end: float, *rest: Any) -> None:
+        self.all.append((name, round((end - start) * 1000)))
+
+
+class Clock:
+    """Seconds that pass when a test says so; each context may have its own time."""
+
+    def __init__(self) -> None:
+        self._now: ContextVar[float] = ContextVar("now", default=0.0)
+
+    def __call__(self) -> float:
+        return self._now.get()
+
+    def advance(self, ms: float) -> None:
+        self._now.set(self._now.get() + ms / 1000)
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_block_is_measured_in_whole_milliseconds(
+    reports: Reports, clock: Clock
+) -> None:
+    """A timer reports the time its block took, and keeps it as `result`."""
+    with Timer(reports, "t", clock=clock) as timer:
+        assert timer.result is None
+        clock.advance(249.6)
+
+    assert reports.all == [("t", 250)]
+    assert timer.result == 250
+
+
+def test_an_exception_is_measured_and_goes_on(reports: Reports, clock: Clock) -> None:
+    """A block that raises is measured, too; the exception is not swallowed."""
+    with pytest.raises(KeyError), Timer(reports, "t", clock=clock):
+        clock.advance(10)
+        raise KeyError("x")
+
+    assert reports.all == [("t", 10)]
+
+
+def test_nested_uses_of_one_object_each_measure_their_own(
+    reports: Reports, clock: Clock
+) -> None:
+    """One timer entered again inside its own block measures both; metlog-py did not."""
+    timer = Timer(reports, "t", clock=clock)
+    with timer:
+        clock.advance(50)
+        with timer:
+            clock.advance(20)
+            with timer:
+                clock.advance(1)
+        clock.advance(30)
+
+    assert reports.all == [("t", 1), ("t", 21), ("t", 101)]
+
+
+def test_interleaved_tasks_may_share_a_timer(reports: Reports) -> None:
+    """Tasks that overlap, not nest, in one `with` object measure their own time."""
+    clock = Clock()
+    timer = Timer(reports, "t", clock=clock)
+    first_in, second_in, first_out = (asyncio.Event() for _ in range(3))
+
+    async def first() -> None:
+        clock.advance(1000)  # no two starts are the same
+        with timer:
+            first_in.set()
+            await second_in.wait()
+            clock.advance(5)
+        first_out.set()
+
+    async def second() -> None:
+        await first_in.wait()
+        with timer:
+            second_in.set()
+            await first_out.wait()
+            clock.advance(7)
+
+    async def both() -> None:
+        await asyncio.gather(first(), second())
+
+    asyncio.run(both())
+    assert reports.all == [("t", 5), ("t", 7)]
+
+
+def test_many_threads_may_share_a_timer(reports: Reports, clock: Clock) -> None:
+    """One object entered by many threads at once reports each thread's own time."""
+    timer = Timer(reports, "t", clock=clock)
+    all_in = threading.Barrier(8)
+
+    def work(ms: int) -> None:
+        clock.advance(ms * 1000)  # no two starts are the same
+        with timer:
+            all_in.wait(10)
+            clock.advance(ms)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(reports.all) == [("t", n) for n in range(1, 9)]
+
+
+def test_a_decorated_function_is_measured_at_each_call(
+    reports: Reports, clock: Clock
+) -> None:
+    """The decorated function keeps its name, docstring, signature and result."""
+
+    @Timer(reports, "t", clock=clock)
+    def double(n: int, *, times: int = 2) -> int:
+        """Twice."""
+        clock.advance(n)
+        return n * times
+
+    assert double(3) == 6
+    assert double(4, times=3) == 12
+    assert reports.all == [("t", 3), ("t", 4)]
+    assert double.__name__ == "double"
+    assert double.__doc__ == "Twice."
+    assert str(inspect.signature(double)) == "(n: 'int', *, times: 'int' = 2) -> 'int'"
+
+
+def test_recursion_is_measured_call_by_call(reports: Reports, clock: Clock) -> None:
+    """A decorated function that calls itself reports every level."""
+
+    @Timer(reports, "t", clock=clock)
+    def countdown(n: int) -> None:
+        clock.advance(1)
+        if n:
+            countdown(n - 1)
+
+    countdown(2)
+    assert reports.all == [("t", 1), ("t", 2), ("t", 3)]
+
+
+def test_an_async_function_stays_one_and_is_measured_to_its_end(
+    reports: Reports, clock: Clock
+) -> None:
+    """Decorating an `async def` measures what it awaits, and it stays a coroutine."""
+
+    @Timer(reports, "t", clock=clock)
+    async def work() -> str:
+        await asyncio.sleep(0)
+        clock.advance(40)
+        return "done"
+
+    async def main() -> str:
+        result = await work()
+        assert reports.all == [("t", 40)]
+        return result
+
+    assert inspect.iscoroutinefunction(work)
+    assert asyncio.run(main()) == "done"
+
+
+def test_what_cannot_be_called_cannot_be_decorated(reports: Reports) -> None:
+    """A timer around something else than a function fails at once."""
+    with pytest.raises(ValueError, match="decorates callables, got 3"):
+        Timer(reports, "t")(3)  # type: ignore[type-var]
+
+
+def test_leaving_without_entering_reports_nothing(reports: Reports) -> None:
+    """`__exit__` by itself, as in a broken ExitStack, is no measurement."""
+    Timer(reports, "t").__exit__(None, None, None)
+    assert reports.all == []
+
+
+def test_a_disabled_timer_gives_the_function_back() -> None:
+    """A disabled name costs a decorated function nothing at all."""
+
+    def function() -> Iterator[int]:
+        yield 1
+
+    assert NoOpTimer()(function) is function
+    with NoOpTimer() as timer:
+        assert timer.result is None
