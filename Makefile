@@ -13,7 +13,7 @@ demo: .tools/ready ## a site on 127.0.0.1 and beside it a listener that prints w
 	@exec "$$($(HATCH) env find demo)/bin/python" tools/demo.py
 
 test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
-	@.tools/bin/python tools/test.py
+	@.tools/bin/python tools/run_tests.py
 
 check: .tools/ready ## ruff, mypy and who may import whom
 	@$(HATCH) run lint:check

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MPL-2.0
+"""`make demo`: the site of e2e/site, and a listener that prints what it sends."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+MANAGE = ROOT / "e2e" / "site" / "manage.py"
+HOST = "127.0.0.1"
+USER = PASSWORD = "staff"
+
+WELCOME = """
+  The site       http://{host}:{port}/
+  Log in as      {user}, password {password}
+  Its own log    {log}
+
+  Open a page: what it sends is printed below. Ctrl-C ends the site and this listener.
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prepare", action="store_true", help="only make the database")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".demo")
+    options = parser.parse_args()
+    options.folder.mkdir(exist_ok=True)
+    os.environ["SITE_DATABASE"] = str(options.folder / "site.sqlite3")
+    if options.prepare:
+        manage("migrate", "--verbosity=0")
+        manage("populate", f"--user={USER}", f"--password={PASSWORD}")
+        return 0
+    return serve(options.folder)
+
+
+def manage(*command: str) -> None:
+    subprocess.run([sys.executable, str(MANAGE), *command], check=True)
+
+
+def serve(folder: Path) -> int:
+    """Until Ctrl-C or until one of the two ends; 0 when it was Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    port = free_port(8000, socket.SOCK_STREAM)
+    statsd_port = free_port(8125, socket.SOCK_DGRAM)
+    os.environ |= {"STATSD_HOST": HOST, "STATSD_PORT": str(statsd_port)}
+    log = folder / "site.log"
+    listen = ["-m", "metlog", "listen", f"--host={HOST}", f"--port={statsd_port}"]
+    site = [str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}"]
+    with (
+        log.open("wb") as output,
+        child(listen) as listener,
+        child(site, stdout=output, stderr=subprocess.STDOUT) as server,
+    ):
+        children = {"the listener": listener, "the site": server}
+        up = False
+        while not stop.wait(0.1):
+            ended = [name for name, one in children.items() if one.poll() is not None]
+            if ended:
+                print(f"{ended[0]} ended by itself; the site's log:", file=sys.stderr)
+                print(log.read_text(errors="replace"), file=sys.stderr)
+                return 1
+            if not up and answers(port):
+                up = True
+                values = {"host": HOST, "port": port, "log": os.path.relpath(log)}
+                print(
+                    WELCOME.format(user=USER, password=PASSWORD, **values), flush=True
+                )
+    print("\n  Ended; nothing is left running.")
+    return 0
+
+
+@contextlib.contextmanager
+def child(command: list[str], **streams: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own: Ctrl-C reaches only this one, which ends it."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        start_new_session=True,
+        **streams,  # type: ignore[call-overload]
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port(wanted: int, kind: socket.SocketKind) -> int:
+    """The wanted port, or any other one when that is taken."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # As the server will: a port still in TIME_WAIT is free.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, port))
+                return int(probe.getsockname()[1])
+    raise OSError(f"no free port on {HOST}")
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MPL-2.0
+"""`make check`: who may import whom. Imports go down, as the tables here say."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+FOR_TYPES = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+@dataclass(frozen=True)
+class House:
+    """A package: its floors from the top, and who may use what from outside."""
+
+    source: str
+    floors: tuple[str, ...]
+    """Modules of one floor, space separated; a folder's name stands for all in it."""
+    everywhere: frozenset[str] = frozenset()
+    only: dict[str, set[str]] = field(default_factory=dict)
+    """Names from outside → the modules that alone may import them."""
+
+
+HOUSES = {
+    "metlog": House(
+        "packages/metlog-core/src/metlog",
+        floors=(
+            "__main__ cli pytest_plugin testing",
+            "__init__",
+            "holder",
+            "config decorators",
+            "registry logging",
+            "client",
+            "filters timers capture senders construct",
+            "exceptions severity message measure trouble path ini catalogue",
+        ),
+        only={
+            "opentelemetry": {"senders.otlp"},
+            "pytest": {"pytest_plugin"},
+            "zmq": {"senders.zmq"},
+        },
+    ),
+    "django_metlog": House(
+        "packages/django-metlog/src/django_metlog",
+        floors=(
+            "apps urls",
+            "middleware views patches loggers checks panel management templatetags",
+            "beacons guards names scope catalogue",
+            "conf",
+            "__init__",
+        ),
+        everywhere=frozenset({"asgiref", "django", "metlog"}),
+        only={
+            "celery": {"patches.celery"},
+            "django.conf.settings": {"conf"},
+            "metlog_toolbar": {"panel"},
+        },
+    ),
+    "metlog_toolbar": House(
+        "packages/metlog-toolbar/src/metlog_toolbar",
+        floors=("panel", "collect summary graphite", "conf", "__init__"),
+        everywhere=frozenset({"asgiref", "django", "metlog"}),
+        only={"debug_toolbar": {"panel"}, "django.conf.settings": {"conf"}},
+    ),
+}
+
+
+def main() -> int:
+    broken = [line for name in HOUSES for line in judge(name, HOUSES[name])]
+    for line in broken:
+        print(line)
+    if not broken:
+        print("Floors: every import goes down.")
+    return 1 if broken else 0
+
+
+def judge(package: str, house: House) -> Iterator[str]:
+    """One sentence for each import that breaks a rule, with file and line."""
+    source = ROOT / house.source
+    for path in sorted(source.rglob("*.py")):
+        module = ".".join(path.relative_to(source).with_suffix("").parts)
+        if module != "__init__":
+            module = module.removesuffix(".__init__")
+        where = f"{path.relative_to(ROOT)}"
+        here = floor_of(module, house)
+        if here is None:
+            yield f"{where}: {package}.{module} stands on no floor of tools/floors.py"
+            continue
+        for line, target in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            reason = objection(package, house, module, here, target)
+            if reason:
+                yield f"{where}:{line}: {reason}"
+
+
+def objection(
+    package: str, house: House, module: str, here: int, target: str
+) -> str | None:
+    """Why this module may not import that, or None."""
+    top = target.partition(".")[0]
+    if top == package:
+        inside = module_of(target.partition(".")[2], ROOT / house.source)
+        there = floor_of(inside, house)
+        if there is None or there >= here:
+            return None
+        return f"{package}.{module} imports {package}.{inside}, which stands above it"
+    for name, owners in house.only.items():
+        if target == name or target.startswith(f"{name}."):
+            if any(module == one or module.startswith(f"{one}.") for one in owners):
+                return None
+            return f"{name} may be imported by {', '.join(sorted(owners))} alone"
+    if top in sys.stdlib_module_names or top in house.everywhere:
+        return None
+    return f"{package} may not import {top}"
+
+
+def module_of(inside: str, source: Path) -> str:
+    """`client.MetlogClient` → `client`; a name of the package itself → `__init__`."""
+    while inside:
+        path = source.joinpath(*inside.split("."))
+        if path.with_suffix(".py").exists() or path.is_dir():
+            return inside
+        inside = inside.rpartition(".")[0]
+    return "__init__"
+
+
+def floor_of(module: str, house: House) -> int | None:
+    """0 is the top; the longest name that fits decides."""
+    fits = [
+        (len(name), number)
+        for number, names in enumerate(house.floors)
+        for name in names.split()
+        if module == name or module.startswith(f"{name}.")
+    ]
+    return max(fits)[1] if fits else None
+
+
+def imports(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every import that runs, wherever it stands; those for type checkers do not."""
+    if isinstance(node, ast.Import):
+        yield from ((node.lineno, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((node.lineno, f"{node.module}.{a.name}") for a in node.names)
+    elif isinstance(node, ast.If) and ast.unparse(node.test) in FOR_TYPES:
+        for other in node.orelse:
+            yield from imports(other)
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from imports(child)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

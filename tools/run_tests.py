@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MPL-2.0
+"""`make test`: every suite there is, two at a time, and one summary at the end.
+
+hatch alone would stop at the first environment that fails, and dies of a Python that
+is not there. Words choose suites: `.tools/bin/python tools/run_tests.py Python 3.12`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from suite import REPORT, RESULTS, ROOT, Suite
+
+HATCH = str(ROOT / ".tools" / "bin" / "hatch")
+CI = bool(os.environ.get("CI"))
+# Both kinds of suite would otherwise be made at once in one environment.
+Chain = list[Suite]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only suites with these in the title")
+    words = parser.parse_args().words
+    shutil.rmtree(RESULTS, ignore_errors=True)
+
+    chains = [
+        chosen
+        for chain in (browsers(), javascript(), *python())
+        if (chosen := [s for s in chain if all(word in s.title for word in words)])
+    ]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(run, chains))
+    return summary([suite for chain in chains for suite in chain])
+
+
+def browsers() -> Chain:
+    """The site in a real Chromium, which is fetched when there is none."""
+    got = subprocess.run(
+        [HATCH, "--quiet", "run", "e2e:chromium"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    missing = got.stdout.strip() if got.returncode else ""
+    return [
+        Suite(
+            "Browser tests",
+            (HATCH, "run", "e2e:run", f"--junitxml={REPORT}"),
+            missing=missing.rpartition("\n")[2],
+        )
+    ]
+
+
+def javascript() -> Chain:
+    # npm passes arguments on behind the test files, where node takes them for files.
+    reporters = (
+        "--test-reporter=spec --test-reporter-destination=stdout "
+        f"--test-reporter=junit --test-reporter-destination={REPORT}"
+    )
+    return [
+        Suite(
+            "JavaScript",
+            ("npm", "test", "--workspaces"),
+            {"NODE_OPTIONS": reporters},
+            missing="" if shutil.which("npm") else "there is no npm here",
+        )
+    ]
+
+
+def python() -> list[Chain]:
+    """A chain for each pair of the matrix in hatch.toml, newest first.
+
+    Tests with servers run on the newest pair, those of django-metlog also on the
+    oldest Django with that Python.
+    """
+    shown = subprocess.run(
+        [HATCH, "env", "show", "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    pairs = sorted(
+        (version(config["python"]), version(name.rpartition("-")[2]), name)
+        for name, config in json.loads(shown.stdout).items()
+        if name.startswith("test.")
+    )
+    here = {found: interpreter_works(found) for found, _, _ in pairs}
+    newest = max((pair for pair in pairs if here[pair[0]]), default=pairs[-1])
+    oldest_django = min(pair for pair in pairs if pair[0] == newest[0])
+
+    chains = []
+    for pair in reversed(pairs):
+        found, django, name = pair
+        title = f"Python {text(found)} × Django {text(django)}"
+        missing = "" if here[found] else f"there is no Python {text(found)} here"
+        chain = []
+        if pair == newest:
+            chain.append(pytest(f"{title}, with servers", name, "services"))
+        elif pair == oldest_django:
+            chain.append(
+                pytest(
+                    f"{title}, django-metlog with servers",
+                    name,
+                    "services",
+                    "packages/django-metlog",
+                )
+            )
+        chain.append(pytest(title, name, "unit"))
+        for suite in chain:
+            suite.missing = missing
+        chains.append(chain)
+    return chains
+
+
+def pytest(title: str, environment: str, script: str, *arguments: str) -> Suite:
+    command = (HATCH, "run", f"{environment}:{script}", f"--junitxml={REPORT}")
+    return Suite(title, (*command, *arguments))
+
+
+def version(dotted: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in dotted.split("."))
+
+
+def text(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
+
+
+def interpreter_works(wanted: tuple[int, ...]) -> bool:
+    """A name on PATH is no promise: pyenv has a shim for each version it ever saw."""
+    name = shutil.which(f"python{text(wanted)}")
+    return (
+        name is not None
+        and not subprocess.run(
+            [name, "-c", ""], cwd=ROOT, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+    )
+
+
+def run(chain: Chain) -> None:
+    for suite in chain:
+        if suite.missing:
+            print(f"not run  {suite.title}: {suite.missing}", flush=True)
+            continue
+        suite.run()
+        said = "failed" if suite.failed else "passed"
+        print(f"{said}   {suite.title} ({suite.seconds:.0f} s)", flush=True)
+
+
+def summary(suites: list[Suite]) -> int:
+    """Print what happened, the numbers last; 0 when it is good enough for here."""
+    for suite in suites:
+        if suite.failed:
+            print(f"\n=== {suite.title} ===\n{suite.output}")
+
+    ran = [suite for suite in suites if not suite.missing]
+    width = max(len(suite.title) for suite in suites)
+    print(f"\n{'':{width}}  passed  failed  skipped")
+    for suite in ran:
+        print(
+            f"{suite.title:{width}}  {suite.passed:6}  {suite.failed:6}"
+            f"  {len(suite.skipped):7}"
+        )
+    not_run = [f"{s.title}: {s.missing}" for s in suites if s.missing]
+    skipped = [f"{s.title}: {line}" for s in ran for line in s.skipped]
+    for heading, lines in (("Not run", not_run), ("Skipped", skipped)):
+        if lines:
+            print(f"\n{heading}:", *lines, sep="\n  ")
+    if CI and (not_run or skipped):
+        print("\nWith CI set everything has to run: this is a failure.")
+
+    passed = sum(suite.passed for suite in ran)
+    failed = sum(suite.failed for suite in ran)
+    print(f"\n{passed} passed, {failed} failed, {len(skipped) + len(not_run)} skipped")
+    return 1 if failed or (CI and (not_run or skipped)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
