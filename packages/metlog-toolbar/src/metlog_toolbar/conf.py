@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``TOOLBAR_METLOG``, or ``TOOLBAR_STATSD`` as the original called it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+__all__ = ["DUPLICATES", "Production", "duplicates", "problems", "production"]
+
+DUPLICATES = 10
+"""A timer that one request reports more often gets a badge."""
+
+_NAMES = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
+
+
+@dataclass(frozen=True)
+class Production:
+    """The Graphite to ask, and what to put before a key there."""
+
+    graphite: str
+    timers: tuple[str, ...]
+    counts: tuple[str, ...]
+
+
+def production() -> Production | None:
+    """None when there is no Graphite configured, or not properly: see `problems`."""
+    value = _value()
+    if problems() or not value.get("graphite"):
+        return None
+    roots = value.get("roots", {})
+    return Production(
+        value["graphite"],
+        tuple(roots.get("timers", ())),
+        tuple(roots.get("counts", ())),
+    )
+
+
+def duplicates() -> int:
+    """The key ``duplicates``, `DUPLICATES` by default."""
+    value = _value().get("duplicates", DUPLICATES)
+    return value if isinstance(value, int) else DUPLICATES
+
+
+def problems() -> list[str]:
+    """What is wrong with the setting, a sentence each: what is wanted, what came."""
+    name, value = _named()
+    if not isinstance(value, Mapping):
+        return [f"{name} must be a dict, got {value!r}."]
+    found = []
+    unknown = sorted(map(str, set(value) - {"graphite", "roots", "duplicates"}))
+    if unknown:
+        found.append(
+            f"{name} has the keys graphite, roots and duplicates, "
+            f"not {', '.join(map(repr, unknown))}."
+        )
+    graphite = value.get("graphite", "")
+    if graphite and not _is_http(graphite):
+        found.append(
+            f"{name}['graphite'] must be the http or https URL of Graphite's "
+            f"render, got {graphite!r}."
+        )
+    roots = value.get("roots", {})
+    if not isinstance(roots, Mapping) or set(roots) - {"timers", "counts"}:
+        found.append(
+            f"{name}['roots'] must be a dict with the key timers, the key counts, "
+            f"or both; got {roots!r}."
+        )
+    else:
+        found += [
+            f"{name}['roots'][{kind!r}] must be a list of texts, got {prefixes!r}."
+            for kind, prefixes in roots.items()
+            if not isinstance(prefixes, (list, tuple))
+            or not all(isinstance(prefix, str) for prefix in prefixes)
+        ]
+    times = value.get("duplicates", DUPLICATES)
+    if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+        found.append(f"{name}['duplicates'] must be a whole number, got {times!r}.")
+    return found
+
+
+def _named() -> tuple[str, Any]:
+    for name in _NAMES:
+        if hasattr(settings, name):
+            return name, getattr(settings, name)
+    return _NAMES[0], {}
+
+
+def _value() -> Mapping[str, Any]:
+    value = _named()[1]
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_http(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
