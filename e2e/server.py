@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The site of e2e/site as a process of its own, under a server one would deploy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+SITE = Path(__file__).parent / "site"
+USER, PASSWORD = "staff", "staff"
+
+SERVERS = {
+    "wsgi": (
+        *("gunicorn", "e2e_site.wsgi", f"--chdir={SITE}", "--bind=fd://{fd}"),
+        *("--threads=4", "--no-control-socket"),
+    ),
+    "asgi": (
+        *("uvicorn", "e2e_site.asgi:application", f"--app-dir={SITE}", "--fd={fd}"),
+        *("--lifespan=off", "--log-level=warning"),
+    ),
+}
+
+
+class Site:
+    """One process with a database of its own, from start to :meth:`stop`."""
+
+    def __init__(
+        self,
+        server: str,
+        folder: Path,
+        database: Path,
+        statsd_port: int,
+        settings: str = "e2e_site.settings",
+    ) -> None:
+        self.log = folder / "site.log"
+        own = folder / "site.sqlite3"
+        shutil.copyfile(database, own)
+        # The listening socket is made here and handed down, so that the port is known
+        # and early connections wait in its queue: nothing to poll for.
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            self.log.open("wb") as log,
+        ):
+            fd = listening.fileno()
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *(x.format(fd=fd) for x in SERVERS[server])],
+                env=environment(own, statsd_port, settings),
+                pass_fds=(fd,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """As an operator stops a server: gracefully, so that nothing is lost."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+
+
+def make_database(path: Path) -> None:
+    for command in (
+        ("migrate", "--verbosity=0"),
+        ("populate", f"--user={USER}", f"--password={PASSWORD}"),
+    ):
+        subprocess.run(
+            [sys.executable, str(SITE / "manage.py"), *command],
+            env=environment(path, statsd_port=9),
+            check=True,
+        )
+
+
+def environment(
+    database: Path, statsd_port: int, settings: str = "e2e_site.settings"
+) -> dict[str, str]:
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": settings,
+        "SITE_DATABASE": str(database),
+        "STATSD_HOST": "127.0.0.1",
+        "STATSD_PORT": str(statsd_port),
+    }
