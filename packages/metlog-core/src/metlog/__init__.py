@@ -8,6 +8,7 @@ and so which engine gets the data, is configuration.
 from __future__ import annotations
 
 from metlog.client import MetlogClient
+from metlog.holder import get_client
 from metlog.severity import SEVERITY
 
-__all__ = ["SEVERITY", "MetlogClient"]
+__all__ = ["SEVERITY", "MetlogClient", "get_client"]

@@ -6,10 +6,12 @@ A filter gets a message and says whether it goes on; it may change the message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from metlog.exceptions import ConfigError
 from metlog.message import Message
+from metlog.severity import as_severity
 
 __all__ = [
     "Filter",
@@ -24,6 +26,7 @@ Filter = Callable[[Message], bool]
 
 def severity_max_provider(severity: int) -> Filter:
     """Drop what is less severe, that is has a higher number, than ``severity``."""
+    severity = as_severity(severity)
 
     def severity_max(msg: Message) -> bool:
         return msg["severity"] <= severity
@@ -31,8 +34,9 @@ def severity_max_provider(severity: int) -> Filter:
     return severity_max
 
 
-def type_blacklist_provider(types: Container[str]) -> Filter:
+def type_blacklist_provider(types: str | Iterable[str]) -> Filter:
     """Drop messages of these types."""
+    types = _names(types)
 
     def type_blacklist(msg: Message) -> bool:
         return msg["type"] not in types
@@ -40,8 +44,9 @@ def type_blacklist_provider(types: Container[str]) -> Filter:
     return type_blacklist
 
 
-def type_whitelist_provider(types: Container[str]) -> Filter:
+def type_whitelist_provider(types: str | Iterable[str]) -> Filter:
     """Drop messages of all other types."""
+    types = _names(types)
 
     def type_whitelist(msg: Message) -> bool:
         return msg["type"] in types
@@ -54,6 +59,10 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
 
     ``{"foo": {"severity": 3}}``; types that are not named pass.
     """
+    if not isinstance(types, Mapping):
+        raise ConfigError(
+            f"types: {{type: {{'severity': 0 to 7}}}} wanted, got {types!r}"
+        )
     limits = {kind: severity_max_provider(**limit) for kind, limit in types.items()}
 
     def type_severity_max(msg: Message) -> bool:
@@ -61,3 +70,11 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
         return limit is None or limit(msg)
 
     return type_severity_max
+
+
+def _names(types: object) -> frozenset[str]:
+    if isinstance(types, str):
+        return frozenset([types])
+    if not isinstance(types, Iterable) or isinstance(types, bytes):
+        raise ConfigError(f"types: names of message types wanted, got {types!r}")
+    return frozenset(types)

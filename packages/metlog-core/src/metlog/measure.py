@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-__all__ = ["LIMIT", "Kind", "fault"]
+__all__ = ["KINDS", "LIMIT", "Kind", "fault"]
 
 Kind = Literal["counter", "timer", "gauge", "updown"]
 """``updown`` is a level kept by adding and subtracting, such as requests in flight."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LIMIT = 1e308
 """Larger numbers, infinity and NaN are no measurement."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["SEVERITY"]
+from metlog.exceptions import ConfigError
+
+__all__ = ["SEVERITY", "as_severity"]
 
 
 class SEVERITY(IntEnum):
@@ -19,3 +21,10 @@ class SEVERITY(IntEnum):
     NOTICE = 5
     INFORMATIONAL = 6
     DEBUG = 7
+
+
+def as_severity(value: object, what: str = "severity") -> int:
+    """``value`` if it is a severity; raises `ConfigError` about ``what`` if not."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 7:
+        return value
+    raise ConfigError(f"{what}: 0 (EMERGENCY) to 7 (DEBUG) wanted, got {value!r}")

@@ -1,14 +1,153 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Senders for development: capture."""
+"""Senders that write where people look: a stream, stdout, a file, a list."""
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from metlog.exceptions import ConfigError
 from metlog.message import Message, to_json
+from metlog.path import resolve_name
 from metlog.senders.base import SenderStats
+from metlog.senders.process import PerProcess
 
-__all__ = ["DebugCaptureSender"]
+__all__ = ["DebugCaptureSender", "FileSender", "StdOutSender", "StreamSender"]
+
+Formatter = Callable[[Message], str]
+
+
+class Writable(Protocol):
+    """As much of a text stream as is needed; ``flush`` is called if it is there."""
+
+    def write(self, text: str, /) -> Any: ...
+
+
+class StreamSender:
+    """Writes each message as one line of JSON to a stream, and flushes it.
+
+    ``formatter``, a function or its dotted name, makes another text of a message. The
+    stream is not ours: `close` leaves it open.
+    """
+
+    def __init__(
+        self, stream: Writable | None, formatter: Formatter | str | None = None
+    ) -> None:
+        if stream is not None and not callable(getattr(stream, "write", None)):
+            raise ConfigError(f"stream: something to write to wanted, got {stream!r}")
+        self._stream = stream
+        self._format = _formatter(formatter)
+        self._lock = PerProcess(lambda _: threading.Lock())
+        self._sent = self._errors = 0
+
+    @property
+    def stream(self) -> Writable:
+        """Where the lines go."""
+        return sys.stdout if self._stream is None else self._stream
+
+    def send_message(self, msg: Message) -> None:
+        """Write one line. What the stream raises is raised on."""
+        try:
+            line = f"{self._format(msg)}\n"
+            with self._lock.get():
+                stream = self.stream
+                stream.write(line)
+                flush = getattr(stream, "flush", None)
+                if flush is not None:  # while the lock is held: no fork copies a rest
+                    flush()
+                self._sent += 1
+        except Exception:
+            self._errors += 1
+            raise
+
+    @property
+    def stats(self) -> SenderStats:
+        """Nothing is ever queued."""
+        return SenderStats(self._sent, self._errors, self._errors)
+
+
+class StdOutSender(StreamSender):
+    """Writes each message as one line of JSON to what ``sys.stdout`` is at the time."""
+
+    def __init__(self, formatter: Formatter | str | None = None) -> None:
+        super().__init__(None, formatter)
+
+
+class FileSender:
+    """Appends each message as one line of JSON to a file.
+
+    Each line is one write to a file opened for appending, so that many processes may
+    share the file. When it was moved or removed (logrotate), a new one is begun.
+    ``formatter`` is as for `StreamSender`.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        formatter: Formatter | str | None = None,
+    ) -> None:
+        self.filepath = os.path.abspath(filepath)  # noqa: PTH100  # pathlib: +4 ms import
+        self._format = _formatter(formatter)
+        self._lock = PerProcess(lambda _: threading.Lock())
+        self._fd = -1
+        self._torn = False
+        self._sent = self._errors = 0
+        self._open()
+
+    def send_message(self, msg: Message) -> None:
+        """Append one line. OSError when that fails, say because the disk is full."""
+        try:
+            line = f"{self._format(msg)}\n".encode("utf-8", "backslashreplace")
+            with self._lock.get():
+                self._follow()
+                self._write(line)
+                self._sent += 1
+        except Exception:
+            self._errors += 1
+            raise
+
+    def close(self) -> None:
+        """Close the file. A message after that opens it again."""
+        with self._lock.get():
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+
+    @property
+    def stats(self) -> SenderStats:
+        """Nothing is ever queued."""
+        return SenderStats(self._sent, self._errors, self._errors)
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        self._fd = os.open(self.filepath, flags, 0o666)
+        self._torn = False
+
+    def _follow(self) -> None:
+        """Reopen unless what is open is what the path names."""
+        if self._fd >= 0:
+            try:
+                there, here = os.stat(self.filepath), os.fstat(self._fd)  # noqa: PTH116
+                if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
+                    return
+            except FileNotFoundError:
+                pass
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+        self._open()
+
+    def _write(self, line: bytes) -> None:
+        if self._torn:
+            line = b"\n" + line
+        rest = memoryview(line)
+        while rest:  # once, unless the disk is full or a signal came
+            written = os.write(self._fd, rest)
+            rest = rest[written:]
+            self._torn = bool(rest)
 
 
 class DebugCaptureSender:
@@ -32,3 +171,18 @@ class DebugCaptureSender:
     def stats(self) -> SenderStats:
         """``sent`` counts all, also those that were pushed out since."""
         return SenderStats(sent=self._sent)
+
+
+def _formatter(formatter: Formatter | str | None) -> Formatter:
+    if formatter is None:
+        return to_json
+    if isinstance(formatter, str):
+        try:
+            formatter = resolve_name(formatter)
+        except (ImportError, ValueError) as error:
+            raise ConfigError(f"formatter: {error}") from error
+    if not callable(formatter):
+        raise ConfigError(
+            f"formatter: a function or its dotted name wanted, got {formatter!r}"
+        )
+    return formatter

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A client from a dict, from INI text or from an INI stream.
+
+Everything is checked before anything changes: a configuration that raises leaves the
+client and the global configuration as they were. Every error is a `ConfigError`
+(a ValueError) that says where, what was wanted and what came.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from textwrap import dedent
+from typing import Any
+
+from metlog.client import MetlogClient
+from metlog.construct import call, make_sender, resolve
+from metlog.exceptions import ConfigError, MethodNotFoundError
+from metlog.ini import expand, nest_prefixes, read
+from metlog.message import to_json
+from metlog.registry import CLIENT_HOLDER
+from metlog.severity import as_severity
+
+__all__ = [
+    "client_from_dict_config",
+    "client_from_stream_config",
+    "client_from_text_config",
+    "dict_from_stream_config",
+    "nest_prefixes",
+]
+
+Place = Callable[..., str]
+"""Says where a part of the configuration was written, given the path to it."""
+
+
+def client_from_dict_config(
+    config: Mapping[str, Any],
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """Make a client, or configure ``client`` anew.
+
+    * ``sender``: ``{"class": dotted name, "args": [...], **options}``, or the same as
+      top level keys with a prefix: ``sender_class``, ``sender_host`` …
+    * ``logger`` (``""``), ``severity`` (6): the defaults of every message
+    * ``disabled_timers``: names, or one name; ``*`` is all
+    * ``filters``: ``[(dotted name of a provider, its options), …]``
+    * ``plugins``: ``{label: (dotted name of a provider, its options)}``; a provider
+      gets its options as one dict and returns the method; the option ``override`` is
+      for `MetlogClient.add_method`
+    * ``global``, or ``global_…``: goes into ``CLIENT_HOLDER.global_config``, which is
+      emptied first if ``clear_global``
+
+    ``${NAME}`` in any text is that environment variable. Other keys are ignored,
+    unless they look like one of these mistyped.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"config: a dict wanted, got {config!r}")
+
+    def place(*path: object) -> str:
+        return "config" + "".join(f"[{step!r}]" for step in path)
+
+    return _configure(_expanded(config, place), place, client, clear_global, config)
+
+
+def client_from_stream_config(
+    stream: Iterable[str],
+    section: str,
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """The same from INI lines; see `dict_from_stream_config` for their form."""
+    config, place = read(stream, section)
+    return _configure(config, place, client, clear_global, config)
+
+
+def client_from_text_config(
+    text: str,
+    section: str,
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """The same from INI text, which may be indented as a whole."""
+    lines = dedent(text).splitlines()
+    return client_from_stream_config(lines, section, client, clear_global)
+
+
+def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, Any]:
+    """The dict for `client_from_dict_config` that is written in INI lines.
+
+    The client is in ``[section]``, each filter in ``[section_filter_*]`` and each
+    plugin in ``[section_plugin_*]``, these with their ``provider``. `metlog.ini` says
+    what becomes of the values.
+    """
+    return read(stream, section)[0]
+
+
+def _configure(
+    config: dict[str, Any],
+    place: Place,
+    client: MetlogClient | None,
+    clear_global: bool,
+    written: Mapping[str, Any],
+) -> MetlogClient:
+    def part(
+        key: str, kinds: type | tuple[type, ...], wanted: str, default: Any
+    ) -> Any:
+        value = config.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, kinds):
+            raise ConfigError(f"{place(key)}: {wanted} wanted, got {value!r}")
+        return value
+
+    _refuse_mistyped(config, place)
+    for key in ("sender", "global"):
+        part(key, Mapping, "a dict", {})
+    nest_prefixes(config)
+    logger = part("logger", str, "text", "")
+    severity = as_severity(config.get("severity", 6), place("severity"))
+    disabled_timers = part(
+        "disabled_timers", (str, list, tuple, set, frozenset), "names of timers", ()
+    )
+    sender = make_sender(config.get("sender", {}), partial(place, "sender"))
+    filters = []
+    for i, spec in enumerate(part("filters", (list, tuple), "a list", ())):
+        provider, options = _provider(spec, partial(place, "filters", i))
+        filters.append(call(provider, (), options, partial(place, "filters", i, 1)))
+    methods = []
+    for label, spec in part("plugins", Mapping, "a dict", {}).items():
+        here = partial(place, "plugins", label)
+        provider, options = _provider(spec, here)
+        override = options.pop("override", False)
+        method = call(provider, (options,), {}, partial(here, 1))
+        methods.append((method, _method_name(method, override, client, here)))
+
+    if client is None:
+        client = MetlogClient(None, logger)
+    client.setup(sender, logger, severity, disabled_timers, filters)
+    for method, name in methods:
+        client.add_method(method, override=name)
+    if clear_global:
+        CLIENT_HOLDER.global_config = {}
+    CLIENT_HOLDER.global_config.update(part("global", Mapping, "a dict", {}))
+    client._config = to_json(nest_prefixes(dict(written)))  # noqa: SLF001  # metlog-py's
+    return client
+
+
+def _provider(spec: object, place: Place) -> tuple[Callable[..., Any], dict[str, Any]]:
+    if not isinstance(spec, (list, tuple)) or len(spec) != 2:
+        raise ConfigError(
+            f"{place()}: (dotted name of a provider, dict of options) wanted, "
+            f"got {spec!r}"
+        )
+    provider, options = spec
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{place(1)}: a dict of options wanted, got {options!r}")
+    try:
+        return resolve(provider, place(0), "a provider"), dict(options)
+    except ConfigError as error:
+        raise MethodNotFoundError(str(error)) from error
+
+
+def _method_name(
+    method: Any, override: object, client: MetlogClient | None, place: Place
+) -> str:
+    """The name a plugin's method will have; raises if that is taken."""
+    if isinstance(override, str) and override:
+        return override
+    name = getattr(method, "metlog_name", None)
+    if not callable(method) or not isinstance(name, str):
+        raise ConfigError(
+            f"{place(0)}: a provider of a function with an attribute metlog_name "
+            f"wanted, it gave {method!r}"
+        )
+    earlier = () if client is None else client._dynamic_methods  # noqa: SLF001
+    taken = hasattr(MetlogClient if client is None else client, name)
+    if taken and not override and name not in earlier:
+        raise ConfigError(
+            f"{place(1, 'override')}: the client has a method {name!r} already; "
+            "override = true replaces it"
+        )
+    return name
+
+
+def _refuse_mistyped(config: Mapping[str, Any], place: Place) -> None:
+    known = [
+        *("logger", "severity", "disabled_timers", "filters", "plugins"),
+        *("sender", "global", "sender_class"),
+    ]
+    for key in config:
+        if key in known or not isinstance(key, str):
+            continue
+        meant = difflib.get_close_matches(key, known, 1, 0.8)
+        if meant and not key.startswith(("sender_", "global_")):
+            raise ConfigError(f"{place(key)} is unknown; is {meant[0]!r} meant?")
+
+
+def _expanded(value: Any, place: Place, *path: object) -> Any:
+    """A copy with environment variables in; what is no container is not copied."""
+    if isinstance(value, str):
+        return expand(value, place(*path))
+    if isinstance(value, Mapping):
+        return {k: _expanded(v, place, *path, k) for k, v in value.items()}
+    if type(value) in {list, tuple}:
+        return type(value)(_expanded(v, place, *path, i) for i, v in enumerate(value))
+    return value

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Clients by name, configured on the way if you like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metlog.client import MetlogClient
+from metlog.config import client_from_dict_config
+from metlog.exceptions import ConfigError
+from metlog.registry import CLIENT_HOLDER, MetlogClientHolder
+
+__all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
+
+
+def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> MetlogClient:
+    """The client called ``name``, which is also its default ``logger``.
+
+    Same name, same client. With a configuration it is configured anew; a ``logger``
+    in it that is not ``name`` raises `ConfigError`, a ValueError.
+    """
+    client = CLIENT_HOLDER.get_client(name)
+    if not config_dict:
+        return client
+    logger = config_dict.get("logger")
+    if logger and logger != name:
+        raise ConfigError(
+            f"config['logger']: {name!r}, the client's name, or nothing wanted, "
+            f"got {logger!r}"
+        )
+    return client_from_dict_config({**config_dict, "logger": name}, client)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MPL-2.0
+"""INI lines → the dict that `metlog.config` makes clients from.
+
+Values are converted: whole numbers become ints and ``true t on yes false f off no``
+bools, unless the option is a text by nature (`TEXTS`: a host stays a host even if it
+looks like a number). Several lines make a list. ``${NAME}`` is that environment
+variable, converted likewise; ``%(option)s`` is another option. A value's ``;`` with a
+blank before it begins a comment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from metlog.exceptions import ConfigError, EnvironmentNotFoundError
+
+__all__ = ["TEXTS", "expand", "nest_prefixes", "read"]
+
+TEXTS = frozenset(
+    (
+        *("class", "filepath", "host", "hosts", "logger", "name", "names", "path"),
+        *("prefix", "provider", "timers", "types"),
+    )
+)
+"""Options whose name ends in one of these words are never converted."""
+
+_WORDS = {
+    **dict.fromkeys(("true", "t", "on", "yes"), True),
+    **dict.fromkeys(("false", "f", "off", "no"), False),
+}
+
+
+def read(
+    stream: Iterable[str], section: str
+) -> tuple[dict[str, Any], Callable[..., str]]:
+    """The configuration, and a function that says where a part of it was written."""
+    parser = _parsed(stream)
+    sections = parser.sections()
+    if section not in sections:
+        found = ", ".join(f"[{name}]" for name in sections) or "no section at all"
+        raise ConfigError(f"section [{section}] wanted, got {found}")
+    config: dict[str, Any] = _options(parser, section)
+
+    def place(*path: Any) -> str:
+        match path:
+            case ("filters", index, *rest):
+                where = filter_sections[index]
+            case ("plugins", label, *rest):
+                where = plugin_sections[label]
+            case ("sender" | "global" as prefix, key):
+                where, rest = section, [1, f"{prefix}_{key}"]
+            case ("sender" | "global",):
+                where, rest = section, []
+            case _:
+                where, rest = section, [1, *path]
+        option = "provider" if rest == [0] else "".join(map(str, rest[1:2]))
+        return f"section [{where}]" + (f", option {option!r}" if option else "")
+
+    filter_sections = [n for n in sections if n.startswith(f"{section}_filter")]
+    plugin_sections = {
+        name.replace(f"{section}_plugin_", ""): name
+        for name in sections
+        if name.startswith(f"{section}_plugin")
+    }
+    config["filters"] = [_provided(parser, name) for name in filter_sections]
+    config["plugins"] = {
+        label: _provided(parser, name) for label, name in plugin_sections.items()
+    }
+    nest_prefixes(config)
+    return config, place
+
+
+def nest_prefixes(
+    config_dict: MutableMapping[str, Any],
+    prefixes: Iterable[str] | None = None,
+    separator: str = "_",
+) -> MutableMapping[str, Any]:
+    """Copy ``sender_host`` to ``["sender"]["host"]``, for each of ``prefixes``
+    (``sender`` and ``global``). Changes the dict and returns it."""
+    for prefix in ("sender", "global") if prefixes is None else prefixes:
+        start = prefix + separator
+        nested = {
+            key[len(start) :]: value
+            for key, value in config_dict.items()
+            if key.startswith(start)
+        }
+        if nested:
+            config_dict[prefix] = {**config_dict.get(prefix, {}), **nested}
+    return config_dict
+
+
+def expand(text: str, where: str) -> str:
+    """``text`` with each ``${NAME}`` replaced by that environment variable."""
+
+    def variable(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            raise EnvironmentNotFoundError(name, where)
+        return os.environ[name]
+
+    return re.sub(r"\$\{(\w+)\}", variable, text)
+
+
+def _parsed(stream: Iterable[str]) -> Any:
+    import configparser  # 5 ms that only INI users pay
+
+    parser = configparser.ConfigParser(inline_comment_prefixes=(";",))
+    try:
+        parser.read_file(stream, source=getattr(stream, "name", "INI text"))
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"an INI file wanted: {_one_line(error)}") from error
+    return parser
+
+
+def _options(parser: Any, section: str) -> dict[str, Any]:
+    import configparser
+
+    options = {}
+    for option in parser.options(section):
+        where = f"section [{section}], option {option!r}"
+        try:
+            text = parser.get(section, option)
+        except configparser.Error as error:
+            raise ConfigError(f"{where}: {_one_line(error)}") from error
+        options[option] = _convert(option, text, where)
+    return options
+
+
+def _provided(parser: Any, section: str) -> tuple[str, dict[str, Any]]:
+    options = _options(parser, section)
+    if "provider" not in options:
+        raise ConfigError(
+            f"section [{section}], option 'provider' is missing: "
+            "the dotted name of a function wanted"
+        )
+    return options.pop("provider"), options
+
+
+def _convert(option: str, text: str, where: str) -> Any:
+    lines = [expand(line.strip(), where) for line in text.split("\n")]
+    if option.rpartition("_")[2] in TEXTS:
+        values: list[Any] = [line for line in lines if line]
+    else:
+        values = [_value(line) for line in lines if line]
+    if "\n" in text:
+        return values
+    return values[0] if values else ""
+
+
+def _value(text: str) -> object:
+    if text == '""':  # how to write an empty text
+        return ""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    # 007 and 1_000 would come back as something else: they are texts
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text):
+        return int(text)
+    return text
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Dotted names: from the text in a configuration to the object it means."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import resolve_name as absolute_name
+from types import ModuleType
+from typing import Any
+
+__all__ = ["resolve_name"]
+
+
+def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
+    """The object called ``package.module.attribute`` or ``package.module:attribute``.
+
+    Modules are imported on the way. A name that begins with ``.`` or ``:`` is
+    relative to ``package``. Raises ValueError for what is no dotted name, ImportError
+    when there is nothing of that name, and whatever an imported module raises.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a dotted name wanted, got {name!r}")
+    if name.startswith((".", ":")):
+        name = _absolute(name, package)
+    module_name, colon, attributes = name.partition(":")
+    words = f"{module_name}.{attributes}".split(".") if colon else name.split(".")
+    if not all(word.isidentifier() for word in words):
+        raise ValueError(f"a dotted name such as 'package.module.name', got {name!r}")
+    if colon:
+        return _attribute(import_module(module_name), attributes, name)
+    found: Any = import_module(words[0])
+    for i, word in enumerate(words[1:], 1):
+        try:
+            found = getattr(found, word)
+        except AttributeError:
+            if not hasattr(found, "__path__"):  # no package: nothing to import
+                return _attribute(found, ".".join(words[i:]), name)
+            here = ".".join(words[: i + 1])
+            try:
+                found = import_module(here)
+            except ModuleNotFoundError as error:
+                if error.name != here:  # it is there, but misses something itself
+                    raise
+                return _attribute(found, ".".join(words[i:]), name)
+    return found
+
+
+def _absolute(name: str, package: str | ModuleType | None) -> str:
+    if package is None:
+        raise ValueError(f"{name!r} is relative: say to which package")
+    if isinstance(package, ModuleType):
+        package = package.__name__
+    if name in {".", ":"}:
+        return package
+    return package + name if name[0] == ":" else absolute_name(name, package)
+
+
+def _attribute(owner: Any, attributes: str, name: str) -> Any:
+    for word in attributes.split("."):
+        try:
+            owner = getattr(owner, word)
+        except AttributeError:
+            what = getattr(owner, "__name__", type(owner).__name__)
+            raise ImportError(f"no {word!r} in {what!r}, wanted for {name!r}") from None
+    return owner

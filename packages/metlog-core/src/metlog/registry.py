@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Named clients, and what all clients of this process share."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from metlog.client import MetlogClient
+
+__all__ = ["CLIENT_HOLDER", "MetlogClientHolder"]
+
+
+class MetlogClientHolder:
+    """Clients by name. There is one holder, `CLIENT_HOLDER`.
+
+    ``global_config`` applies to all clients; ``disabled_decorators`` (class names)
+    and ``default`` (a client's name) are what metlog itself reads there.
+    """
+
+    def __init__(self) -> None:
+        self.global_config: dict[str, Any] = {}
+        self._clients: dict[str, MetlogClient] = {}
+        self._lock = threading.Lock()
+
+    def get_client(self, name: str) -> MetlogClient:
+        """Same name, same client, in every thread. A new one drops everything until
+        it is given a sender. The first one becomes the default."""
+        client = self._clients.get(name)
+        if client is None:
+            with self._lock:
+                client = self._clients.get(name)
+                if client is None:
+                    client = MetlogClient(None, name)
+                    if not self._clients and not self.global_config.get("default"):
+                        self.global_config["default"] = name
+                    self._clients[name] = client
+        return client
+
+    def set_client(self, name: str, client: MetlogClient) -> None:
+        """Put a client of yours under ``name``; the only one there is the default."""
+        with self._lock:
+            self._clients[name] = client
+            if len(self._clients) == 1:
+                self.global_config["default"] = name
+
+    def set_default_client_name(self, name: str | None) -> None:
+        """Say which client `default_client` is; None for no one."""
+        self.global_config["default"] = name
+
+    @property
+    def default_client(self) -> MetlogClient | None:
+        """What decorators use that were given no client. None: there is none yet."""
+        name = self.global_config.get("default")
+        return None if name is None else self._clients.get(name)
+
+    def delete_client(self, name: str) -> None:
+        """Forget a client, if it is there. The client itself goes on working."""
+        with self._lock:
+            self._clients.pop(name, None)
+            if self.global_config.get("default") == name:
+                del self.global_config["default"]
+
+
+CLIENT_HOLDER = MetlogClientHolder()

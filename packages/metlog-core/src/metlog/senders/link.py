@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A datagram socket to an engine that may be away, move, or come back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from metlog.exceptions import ConfigError
+
+__all__ = ["Link"]
+
+RESOLVE_SECONDS = 60.0
+"""How long an address found by name is good for."""
+
+RETRY_SECONDS = 5.0
+"""How soon a name that could not be resolved is tried again."""
+
+
+class Link:
+    """One non-blocking socket, connected to ``host:port`` or to a unix socket's path.
+
+    It opens at the first `send`. A host *name* is looked up by `resolve` only, which
+    may take long and belongs into a thread of its own; IPv4 is preferred, as StatsD
+    servers listen there. Connected, since that makes a send 15 % cheaper.
+    """
+
+    def __init__(self, transport: str, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._unix = transport == "unix"
+        self._socket: socket.socket | None = None
+        self._family: int = socket.AF_INET
+        self._address: Any = None
+        self.needs_resolving = False
+        self._resolve_at = 0.0
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        if self._unix:
+            if not hasattr(socket, "AF_UNIX"):
+                raise ConfigError(
+                    "transport 'udp' wanted, got 'unix': "
+                    "this system has no unix sockets for Python"
+                )
+            self._set_address(socket.AF_UNIX, host)
+        elif ":" in host and _is_literal(socket.AF_INET6, host):
+            self._set_address(socket.AF_INET6, (host, port))
+        elif _is_literal(socket.AF_INET, host):
+            self._set_address(socket.AF_INET, (host, port))
+        else:
+            self.needs_resolving = True
+
+    @property
+    def ready(self) -> bool:
+        """Is the address known?"""
+        return self._address is not None
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until the address is known; was it in time?"""
+        return self._ready.wait(seconds)
+
+    def resolve(self) -> None:
+        """Look the name up when it is time to. Blocks; raises OSError.
+
+        A new address takes effect with the next `send`, an old one stays when the
+        look-up fails.
+        """
+        now = time.monotonic()
+        if not self.needs_resolving or now < self._resolve_at:
+            return
+        self._resolve_at = now + RETRY_SECONDS
+        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
+        found.sort(key=lambda info: info[0] != socket.AF_INET)
+        family, _, _, _, address = found[0]
+        self._resolve_at = now + RESOLVE_SECONDS
+        if address != self._address:
+            self._set_address(family, address)
+            self.close()
+
+    def send(self, data: bytes, patience: float = 0.0) -> bool:
+        """Send one datagram; False when the one before it turns out to be refused.
+
+        Raises OSError when this one was not sent. ``patience`` is how many seconds to
+        wait for a reader that is slow.
+        """
+        current = self._socket or self._open()
+        try:
+            current.send(data)
+            return True
+        except BlockingIOError:
+            if not patience:
+                raise
+            try:
+                current.settimeout(patience)
+                current.send(data)
+                return True
+            finally:
+                current.setblocking(False)
+        except ConnectionRefusedError:
+            # Over UDP this is the answer to an earlier datagram, over a unix socket
+            # it means that the engine has left (and perhaps come back).
+            if self._unix:
+                self.close()
+            (self._socket or self._open()).send(data)
+            return self._unix
+        except OSError:
+            self.close()
+            if not self._unix:
+                raise
+            self._open().send(data)
+            return True
+
+    def close(self) -> None:
+        """Close the socket; the next `send` opens another."""
+        with self._lock:
+            current, self._socket = self._socket, None
+        if current is not None:
+            current.close()
+
+    def after_fork(self) -> None:
+        """Leave the parent's socket and lock alone."""
+        self._lock = threading.Lock()
+        ready = self._ready.is_set()
+        self._ready = threading.Event()
+        if ready:
+            self._ready.set()
+        self._resolve_at = 0.0
+        self.close()  # this process's descriptor; the parent's stays open
+
+    def _set_address(self, family: int, address: Any) -> None:
+        self._family = family
+        self._address = address
+        self._ready.set()
+
+    def _open(self) -> socket.socket:
+        with self._lock:
+            if self._socket is None:
+                if self._address is None:
+                    raise OSError(f"no address for {self._host!r} yet")
+                fresh = socket.socket(self._family, socket.SOCK_DGRAM)
+                try:
+                    fresh.setblocking(False)
+                    fresh.connect(self._address)
+                except BaseException:
+                    fresh.close()
+                    raise
+                self._socket = fresh
+            return self._socket
+
+
+def _is_literal(family: int, host: str) -> bool:
+    try:
+        socket.inet_pton(family, os.fspath(host).partition("%")[0])
+    except OSError:
+        return False
+    return True
