@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MPL-2.0
+"""System checks: what is wrong with the settings, each with an id and a way out.
+
+====================  =============================================================
+``django_metlog.``    found
+====================  =============================================================
+``E001`` … ``E016``   a setting that cannot work, by its row in `conf.SETTINGS`
+``E017``              ``METLOG_RECORD_GUARD`` names what cannot be imported
+``E018``              one of our middlewares is listed twice
+``W001``              a setting under its own and under its historic name
+``W002``              a setting that does not exist
+``W003``              a middleware that answers by itself stands before ours
+====================  =============================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+from django.utils.module_loading import import_string
+
+from django_metlog import conf
+
+__all__ = ["check", "register_checks"]
+
+OURS = (
+    "django_metlog.middleware.GraphiteRequestTimingMiddleware",
+    "django_metlog.middleware.GraphiteMiddleware",
+)
+
+ANSWERING = (
+    "django.middleware.cache.FetchFromCacheMiddleware",
+    "django.middleware.cache.UpdateCacheMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+)
+"""Django's middlewares that answer instead of the view, or change a status."""
+
+
+def register_checks() -> None:
+    """Have ``manage.py check`` and what implies it run them."""
+    register(check, "metlog")
+
+
+def check(**kwargs: Any) -> list[CheckMessage]:
+    """All of them. Reads settings only."""
+    return [
+        *_values(),
+        *_guard(),
+        *_written_twice(),
+        *_unknown(),
+        *_middleware(),
+    ]
+
+
+def _values() -> Iterator[CheckMessage]:
+    for setting in conf.SETTINGS.values():
+        wrong = conf.fault(setting)
+        if wrong is not None:
+            yield Error(wrong, hint=f"It is {setting.meaning}.", id=setting.check)
+
+
+def _guard() -> Iterator[CheckMessage]:
+    try:
+        guard = conf.get("METLOG_RECORD_GUARD")
+        if isinstance(guard, str) and not callable(import_string(guard)):
+            raise ImportError(f"{guard} is not callable")
+    except ImportError as error:
+        yield Error(
+            f"METLOG_RECORD_GUARD: {error}.",
+            hint="Give a callable that takes a request, or the dotted path to one.",
+            id="django_metlog.E017",
+        )
+    except conf.ImproperlyConfigured:
+        pass  # E004 has said it
+
+
+def _written_twice() -> Iterator[CheckMessage]:
+    for setting in conf.SETTINGS.values():
+        if conf.both(setting):
+            yield Caution(
+                f"settings.{setting.name} and settings.{setting.alias} are one "
+                f"setting; {setting.name} is used.",
+                hint=f"Remove {setting.alias}, its historic name.",
+                id="django_metlog.W001",
+            )
+
+
+def _unknown() -> Iterator[CheckMessage]:
+    known = {name for setting in conf.SETTINGS.values() for name in setting.names}
+    for name in conf.written():
+        if name in known or not name.startswith(("METLOG", "STATSD")):
+            continue
+        similar = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        # STATSD_HOST and its like belong to other packages.
+        if similar or name.startswith("METLOG_"):
+            yield Caution(
+                f"settings.{name} is not a setting of django-metlog.",
+                hint=f"Did you mean {similar[0]}?" if similar else "Remove it.",
+                id="django_metlog.W002",
+            )
+
+
+def _middleware() -> Iterator[CheckMessage]:
+    listed = conf.middleware()
+    for ours in OURS:
+        if listed.count(ours) > 1:
+            yield Error(
+                f"MIDDLEWARE lists {ours} {listed.count(ours)} times.",
+                hint="List it once, or everything is counted more than once.",
+                id="django_metlog.E018",
+            )
+    places = [listed.index(ours) for ours in OURS if ours in listed]
+    if not places:
+        return
+    before = [name for name in listed[: max(places)] if name in ANSWERING]
+    if before:
+        yield Caution(
+            f"MIDDLEWARE lists {before[0]} before {listed[max(places)]}: "
+            "responses that it gives by itself are not measured.",
+            hint=(
+                "List django-metlog's middlewares first, or right after "
+                "debug_toolbar.middleware.DebugToolbarMiddleware."
+            ),
+            id="django_metlog.W003",
+        )

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Every setting in one table, from which reading, checks and the reference come.
+
+The only file that touches ``django.conf.settings``. A setting is read when it is asked
+for and remembered until one changes (``override_settings`` and pytest-django's
+``settings`` say so through Django's ``setting_changed``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, TypeVar, cast
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from metlog import MetlogClient
+
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "both",
+    "chosen",
+    "client",
+    "fault",
+    "get",
+    "middleware",
+    "patches",
+    "until_changed",
+    "validate",
+    "written",
+]
+
+T = TypeVar("T")
+
+DOCUMENTATION = "see the settings in django-metlog's README"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: Any
+    wanted: str
+    """What a value must be, in words that finish the sentence "must be …"."""
+    fits: Callable[[Any], bool]
+    meaning: str
+    check: str
+    """The id of the system check for a bad value."""
+    alias: str | None = None
+    """The historic name, equal in all but age; the setting's own name wins."""
+    required: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names it may have in a settings file, the one that wins first."""
+        return (self.name,) if self.alias is None else (self.name, self.alias)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(
+        isinstance(item, str) and item for item in value
+    )
+
+
+def _is_callable_or_path(value: object) -> bool:
+    if isinstance(value, str):
+        return all(part.isidentifier() for part in value.split(".")) and "." in value
+    return value is None or callable(value)
+
+
+def _is_exclusion(value: object) -> bool:
+    if callable(value):
+        return True
+    if not isinstance(value, (list, tuple)):
+        return False
+    try:
+        for item in value:
+            re.compile(item)
+    except (re.error, TypeError):
+        return False
+    return True
+
+
+def _one_of(*values: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in values
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            name="METLOG",
+            default=None,
+            required=True,
+            wanted="a metlog client, made with metlog.config.client_from_dict_config",
+            fits=lambda value: isinstance(value, MetlogClient),
+            meaning="the client that everything is sent through",
+            check="django_metlog.E001",
+        ),
+        Setting(
+            name="METLOG_PATCHES",
+            alias="STATSD_PATCHES",
+            default=[],
+            wanted="a list of dotted module names such as 'django_metlog.patches.db'",
+            fits=_is_texts,
+            meaning="what else to measure: modules whose patch() is called at start-up",
+            check="django_metlog.E002",
+        ),
+        Setting(
+            name="METLOG_RECORD_KEYS",
+            alias="STATSD_RECORD_KEYS",
+            default=[
+                "window.performance.timing.domComplete",
+                "window.performance.timing.domInteractive",
+                "window.performance.timing.domLoading",
+                "window.performance.navigation.redirectCount",
+                "window.performance.navigation.type",
+            ],
+            wanted="a list of keys such as 'window.performance.timing.domComplete'",
+            fits=_is_texts,
+            meaning="which of the browser's keys are recorded",
+            check="django_metlog.E003",
+        ),
+        Setting(
+            name="METLOG_RECORD_GUARD",
+            alias="STATSD_RECORD_GUARD",
+            default=None,
+            wanted="a callable, a dotted path to one, or None",
+            fits=_is_callable_or_path,
+            meaning=(
+                "called with each request to the record view, sync or async; "
+                "None lets the request through, a response refuses it"
+            ),
+            check="django_metlog.E004",
+        ),
+        Setting(
+            name="METLOG_VIEW_TIMER_DETAILS",
+            alias="STATSD_VIEW_TIMER_DETAILS",
+            default=True,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning=(
+                "send all three view timers (view, module, method), or only the first"
+            ),
+            check="django_metlog.E005",
+        ),
+        Setting(
+            name="METLOG_VIEW_NAMES",
+            default="module",
+            wanted="'module', 'url_name' or 'route'",
+            fits=_one_of("module", "url_name", "route"),
+            meaning="what a view is called in metrics",
+            check="django_metlog.E006",
+        ),
+        Setting(
+            name="METLOG_AUTH_COUNTS",
+            default="used",
+            wanted="'used', 'always' or 'off'",
+            fits=_one_of("used", "always", "off"),
+            meaning=(
+                "when response.auth.<status> is counted: if the request looked at its "
+                "user anyway; always (queries, and sets Vary: Cookie); never"
+            ),
+            check="django_metlog.E007",
+        ),
+        Setting(
+            name="METLOG_EXCLUDE",
+            default=[],
+            wanted="a list of regular expressions, or a callable taking the request",
+            fits=_is_exclusion,
+            meaning=(
+                "requests that are not measured: those whose path (with its leading "
+                "slash) one of the expressions finds, or for which the callable is true"
+            ),
+            check="django_metlog.E008",
+        ),
+        Setting(
+            name="STATSD_MODEL_SIGNALS",
+            default=False,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning="historic switch: the same as listing django_metlog.patches.models",
+            check="django_metlog.E009",
+        ),
+        Setting(
+            name="STATSD_CELERY_SIGNALS",
+            default=False,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning="historic switch: the same as listing django_metlog.patches.celery",
+            check="django_metlog.E010",
+        ),
+        Setting(
+            name="METLOG_MODELS",
+            default=[],
+            wanted="a list of labels such as 'shop' or 'shop.order'",
+            fits=_is_texts,
+            meaning="the models that django_metlog.patches.models counts; empty: all",
+            check="django_metlog.E011",
+        ),
+        Setting(
+            name="METLOG_VIEW_NAMES_MAX",
+            default=1000,
+            wanted="a whole number above 0",
+            fits=_is_count,
+            meaning="how many distinct view names are sent; the rest become 'other'",
+            check="django_metlog.E012",
+        ),
+        Setting(
+            name="METLOG_RECORD_BY_VIEW",
+            default=False,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning="send browser timings under the name of the page's view as well",
+            check="django_metlog.E013",
+        ),
+        Setting(
+            name="METLOG_RECORD_MAX_BYTES",
+            default=16384,
+            wanted="a whole number above 0",
+            fits=_is_count,
+            meaning="the longest body that the record view reads, in bytes",
+            check="django_metlog.E014",
+        ),
+        Setting(
+            name="METLOG_SERVER_TIMING",
+            default=False,
+            wanted="True, False or a callable taking the request",
+            fits=lambda value: _is_flag(value) or callable(value),
+            meaning=(
+                "tell the browser what a request took, in a Server-Timing header; "
+                "a callable decides for each request, for it shows internals"
+            ),
+            check="django_metlog.E015",
+        ),
+        Setting(
+            name="METLOG_QUEUE_TIME",
+            default=False,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning=(
+                "time how long a request waited before Django, from X-Request-Start; "
+                "only with a proxy that sets the header, for clients can send it too"
+            ),
+            check="django_metlog.E016",
+        ),
+    )
+}
+
+
+def chosen(setting: Setting) -> str | None:
+    """The name under which the settings file has it; None when it has it not."""
+    return next((name for name in setting.names if hasattr(settings, name)), None)
+
+
+def both(setting: Setting) -> bool:
+    """Does the settings file have it under its own name and under the alias?"""
+    return len(setting.names) == 2 and all(
+        hasattr(settings, name) for name in setting.names
+    )
+
+
+def fault(setting: Setting) -> str | None:
+    """Why the setting cannot work, in a sentence; None when it can."""
+    name = chosen(setting)
+    if name is None:
+        if not setting.required:
+            return None
+        return f"settings.{setting.name} is missing; it must be {setting.wanted}."
+    value = getattr(settings, name)
+    if setting.fits(value):
+        return None
+    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}."
+
+
+@cache
+def get(name: str) -> Any:
+    """The value of a setting, by its ``METLOG_`` name, or its default.
+
+    Raises `ImproperlyConfigured` when the value cannot work.
+    """
+    setting = SETTINGS[name]
+    _forget_on_change()
+    wrong = fault(setting)
+    if wrong is not None:
+        raise ImproperlyConfigured(f"{wrong} ({DOCUMENTATION})")
+    chosen_name = chosen(setting)
+    return setting.default if chosen_name is None else getattr(settings, chosen_name)
+
+
+def client() -> MetlogClient:
+    """``settings.METLOG``; raises `ImproperlyConfigured` when there is none."""
+    return cast("MetlogClient", get("METLOG"))
+
+
+def patches() -> list[str]:
+    """The modules to patch with, once each, those of the historic switches included."""
+    names = list(get("METLOG_PATCHES"))
+    if get("STATSD_MODEL_SIGNALS"):
+        names.append("django_metlog.patches.models")
+    if get("STATSD_CELERY_SIGNALS"):
+        names.append("django_metlog.patches.celery")
+    return list(dict.fromkeys(names))
+
+
+def validate() -> None:
+    """Raise `ImproperlyConfigured` for the first setting that cannot work."""
+    for name in SETTINGS:
+        get(name)
+
+
+def middleware() -> list[str]:
+    """``settings.MIDDLEWARE``, for the check of its order."""
+    return [name for name in settings.MIDDLEWARE if isinstance(name, str)]
+
+
+def until_changed(make: Callable[[], T]) -> Callable[[], T]:
+    """Remember what ``make`` made of the settings, until one of ours changes."""
+    remembered = lru_cache(maxsize=None)(make)
+    _remembered.append(remembered.cache_clear)
+    return remembered
+
+
+def written() -> list[str]:
+    """Every name in the settings, ours and all others."""
+    return [name for name in dir(settings) if name.isupper()]
+
+
+_remembered: list[Callable[[], None]] = [get.cache_clear]
+
+
+def _forget_on_change() -> None:
+    setting_changed.connect(_forget, dispatch_uid="django_metlog.conf")
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if any(setting in row.names for row in SETTINGS.values()):
+        for forget in _remembered:
+            forget()
