@@ -19,6 +19,7 @@ from suite import REPORT, RESULTS, ROOT, Suite
 
 HATCH = str(ROOT / ".tools" / "bin" / "hatch")
 CI = bool(os.environ.get("CI"))
+PACKAGES = ("metlog-core", "django-metlog", "metlog-toolbar")
 # Both kinds of suite would otherwise be made at once in one environment.
 Chain = list[Suite]
 
@@ -102,27 +103,36 @@ def python() -> list[Chain]:
         title = f"Python {text(found)} × Django {text(django)}"
         missing = "" if here[found] else f"there is no Python {text(found)} here"
         chain = []
+        with_servers: tuple[str, ...] = ()
         if pair == newest:
-            chain.append(pytest(f"{title}, with servers", name, "services"))
+            with_servers = ("metlog-core", "django-metlog")
         elif pair == oldest_django:
-            chain.append(
-                pytest(
-                    f"{title}, django-metlog with servers",
-                    name,
-                    "services",
-                    "packages/django-metlog",
-                )
-            )
-        chain.append(pytest(title, name, "unit"))
+            with_servers = ("django-metlog",)
+        chain += [
+            pytest(f"{title}, {package} with servers", name, "services", package)
+            for package in with_servers
+        ]
+        chain += [
+            pytest(f"{title}, {package}", name, "unit", package) for package in PACKAGES
+        ]
         for suite in chain:
             suite.missing = missing
         chains.append(chain)
     return chains
 
 
-def pytest(title: str, environment: str, script: str, *arguments: str) -> Suite:
-    command = (HATCH, "run", f"{environment}:{script}", f"--junitxml={REPORT}")
-    return Suite(title, (*command, *arguments))
+def pytest(title: str, environment: str, script: str, package: str) -> Suite:
+    """The tests of one package: Django can be set up only once in a process."""
+    return Suite(
+        title,
+        (
+            HATCH,
+            "run",
+            f"{environment}:{script}",
+            f"--junitxml={REPORT}",
+            f"packages/{package}",
+        ),
+    )
 
 
 def version(dotted: str) -> tuple[int, ...]:
