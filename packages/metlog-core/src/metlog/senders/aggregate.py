@@ -40,7 +40,7 @@ class Aggregate:
         self.values: dict[str, list[float]] = {}
         self._prefix = prefix
         self._max_series = max_series
-        self._max_timings = max_timings
+        self.max_timings = max_timings
         self._series: dict[tuple[Kind, str, float, str], Series] = {}
         # Re-entrant: a signal handler may count while its thread is in here.
         self._lock = threading.RLock()
@@ -59,7 +59,7 @@ class Aggregate:
 
         ``now`` is in seconds, on the clock that `take` is given.
         """
-        key = (kind, safe_name, rate, tags)
+        key = (kind, safe_name, 1 if kind == "gauge" else min(rate, 1), tags)
         with self._lock:
             series = self._series.get(key)
             if series is None:
@@ -69,12 +69,12 @@ class Aggregate:
                 if kind == "counter":
                     series = Counter(head, rate, tags)
                 elif kind == "timer":
-                    series = Timings(head, rate, tags, self._max_timings)
+                    series = Timings(head, rate, tags, self.max_timings)
                 else:
-                    series = Gauge(head, rate, tags)
+                    series = Gauge(head, tags)
                 self._series[key] = series
             series.used = now
-            if rate >= 1 and not tags:
+            if rate >= 1 and not tags and raw_name == safe_name:
                 if isinstance(series, Counter):
                     self.ticks[raw_name] = series.tick
                 elif isinstance(series, Timings):
@@ -122,13 +122,10 @@ class Aggregate:
         that and use it later; so it is read for a second term before it goes."""
         if now - series.used > 2 * FORGET_SECONDS:
             del self._series[key]
-            return
-        if isinstance(series, Counter):
-            for name in [n for n, tick in self.ticks.items() if tick is series.tick]:
-                del self.ticks[name]
-        elif isinstance(series, Timings):
-            for name in [n for n, v in self.values.items() if v is series.values]:
-                del self.values[name]
+        elif self.ticks.get(key[1]) is getattr(series, "tick", self):
+            del self.ticks[key[1]]
+        elif self.values.get(key[1]) is getattr(series, "values", self):
+            del self.values[key[1]]
 
 
 class Series(Protocol):
@@ -215,13 +212,13 @@ class Timings:
 
 
 class Gauge:
-    """The last value."""
+    """The last value. It has no rate: no server knows what to do with one here."""
 
     __slots__ = ("_calls", "_head", "_tail", "_value", "used")
 
-    def __init__(self, head: str, rate: float, tags: str) -> None:
+    def __init__(self, head: str, tags: str) -> None:
         self._head = head
-        self._tail = f"|g{rate_part(rate)}{tags}"
+        self._tail = f"|g{tags}"
         self._value: float = 0
         self._calls = 0
         self.used = 0.0

@@ -32,6 +32,7 @@ class Link:
         self._host = host
         self._port = port
         self._unix = transport == "unix"
+        self._name = b""
         self._socket: socket.socket | None = None
         self._family: int = socket.AF_INET
         self._address: Any = None
@@ -52,6 +53,14 @@ class Link:
             self._set_address(socket.AF_INET, (host, port))
         else:
             self.needs_resolving = True
+            try:
+                # As bytes, since a thread that has to import Python's codec for names
+                # fails when the interpreter is about to end.
+                self._name = host.encode("ascii" if host.isascii() else "idna")
+            except UnicodeError as error:
+                raise ConfigError(
+                    f"a host name wanted, got {host!r}: {error}"
+                ) from None
 
     @property
     def ready(self) -> bool:
@@ -72,7 +81,7 @@ class Link:
         if not self.needs_resolving or now < self._resolve_at:
             return
         self._resolve_at = now + RETRY_SECONDS
-        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(self._name, self._port, type=socket.SOCK_DGRAM)
         found.sort(key=lambda info: info[0] != socket.AF_INET)
         family, _, _, _, address = found[0]
         self._resolve_at = now + RESOLVE_SECONDS
