@@ -85,7 +85,7 @@ def nest_prefixes(
         nested = {
             key[len(start) :]: value
             for key, value in config_dict.items()
-            if key.startswith(start)
+            if str(key).startswith(start)
         }
         if nested:
             config_dict[prefix] = {**config_dict.get(prefix, {}), **nested}

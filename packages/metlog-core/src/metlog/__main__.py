@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``python -m metlog``: listen, send, bench."""
+
+from __future__ import annotations
+
+import sys
+
+from metlog.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``listen``: print what arrives over UDP, StatsD lines and metlog messages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from metlog.cli.parse import parse
+from metlog.cli.show import as_json, pretty
+
+__all__ = ["add_to", "run"]
+
+
+def add_to(commands: Any) -> None:
+    """Enter the command among ``commands``."""
+    parser = commands.add_parser(
+        "listen",
+        help="print what arrives over UDP",
+        description="Print StatsD lines and metlog messages that arrive over UDP. "
+        "Where it listens is said on stderr.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument(
+        "--port", type=int, default=8125, help="default: %(default)s; 0 is any free one"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--count", type=int, metavar="N", help="end after N lines")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Listen until Ctrl-C, SIGTERM or ``--count``, which are all good ends."""
+    try:
+        receiver = _bound(options.host, options.port)
+    except (OSError, OverflowError) as error:
+        where = f"{options.host}:{options.port}"
+        print(f"cannot listen on {where}: {error}; try --port", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with receiver:
+        try:
+            host, port = receiver.getsockname()[:2]
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            print(f"listening on {where} (UDP)", file=sys.stderr, flush=True)
+            _print_all(receiver, options.json, options.count)
+        except KeyboardInterrupt:
+            pass
+        except BrokenPipeError:  # whoever read what we print has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+    )[0]
+    receiver = socket.socket(family, kind, protocol)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        receiver.bind(address)
+    except BaseException:
+        receiver.close()
+        raise
+    return receiver
+
+
+def _print_all(receiver: socket.socket, as_jsons: bool, count: int | None) -> None:
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    shown = 0
+    while count is None or shown < count:
+        for seen in parse(receiver.recv(65535)):
+            line = as_json(seen) if as_jsons else pretty(seen, colour)
+            data = f"{line}\n".encode(
+                sys.stdout.encoding or "utf-8", "backslashreplace"
+            )
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            shown += 1
+            if shown == count:
+                break
