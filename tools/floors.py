@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +51,10 @@ HOUSES = {
     "django_metlog": House(
         "packages/django-metlog/src/django_metlog",
         floors=(
-            "apps urls",
+            "__init__ apps urls",
             "middleware views patches loggers checks panel management templatetags",
-            "beacons guards names scope catalogue",
+            "beacons guards names scope catalogue exclusion",
             "conf",
-            "__init__",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),
         only={
@@ -88,7 +88,7 @@ def judge(package: str, house: House) -> Iterator[str]:
         module = ".".join(path.relative_to(source).with_suffix("").parts)
         if module != "__init__":
             module = module.removesuffix(".__init__")
-        where = f"{path.relative_to(ROOT)}"
+        where = os.path.relpath(path, ROOT)
         here = floor_of(module, house)
         if here is None:
             yield f"{where}: {package}.{module} stands on no floor of tools/floors.py"

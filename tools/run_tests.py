@@ -19,9 +19,13 @@ from suite import REPORT, RESULTS, ROOT, Suite
 
 HATCH = str(ROOT / ".tools" / "bin" / "hatch")
 CI = bool(os.environ.get("CI"))
-PACKAGES = ("metlog-core", "django-metlog", "metlog-toolbar")
-# Both kinds of suite would otherwise be made at once in one environment.
+PACKAGES = ("packages/metlog-core", "packages/django-metlog", "packages/metlog-toolbar")
+WITH_SERVERS = PACKAGES[:2]
+
+# The suites of one environment, one after the other: two would make it at once.
 Chain = list[Suite]
+# A Python, a Django, and the environment that has both.
+Pair = tuple[tuple[int, ...], tuple[int, ...], str]
 
 
 def main() -> int:
@@ -99,39 +103,24 @@ def python() -> list[Chain]:
 
     chains = []
     for pair in reversed(pairs):
-        found, django, name = pair
-        title = f"Python {text(found)} × Django {text(django)}"
-        missing = "" if here[found] else f"there is no Python {text(found)} here"
-        chain = []
-        with_servers: tuple[str, ...] = ()
+        runs = [("unit", folder) for folder in PACKAGES]
         if pair == newest:
-            with_servers = ("metlog-core", "django-metlog")
+            runs = [("services", folder) for folder in WITH_SERVERS] + runs
+            runs.append(("unit", "tools"))
         elif pair == oldest_django:
-            with_servers = ("django-metlog",)
-        chain += [
-            pytest(f"{title}, {package} with servers", name, "services", package)
-            for package in with_servers
-        ]
-        chain += [
-            pytest(f"{title}, {package}", name, "unit", package) for package in PACKAGES
-        ]
-        for suite in chain:
-            suite.missing = missing
-        chains.append(chain)
+            runs.insert(0, ("services", "packages/django-metlog"))
+        chains.append([pytest(pair, here[pair[0]], *one) for one in runs])
     return chains
 
 
-def pytest(title: str, environment: str, script: str, package: str) -> Suite:
+def pytest(pair: Pair, is_here: bool, script: str, folder: str) -> Suite:
     """The tests of one package: Django can be set up only once in a process."""
+    found, django, environment = pair
+    title = f"Python {text(found)} × Django {text(django)}, {folder.rpartition('/')[2]}"
     return Suite(
-        title,
-        (
-            HATCH,
-            "run",
-            f"{environment}:{script}",
-            f"--junitxml={REPORT}",
-            f"packages/{package}",
-        ),
+        f"{title} with servers" if script == "services" else title,
+        (HATCH, "run", f"{environment}:{script}", f"--junitxml={REPORT}", folder),
+        missing="" if is_here else f"there is no Python {text(found)} here",
     )
 
 
