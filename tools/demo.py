@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,40 +57,37 @@ def serve(folder: Path) -> int:
 
     port = free_port(8000, socket.SOCK_STREAM)
     statsd_port = free_port(8125, socket.SOCK_DGRAM)
+    listen = ("-m", "metlog", "listen", f"--host={HOST}", f"--port={statsd_port}")
+    site = (str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}")
     os.environ |= {"STATSD_HOST": HOST, "STATSD_PORT": str(statsd_port)}
-    log = folder / "site.log"
-    listen = ["-m", "metlog", "listen", f"--host={HOST}", f"--port={statsd_port}"]
-    site = [str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}"]
-    with (
-        log.open("wb") as output,
-        child(listen) as listener,
-        child(site, stdout=output, stderr=subprocess.STDOUT) as server,
-    ):
-        children = {"the listener": listener, "the site": server}
+    path = folder / "site.log"
+    with path.open("wb") as log, contextlib.ExitStack() as children:
+        listener = children.enter_context(child(*listen, stderr=subprocess.PIPE))
+        # It listens, or says why not: before it does nothing may be sent.
+        said = listener.stderr.readline().decode() if listener.stderr else ""
+        server = children.enter_context(child(*site, stdout=log, stderr=log))
         up = False
         while not stop.wait(0.1):
-            ended = [name for name, one in children.items() if one.poll() is not None]
-            if ended:
-                print(f"{ended[0]} ended by itself; the site's log:", file=sys.stderr)
-                print(log.read_text(errors="replace"), file=sys.stderr)
+            if listener.poll() is not None:
+                print(f"The listener ended: {said}", file=sys.stderr)
+                return 1
+            if server.poll() is not None:
+                print(path.read_text(errors="replace"), file=sys.stderr)
+                print("The site ended, see above.", file=sys.stderr)
                 return 1
             if not up and answers(port):
                 up = True
-                values = {"host": HOST, "port": port, "log": os.path.relpath(log)}
-                print(
-                    WELCOME.format(user=USER, password=PASSWORD, **values), flush=True
-                )
+                where = {"host": HOST, "port": port, "log": os.path.relpath(path)}
+                print(WELCOME.format(user=USER, password=PASSWORD, **where), flush=True)
     print("\n  Ended; nothing is left running.")
     return 0
 
 
 @contextlib.contextmanager
-def child(command: list[str], **streams: object) -> Iterator[subprocess.Popen[bytes]]:
+def child(*command: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own: Ctrl-C reaches only this one, which ends it."""
     process = subprocess.Popen(
-        [sys.executable, *command],
-        start_new_session=True,
-        **streams,  # type: ignore[call-overload]
+        [sys.executable, *command], start_new_session=True, **streams
     )
     try:
         yield process
