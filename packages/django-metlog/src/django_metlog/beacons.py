@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a browser reported, as measurements: pure functions from form fields.
+
+Two clients report. *stick* is ours and strictly read: a field of its own that is no
+number makes the whole report bad. *boomerang* sends what browsers gave it, so each of
+its values stands or falls by itself. A report becomes one `Report`, or a
+`BadReportError` that says in one sentence what is wrong; nothing in between.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+__all__ = [
+    "HOUR_MS",
+    "MOST_REDIRECTS",
+    "TIMING",
+    "BadReportError",
+    "Fields",
+    "Measurement",
+    "Report",
+    "read",
+    "sender",
+]
+
+Fields = Mapping[str, Sequence[str]]
+"""Form fields: each name with every value it came with, in order."""
+
+HOUR_MS = 3_600_000
+"""Longer than any page load; users of boomerang report hours and more in the wild."""
+
+MOST_REDIRECTS = 20
+"""Browsers give up then: https://fetch.spec.whatwg.org/#http-redirect-fetch"""
+
+TIMING = "window.performance.timing."
+NAVIGATION = "window.performance.navigation."
+TYPE = NAVIGATION + "type"
+REDIRECTS = NAVIGATION + "redirectCount"
+
+VITALS = {"LCP": 1, "CLS": 1000, "INP": 1, "FCP": 1, "TTFB": 1}
+"""Web vitals and what they are multiplied by: a layout shift of 0.1 counts as 100."""
+
+CALCULATED = {
+    "network": ("responseStart", "navigationStart"),
+    "app": ("domLoading", "responseStart"),
+    "dom": ("domComplete", "domLoading"),
+    "rendering": ("loadEventEnd", "domComplete"),
+}
+"""name → the two milestones it lies between, the later one first"""
+
+INPUTS = ("responseStart", "domLoading", "domComplete", "loadEventEnd")
+
+TYPES = {"0": "navigate", "1": "reload", "2": "back_forward"}
+"""PerformanceNavigation.type: https://www.w3.org/TR/navigation-timing/#performancenavigation"""
+
+TYPE_NAMES = frozenset({*TYPES.values(), "prerender", "reserved"})
+
+BOOMERANG = {
+    "unloadEventStart": "nt_unload_st",
+    "unloadEventEnd": "nt_unload_end",
+    "redirectStart": "nt_red_st",
+    "redirectEnd": "nt_red_end",
+    "fetchStart": "nt_fet_st",
+    "domainLookupStart": "nt_dns_st",
+    "domainLookupEnd": "nt_dns_end",
+    "connectStart": "nt_con_st",
+    "connectEnd": "nt_con_end",
+    "secureConnectionStart": "nt_ssl_st",
+    "requestStart": "nt_req_st",
+    "responseStart": "nt_res_st",
+    "responseEnd": "nt_res_end",
+    "domLoading": "nt_domloading",
+    "domInteractive": "nt_domint",
+    "domContentLoadedEventStart": "nt_domcontloaded_st",
+    "domContentLoadedEventEnd": "nt_domcontloaded_end",
+    "domComplete": "nt_domcomp",
+    "loadEventStart": "nt_load_st",
+    "loadEventEnd": "nt_load_end",
+}
+"""Navigation Timing's name → boomerang's"""
+
+# ASCII only, unlike int() and float(), which also read "1_000", "nan" and "1e999".
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
+
+
+class BadReportError(ValueError):
+    """The report is malformed; its text says how, in one sentence."""
+
+
+class Measurement(NamedTuple):
+    """One metric to send."""
+
+    kind: Literal["counter", "timer"]
+    name: str
+    value: int
+    """How many, or milliseconds."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a well-formed report comes to; nothing at all for one about no page load."""
+
+    measurements: tuple[Measurement, ...] = ()
+    rejected: int = 0
+    """Values that were dropped, for they cannot be."""
+    view: str = ""
+    """The Django view that the page says it came from: to be checked."""
+
+
+def sender(fields: Fields) -> str:
+    """Who made this report: ``stick`` or ``boomerang``. Raises `BadReportError`."""
+    names = set(fields.get("client", ()))
+    if len(names) != 1 or not names <= set(_CLIENTS):
+        raise BadReportError(
+            "A report must say who made it: client=stick or boomerang."
+        )
+    return names.pop()
+
+
+def read(fields: Fields, keys: Iterable[str]) -> Report:
+    """The measurements in a report. Raises `BadReportError`.
+
+    ``keys`` are the names of ``window.performance.timing.*`` and
+    ``window.performance.navigation.*`` to record; fields that nobody asked for are
+    not looked at.
+    """
+    load = _Load(frozenset(keys))
+    return _CLIENTS[sender(fields)](fields, load)
+
+
+@dataclass
+class _Load:
+    """One page load in the words of Navigation Timing, whoever reports it."""
+
+    keys: frozenset[str]
+    times: dict[str, int] = field(default_factory=dict)
+    """milestone → ms after the start of the navigation; those reached"""
+    vitals: dict[str, int] = field(default_factory=dict)
+    type: str | None = None
+    redirects: int | None = None
+    complete: bool = True
+    """Did the load event come? If not, ``domComplete`` is the moment of leaving."""
+    hidden: bool = False
+    prerendered: bool = False
+    rejected: int = 0
+
+    @property
+    def milestones(self) -> list[str]:
+        """Those to look for: to record them, or to calculate with."""
+        start = len(TIMING)
+        asked = {key[start:] for key in self.keys if key.startswith(TIMING)}
+        return sorted(asked.union(INPUTS) - {"navigationStart"})
+
+    def reach(self, milestone: str, elapsed: float) -> None:
+        """Note a time, in ms after the start. 0 is none; one that cannot be counts."""
+        if 0 < elapsed <= HOUR_MS:
+            self.times[milestone] = _half_up(elapsed)
+        elif elapsed != 0:
+            self.rejected += 1
+
+    def redirect(self, count: float) -> None:
+        """Note the number of redirects."""
+        if 0 <= count <= MOST_REDIRECTS and count == int(count):
+            self.redirects = int(count)
+        else:
+            self.rejected += 1
+
+    def report(self, view: str = "") -> Report:
+        """Everything noted, as measurements."""
+        measurements = [*self._counts()]
+        # Nobody waited for the others: browsers put off what is hidden, and a
+        # prerendered page was there before it was asked for.
+        if not self.hidden and not self.prerendered:
+            measurements += self._timings()
+        return Report(tuple(measurements), self.rejected, view)
+
+    def _counts(self) -> Iterator[Measurement]:
+        if self.redirects is not None:
+            yield Measurement("counter", REDIRECTS, self.redirects)
+        kind = "prerender" if self.prerendered else self.type
+        if kind is not None and TYPE in self.keys:
+            yield Measurement("counter", f"{TYPE}.{kind}", 1)
+        if self.hidden:
+            yield Measurement("counter", "window.performance.hidden", 1)
+
+    def _timings(self) -> Iterator[Measurement]:
+        times = {"navigationStart": 0, **self.times}
+        if not self.complete:
+            for milestone in ("domComplete", "loadEventStart", "loadEventEnd"):
+                times.pop(milestone, None)
+        for milestone, elapsed in self.times.items():
+            name = TIMING + milestone
+            if milestone in times and name in self.keys:
+                yield Measurement("timer", name, elapsed)
+        for span, (later, earlier) in CALCULATED.items():
+            if later in times and earlier in times:
+                elapsed = times[later] - times[earlier]
+                if elapsed < 0:
+                    self.rejected += 1
+                    continue
+                yield Measurement(
+                    "timer", f"window.performance.calculated.{span}", elapsed
+                )
+        for vital, value in self.vitals.items():
+            yield Measurement("timer", f"window.performance.vitals.{vital}", value)
+
+
+def _stick(fields: Fields, load: _Load) -> Report:
+    start = _stick_number(fields, f"{TIMING}navigationStart")
+    possible = start is not None and 0 <= start < math.inf
+    if start is not None and not possible:
+        load.rejected += 1
+    for milestone in load.milestones:
+        value = _stick_number(fields, TIMING + milestone)
+        if value is None:
+            continue
+        if start is None:
+            raise BadReportError(
+                f"A stick report with {TIMING}* needs navigationStart."
+            )
+        if possible and value != 0:
+            load.reach(milestone, value - start)
+        if milestone == "loadEventEnd" and value == 0:
+            load.complete = False
+    for vital, factor in VITALS.items():
+        value = _stick_number(fields, vital)
+        if value is None:
+            continue
+        if 0 <= value * factor <= HOUR_MS:
+            load.vitals[vital] = _half_up(value * factor)
+        else:
+            load.rejected += 1
+    if start is None and not load.vitals and not load.rejected:
+        raise BadReportError("A stick report needs navigationStart or web vitals.")
+    if REDIRECTS in load.keys:
+        redirects = _stick_number(fields, REDIRECTS)
+        if redirects is not None:
+            load.redirect(redirects)
+    if TYPE in load.keys and TYPE in fields:
+        load.type = _type(_only(fields, TYPE))
+        if load.type is None:
+            raise BadReportError(
+                f"{TYPE} must be a number or a navigation type's name."
+            )
+    load.prerendered = (
+        load.type == "prerender" or (_stick_number(fields, "activationStart") or 0) > 0
+    )
+    load.hidden = fields.get("hidden") == ["1"]
+    load.complete = load.complete and fields.get("partial") != ["1"]
+    views = fields.get("view", ())
+    return load.report(views[0] if len(views) == 1 else "")
+
+
+def _only(fields: Fields, name: str) -> str:
+    values = fields[name]
+    if len(values) != 1:
+        raise BadReportError(f"{name} came {len(values)} times; once is right.")
+    return values[0]
+
+
+def _stick_number(fields: Fields, name: str) -> float | None:
+    """The value of a field of stick's; None when it is not there."""
+    if name not in fields:
+        return None
+    text = _only(fields, name)
+    if not _NUMBER.fullmatch(text):
+        raise BadReportError(f"{name} must be a number.")
+    return float(text)  # infinity for hundreds of digits
+
+
+def _boomerang(fields: Fields, load: _Load) -> Report:
+    if not _is_page_load(fields):
+        return Report()
+    start = _boomerang_number(fields, "nt_nav_st", load)
+    for milestone in load.milestones:
+        value = _boomerang_number(fields, BOOMERANG.get(milestone), load)
+        if value and start:
+            load.reach(milestone, value - start)
+    load.complete = "loadEventEnd" in load.times
+    if REDIRECTS in load.keys:
+        redirects = _boomerang_number(fields, "nt_red_cnt", load)
+        if redirects is not None:
+            load.redirect(redirects)
+    if TYPE in load.keys and "nt_nav_type" in fields:
+        types = fields["nt_nav_type"]
+        load.type = _type(types[0]) if len(types) == 1 else None
+        if load.type is None:
+            load.rejected += 1
+    load.prerendered = load.type == "prerender" or bool(
+        _boomerang_number(fields, "nt_act_st", load)
+    )
+    load.hidden = fields.get("vis.st") == ["hidden"]
+    return load.report()
+
+
+def _is_page_load(fields: Fields) -> bool:
+    """Is this beacon about a load that no other beacon reports?
+
+    Others come when a page is left, for a request or a view of a single-page site, or
+    for a page from the back/forward cache. An early one repeats in the load's own, and
+    boomerang 0.9 repeats a whole load on leaving.
+    """
+    if fields.get("nt_nav_st", [""])[0] in ("", "0"):
+        return False
+    if "early" in fields or any(fields.get("http.initiator", ())):
+        return False
+    return "rt.quit" not in fields or "rt.abld" in fields
+
+
+def _boomerang_number(fields: Fields, name: str | None, load: _Load) -> int | None:
+    """The value of a parameter; None when it is not there, or counted as rejected."""
+    if name is None or name not in fields:
+        return None
+    values = fields[name]
+    if len(values) == 1 and _WHOLE.fullmatch(values[0]):
+        return int(values[0])
+    load.rejected += 1
+    return None
+
+
+def _type(text: str) -> str | None:
+    """The name of a navigation type; None for what is neither number nor word."""
+    if _WORD.fullmatch(text):
+        name = text.lower().replace("-", "_")
+        return name if name in TYPE_NAMES else "reserved"
+    if _NUMBER.fullmatch(text):
+        return TYPES.get(text, "reserved")
+    return None
+
+
+def _half_up(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+_CLIENTS: Mapping[str, Callable[[Fields, _Load], Report]] = {
+    "boomerang": _boomerang,
+    "stick": _stick,
+}

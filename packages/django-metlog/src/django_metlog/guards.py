@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Guards for the record view: who may report. For ``METLOG_RECORD_GUARD``.
+
+A guard takes the request and returns None to let it through, or the response that
+refuses it. The body has not been read then.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+__all__ = ["Guard", "aask", "all_of", "ask", "rate_limit", "same_origin"]
+
+Response = HttpResponseBase
+Guard = Callable[[HttpRequest], Any]
+"""Returns, or as a coroutine function awaits, None or a response."""
+
+
+def same_origin(request: HttpRequest) -> Response | None:
+    """Only pages of this host may report; the scheme is left to the proxy.
+
+    Keeps other sites out, and whoever forges nothing. Current browsers say
+    ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on a POST, and
+    ``Referer`` on boomerang's images.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        ours = site == "same-origin"
+    else:
+        page = request.headers.get("Origin") or request.headers.get("Referer") or ""
+        ours = _is_host(page, request)
+    return None if ours else _refused("Only pages of this site may report.", 403)
+
+
+def _is_host(page: str, request: HttpRequest) -> bool:
+    try:
+        return urlsplit(page).netloc.lower() == request.get_host().lower()
+    except (ValueError, DisallowedHost):
+        return False
+
+
+def rate_limit(
+    per_second: float,
+    burst: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Guard:
+    """A guard that lets ``per_second`` reports through, all visitors together.
+
+    ``burst`` may come at once, by default as many as in a second. Each process counts
+    for itself: four workers let four times as many through. The rest gets a 429.
+    """
+    most = per_second if burst is None else burst
+    if not (per_second > 0 and most >= 1):
+        raise ValueError(
+            "rate_limit needs per_second above 0 and a burst of 1 or more, "
+            f"got per_second={per_second!r} and burst={most!r}"
+        )
+    lock = threading.Lock()
+    left, since = most, clock()
+
+    def guard(request: HttpRequest) -> Response | None:
+        nonlocal left, since
+        with lock:
+            now = clock()
+            left = min(most, left + (now - since) * per_second)
+            since = now
+            if left >= 1:
+                left -= 1
+                return None
+        return _refused("Too many reports.", 429)
+
+    return guard
+
+
+def all_of(*guards: Guard) -> Guard:
+    """One guard of several; the first that refuses decides, the rest is not asked."""
+    if not any(iscoroutinefunction(guard) for guard in guards):
+        return lambda request: _first(ask(guard, request) for guard in guards)
+
+    async def guard_async(request: HttpRequest) -> Response | None:
+        for guard in guards:
+            answer = await aask(guard, request)
+            if answer is not None:
+                return answer
+        return None
+
+    return guard_async
+
+
+def ask(guard: Guard, request: HttpRequest) -> Response | None:
+    """What any guard says, from synchronous code."""
+    answer = guard(request)
+    if inspect.isawaitable(answer):
+        answer = async_to_sync(_awaited)(answer)
+    return _checked(answer)
+
+
+async def aask(guard: Guard, request: HttpRequest) -> Response | None:
+    """What any guard says, from the event loop; a synchronous one may block there."""
+    if iscoroutinefunction(guard):
+        answer = await guard(request)
+    else:
+        answer = await sync_to_async(guard)(request)
+        if inspect.isawaitable(answer):  # a callable object, a partial
+            answer = await answer
+    return _checked(answer)
+
+
+async def _awaited(answer: Awaitable[object]) -> object:
+    return await answer
+
+
+def _checked(answer: object) -> Response | None:
+    if answer is None or isinstance(answer, HttpResponseBase):
+        return answer
+    raise TypeError(
+        f"METLOG_RECORD_GUARD must return None or a response, got {answer!r:.200}"
+    )
+
+
+def _first(answers: Iterable[Response | None]) -> Response | None:
+    return next((answer for answer in answers if answer is not None), None)
+
+
+def _refused(why: str, status: int) -> HttpResponse:
+    return HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The record view's address, to be included: ``services/timing/`` + ``record``.
+
+path("services/timing/", include("django_metlog.urls"))
+"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from django_metlog.views import record
+
+__all__ = ["urlpatterns"]
+
+urlpatterns = [path("record", record, name="django_metlog.record")]

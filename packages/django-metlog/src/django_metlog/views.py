@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The record view: a browser's report comes in, its measurements go out.
+
+What a report means stands in `django_metlog.beacons`; all that is known here is HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.wsgi import WSGIRequest
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from django.urls import get_resolver, get_urlconf
+from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+
+from django_metlog import beacons, conf, guards, names
+
+__all__ = ["arecord", "record"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+METHODS = ("GET", "HEAD", "POST")
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+_TOO_LARGE = "A report may have {} bytes."
+
+
+class _RefusedError(Exception):
+    """The request gets this status and sentence, and nothing is recorded."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def _public(view: View) -> View:
+    """For beacons: they carry no CSRF token, and need neither log-in nor database."""
+    return cast("View", csrf_exempt(login_not_required(non_atomic_requests(view))))
+
+
+@_public
+def record(request: HttpRequest) -> HttpResponseBase:
+    """Take a report of stick (POST) or boomerang (GET, HEAD, POST).
+
+    Answers 204, or 4xx with one sentence; recorded is all of a report or nothing.
+    """
+    guard = _guard()
+    refusal = _wrong_method(request)
+    if refusal is None and guard is not None:
+        refusal = guards.ask(guard, request)
+    return _never_stored(refusal or _recorded(request))
+
+
+@_public
+async def arecord(request: HttpRequest) -> HttpResponseBase:
+    """The same without a thread, for a URLconf that is only served by ASGI."""
+    guard = _guard()
+    refusal = _wrong_method(request)
+    if refusal is None and guard is not None:
+        refusal = await guards.aask(guard, request)
+    return _never_stored(refusal or _recorded(request))
+
+
+@conf.until_changed
+def _guard() -> guards.Guard | None:
+    guard = conf.get("METLOG_RECORD_GUARD")
+    return import_string(guard) if isinstance(guard, str) else guard
+
+
+def _wrong_method(request: HttpRequest) -> HttpResponse | None:
+    if request.method in METHODS:
+        return None
+    return _answer(405, f"Only {', '.join(METHODS)}.", Allow=", ".join(METHODS))
+
+
+def _recorded(request: HttpRequest) -> HttpResponse:
+    try:
+        fields = _fields(request)
+        if beacons.sender(fields) == "stick" and request.method != "POST":
+            return _answer(405, "A stick report comes by POST.", Allow="POST")
+        report = beacons.read(fields, conf.get("METLOG_RECORD_KEYS"))
+    except beacons.BadReportError as error:
+        return _answer(400, str(error))
+    except _RefusedError as error:
+        return _answer(error.status, str(error))
+    _send(report)
+    return HttpResponse(status=204)
+
+
+def _send(report: beacons.Report) -> None:
+    client = conf.client()
+    view = report.view if report.view and report.view in _views() else ""
+    by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
+    for kind, name, value in report.measurements:
+        if kind == "counter":
+            client.incr(name, value)
+        elif view and name.startswith(beacons.TIMING):
+            client.timer_send(name, value, fields={"view": view})
+            if by_view:
+                milestone = name[len(beacons.TIMING) :]
+                client.timer_send(
+                    f"window.performance.view.{view}.timing.{milestone}", value
+                )
+        else:
+            client.timer_send(name, value)
+    if report.rejected:
+        client.incr("window.performance.rejected", report.rejected)
+
+
+def _views() -> frozenset[str]:
+    """Every name a view of this URLconf can have: a bounded set, unlike what comes."""
+    return _views_of(get_resolver(get_urlconf()), conf.get("METLOG_VIEW_NAMES"))
+
+
+_views_of = lru_cache(maxsize=8)(names.in_urlconf)
+
+
+def _fields(request: HttpRequest) -> dict[str, list[str]]:
+    """What was sent, in the query and in a form. Raises `_RefusedError`."""
+    limit = conf.get("METLOG_RECORD_MAX_BYTES")
+    query = request.META.get("QUERY_STRING", "")
+    if len(query) > limit:
+        raise _RefusedError(413, _TOO_LARGE.format(limit))
+    try:
+        # WSGI's text is bytes in disguise: https://peps.python.org/pep-3333/
+        encoding = "latin-1" if isinstance(request, WSGIRequest) else "utf-8"
+        pairs = _pairs(query.encode(encoding))
+        if request.method == "POST":
+            pairs += _posted(request, limit)
+    except UnicodeError:
+        raise _RefusedError(400, "A report must be UTF-8.") from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
+    length = _content_length(request)
+    if length == 0:
+        return []
+    if length is not None and length > limit:
+        raise _RefusedError(413, _TOO_LARGE.format(limit))
+    if request.content_type not in FORMS:
+        raise _RefusedError(400, f"A report is a form: {FORMS[0]}.")
+    try:
+        if request.content_type == FORMS[1]:
+            form = request.POST
+            return [
+                (name, _utf8(value)) for name in form for value in form.getlist(name)
+            ]
+        # Without a length nobody but us keeps it short.
+        body = request.read(limit + 1) if length is None else request.body
+    except (MultiPartParserError, OSError, RawPostDataException, SuspiciousOperation):
+        raise _RefusedError(400, "The report cannot be read.") from None
+    if len(body) > limit:
+        raise _RefusedError(413, _TOO_LARGE.format(limit))
+    return _pairs(body)
+
+
+def _content_length(request: HttpRequest) -> int | None:
+    """None when it is not known."""
+    text = request.META.get("CONTENT_LENGTH") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _pairs(form: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(form.decode(), keep_blank_values=True, errors="strict")
+
+
+def _utf8(text: str) -> str:
+    """``text``, if Django did not have to mend it. Raises `UnicodeError`."""
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise UnicodeError
+    return text
+
+
+def _answer(status: int, why: str, **headers: str) -> HttpResponse:
+    return HttpResponse(
+        why, status=status, content_type="text/plain; charset=utf-8", headers=headers
+    )
+
+
+def _never_stored(response: HttpResponseBase) -> HttpResponseBase:
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
