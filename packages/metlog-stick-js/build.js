@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// `npm run build`: everything in dist/, the copies in django-metlog, and what it weighs.
+
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** Where django-metlog keeps what a site without a bundler serves. */
+export const STATIC = join(here, "../django-metlog/src/django_metlog/static");
+
+/** What STATIC holds, by file name in dist. */
+export const COPIES = ["stick.js", "stick-vitals.js", "stick-vitals.LICENSE.txt"];
+
+/** The most a file may weigh, in bytes after brotli at its best. */
+const LIMITS = { "core.js": 512, "send.js": 896, "stick.js": 896 };
+
+// Its package.json is not among what it exports.
+const WEB_VITALS = join(require.resolve("web-vitals"), "../..");
+
+const MODULES = { send: "src/send.ts", core: "src/core.ts", vitals: "src/vitals.ts" };
+
+/** Every script of the package: file name in dist → text. */
+export async function scripts() {
+  const vitals = JSON.parse(readFileSync(join(WEB_VITALS, "package.json")));
+  const notice =
+    `/*! Includes web-vitals ${vitals.version}, Copyright 2020 Google LLC, ` +
+    `Apache License 2.0: see stick-vitals.LICENSE.txt */`;
+  const builds = [
+    { entryPoints: MODULES, format: "esm" },
+    { entryPoints: MODULES, format: "cjs", outExtension: { ".js": ".cjs" } },
+    { entryPoints: { stick: "src/script.ts" }, format: "iife" },
+    {
+      entryPoints: { "stick-vitals": "src/script-vitals.ts" },
+      format: "iife",
+      banner: { js: notice },
+      // "sideEffects": false is true of the modules, not of the scripts.
+      ignoreAnnotations: true,
+    },
+  ];
+  const files = {};
+  for (const build of builds) {
+    const script = build.format === "iife";
+    const { outputFiles } = await esbuild.build({
+      ...build,
+      absWorkingDir: here,
+      bundle: true,
+      external: script ? [] : ["web-vitals"],
+      minify: true,
+      outdir: "dist",
+      // Scripts are copied, and Django's ManifestStaticFilesStorage refuses a file that
+      // names a source map it does not find.
+      sourcemap: script ? "external" : "linked",
+      target: "es2020",
+      tsconfigRaw: {}, // "strict" there would put "use strict" before a script
+      write: false,
+    });
+    for (const { path, text } of outputFiles)
+      files[path.slice(join(here, "dist/").length)] = text;
+  }
+  files["stick-vitals.LICENSE.txt"] = readFileSync(
+    join(WEB_VITALS, "LICENSE"),
+    "utf8",
+  );
+  return files;
+}
+
+/** The size of a script as it reaches the browser, in bytes. */
+export function weight(text) {
+  const code = text.replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
+  return brotliCompressSync(code, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
+  }).length;
+}
+
+/** Scripts over their limit, each as a sentence. */
+export function overweight(files) {
+  return Object.entries(LIMITS)
+    .map(([name, limit]) => [name, weight(files[name]), limit])
+    .filter(([, bytes, limit]) => bytes > limit)
+    .map(([name, bytes, limit]) => `${name} weighs ${bytes} bytes, ${limit} are allowed`);
+}
+
+function types() {
+  const tsc = join(require.resolve("typescript/package.json"), "../bin/tsc");
+  const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly"];
+  execFileSync(process.execPath, [tsc, "-p", here, ...options, "--outDir", "build"], {
+    cwd: here,
+    stdio: "inherit",
+  });
+  for (const name of [...Object.keys(MODULES), "options"]) {
+    const text = readFileSync(join(here, `build/${name}.d.ts`), "utf8");
+    writeFileSync(join(here, `dist/${name}.d.ts`), text);
+    writeFileSync(join(here, `dist/${name}.d.cts`), text.replace(/\.js"/g, '.cjs"'));
+  }
+  rmSync(join(here, "build"), { recursive: true });
+}
+
+async function main() {
+  const files = await scripts();
+  rmSync(join(here, "dist"), { recursive: true, force: true });
+  mkdirSync(join(here, "dist"));
+  mkdirSync(STATIC, { recursive: true });
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(here, "dist", name), text);
+  types();
+  for (const name of COPIES) cpSync(join(here, "dist", name), join(STATIC, name));
+
+  console.log("bytes  limit  after brotli");
+  for (const name of Object.keys(files).filter((name) => /js$/.test(name)).sort())
+    console.log(
+      String(weight(files[name])).padStart(5),
+      String(LIMITS[name] ?? "").padStart(6),
+      ` ${name}`,
+    );
+  for (const sentence of overweight(files)) {
+    console.error(sentence);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MPL-2.0
+
+import { onCLS, onFCP, onINP, onLCP, onTTFB, type Metric } from "web-vitals";
+import { declined } from "./declined.js";
+import type { Fields } from "./fields.js";
+import type { Options } from "./options.js";
+import { post } from "./post.js";
+import { serverView } from "./view.js";
+
+let called = false;
+
+/**
+ * Reports this page's Core Web Vitals, FCP and TTFB to `url`: one report, when the page
+ * is first hidden or left, with the vitals known by then.
+ *
+ * LCP, INP, FCP and TTFB are whole milliseconds; CLS is the score, to three decimals.
+ * A page that comes back from the back/forward cache is not reported again.
+ */
+export const sendVitals = (url: string, options: Options = {}): void => {
+  if (called) return;
+  called = true;
+  if (declined(options)) return;
+
+  const vitals: Fields = {};
+  const note = ({ name, value, navigationType }: Metric) => {
+    // After a restore web-vitals begins anew; those are not this load's numbers.
+    if (navigationType !== "back-forward-cache")
+      vitals[name] = name === "CLS" ? +value.toFixed(3) : Math.round(value);
+  };
+  try {
+    [onCLS, onFCP, onINP, onLCP, onTTFB].forEach((on) => on(note));
+  } catch {
+    // A browser too old for web-vitals.
+  }
+
+  let reported = false;
+  const report = () => {
+    if (reported || !Object.keys(vitals).length) return;
+    reported = true;
+    post(url, () => {
+      const view = serverView(performance.getEntriesByType("navigation")[0]);
+      return { ...options.data, client: "stick", ...vitals, ...(view && { view }) };
+    });
+  };
+  // web-vitals settles its numbers in handlers on the window that capture, so before these.
+  addEventListener("visibilitychange", () => document.hidden && report());
+  addEventListener("pagehide", report);
+};
