@@ -33,7 +33,7 @@ class Settings(SphinxDirective):
                     setting.meaning,
                 ],
             )
-            for setting in conf.SETTINGS
+            for setting in conf.SETTINGS.values()
         ]
 
 
