@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 from metlog import capture
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
-from metlog.measure import Kind, fault
+from metlog.measure import LIMIT, Kind, fault
 from metlog.message import ENV_VERSION, Message, as_text, rfc3339
 from metlog.senders import base
 from metlog.senders.base import (
-    ClientMethods,
+    LAST,
     DirectSender,
+    FastLane,
     MetricSender,
     NoSendSender,
     Sender,
@@ -34,6 +35,9 @@ from metlog.trouble import Trouble
 __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 
 _NO_TIMER = NoOpTimer()
+_NO_LANE = FastLane({}, {}, bare=False)
+_ONE = 1
+_LIMIT_INT = 2**30 - 1
 
 
 class ClientStats(NamedTuple):
@@ -154,6 +158,7 @@ class MetlogClient:
             )
         self._dynamic_methods[name] = method
         setattr(self, name, types.MethodType(method, self))
+        self._choose_lane()
 
     # -- messages ----------------------------------------------------------------
 
@@ -205,7 +210,8 @@ class MetlogClient:
         self._oldstyle(SEVERITY.CRITICAL, msg, args, kwargs)
 
     # -- metrics -----------------------------------------------------------------
-    # incr, timer_send and timed may be shadowed on the instance: see _choose_lane.
+    # incr, timer_send and timed try the sender's fast lane first: see _choose_lane.
+    # Inlined in each, for a call of another method would cost as much as all of it.
 
     def incr(
         self,
@@ -217,6 +223,17 @@ class MetlogClient:
         rate: float = 1.0,
     ) -> None:
         """Add ``count`` to a counter. ``rate`` 0.1 keeps one call in ten."""
+        # `is`, as True == 1; there is only one 1.
+        if count is _ONE and (
+            self._bare
+            or (self._tick and fields is None and logger is None and severity is None)
+        ):
+            try:
+                if rate == 1.0:
+                    self._tick[name]()
+                    return
+            except Exception:
+                pass  # the long way finds out what is wrong, if anything is
         self._measure("counter", name, count, logger, severity, fields, rate)
 
     def timer(
@@ -250,6 +267,20 @@ class MetlogClient:
 
         All are sent: ``rate`` only tells the engine at which rate *you* sampled.
         """
+        # Two comparisons for each type: Python's specialised ones take one type each.
+        if (
+            (type(elapsed) is float and -LIMIT < elapsed < LIMIT)
+            or (type(elapsed) is int and -_LIMIT_INT < elapsed < _LIMIT_INT)
+        ) and (
+            self._bare
+            or (self._put and fields is None and logger is None and severity is None)
+        ):
+            try:
+                if rate == 1.0:
+                    self._put[name](LAST, elapsed)
+                    return
+            except Exception:
+                pass
         self._measure(
             "timer", name, elapsed, logger, severity, fields, rate, sampled=True
         )
@@ -293,6 +324,15 @@ class MetlogClient:
         rate: float = 1.0,
     ) -> None:
         """What a `Timer` calls when it stops; the times are `perf_counter` seconds."""
+        if self._bare or (
+            self._put_timed and fields is None and logger is None and severity is None
+        ):
+            try:
+                if rate == 1.0:
+                    self._put_timed[name](LAST, int((end - start) * 1000 + 0.5))
+                    return
+            except Exception:
+                pass
         if rate != 1.0 and _left_out(rate):
             return
         if self._showing:
@@ -300,7 +340,7 @@ class MetlogClient:
             self._measure(
                 "timer",
                 name,
-                round(exact_ms),
+                int(exact_ms + 0.5),
                 logger,
                 severity,
                 fields,
@@ -309,9 +349,8 @@ class MetlogClient:
                 exact=(start, exact_ms),
             )
         else:  # through timer_send, which somebody may have overridden
-            self.timer_send(
-                name, round((end - start) * 1000), logger, severity, fields, rate
-            )
+            ms = int((end - start) * 1000 + 0.5)  # half the price of round()
+            self.timer_send(name, ms, logger, severity, fields, rate)
 
     # -- lanes -------------------------------------------------------------------
 
@@ -324,9 +363,8 @@ class MetlogClient:
     def _choose_lane(self) -> None:
         """Decide once, here, how metrics travel, so that no call has to.
 
-        ``_metric_lane`` is set when no message needs to be built. A `DirectSender`
-        may even stand in for three of our methods, as attributes of the instance,
-        unless a subclass or a plugin has its own.
+        ``_metric_lane`` is set when no message needs to be built, ``_tick`` and
+        ``_put`` when the sender need not even be called.
         """
         sender = self._sender
         self._takes_updown = "updown" not in base.ignored_types(sender)
@@ -334,27 +372,19 @@ class MetlogClient:
         self._metric_lane: MetricSender | None = None
         if isinstance(sender, MetricSender) and not self._filters:
             self._metric_lane = sender
-        for name in ClientMethods._fields:
-            if name not in self._dynamic_methods:
-                vars(self).pop(name, None)
-        if self._metric_lane is None or self._showing:
-            return
-        if not isinstance(sender, DirectSender):
-            return
-        slow = ClientMethods(self.incr, self.timer_send, self.timed)
-        own = {
-            name
-            for name in ClientMethods._fields
-            if name in self._dynamic_methods
-            or getattr(type(self), name) is not getattr(MetlogClient, name)
-        }
-        if "timer_send" in own:
-            own.add("timed")  # which goes through it
-        for name, method in zip(
-            ClientMethods._fields, sender.direct(slow), strict=True
+        lane = _NO_LANE
+        if (
+            self._metric_lane is not None
+            and not self._showing
+            and isinstance(sender, DirectSender)
         ):
-            if name not in own:
-                setattr(self, name, method)
+            lane = sender.fast_lane()
+        self._tick, self._put, self._bare = lane
+        timer_send_is_ours = (
+            "timer_send" not in self._dynamic_methods
+            and type(self).timer_send is MetlogClient.timer_send
+        )
+        self._put_timed = self._put if timer_send_is_ours else _NO_LANE.put
 
     def _measure(
         self,

@@ -27,22 +27,21 @@ class Reporter(Protocol):
 class Timer:
     """Measures a block, or each call of a function, and reports it once.
 
-    ``result`` is the last measurement in whole milliseconds, None before. One object
-    may run many times at once, nested or in several threads and tasks: each
-    ``with`` measures its own time. An exception is measured like a normal end.
+    One object may run many times at once, nested or in several threads and tasks:
+    each ``with`` measures its own time. An exception is measured like a normal end.
     """
 
     __slots__ = (
         "_clock",
+        "_elapsed",
         "_fields",
+        "_free",
         "_logger",
         "_others",
         "_rate",
         "_reporter",
         "_severity",
-        "_slot",
         "name",
-        "result",
         "start",
     )
 
@@ -62,20 +61,27 @@ class Timer:
         self._severity = severity
         self._fields = fields
         self._rate = rate
-        # The one token here is taken by whoever enters first; list.pop is atomic.
-        # All who enter while it is gone keep their starts in _others, by task.
-        self._slot = [True]
+        # Whoever enters first takes this token by deleting it, which is atomic, keeps
+        # the start in `start` and gives the token back on exit. All who enter while it
+        # is gone keep their starts in _others, by task.
+        self._free = None
         self._others: dict[object, list[float]] | None = None
+        self._elapsed: float | None = None
         self.name = name
         self.start: float | None = None
-        self.result: int | None = None
+
+    @property
+    def result(self) -> int | None:
+        """The last measurement in whole milliseconds, None before."""
+        return None if self._elapsed is None else int(self._elapsed * 1000 + 0.5)
 
     def __call__(self, fn: F) -> F:
         """Decorate a function or an ``async def``: each call is measured."""
         if not callable(fn):
             raise ValueError(f"a timer decorates callables, got {fn!r}")
-        reporter, name, clock = self._reporter, self.name, self._clock
-        rest = (self._logger, self._severity, self._fields, self._rate)
+        report, name, clock = self._reporter.timed, self.name, self._clock
+        logger, severity = self._logger, self._severity
+        fields, rate = self._fields, self._rate
 
         if inspect.iscoroutinefunction(fn):
 
@@ -85,7 +91,7 @@ class Timer:
                 try:
                     return await fn(*args, **kwargs)
                 finally:
-                    reporter.timed(name, start, clock(), *rest)
+                    report(name, start, clock(), logger, severity, fields, rate)
 
             return cast(F, timed_async)
 
@@ -95,15 +101,18 @@ class Timer:
             try:
                 return fn(*args, **kwargs)
             finally:
-                reporter.timed(name, start, clock(), *rest)
+                report(name, start, clock(), logger, severity, fields, rate)
 
         return cast(F, timed)
 
     def __enter__(self) -> Timer:
         start = self._clock()
+        if self._others:  # perhaps of this very task
+            self._enter_again(start)
+            return self
         try:
-            self._slot.pop()
-        except IndexError:
+            del self._free
+        except AttributeError:
             self._enter_again(start)
         else:
             self.start = start
@@ -118,11 +127,11 @@ class Timer:
         end = self._clock()
         start = self._exit_again() if self._others else None
         if start is None:
-            if self.start is None:
-                return  # was never entered
             start = self.start
-            self._slot.append(True)
-        self.result = round((end - start) * 1000)
+            if start is None:
+                return  # was never entered
+            self._free = None
+        self._elapsed = end - start
         self._reporter.timed(
             self.name,
             start,

@@ -2,8 +2,8 @@
 """Metrics summed up in this process, until somebody takes the lines they make.
 
 A series is one name with one rate and one set of tags. Callers on the fast lane
-(`metlog.senders.statsd`) use a series' ``tick`` or ``values`` without any lock; each
-of those is one call of C code, which no other thread can interrupt.
+(`metlog.senders.base.FastLane`) use a series' ``tick`` or ``put`` without any lock:
+each is one call of C code, which no other thread can interrupt.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+from collections import deque
 from collections.abc import Callable
+from math import log
 from typing import Protocol
 
 from metlog.measure import Kind
+from metlog.senders.base import LAST
 from metlog.senders.statsd_lines import number, rate_part
 
 __all__ = ["Aggregate", "Line"]
 
 Line = tuple[bytes, int]
 """A line and how many calls it stands for."""
+
+RECENT = 1000
+"""How many timings a caller may leave before one of them has to sort them out."""
 
 FORGET_SECONDS = 60.0
 """A series unused for so long is forgotten and makes room for another."""
@@ -30,17 +36,16 @@ class Aggregate:
     """All series of one sender. ``max_series`` bounds them, ``max_timings`` the values
     that each keeps until `take`.
 
-    ``ticks`` and ``values`` are for the fast lane: by name, a counter's ``tick``
-    (called for each increment by 1) and a timer's list of values. They hold names
-    without rate and tags only.
+    ``tick`` and ``put`` are the tables of `metlog.senders.base.FastLane`. They hold
+    series without rate and tags, and no name that had to be made safe.
     """
 
     def __init__(self, prefix: str, max_series: int, max_timings: int) -> None:
-        self.ticks: dict[str, Callable[[], int]] = {}
-        self.values: dict[str, list[float]] = {}
+        self.tick: dict[str, Callable[[], object]] = {}
+        self.put: dict[str, Callable[[int, float], object]] = {}
         self._prefix = prefix
         self._max_series = max_series
-        self.max_timings = max_timings
+        self._max_timings = max_timings
         self._series: dict[tuple[Kind, str, float, str], Series] = {}
         # Re-entrant: a signal handler may count while its thread is in here.
         self._lock = threading.RLock()
@@ -69,16 +74,16 @@ class Aggregate:
                 if kind == "counter":
                     series = Counter(head, rate, tags)
                 elif kind == "timer":
-                    series = Timings(head, rate, tags, self.max_timings)
+                    series = Timings(head, rate, tags, self._max_timings)
                 else:
                     series = Gauge(head, tags)
                 self._series[key] = series
             series.used = now
             if rate >= 1 and not tags and raw_name == safe_name:
                 if isinstance(series, Counter):
-                    self.ticks[raw_name] = series.tick
+                    self.tick[raw_name] = series.tick
                 elif isinstance(series, Timings):
-                    self.values[raw_name] = series.values
+                    self.put[raw_name] = series.put
             series.add(value)
         return True
 
@@ -106,8 +111,8 @@ class Aggregate:
     def close_fast_lane(self) -> None:
         """Have every call come through `add` again."""
         with self._lock:
-            self.ticks.clear()
-            self.values.clear()
+            self.tick.clear()
+            self.put.clear()
 
     def clear(self) -> None:
         """Forget everything, in a new process; the tables stay the same objects."""
@@ -122,10 +127,10 @@ class Aggregate:
         that and use it later; so it is read for a second term before it goes."""
         if now - series.used > 2 * FORGET_SECONDS:
             del self._series[key]
-        elif self.ticks.get(key[1]) is getattr(series, "tick", self):
-            del self.ticks[key[1]]
-        elif self.values.get(key[1]) is getattr(series, "values", self):
-            del self.values[key[1]]
+        elif isinstance(series, Counter) and self.tick.get(key[1]) is series.tick:
+            del self.tick[key[1]]
+        elif isinstance(series, Timings) and self.put.get(key[1]) is series.put:
+            del self.put[key[1]]
 
 
 class Series(Protocol):
@@ -173,42 +178,72 @@ class Counter:
 
 
 class Timings:
-    """Every value, up to ``limit`` of them; of more, an even sample of that size."""
+    """Every value, up to ``limit`` of them; of more, an even sample of at most that.
 
-    __slots__ = ("_head", "_left_out", "_limit", "_rate", "_tags", "used", "values")
+    ``recent`` takes values without a lock and raises when it is full: once for so many
+    calls somebody comes by `add`, under the lock, and sorts out what is kept.
+    """
+
+    __slots__ = ("_head", "_kept", "_limit", "_rate", "_seen", "_share", "_tags")
+    __slots__ += ("put", "recent", "used")
 
     def __init__(self, head: str, rate: float, tags: str, limit: int) -> None:
         self._head = head
-        self._rate = rate
+        self._rate = min(rate, 1.0) or 1.0
         self._tags = tags
         self._limit = limit
-        self._left_out = 0
-        self.values: list[float] = []
+        self.recent: deque[float] = deque(maxlen=min(limit, RECENT))
+        self.put = self.recent.insert
+        self._kept: list[float] = []
+        self._share = 1.0
+        self._seen = 0
         self.used = 0.0
 
     def add(self, value: float) -> None:
-        if len(self.values) < self._limit:
-            self.values.append(value)
-            return
-        self._left_out += 1  # each has the same chance to be among the kept
-        place = random.randrange(len(self.values) + self._left_out)  # noqa: S311
-        if place < self._limit:
-            self.values[place] = value
+        while True:
+            try:
+                self.put(LAST, value)
+                return
+            except IndexError:
+                self._sort_out()
 
     def take(self, lines: list[Line]) -> int:
-        values = self.values[:]
-        del self.values[: len(values)]  # what came after the copy stays
-        left_out, self._left_out = self._left_out, 0
-        if not values:
-            return 0
-        rate = min(self._rate, 1.0) or 1.0
-        rate *= len(values) / (len(values) + left_out)
-        head, tail = self._head, f"|ms{rate_part(rate)}{self._tags}"
-        lines.extend([(f"{head}{number(v)}{tail}".encode(), 1) for v in values])
-        return left_out
+        self._sort_out()
+        values, self._kept = self._kept, []
+        seen, self._seen = self._seen, 0
+        self._share = 1.0
+        if seen:
+            rate = self._rate * len(values) / seen
+            head, tail = self._head, f"|ms{rate_part(rate)}{self._tags}"
+            lines.extend([(f"{head}{number(v)}{tail}".encode(), 1) for v in values])
+        return seen - len(values)
 
     def pending(self) -> int:
-        return len(self.values)
+        return self._seen + len(self.recent)
+
+    def _sort_out(self) -> None:
+        """Of the recent values keep the share that was kept of those before."""
+        take = self.recent.popleft  # one by one: others go on putting values in
+        values = [take() for _ in range(len(self.recent))]
+        self._seen += len(values)
+        self._kept += values if self._share == 1 else _some(values, self._share)
+        while len(self._kept) > self._limit:
+            self._kept = _some(self._kept, 0.5)
+            self._share *= 0.5
+
+
+def _some(values: list[float], share: float) -> list[float]:
+    """Each with the same chance, at random: every second value of a program that
+    does the same things in turn would be all of one kind."""
+    some = []
+    place = -1
+    for _ in values:
+        # how many to pass over: 5 times quicker than asking for each, when few stay
+        place += 1 + int(log(1.0 - random.random()) / log(1.0 - share))  # noqa: S311
+        if place >= len(values):
+            break
+        some.append(values[place])
+    return some
 
 
 class Gauge:

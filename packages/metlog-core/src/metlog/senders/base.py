@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +11,9 @@ from metlog.measure import Kind
 from metlog.message import Message
 
 __all__ = [
+    "LAST",
     "DirectSender",
+    "FastLane",
     "MetricSender",
     "NoSendSender",
     "Sender",
@@ -59,26 +62,32 @@ class MetricSender(Sender, Protocol):
 
 @runtime_checkable
 class DirectSender(MetricSender, Protocol):
-    """A metric sender quick enough for the client's own call frame to matter.
+    """A metric sender quick enough for a call of it to be what costs most.
 
-    It gives the client stand-ins for three methods. A stand-in does the plain case
-    (a name it knows, a number, rate 1, no fields) itself and passes every other call
-    on to the method it stands for, which checks, samples and calls `send_metric`.
+    It lets the client do the plain case by itself: see `FastLane`.
     """
 
-    def direct(self, slow: ClientMethods) -> ClientMethods: ...
+    def fast_lane(self) -> FastLane: ...
 
 
-class ClientMethods(NamedTuple):
-    """The client methods a `DirectSender` may stand in for."""
+class FastLane(NamedTuple):
+    """Two tables by name, which the client reads and the sender fills and empties.
 
-    incr: Callable[..., None]
-    """``(name, count=1, logger=None, severity=None, fields=None, rate=1.0)``"""
-    timer_send: Callable[..., None]
-    """``(name, elapsed, logger=None, severity=None, fields=None, rate=1.0)``, ms"""
-    timed: Callable[..., None]
-    """``(name, start, end, logger, severity, fields, rate)``: `perf_counter` seconds,
-    sent as whole milliseconds; sampled here, unlike `timer_send`."""
+    The client looks a name up when a call has rate 1 and a plain number, and when its
+    other arguments make no difference. A name that is not there, and a call that
+    raises, goes the long way: the client checks it, samples, and calls `send_metric`.
+    """
+
+    tick: Mapping[str, Callable[[], object]]
+    """Count one: ``tick[name]()``."""
+    put: Mapping[str, Callable[[int, float], object]]
+    """Take milliseconds: ``put[name](LAST, ms)``, so that it can be the ``insert`` of
+    a `collections.deque`, which raises when it is full."""
+    bare: bool
+    """Do logger, severity and fields make no difference?"""
+
+
+LAST = sys.maxsize
 
 
 class SenderStats(NamedTuple):

@@ -14,8 +14,8 @@ from metlog.measure import KINDS, Kind
 from metlog.message import Message
 from metlog.senders import base
 from metlog.senders.base import (
-    ClientMethods,
     DirectSender,
+    FastLane,
     MetricSender,
     Sender,
     SenderStats,
@@ -77,7 +77,7 @@ class FanOutSender:
                 and fast == self._lanes["timer"]
                 and isinstance(fast[0], DirectSender)
             ):
-                self.direct: Callable[[ClientMethods], ClientMethods] = fast[0].direct
+                self.fast_lane: Callable[[], FastLane] = fast[0].fast_lane
 
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from metlog.exceptions import ConfigError
-from metlog.measure import LIMIT, Kind, fault
+from metlog.measure import Kind, fault
 from metlog.message import Message
 from metlog.senders import lifecycle
 from metlog.senders.aggregate import Aggregate, Line
-from metlog.senders.base import ClientMethods, SenderStats
+from metlog.senders.base import FastLane, SenderStats
 from metlog.senders.link import Link
 from metlog.senders.statsd_lines import pack, safe_name, tags_part
 from metlog.trouble import Trouble
@@ -130,51 +130,9 @@ class StatsdSender:
             return
         self.send_metric(kind, name, value, rate, fields)  # type: ignore[arg-type]  # fault() has just looked at them
 
-    def direct(self, slow: ClientMethods) -> ClientMethods:
-        """Stand-ins for a client's methods that count names they know by themselves."""
-        ticks, values = self._aggregate.ticks, self._aggregate.values
-        tagged = self._tagged
-
-        def incr(
-            name: str,
-            count: float = 1,
-            logger: str | None = None,
-            severity: int | None = None,
-            fields: Mapping[str, Any] | None = None,
-            rate: float = 1.0,
-        ) -> None:
-            if count is _ONE and rate == 1.0 and not (tagged and fields):
-                try:
-                    ticks[name]()
-                    return
-                except (KeyError, TypeError):
-                    pass
-            slow.incr(name, count, logger, severity, fields, rate)
-
-        def timer_send(
-            name: str,
-            elapsed: float,
-            logger: str | None = None,
-            severity: int | None = None,
-            fields: Mapping[str, Any] | None = None,
-            rate: float = 1.0,
-        ) -> None:
-            if rate == 1.0 and not (tagged and fields):
-                try:
-                    kept = values[name]
-                    if (
-                        len(kept) < limit
-                        and type(elapsed) in _NUMBERS
-                        and -LIMIT < elapsed < LIMIT
-                    ):
-                        kept.append(elapsed)
-                        return
-                except (KeyError, TypeError):
-                    pass
-            slow.timer_send(name, elapsed, logger, severity, fields, rate)
-
-        limit = self._aggregate.max_timings
-        return ClientMethods(incr, timer_send, slow.timed)
+    def fast_lane(self) -> FastLane:
+        """See `metlog.senders.base.DirectSender`."""
+        return FastLane(self._aggregate.tick, self._aggregate.put, not self._tagged)
 
     # -- out ----------------------------------------------------------------------
 
@@ -286,10 +244,6 @@ class StatsdSender:
     def _drop(self, calls: int) -> None:
         with self._counting:
             self._dropped += calls
-
-
-_ONE = 1
-_NUMBERS = frozenset({int, float})
 
 
 def _parsed(payload: str) -> object:
