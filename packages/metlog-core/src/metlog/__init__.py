@@ -7,8 +7,25 @@ and so which engine gets the data, is configuration.
 
 from __future__ import annotations
 
-from metlog.client import MetlogClient
-from metlog.holder import get_client
-from metlog.severity import SEVERITY
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metlog.client import MetlogClient
+    from metlog.holder import get_client
+    from metlog.severity import SEVERITY
 
 __all__ = ["SEVERITY", "MetlogClient", "get_client"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, since every pytest run with metlog installed imports metlog.pytest_plugin.
+    if name == "get_client":
+        from metlog.holder import get_client as found
+    elif name in {"MetlogClient", "SEVERITY"}:
+        import metlog.client
+
+        found = getattr(metlog.client, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found

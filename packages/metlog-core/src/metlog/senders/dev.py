@@ -158,14 +158,17 @@ class DebugCaptureSender:
 
     def __init__(self, **attributes: object) -> None:
         self.msgs: deque[str] = deque(maxlen=100)
+        self._lock = PerProcess(lambda _: threading.Lock())
         self._sent = 0
         for name, value in attributes.items():
             setattr(self, name, value)
 
     def send_message(self, msg: Message) -> None:
         """Append the message's JSON; the oldest goes when there are 100."""
-        self.msgs.append(to_json(msg))
-        self._sent += 1
+        text = to_json(msg)
+        with self._lock.get():
+            self.msgs.append(text)
+            self._sent += 1
 
     @property
     def stats(self) -> SenderStats:

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MPL-2.0
+"""For tests: see what was sent, and hold a sender to its contract."""
+
+from __future__ import annotations
+
+from metlog.testing.contract import SenderContract
+from metlog.testing.sent import Sent, add_up, capture
+
+__all__ = ["SenderContract", "Sent", "add_up", "capture"]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a test's code sent, as messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from metlog import capture as tee
+from metlog.message import Message
+
+__all__ = ["Sent", "add_up", "capture"]
+
+
+class Sent(list[Message]):
+    """The messages, in the order in which they were sent."""
+
+    def of(self, kind: str, name: str | None = None) -> list[Message]:
+        """Those of one type; for metrics, of one name too if you like."""
+        return [
+            msg
+            for msg in self
+            if msg["type"] == kind
+            and (name is None or msg["fields"].get("name") == name)
+        ]
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What was counted: counter → sum of its increments as sent."""
+        return add_up(self)
+
+    @property
+    def timings(self) -> dict[str, list[float]]:
+        """What was timed: timer → its milliseconds, in order."""
+        timings: dict[str, list[float]] = {}
+        for msg in self.of("timer"):
+            name = msg["fields"]["name"]
+            timings.setdefault(name, []).append(json.loads(msg["payload"]))
+        return timings
+
+
+@contextmanager
+def capture() -> Iterator[Sent]:
+    """All messages that any client of this process sends during the block.
+
+    Whatever sender a client has still gets them; a client without one is seen too.
+    What filters drop is not seen.
+    """
+    sent = Sent()
+
+    def collect(captured: tee.Captured) -> None:
+        msg = captured.message.copy()
+        msg["fields"] = dict(msg["fields"])
+        sent.append(msg)
+
+    with tee.collecting(collect, everywhere=True):
+        yield sent
+
+
+def add_up(messages: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The sum of each counter in some messages, by name."""
+    sums: dict[str, float] = {}
+    for msg in messages:
+        if msg["type"] == "counter":
+            name = msg["fields"]["name"]
+            sums[name] = sums.get(name, 0) + json.loads(msg["payload"])
+    return sums

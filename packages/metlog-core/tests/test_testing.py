@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What metlog offers to other people's tests."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.filters import type_blacklist_provider
+from metlog.senders import DebugCaptureSender
+from metlog.testing import Sent, capture
+
+
+def test_capture_gives_the_messages_of_all_clients() -> None:
+    """Any client is seen, with or without a sender, and its sender is not disturbed."""
+    sender = DebugCaptureSender()
+    with capture() as sent:
+        MetlogClient(sender, "a").incr("hits", 2, fields={"page": "home"})
+        MetlogClient(None, "b").info("hello %s", "world")
+    assert [(msg["logger"], msg["type"], msg["payload"]) for msg in sent] == [
+        ("a", "counter", "2"),
+        ("b", "oldstyle", "hello world"),
+    ]
+    assert sent[0]["fields"] == {"page": "home", "name": "hits", "rate": 1.0}
+    assert len(sender.msgs) == 1
+
+
+def test_capture_adds_up() -> None:
+    """``counts`` and ``timings`` are what one mostly wants to know."""
+    client = MetlogClient(None, "app")
+    with capture() as sent:
+        client.incr("hits")
+        client.incr("hits", 2)
+        client.timer_send("load", 5)
+        client.timer_send("load", 7.5)
+        client.gauge("size", 3)
+    assert sent.counts == {"hits": 3}
+    assert sent.timings == {"load": [5, 7.5]}
+    assert [msg["payload"] for msg in sent.of("gauge", "size")] == ["3"]
+    assert sent.of("gauge", "other") == []
+
+
+def test_capture_sees_threads_and_only_its_block() -> None:
+    """Threads belong to it; what comes before and after does not."""
+    client = MetlogClient(None, "app")
+    client.incr("before")
+    with capture() as sent:
+        thread = threading.Thread(target=client.incr, args=("within",))
+        thread.start()
+        thread.join()
+    client.incr("after")
+    assert sent.counts == {"within": 1}
+
+
+def test_capture_does_not_see_what_filters_drop() -> None:
+    """What would not be sent is not captured."""
+    client = MetlogClient(None, "app", filters=[type_blacklist_provider("counter")])
+    with capture() as sent:
+        client.incr("hits")
+    assert sent == []
+
+
+def test_captured_messages_stay_as_they_were_sent() -> None:
+    """A dict that changes after the call does not change what was captured."""
+    fields = {"page": "home"}
+    with capture() as sent:
+        MetlogClient(None, "app").incr("hits", fields=fields)
+    fields["page"] = "other"
+    assert sent[0]["fields"]["page"] == "home"
+
+
+def test_the_fixture_has_what_the_test_sent(metlog_sent: Sent) -> None:
+    """``metlog_sent`` is there without any import or set-up."""
+    MetlogClient(None, "app").incr("hits")
+    assert metlog_sent.counts == {"hits": 1}
+
+
+def test_the_plugin_loads_nothing_until_the_fixture_is_used(
+    pytester: pytest.Pytester,
+) -> None:
+    """A pytest run without the fixture does not pay for metlog."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_without():
+            assert not {"metlog.client", "metlog.testing"} & set(sys.modules)
+
+        def test_with(metlog_sent):
+            assert "metlog.testing" in sys.modules
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
