@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["pytester"]
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The fork test comes to each sender with the contract: mark it here, once."""
