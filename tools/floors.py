@@ -53,7 +53,7 @@ HOUSES = {
         floors=(
             "__init__ apps urls",
             "middleware views patches loggers checks panel management templatetags",
-            "beacons guards names scope catalogue exclusion",
+            "beacons guards headers names scope catalogue exclusion",
             "conf",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),
@@ -65,7 +65,12 @@ HOUSES = {
     ),
     "metlog_toolbar": House(
         "packages/metlog-toolbar/src/metlog_toolbar",
-        floors=("panel", "collect summary graphite", "conf", "__init__"),
+        floors=(
+            "panel __init__",
+            "views",
+            "collect summary present graphite graph",
+            "conf",
+        ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),
         only={"debug_toolbar": {"panel"}, "django.conf.settings": {"conf"}},
     ),
