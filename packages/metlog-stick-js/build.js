@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// `npm run build`: everything in dist/, the copies in django-metlog, and what it weighs.
+// `npm run build`: what the package ships, in dist/; the copies that django-metlog serves;
+// and what it all weighs. `--no-copies` leaves django-metlog alone.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -111,7 +112,8 @@ async function main() {
   for (const [name, text] of Object.entries(files))
     writeFileSync(join(here, "dist", name), text);
   types();
-  for (const name of COPIES) cpSync(join(here, "dist", name), join(STATIC, name));
+  if (!process.argv.includes("--no-copies"))
+    for (const name of COPIES) cpSync(join(here, "dist", name), join(STATIC, name));
 
   console.log("bytes  limit  after brotli");
   for (const name of Object.keys(files).filter((name) => /js$/.test(name)).sort())

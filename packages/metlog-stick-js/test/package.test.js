@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// What is shipped: to npm, and to django-metlog.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { COPIES, STATIC, overweight, scripts, weight } from "../build.js";
+
+const HERE = fileURLToPath(new URL("..", import.meta.url));
+const ENTRIES = { ".": "send", "./core": "core", "./vitals": "vitals" };
+const manifest = JSON.parse(readFileSync(join(HERE, "package.json")));
+const fresh = await scripts();
+
+for (const name of COPIES) {
+  test(`django-metlog serves ${name} as it is built`, () => {
+    const copy = readFileSync(join(STATIC, name), "utf8");
+    // Not deepEqual: the difference of two minified lines helps nobody.
+    assert.ok(
+      copy === fresh[name],
+      `django_metlog/static/${name} is not what the sources make. Repair it with:\n` +
+        "    npm run build --workspace metlog-stick-js",
+    );
+  });
+}
+
+test("every script keeps within its limit", () => {
+  assert.deepEqual(overweight(fresh), []);
+});
+
+test("a script over its limit is told of", () => {
+  const noise = Array.from({ length: 999 }, (_, i) => Math.sin(i)).join();
+  const [sentence] = overweight({ ...fresh, "core.js": noise });
+  assert.equal(sentence, `core.js weighs ${weight(noise)} bytes, 512 are allowed`);
+});
+
+test("the copies name no source map, for Django would look for it", () => {
+  for (const name of COPIES) assert.doesNotMatch(fresh[name], /sourceMappingURL/);
+});
+
+test("stick-vitals.js says whose work it includes, in which version", () => {
+  const version = manifest.devDependencies["web-vitals"];
+  assert.match(version, /^\d+\.\d+\.\d+$/); // pinned
+  assert.ok(fresh["stick-vitals.js"].startsWith(`/*! Includes web-vitals ${version}, `));
+  assert.match(fresh["stick-vitals.js"], /Copyright 2020 Google LLC, Apache License 2.0/);
+  assert.match(fresh["stick-vitals.LICENSE.txt"], /Apache License/);
+});
+
+test("stick-vitals.js does what stick.js does", () => {
+  const fields = /window\.performance\.[a-z]+\.\w*/g;
+  const of = (name) => [...new Set(fresh[name].match(fields))].sort();
+  assert.deepEqual(of("stick-vitals.js"), of("stick.js"));
+});
+
+test("nothing is needed at run time; web-vitals only by who imports vitals", () => {
+  assert.equal(manifest.dependencies, undefined);
+  assert.deepEqual(manifest.peerDependenciesMeta, { "web-vitals": { optional: true } });
+  assert.equal(manifest.sideEffects, false);
+  for (const name of ["send.js", "core.js"])
+    assert.doesNotMatch(fresh[name], /\bimport\b|\brequire\b/);
+});
+
+test("each condition of exports names its types first", () => {
+  for (const [entry, name] of Object.entries(ENTRIES))
+    assert.equal(
+      JSON.stringify(manifest.exports[entry]),
+      JSON.stringify({
+        import: { types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` },
+        require: { types: `./dist/${name}.d.cts`, default: `./dist/${name}.cjs` },
+      }),
+    );
+});
+
+/** The package as a site would have it: packed, and unpacked into node_modules. */
+let site;
+let packed;
+
+before(() => {
+  site = mkdtempSync(join(tmpdir(), "stick-"));
+  const run = (...command) =>
+    execFileSync(command[0], command.slice(1), { cwd: HERE, encoding: "utf8", stdio: "pipe" });
+  run("node", "build.js", "--no-copies"); // as `npm pack` would, among its own output
+  const [archive] = JSON.parse(
+    run("npm", "pack", "--json", "--ignore-scripts", "--pack-destination", site),
+  );
+  packed = archive.files.map(({ path }) => path).sort();
+  mkdirSync(join(site, "node_modules/metlog-stick-js"), { recursive: true });
+  execFileSync("tar", [
+    ...["-xzf", join(site, archive.filename)],
+    ...["-C", join(site, "node_modules/metlog-stick-js"), "--strip-components=1"],
+  ]);
+});
+
+after(() => rmSync(site, { recursive: true }));
+
+test("npm gets the builds, their types and maps, and the papers", () => {
+  const modules = ["core", "send", "vitals"].flatMap((name) =>
+    [".cjs", ".cjs.map", ".d.cts", ".d.ts", ".js", ".js.map"].map((end) => name + end),
+  );
+  const scripts = ["stick", "stick-vitals"].flatMap((name) => [name + ".js", name + ".js.map"]);
+  const others = ["options.d.cts", "options.d.ts", "stick-vitals.LICENSE.txt"];
+  assert.deepEqual(
+    packed,
+    [
+      ...["CHANGELOG.md", "LICENSE", "README.md", "package.json"],
+      ...[...modules, ...scripts, ...others].map((name) => `dist/${name}`),
+    ].sort(),
+  );
+});
+
+test("import and require give the same, and do nothing by themselves", async () => {
+  const require = createRequire(join(site, "site.js"));
+  writeFileSync(
+    join(site, "site.mjs"),
+    `export * as send from "metlog-stick-js"; export * as core from "metlog-stick-js/core";`,
+  );
+  const imported = await import(join(site, "site.mjs"));
+  for (const [entry, name] of [["metlog-stick-js", "send"], ["metlog-stick-js/core", "core"]]) {
+    assert.deepEqual(Object.keys(require(entry)), ["send"]);
+    assert.deepEqual(Object.keys(imported[name]), ["send"]);
+  }
+});
+
+test("the types hold what the options promise, for modules and for CommonJS", () => {
+  const use = (how) => `
+    ${how("{ send }", "metlog-stick-js")}
+    ${how("core", "metlog-stick-js/core")}
+    send("/record");
+    send("/record", { sample: 0.5, keys: ["domComplete"], respectGpc: true });
+    send("/record", { data: { release: "1.2", beta: true, users: 3 } });
+    core.send("/record");
+    // @ts-expect-error a URL is needed
+    send();
+    // @ts-expect-error not a share
+    send("/record", { sample: "half" });
+    // @ts-expect-error the core has no options
+    core.send("/record", { sample: 0.5 });
+  `;
+  writeFileSync(
+    join(site, "use.mts"),
+    use((names, from) => `import ${names === "core" ? "* as core" : names} from "${from}";`),
+  );
+  writeFileSync(
+    join(site, "use.cts"),
+    use((names, from) =>
+      names === "core"
+        ? `import core = require("${from}");`
+        : `import sender = require("${from}"); const { send } = sender;`,
+    ),
+  );
+  const require = createRequire(import.meta.url);
+  const tsc = join(require.resolve("typescript/package.json"), "../bin/tsc");
+  const options = ["--strict", "--noEmit", "--target", "es2020", "--types", ""];
+  execFileSync(
+    process.execPath,
+    [tsc, ...options, "--module", "nodenext", "use.mts", "use.cts"],
+    { cwd: site, stdio: "pipe", encoding: "utf8" },
+  );
+});
