@@ -4,36 +4,51 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from metlog import capture
-from metlog.capture import Captured
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from metlog.capture import Captured
 
 __all__ = ["KEPT", "Records"]
 
 KEPT = 20_000
-"""Records kept of one request; what comes after is only counted."""
+"""Records kept of one request; later ones are only counted."""
 
 
 class Records:
-    """Between `start` and `stop`, collects what the current context sends."""
+    """Collects what the current context sends, in each ``with`` block of it.
+
+    What threads started by hand and ``run_in_executor`` send does not belong to the
+    context; what a task of the request sends after the block is not taken.
+    """
 
     def __init__(self) -> None:
         self.captured: list[Captured] = []
         self.dropped = 0
-        self.began = 0.0
-        self.ended = 0.0
+        self.began: float | None = None
+        """When the first block was entered; `perf_counter` seconds, as ``ended``."""
+        self.ended: float | None = None
         self._collection: capture.Collection | None = None
 
-    def start(self) -> None:
-        if self._collection is None:
-            self._collection = capture.start(self._take)
+    def __enter__(self) -> Records:
+        self._collection = capture.start(self._take)
+        if self.began is None:
             self.began = perf_counter()
+        return self
 
-    def stop(self) -> None:
-        """May be called again. What tasks of the request send later is not taken."""
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.ended = perf_counter()
         collection, self._collection = self._collection, None
         if collection is not None:
-            self.ended = perf_counter()
             capture.stop(collection)
 
     def _take(self, captured: Captured) -> None:

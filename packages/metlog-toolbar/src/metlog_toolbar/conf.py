@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``TOOLBAR_METLOG``, or ``TOOLBAR_STATSD`` as the original called it."""
+"""``TOOLBAR_METLOG``, or ``TOOLBAR_STATSD`` as the original called it.
+
+The only file here that reads the project's settings, each time it is asked.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-__all__ = ["DUPLICATES", "Production", "duplicates", "problems", "production"]
+__all__ = [
+    "DUPLICATES",
+    "Production",
+    "duplicates",
+    "middleware",
+    "problems",
+    "production",
+]
 
 DUPLICATES = 10
 """A timer that one request reports more often gets a badge."""
@@ -44,6 +54,11 @@ def duplicates() -> int:
     """The key ``duplicates``, `DUPLICATES` by default."""
     value = _value().get("duplicates", DUPLICATES)
     return value if isinstance(value, int) else DUPLICATES
+
+
+def middleware() -> list[str]:
+    """The project's ``MIDDLEWARE``, from the outermost."""
+    return list(settings.MIDDLEWARE)
 
 
 def problems() -> list[str]:

@@ -1,20 +1,39 @@
 # SPDX-License-Identifier: MPL-2.0
 """The toolbar's contract with us; see "Panel API" in django-debug-toolbar's docs."""
 
+# debug_toolbar is annotated in parts only.
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
+from inspect import isawaitable, isclass
 from typing import TYPE_CHECKING, Any
 
+from debug_toolbar.decorators import render_with_toolbar_language, require_show_toolbar
+from debug_toolbar.middleware import DebugToolbarMiddleware
 from debug_toolbar.panels import Panel
+from django.apps import apps
+from django.contrib.auth.decorators import login_not_required
+from django.core import checks
 from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import path, reverse
+from django.utils.module_loading import import_string
 
+from metlog_toolbar import conf, views
 from metlog_toolbar.collect import Records
+from metlog_toolbar.present import present
 from metlog_toolbar.summary import summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
 __all__ = ["MetlogPanel", "StatsdPanel"]
+
+_APP = "metlog_toolbar"
 
 
 class MetlogPanel(Panel):
@@ -22,36 +41,137 @@ class MetlogPanel(Panel):
 
     is_async = True
     title = "Metlog"
-    nav_icon = "metlog_toolbar/metlog.svg"
-    template = "metlog_toolbar/panel.html"
+    nav_icon = f"{_APP}/metlog.svg"  # type: ignore[assignment]  # declared None
+    template = f"{_APP}/panel.html"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._records = Records()
 
     @property
+    def has_content(self) -> bool:
+        return apps.is_installed(_APP)
+
+    @property
     def nav_subtitle(self) -> str:
+        if not self.has_content:
+            return f'Add "{_APP}" to INSTALLED_APPS'
         stats = self.get_stats()
         if not stats:
             return ""
-        return f"{stats['sent']} sent"
+        parts = [(stats["timed"], "timer"), (stats["counted"], "count")]
+        if stats["logged"]:
+            parts.append((stats["logged"], "message"))
+        return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in parts)
 
     @property
     def content(self) -> str:
-        return render_to_string(self.template, self.get_stats())
+        stats = self.get_stats()
+        context = present(stats, conf.duplicates()) if stats else {}
+        return render_to_string(
+            self.template,
+            {
+                **context,
+                "request_id": self.toolbar.request_id,
+                "duplicates": conf.duplicates(),
+                "production": conf.production(),
+                "graph_url": reverse("djdt:metlog_graph"),
+                "reference_url": reverse("djdt:metlog_reference"),
+            },
+        )
 
-    def enable_instrumentation(self) -> None:
-        self._records.start()
+    @property
+    def scripts(self) -> list[str]:
+        return [static(f"{_APP}/panel.js"), static(f"{_APP}/waterfall.js")]
 
-    def disable_instrumentation(self) -> None:
-        self._records.stop()
+    @classmethod
+    def get_urls(cls) -> list[URLPattern]:
+        return [
+            path("metlog/graph/", _guarded(views.graph), name="metlog_graph"),
+            path(
+                "metlog/reference/", _guarded(views.reference), name="metlog_reference"
+            ),
+        ]
+
+    def process_request(self, request: HttpRequest) -> Any:
+        """Collecting here, and not in ``enable_instrumentation``, leaves out what the
+        toolbar and its other panels send while they set themselves up."""
+        with self._records:
+            response = super().process_request(request)
+        return self._later(response) if isawaitable(response) else response
+
+    async def _later(self, response: Awaitable[HttpResponse]) -> HttpResponse:
+        with self._records:
+            return await response
 
     def generate_stats(self, request: HttpRequest, response: HttpResponse) -> None:
         records = self._records
+        if records.began is None or records.ended is None:
+            return
         self.record_stats(
             summarise(records.captured, records.began, records.ended, records.dropped)
         )
 
+    def generate_server_timing(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> None:
+        """The page's navigation entry shows its headers to scripts: this one tells
+        ours whether that navigation is the request the panel is about."""
+        elapsed_ms = self.get_stats().get("elapsed_ms", 0)
+        self.record_server_timing("request", self.toolbar.request_id, elapsed_ms)
+
+    @classmethod
+    def run_checks(cls) -> list[checks.CheckMessage]:
+        found: list[checks.CheckMessage] = []
+        if not apps.is_installed(_APP):
+            found.append(
+                checks.Error(
+                    f"{_APP}.panel.MetlogPanel needs its app.",
+                    hint=f'Add this line to INSTALLED_APPS:\n    "{_APP}",',
+                    id=f"{_APP}.E001",
+                )
+            )
+        inside = _measured_outside_the_toolbar(conf.middleware())
+        if inside:
+            found.append(
+                checks.Warning(
+                    f"{', '.join(inside)} stand outside the toolbar's middleware: "
+                    "what they send is not in the panel.",
+                    hint="In MIDDLEWARE, put debug_toolbar.middleware."
+                    "DebugToolbarMiddleware before them.",
+                    id=f"{_APP}.W001",
+                )
+            )
+        found += [
+            checks.Warning(
+                problem, hint="See the README of metlog-toolbar.", id=f"{_APP}.W002"
+            )
+            for problem in conf.problems()
+        ]
+        return found
+
 
 StatsdPanel = MetlogPanel
 """The panel under its old name."""
+
+
+def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """As the toolbar's own views are: for those only who may see the toolbar."""
+    shown: Callable[..., HttpResponse] = require_show_toolbar(
+        render_with_toolbar_language(view)
+    )
+    return login_not_required(shown)
+
+
+def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
+    outside: list[str] = []
+    for dotted in middleware:
+        try:
+            entry = import_string(dotted)
+        except ImportError:
+            continue
+        if isclass(entry) and issubclass(entry, DebugToolbarMiddleware):
+            return outside
+        if dotted.startswith("django_metlog."):
+            outside.append(dotted)
+    return []

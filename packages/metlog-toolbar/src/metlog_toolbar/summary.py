@@ -1,28 +1,40 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Records of a request → timeline, timers, counters, messages. Pure, JSON-able."""
+"""What a request sent → bars, groups, messages: texts and numbers that JSON can hold.
+
+Pure; times go in as `perf_counter` seconds and come out as milliseconds since the
+request began.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict
+import re
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from metlog.capture import Captured
-from metlog.message import to_json
+from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from metlog.capture import Captured
 
 __all__ = ["LISTED", "Bar", "Group", "Logged", "Summary", "summarise"]
 
 LISTED = 500
 """Rows in each list; the rest is counted."""
 
+NAME_LENGTH, TEXT_LENGTH = 300, 4_000
+"""Characters of a name and of a payload that are kept."""
+
 
 class Bar(TypedDict):
-    """One timer on the timeline; milliseconds since the request began."""
+    """One timer on the timeline."""
 
     name: str
+    fields: str
     start_ms: float
     elapsed_ms: float
+    rate: float
     depth: int
     """How many other timers it runs inside of."""
 
@@ -34,12 +46,17 @@ class Group(TypedDict):
     name: str
     count: int
     total: float
-    """The sum, as the engine will see it: each value divided by its rate."""
+    """The sum as the engine sees it, each value divided by its rate.
+
+    A gauge's is its last level."""
     lower: float
     mean: float
     upper: float
     rate: float
-    """The lowest that was sent."""
+    """The lowest it was sent with."""
+    repeats: int
+    """How often with the same fields, of which ``repeated`` are the most frequent."""
+    repeated: str
 
 
 class Logged(TypedDict):
@@ -55,20 +72,23 @@ class Logged(TypedDict):
 
 
 class Summary(TypedDict):
-    """What the panel stores of a request: texts, numbers, lists and dicts only."""
+    """One request."""
 
     elapsed_ms: float
     sent: int
     dropped: int
-    """Records beyond what the panel keeps."""
+    """How many of those were beyond what is kept of a request."""
+    timed: int
+    counted: int
+    logged: int
     bars: list[Bar]
-    bars_more: int
+    """By start; of too many the longest."""
     timers: list[Group]
-    timers_more: int
+    timer_keys: int
     counters: list[Group]
-    counters_more: int
+    """Counters, gauges and updowns."""
+    counter_keys: int
     messages: list[Logged]
-    messages_more: int
 
 
 def summarise(
@@ -78,51 +98,52 @@ def summarise(
     dropped: int = 0,
     listed: int = LISTED,
 ) -> Summary:
-    """``began`` and ``ended`` are the request's, in `perf_counter` seconds."""
+    """Everything the panel shows of a request that ran from ``began`` to ``ended``."""
     timers = [record for record in captured if record.kind == "timer"]
+    messages = [record for record in captured if record.kind == "message"]
     counts = [r for r in captured if r.kind not in {"timer", "message"}]
-    logged = [record for record in captured if record.kind == "message"]
     timer_groups = _groups(timers)
     count_groups = _groups(counts)
-    # Of too many timers the longest tell most.
-    longest = sorted(timers, key=lambda record: -_number(record.value))[:listed]
+    longest = sorted(timers, key=_value, reverse=True)[:listed]
     return {
         "elapsed_ms": _ms(ended - began),
         "sent": len(captured) + dropped,
         "dropped": dropped,
+        "timed": len(timers),
+        "counted": len(counts),
+        "logged": len(messages),
         "bars": _bars(longest, began),
-        "bars_more": len(timers) - len(longest),
         "timers": timer_groups[:listed],
-        "timers_more": max(0, len(timer_groups) - listed),
+        "timer_keys": len(timer_groups),
         "counters": count_groups[:listed],
-        "counters_more": max(0, len(count_groups) - listed),
-        "messages": [_logged(record, began) for record in logged[:listed]],
-        "messages_more": max(0, len(logged) - listed),
+        "counter_keys": len(count_groups),
+        "messages": [_logged(record, began) for record in messages[:listed]],
     }
 
 
 def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
     bars: list[Bar] = []
-    around: list[float] = []  # the ends of the timers that the next may run inside of
-    for record in sorted(timers, key=lambda r: (r.start, -_number(r.value))):
-        start_ms = (record.start - began) * 1000
-        elapsed_ms = _number(record.value)
-        while around and around[-1] < start_ms + elapsed_ms:
+    around: list[float] = []  # ends of the timers that the next one may run inside of
+    for record in sorted(timers, key=lambda r: (r.start, -_value(r))):
+        end = record.start + _value(record) / 1000
+        while around and around[-1] < end:
             around.pop()
         bars.append(
             {
-                "name": record.name,
-                "start_ms": round(start_ms, 3),
-                "elapsed_ms": round(elapsed_ms, 3),
+                "name": _line(record.name),
+                "fields": _fields(record),
+                "start_ms": _ms(record.start - began),
+                "elapsed_ms": round(_value(record), 3),
+                "rate": record.rate,
                 "depth": len(around),
             }
         )
-        around.append(start_ms + elapsed_ms)
+        around.append(end)
     return bars
 
 
 def _groups(records: Iterable[Captured]) -> list[Group]:
-    """One for each kind and key; those with the largest total first."""
+    """One for each kind and key, the largest total first."""
     found: dict[tuple[str, str], list[Captured]] = {}
     for record in records:
         found.setdefault((record.kind, record.name), []).append(record)
@@ -131,48 +152,81 @@ def _groups(records: Iterable[Captured]) -> list[Group]:
 
 
 def _group(kind: str, name: str, records: list[Captured]) -> Group:
-    values = [_number(record.value) for record in records]
-    total = sum(
-        value / record.rate if record.rate > 0 else value
-        for value, record in zip(values, records, strict=True)
-    )
+    values = [_value(record) for record in records]
+    if kind == "gauge":
+        total = values[-1]
+    else:
+        total = sum(_value(r) / r.rate if r.rate > 0 else _value(r) for r in records)
+    alike: dict[str, int] = {}
+    for record in records:
+        fields = _fields(record)
+        alike[fields] = alike.get(fields, 0) + 1
+    repeated = max(alike, key=lambda fields: alike[fields])
     return {
         "kind": kind,
-        "name": name,
+        "name": _line(name),
         "count": len(values),
         "total": round(total, 3),
         "lower": round(min(values), 3),
         "mean": round(sum(values) / len(values), 3),
         "upper": round(max(values), 3),
         "rate": min(record.rate for record in records),
+        "repeats": alike[repeated],
+        "repeated": repeated,
     }
 
 
 def _logged(record: Captured, began: float) -> Logged:
     message = record.message
     severity = message["severity"]
-    try:
-        label = SEVERITY(severity).name.capitalize()
-    except ValueError:
-        label = str(severity)
+    known = severity in SEVERITY.__members__.values()
     return {
-        "severity": int(severity),
-        "label": label,
-        "type": message["type"],
-        "logger": message["logger"],
-        "payload": message["payload"],
-        "fields": to_json(_texts(message["fields"])) if message["fields"] else "",
+        "severity": int(severity) if known else -1,
+        "label": SEVERITY(severity).name.lower() if known else _line(severity),
+        "type": _line(message["type"]),
+        "logger": _line(message["logger"]),
+        "payload": _clean(message["payload"], TEXT_LENGTH),
+        "fields": _clean(to_json(message["fields"]), TEXT_LENGTH)
+        if message["fields"]
+        else "",
         "at_ms": _ms(record.start - began),
     }
 
 
-def _texts(value: dict[str, Any]) -> Any:
-    return json.loads(to_json(value))
+def _fields(record: Captured) -> str:
+    """``operation=select, table=auth_user``"""
+    if not record.fields:
+        return ""
+    return _line(", ".join(f"{k}={as_text(v)}" for k, v in record.fields.items()))
 
 
-def _number(value: float | None) -> float:
-    return 0.0 if value is None else float(value)
+def _value(record: Captured) -> float:
+    return 0.0 if record.value is None else float(record.value)
 
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
+
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+_LINE_BREAKS = re.compile("[\t\n\u2028\u2029]")
+
+
+def _line(value: Any) -> str:
+    return _LINE_BREAKS.sub(_picture, _clean(value, NAME_LENGTH))
+
+
+def _clean(value: Any, length: int) -> str:
+    """Text that any page can hold: no characters that HTML or UTF-8 forbid."""
+    text = as_text(value)
+    if len(text) > length:
+        text = f"{text[:length]}… ({len(text) - length} more characters)"
+    return _UNPRINTABLE.sub(_picture, text)
+
+
+def _picture(found: re.Match[str]) -> str:
+    """Control characters have pictures: ␀, ␉, ␊."""
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Series → lines of an inline SVG, with all geometry in attributes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["HEIGHT", "WIDTH", "Graph", "Line", "Point", "Series", "draw"]
+
+WIDTH, HEIGHT = 600, 120
+"""Units of the SVG's viewBox."""
+
+Point = tuple[int, float | None]
+"""Seconds since the epoch; a value, or None where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Series:
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series as a path; each run of values between gaps begins with ``M``."""
+
+    name: str
+    path: str
+    last: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Graph:
+    lines: list[Line]
+    top: float
+    """The value at the upper edge; the lower edge is 0."""
+    mark: float | None
+    """Where the value to compare with stands, from the upper edge; None: outside."""
+
+
+def draw(series: Sequence[Series], value: float | None = None) -> Graph | None:
+    """One graph for series of one unit, or None when they hold no value at all.
+
+    ``value`` is marked, unless it would press the series flat against the bottom.
+    """
+    known = [v for one in series for _, v in one.points if v is not None]
+    if not known:
+        return None
+    highest = max(known)
+    if value is not None and not 0 <= value <= 4 * highest:
+        value = None
+    top = max(highest, value or 0.0, 1e-9)
+    times = [time for one in series for time, _ in one.points]
+    first, last = min(times), max(times)
+    lines = [_line(one, first, last, top) for one in series]
+    return Graph(
+        [line for line in lines if line is not None],
+        top,
+        None if value is None else _y(value, top),
+    )
+
+
+def _line(series: Series, first: int, last: int, top: float) -> Line | None:
+    known = [value for _, value in series.points if value is not None]
+    if not known:
+        return None
+    steps = []
+    gap = True
+    for time, value in series.points:
+        if value is None:
+            gap = True
+            continue
+        x = round((time - first) / max(1, last - first) * WIDTH, 1)
+        # A lone value becomes a dot: a path without length, under round line caps.
+        steps.append(f"M{x} {_y(value, top)}h0" if gap else f"L{x} {_y(value, top)}")
+        gap = False
+    return Line(series.name, "".join(steps), known[-1], max(known))
+
+
+def _y(value: float, top: float) -> float:
+    return round(HEIGHT - max(0.0, value) / top * HEIGHT, 1)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The last day of one key from the configured Graphite, and from nowhere else.
+
+The server asks, so that neither the page's CSP nor cookies of Graphite matter; what
+comes back is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from metlog_toolbar.graph import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from metlog_toolbar.conf import Production
+    from metlog_toolbar.graph import Point
+
+__all__ = ["GraphiteError", "Targets", "fetch", "render_url", "targets"]
+
+TIMEOUT = 3.0
+"""Seconds for the whole answer."""
+SIZE = 1_000_000
+"""Bytes of an answer."""
+POINTS = 300
+"""Points of a series: Graphite consolidates what it has more of."""
+
+PERIOD = "-24hours"
+
+_NAME = re.compile(r"[A-Za-z0-9_%+-]+(\.[A-Za-z0-9_%+-]+)*")
+
+_TIMER = ("lower", "mean", "upper_90", "count")
+
+Targets = dict[str, str]
+"""What to ask for → what to call it."""
+
+
+class GraphiteError(Exception):
+    """Why there is no graph, as a sentence for the user."""
+
+
+def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
+    """Root → targets. Names that Graphite would read as an expression are refused."""
+    if len(key) > 250 or not _NAME.fullmatch(key):
+        raise GraphiteError(
+            "Graphite can be asked for names of letters, digits, _, -, %, + and dots; "
+            "this is none."
+        )
+    if kind == "timer":
+        return {
+            root: {f"{root}.{key}.{part}": part for part in _TIMER}
+            for root in production.timers
+        }
+    # StatsD's newer namespace has the rate under the name, the historic one at it.
+    return {
+        root: {f"{root}.{key}": "rate", f"{root}.{key}.rate": "rate"}
+        for root in production.counts
+    }
+
+
+def render_url(production: Production, names: Iterable[str], **extra: object) -> str:
+    """Graphite's address for these series: an image, unless ``format`` says else."""
+    query = [("target", name) for name in names]
+    query += [("from", PERIOD), *((name, str(value)) for name, value in extra.items())]
+    joint = "&" if "?" in production.graphite else "?"
+    return f"{production.graphite}{joint}{urlencode(query)}"
+
+
+def fetch(
+    production: Production,
+    wanted: Targets,
+    *,
+    timeout: float = TIMEOUT,
+    clock: Callable[[], float] = perf_counter,
+) -> list[Series]:
+    """The series that exist, named as ``wanted`` says."""
+    url = render_url(production, wanted, format="json", maxDataPoints=POINTS)
+    return _series(_read(url, timeout, clock), wanted)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """None: it becomes an error."""
+
+
+def _read(url: str, timeout: float, clock: Callable[[], float]) -> bytes:
+    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # conf admits http and https only
+    deadline = clock() + timeout
+    body = b""
+    try:
+        with build_opener(_NoRedirects).open(request, timeout=timeout) as response:
+            # A time-out of a socket is for each packet; a slow drip needs the clock.
+            while chunk := response.read1(65_536):
+                body += chunk
+                if len(body) > SIZE:
+                    raise GraphiteError(f"Graphite sent more than {SIZE:,} bytes.")
+                if clock() > deadline:
+                    raise TimeoutError
+    except HTTPError as error:
+        error.close()
+        raise GraphiteError(f"Graphite answered {error.code} {error.reason}.") from None
+    except TimeoutError:
+        raise GraphiteError(f"Graphite took over {timeout:g} seconds.") from None
+    except URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise GraphiteError(f"Graphite took over {timeout:g} seconds.") from None
+        raise GraphiteError(f"Graphite is out of reach: {error.reason}.") from None
+    except GraphiteError:
+        raise
+    except Exception as error:  # http.client and ssl have many
+        raise GraphiteError(f"Graphite is out of reach: {error!r}.") from None
+    return body
+
+
+def _series(body: bytes, wanted: Targets) -> list[Series]:
+    try:
+        answer = json.loads(body)
+        found = [
+            Series(wanted[one["target"]], [_point(pair) for pair in one["datapoints"]])
+            for one in answer
+            if one["target"] in wanted
+        ]
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        raise GraphiteError("Graphite answered something else than series.") from None
+    order = list(dict.fromkeys(wanted.values()))
+    return sorted(found, key=lambda one: order.index(one.name))
+
+
+def _point(pair: Any) -> Point:
+    value, time = pair
+    if value is not None:
+        value = float(value)
+        if not -1e300 < value < 1e300:
+            value = None
+    return int(time), value
