@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from metlog.testing.contract import SenderContract
+from metlog.testing.receiver import UdpReceiver
 from metlog.testing.sent import Sent, add_up, capture
 
-__all__ = ["SenderContract", "Sent", "add_up", "capture"]
+__all__ = ["SenderContract", "Sent", "UdpReceiver", "add_up", "capture"]

@@ -116,10 +116,10 @@ class SenderContract:
         may be called again."""
         client = self._client()
         before = _held()
-        client.incr("last words")
+        client.incr("farewell")
         client.close()
         client.close()
-        self._arrives({"last words": 1})
+        self._arrives({"farewell": 1})
         assert client.stats.errors == 0
         _until(lambda: _held() <= before, self.patience_seconds)
         assert _held() - before == set()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MPL-2.0
+"""StatsD holds the contract of senders, in each of its ways to send."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from metlog.senders import Sender, StatsdSender
+from metlog.testing import SenderContract, UdpReceiver
+
+
+class TestStatsd(SenderContract):
+    engine_keeps_names = False  # separators become underscores
+    options: dict[str, Any] = {}  # noqa: RUF012  # constants of a test
+
+    @pytest.fixture(autouse=True)
+    def _receiver(self) -> Iterator[None]:
+        with UdpReceiver() as self.receiver:
+            yield
+
+    def make_sender(self) -> Sender:
+        return StatsdSender("127.0.0.1", self.receiver.port, **self.options)
+
+    def counts(self) -> dict[str, float]:
+        return self.receiver.counts
+
+    def make_sender_without_engine(self) -> Sender:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            return StatsdSender(port=probe.getsockname()[1], **self.options)
+
+
+class TestStatsdToAName(TestStatsd):
+    def make_sender(self) -> Sender:
+        return StatsdSender("localhost", self.receiver.port)
+
+
+class TestStatsdAtOnce(TestStatsd):
+    options = {"flush_interval": 0}  # noqa: RUF012
+
+
+class TestDogStatsd(TestStatsd):
+    options = {"dialect": "dogstatsd"}  # noqa: RUF012

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One client, several engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from metlog import SEVERITY, MetlogClient
+from metlog.exceptions import ConfigError
+from metlog.measure import Kind
+from metlog.message import Message
+from metlog.senders import (
+    DebugCaptureSender,
+    FanOutSender,
+    MetricSender,
+    Sender,
+    SenderStats,
+    StatsdSender,
+)
+from metlog.testing import SenderContract, UdpReceiver
+
+
+class Metrics:
+    """A metric sender; keeps what came by either lane."""
+
+    ignores = frozenset({"updown"})
+
+    def __init__(self) -> None:
+        self.metrics: list[tuple[Kind, str, float]] = []
+        self.messages: list[Message] = []
+
+    def send_message(self, msg: Message) -> None:
+        self.messages.append(msg)
+
+    def send_metric(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        self.metrics.append((kind, name, value))
+
+
+class Broken:
+    def send_message(self, msg: Message) -> None:
+        raise RuntimeError("broken")
+
+    def flush(self) -> None:
+        raise RuntimeError("broken")
+
+    close = flush
+
+
+def types(sender: DebugCaptureSender) -> list[str]:
+    return [json.loads(text)["type"] for text in sender.msgs]
+
+
+METRICS = ["counter", "timer", "gauge"]
+
+
+class TestFanOut(SenderContract):
+    """Metrics to StatsD, logs to a list: the contract holds for the whole."""
+
+    engine_keeps_names = False
+
+    @pytest.fixture(autouse=True)
+    def _receiver(self) -> Iterator[None]:
+        with UdpReceiver() as self.receiver:
+            yield
+
+    def fan_out(self, port: int) -> Sender:
+        log = {"sender": DebugCaptureSender(), "types": ["oldstyle"]}
+        statsd = StatsdSender(port=port)
+        return FanOutSender([{"sender": statsd, "types": METRICS}, log])
+
+    def make_sender(self) -> Sender:
+        return self.fan_out(self.receiver.port)
+
+    def counts(self) -> dict[str, float]:
+        return self.receiver.counts
+
+    def make_sender_without_engine(self) -> Sender:
+        return FanOutSender([{"sender": Broken()}])
+
+
+def test_messages_go_where_their_type_says() -> None:
+    """A route without ``types`` takes all; a message may take several routes."""
+    counts, rest, everything = (DebugCaptureSender() for _ in range(3))
+    routes: list[dict[str, Any]] = [
+        {"sender": counts, "types": "counter"},
+        {"sender": rest, "types": ["timer", "oldstyle"]},
+        {"sender": everything},
+    ]
+    client = MetlogClient(FanOutSender(routes), "app")
+    client.incr("a")
+    client.timer_send("b", 1)
+    client.info("c")
+    client.metlog("other")
+    assert types(counts) == ["counter"]
+    assert types(rest) == ["timer", "oldstyle"]
+    assert types(everything) == ["counter", "timer", "oldstyle", "other"]
+
+
+def test_messages_go_where_their_severity_says() -> None:
+    """``severity`` is the highest number that is let through, so the least severe."""
+    alarms, log = DebugCaptureSender(), DebugCaptureSender()
+    routes = [{"sender": alarms, "severity": SEVERITY.ERROR}, {"sender": log}]
+    client = MetlogClient(FanOutSender(routes), "app")
+    client.critical("a")
+    client.error("b")
+    client.warning("c")
+    client.incr("d", severity=2)
+    client.incr("e")
+    assert len(alarms.msgs) == 3
+    assert len(log.msgs) == 5
+
+
+def test_one_that_fails_does_not_stop_the_others() -> None:
+    """Neither when sending nor when flushing or closing; the failures are counted."""
+    kept = DebugCaptureSender()
+    sender = FanOutSender([{"sender": Broken()}, {"sender": kept}])
+    client = MetlogClient(sender, "app")
+    client.incr("a")
+    client.flush()
+    client.close()
+    assert types(kept) == ["counter"]
+    assert client.stats.errors == 0
+    assert sender.stats == SenderStats(sent=1, errors=3)
+
+
+def test_metrics_travel_without_a_message_when_all_their_routes_can() -> None:
+    """Metrics to StatsD, logs to a file: no message is built for a metric."""
+    metrics, log = Metrics(), DebugCaptureSender()
+    sender = FanOutSender(
+        [{"sender": metrics, "types": METRICS}, {"sender": log, "types": ["oldstyle"]}]
+    )
+    assert isinstance(sender, MetricSender)
+    client = MetlogClient(sender, "app")
+    client.incr("a", 2)
+    client.timer_send("b", 1.5)
+    client.gauge("c", -1)
+    client.updown("d", 1)  # no route has a form for it
+    client.info("e")
+    assert metrics.metrics == [
+        ("counter", "a", 2),
+        ("timer", "b", 1.5),
+        ("gauge", "c", -1),
+    ]
+    assert metrics.messages == []
+    assert types(log) == ["oldstyle"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"sender": DebugCaptureSender()}, {"sender": Metrics(), "severity": 6}]
+)
+def test_metrics_become_messages_when_a_route_needs_them(other: dict[str, Any]) -> None:
+    """A plain sender, and a limit on severity, need the message; all get it then."""
+    metrics = Metrics()
+    sender = FanOutSender([{"sender": metrics}, other])
+    assert not isinstance(sender, MetricSender)
+    MetlogClient(sender, "app").incr("a", 2)
+    assert [msg["payload"] for msg in metrics.messages] == ["2"]
+
+
+def test_two_metric_senders_get_each_metric() -> None:
+    """Two StatsD servers get the same sums."""
+    with UdpReceiver() as one, UdpReceiver() as two:
+        routes = [{"sender": StatsdSender(port=r.port)} for r in (one, two)]
+        client = MetlogClient(FanOutSender(routes), "app")
+        client.incr("a")
+        client.incr("a", 2)
+        client.close()
+        assert one.wait_until(lambda r: r.counts == {"a": 3})
+        assert two.wait_until(lambda r: r.counts == {"a": 3})
+
+
+def test_a_single_statsd_sender_keeps_its_fast_lane() -> None:
+    """Behind a fan-out, counters of StatsD are as quick as without it, and as right."""
+    with UdpReceiver() as receiver:
+        statsd = StatsdSender(port=receiver.port)
+        log = {"sender": DebugCaptureSender(), "types": ["oldstyle"]}
+        sender = FanOutSender([{"sender": statsd, "types": METRICS}, log])
+        assert sender.fast_lane() == statsd.fast_lane()
+        client = MetlogClient(sender, "app")
+        for _ in range(10):
+            client.incr("a")
+            client.timer_send("b", 3)
+        client.close()
+        assert receiver.wait_until(lambda r: len(r.seen) == 11)
+        assert receiver.counts == {"a": 10}
+
+
+def test_routes_may_come_from_configuration() -> None:
+    """A route's sender is made as a client's sender is."""
+    sender = FanOutSender(
+        [{"sender": {"class": "metlog.senders.DebugCaptureSender", "colour": "red"}}]
+    )
+    assert sender.routes[0].sender.colour == "red"
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ([], "routes: one or more wanted"),
+        (["x"], r"routes\[0\]: a dict with 'sender'"),
+        ([{"types": ["a"]}], r"routes\[0\]: a dict with 'sender'"),
+        ([{"sender": 3}], r"routes\[0\]\['sender'\]: a dict with 'class'"),
+        ([{"sender": {}}], r"routes\[0\]\['sender'\]\['class'\] is missing"),
+        (
+            [{"sender": DebugCaptureSender()}, {"sender": {"class": "nope.Nope"}}],
+            r"routes\[1\]\['sender'\]\['class'\]: .* got 'nope.Nope'",
+        ),
+        (
+            [{"sender": Broken(), "severity": 8}],
+            r"routes\[0\]\['severity'\]: 0 .* got 8",
+        ),
+        ([{"sender": Broken(), "types": 8}], r"routes\[0\]\['types'\]: .* got 8"),
+        ([{"sender": Broken(), "typ": "x"}], r"routes\[0\]\['typ'\]: sender, types or"),
+    ],
+)
+def test_wrong_routes_are_refused(routes: list[Any], said: str) -> None:
+    """The error says which route, and what of it."""
+    with pytest.raises(ConfigError, match=said):
+        FanOutSender(routes)

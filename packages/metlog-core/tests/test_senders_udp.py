@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MPL-2.0
+"""metlog messages over UDP, to real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.exceptions import ConfigError
+from metlog.senders import Sender, UdpSender
+from metlog.testing import SenderContract, UdpReceiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class UdpContract(SenderContract):
+    @pytest.fixture(autouse=True)
+    def _receiver(self, receiver: UdpReceiver) -> None:
+        self.receiver = receiver
+
+    def counts(self) -> dict[str, float]:
+        return self.receiver.counts
+
+    def make(self, host: str, port: int) -> Sender:
+        raise NotImplementedError
+
+    def make_sender(self) -> Sender:
+        return self.make("127.0.0.1", self.receiver.port)
+
+    def make_sender_without_engine(self) -> Sender:
+        return self.make("127.0.0.1", closed_port())
+
+
+class TestUdpSender(UdpContract):
+    def make(self, host: str, port: int) -> Sender:
+        return UdpSender(host, port)
+
+
+class TestUdpSenderToAName(UdpContract):
+    def make(self, host: str, port: int) -> Sender:
+        return UdpSender("localhost", port)
+
+
+class TestUdpSenderWithQueue(UdpContract):
+    def make(self, host: str, port: int) -> Sender:
+        return UdpSender(host, port, queue=1000)
+
+
+class TestUdpSenderPacked(UdpContract):
+    def make(self, host: str, port: int) -> Sender:
+        return UdpSender(host, port, queue=1000, packed=True)
+
+
+def test_each_message_is_a_datagram_of_json(receiver: UdpReceiver) -> None:
+    """The datagram is the message: its nine keys, as JSON."""
+    client = MetlogClient(UdpSender("127.0.0.1", receiver.port), "app")
+    client.metlog("note", payload="häh?", fields={"raw": b"h\xc3\xa4h", "nan": 1e999})
+    assert receiver.wait_until(lambda r: len(r.datagrams) == 1)
+    msg = json.loads(receiver.datagrams[0])
+    assert list(msg) == [
+        *("type", "timestamp", "logger", "severity", "payload", "fields"),
+        *("env_version", "metlog_pid", "metlog_hostname"),
+    ]
+    assert (msg["payload"], msg["fields"]) == ("häh?", {"raw": "häh", "nan": "inf"})
+    client.close()
+
+
+def test_several_hosts_get_each_message(receiver: UdpReceiver) -> None:
+    """The last port serves all further hosts; extra ports are of no use to anybody."""
+    with UdpReceiver() as other:
+        sender = UdpSender(["127.0.0.1", "127.0.0.1"], [receiver.port, other.port, 9])
+        client = MetlogClient(sender, "app")
+        client.incr("a")
+        assert receiver.wait_until(lambda r: r.counts == {"a": 1})
+        assert other.wait_until(lambda r: r.counts == {"a": 1})
+        client.close()
+    sender = UdpSender(["127.0.0.1", "localhost"], receiver.port)
+    client = MetlogClient(sender, "app")
+    client.incr("b")
+    client.close()
+    assert receiver.wait_until(lambda r: r.counts == {"a": 1, "b": 2})
+    assert sender.stats.sent == 1
+
+
+def test_one_host_away_does_not_keep_the_others_from_theirs(
+    receiver: UdpReceiver,
+) -> None:
+    """A message that reaches one of its hosts was sent; the failure is an error."""
+    ports = [closed_port(), 9, receiver.port]
+    sender = UdpSender(["127.0.0.1", "nowhere.invalid", "127.0.0.1"], ports)
+    client = MetlogClient(sender, "app")
+    for _ in range(20):
+        client.incr("a")
+    client.close()
+    assert receiver.wait_until(lambda r: r.counts == {"a": 20})
+    stats = sender.stats
+    assert (stats.sent, stats.dropped, stats.queued) == (20, 0, 0)
+    assert stats.errors > 0
+
+
+def test_a_name_that_nobody_knows_is_an_engine_that_is_away() -> None:
+    """Messages wait for an address, up to a limit, and are dropped at the end."""
+    sender = UdpSender("nowhere.invalid", 9)
+    client = MetlogClient(sender, "app")
+    for _ in range(1200):
+        client.incr("a")
+    assert sender.stats.queued <= 1000
+    client.close()
+    stats = sender.stats
+    assert (stats.sent, stats.dropped, stats.queued) == (0, 1200, 0)
+    assert stats.errors > 0
+
+
+def test_a_packed_datagram_holds_lines_up_to_its_size(receiver: UdpReceiver) -> None:
+    """No datagram is larger than ``max_packet``, no line is split, order is kept."""
+    sender = UdpSender("127.0.0.1", receiver.port, queue=1000, packed=True)
+    client = MetlogClient(sender, "app")
+    for i in range(50):
+        client.metlog("note", payload=str(i))
+    client.close()
+    assert receiver.wait_until(lambda r: len(r.messages) == 50)
+    assert [msg["payload"] for msg in receiver.messages] == [str(i) for i in range(50)]
+    assert max(map(len, receiver.datagrams)) <= 1432
+    assert len(receiver.datagrams) < 20
+
+
+def test_a_full_queue_drops_and_counts() -> None:
+    """Memory stays bounded; ``stats`` says how many had to go."""
+    sender = UdpSender("127.0.0.1", 9, queue=10, flush_interval=60)
+    client = MetlogClient(sender, "app")
+    client.incr("wakes the thread")
+    client.flush()
+    for _ in range(25):
+        client.incr("a")
+    assert (sender.stats.queued, sender.stats.dropped) == (10, 15)
+    client.close()
+
+
+def test_the_queue_is_sent_without_being_asked(receiver: UdpReceiver) -> None:
+    """The thread sends what waits, every ``flush_interval`` seconds."""
+    client = MetlogClient(UdpSender("127.0.0.1", receiver.port, queue=10), "app")
+    client.incr("a")
+    assert receiver.wait_until(lambda r: r.counts == {"a": 1})
+    client.close()
+
+
+def test_an_engine_that_comes_back_is_found_again() -> None:
+    """Nothing but what was sent meanwhile is lost."""
+    port = closed_port()
+    client = MetlogClient(UdpSender("127.0.0.1", port), "app")
+    client.incr("lost")
+    client.incr("lost")
+    with UdpReceiver(port) as receiver:
+        client.incr("found")
+        assert receiver.wait_until(lambda r: r.counts == {"found": 1})
+    client.close()
+
+
+def test_threads_may_close_while_others_send(receiver: UdpReceiver) -> None:
+    """A close in the midst of traffic raises nowhere; all is sent or counted."""
+    sender = UdpSender("127.0.0.1", receiver.port, queue=100_000, packed=True)
+    client = MetlogClient(sender, "app")
+    started = threading.Barrier(5)
+
+    def work() -> None:
+        started.wait()
+        for _ in range(500):
+            client.incr("a")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    client.close()
+    for thread in threads:
+        thread.join()
+    stats = sender.stats
+    assert stats.sent + stats.dropped + stats.queued == 2000
+    assert client.stats.errors == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"host": 5}, "host: a host name"),
+        ({"host": []}, "host: a host name"),
+        ({"port": "smtp"}, "port: a whole number from 1 to 65535 wanted, got 'smtp'"),
+        ({"port": 0}, "port"),
+        ({"port": []}, "port"),
+        ({"queue": -1}, "queue"),
+        ({"queue": True}, "queue"),
+        ({"packed": "yes"}, "packed: true or false"),
+        ({"packed": True}, "packed: a queue wanted with it"),
+        ({"queue": 1, "packed": True, "max_packet": 10}, "max_packet"),
+        ({"queue": 1, "flush_interval": "soon"}, "flush_interval: seconds"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, object], said: str) -> None:
+    """The error names the option, what was wanted and what came."""
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        UdpSender(**options)  # type: ignore[arg-type]
+
+
+def test_options_may_be_text(receiver: UdpReceiver) -> None:
+    """Ports and seconds come as text from an environment or an INI file."""
+    sender = UdpSender("127.0.0.1", str(receiver.port), flush_interval="0.5")  # type: ignore[arg-type]
+    client = MetlogClient(sender, "app")
+    client.incr("a")
+    assert receiver.wait_until(lambda r: r.counts == {"a": 1})
+    client.close()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("options", ["", ", queue=10000", ", queue=10000, packed=True"])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("", 0), ("raise SystemExit(3)", 3), ("1 / 0", 1)]
+)
+def test_nothing_is_lost_when_the_interpreter_ends(
+    receiver: UdpReceiver, options: str, ending: str, code: int
+) -> None:
+    """At a normal end, and at an exception nobody caught, all 500 arrive."""
+    script = (
+        "from metlog import MetlogClient\nfrom metlog.senders import UdpSender\n"
+        f"c = MetlogClient(UdpSender('localhost', {receiver.port}{options}), 'app')\n"
+        f"for _ in range(500): c.incr('a')\n{ending}\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert run.returncode == code
+    assert receiver.wait_until(lambda r: r.counts == {"a": 500}), receiver.counts
