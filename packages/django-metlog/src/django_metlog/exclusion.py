@@ -14,18 +14,18 @@ V = TypeVar("V", bound=Callable[..., Any])
 def exclude(view: V) -> V:
     """Measure nothing of requests that reach this view: health checks, probes.
 
-    Takes a function, an ``async def``, a class-based view (the class, or what its
-    ``as_view()`` gave) or any other callable, marks it and gives back the same object,
-    so that it stays what it was. Use it as the outermost decorator, or as any: what
-    `functools.wraps` copies keeps the mark.
+    Marks a function, an ``async def``, a class-based view (the class, with those that
+    inherit from it, or what ``as_view()`` gave), a method or any other callable and
+    gives back the same object, so that it stays what it was. It may stand below other
+    decorators: what `functools.wraps` copies keeps the mark.
     """
-    view.metlog_excluded = True  # type: ignore[attr-defined]  # our mark
+    # A bound method takes no attributes, the function behind it does.
+    marked: Any = getattr(view, "__func__", view)
+    marked.metlog_excluded = True
     return view
 
 
 def is_excluded(view: object) -> bool:
     """Does the view, or the class it was made from, carry the mark?"""
-    for part in (view, getattr(view, "view_class", None), getattr(view, "cls", None)):
-        if getattr(part, "metlog_excluded", False):
-            return True
-    return False
+    parts = (view, getattr(view, "view_class", None), getattr(view, "cls", None))
+    return any(getattr(part, "metlog_excluded", False) is True for part in parts)

@@ -21,41 +21,30 @@ class Scope:
     a request that queries from two threads at once is told about roughly.
     """
 
-    __slots__ = (
-        "cache_calls",
-        "cache_hits",
-        "cache_misses",
-        "cache_ms",
-        "exception",
-        "opener",
-        "queries",
-        "query_ms",
-        "started",
-        "token",
-        "view",
-        "view_started",
-    )
+    queries = 0
+    """statements sent to any database"""
+    query_ms = 0.0
+    cache_calls = 0
+    """calls of a cache, as the code made them: nested ones count once"""
+    cache_hits = 0
+    cache_misses = 0
+    cache_ms = 0.0
+    exception: BaseException | None = None
+    """what the view or a middleware raised and Django answered with a 500"""
+    view: str | None = None
+    """the view's name, dotted; known once it has answered"""
+    view_started: float | None = None
+    """``perf_counter`` seconds at which the view was about to be called"""
+    view_ms: float | None = None
+    queued_ms: float | None = None
+    """how long the request waited before it came to Django, if somebody said so"""
+    _token: Token[Scope | None]
 
-    def __init__(self, started: float, opener: object = None) -> None:
+    def __init__(self, started: float, parts: int) -> None:
         self.started = started
         """``perf_counter`` seconds at which the request came in"""
-        self.opener = opener
-        """who opened it, and so has to close it"""
-        self.token: Token[Scope | None] | None = None
-        self.queries = 0
-        """statements sent to any database"""
-        self.query_ms = 0.0
-        self.cache_calls = 0
-        """calls of a cache, as the code made them: nested ones count once"""
-        self.cache_hits = 0
-        self.cache_misses = 0
-        self.cache_ms = 0.0
-        self.exception: BaseException | None = None
-        """what the view or a middleware raised and Django answered with a 500"""
-        self.view: str | None = None
-        """the view's name as in metrics; known once the response is there"""
-        self.view_started: float | None = None
-        """``perf_counter`` seconds at which the view was about to be called"""
+        self.parts = parts
+        """what of it is reported when it ends; a matter of the middlewares"""
 
     def add_query(self, ms: float) -> None:
         """One more statement."""
@@ -71,9 +60,9 @@ class Scope:
 
     def close(self) -> None:
         """End it, in the context that opened it."""
-        if self.token is not None:
-            _current.reset(self.token)
-            self.token = None
+        if self.exception is not None:
+            self.exception = None  # its traceback holds the request, which holds this
+        _current.reset(self._token)
 
 
 _current: ContextVar[Scope | None] = ContextVar("django_metlog_scope", default=None)
@@ -82,8 +71,8 @@ current = _current.get
 """The scope of the request this code runs for; None outside of requests."""
 
 
-def open_scope(started: float, opener: object = None) -> Scope:
-    """Begin one for the current context; to be closed in the same context."""
-    scope = Scope(started, opener)
-    scope.token = _current.set(scope)
+def open_scope(started: float, parts: int = 0) -> Scope:
+    """Begin one for the current context, to be closed there."""
+    scope = Scope(started, parts)
+    scope._token = _current.set(scope)  # noqa: SLF001
     return scope

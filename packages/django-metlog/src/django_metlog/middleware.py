@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The two middlewares of the original, alone or together, under WSGI and ASGI.
+
+Each response is counted once, when it comes back; exceptions are no concern here, for
+Django turns them into responses before a middleware sees them. Whichever of the two is
+the outer one opens the request's `scope`, the other joins it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter, time
+from types import EllipsisType
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.signals import got_request_exception
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
+
+from django_metlog import conf
+from django_metlog.headers import queued_ms, server_timing
+from django_metlog.names import Namer
+from django_metlog.scope import Scope, current, open_scope
+from metlog import MetlogClient
+from metlog.trouble import Trouble
+
+__all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
+
+SCOPE = "_metlog_scope"
+"""The request's attribute with its scope; None when the request is not measured."""
+
+COUNTS = 1
+TIMES = 2
+"""What the two middlewares want to know of a request: the bits of `Scope.parts`."""
+
+_COUNTER = {status: f"response.{status}" for status in range(100, 600)}
+_AUTHCOUNTS = 1
+TIMES = 2
+"""What the two middlewares want to know of a request: the bits of `Scope.parts`."""
+
+_COUNTER = {status: f"response.auth.{status}" for status in range(100, 600)}
+
+_trouble = Trouble("django-metlog")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The settings, in the form in which requests need them."""
+
+    client: MetlogClient
+    namer: Namer
+    excludes: Callable[[HttpRequest], object] | None
+    auth_counts: str
+    queue_time: bool
+    server_timing: Callable[[HttpRequest], object] | None
+
+
+@conf.until_changed
+def _plan() -> _Plan:
+    shows = conf.get("METLOG_SERVER_TIMING")
+    return _Plan(
+        client=conf.client(),
+        namer=Namer(
+            conf.get("METLOG_VIEW_NAMES"),
+            conf.get("METLOG_VIEW_NAMES_MAX"),
+            conf.get("METLOG_VIEW_TIMER_DETAILS"),
+        ),
+        excludes=_excludes(conf.get("METLOG_EXCLUDE")),
+        auth_counts=conf.get("METLOG_AUTH_COUNTS"),
+        queue_time=conf.get("METLOG_QUEUE_TIME"),
+        server_timing=(lambda request: True) if shows is True else shows or None,
+    )
+
+
+def _excludes(setting: Any) -> Callable[[HttpRequest], object] | None:
+    if callable(setting):
+        return cast("Callable[[HttpRequest], object]", setting)
+    if not setting:
+        return None
+    searches = [re.compile(expression).search for expression in setting]
+    return lambda request: any(search(request.path_info) for search in searches)
+
+
+class _Measuring:
+    """The outer of the two opens the scope and reports; the inner only joins it."""
+
+    sync_capable = True
+    async_capable = True
+    part = 0
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        """Raises `ImproperlyConfigured` for a setting that cannot work."""
+        conf.validate()
+        # Django wraps each middleware in a function. When the inner of the two stands
+        # right inside that, this one does its part as well: two calls less.
+        inner = getattr(get_response, "__wrapped__", None)
+        if isinstance(inner, _Measuring):
+            self.part |= inner.part
+            get_response = inner.get_response
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+        got_request_exception.connect(
+            _remember_exception, dispatch_uid="django_metlog.middleware"
+        )
+
+    def __call__(
+        self, request: HttpRequest
+    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self.__acall__(request)
+        plan = _plan()
+        opened = _open(request, plan, self.part)
+        if opened is None:
+            return cast("HttpResponseBase", self.get_response(request))
+        try:
+            response: HttpResponseBase = self.get_response(request)
+            if plan.auth_counts == "always":
+                _load_user(request)
+        except BaseException as error:
+            _close(request, opened, plan, None, error)
+            raise
+        _close(request, opened, plan, response)
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        plan = _plan()
+        opened = _open(request, plan, self.part)
+        if opened is None:
+            return cast("HttpResponseBase", await self.get_response(request))
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+            if plan.auth_counts == "always":
+                await _aload_user(request)
+        except BaseException as error:
+            _close(request, opened, plan, None, error)
+            raise
+        _close(request, opened, plan, response)
+        return response
+
+
+class GraphiteMiddleware(_Measuring):
+    """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
+
+    part = COUNTS
+
+
+class GraphiteRequestTimingMiddleware(_Measuring):
+    """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
+
+    part = TIMES
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        # Django looks at the instance; under ASGI a sync hook would cost a thread hop.
+        self.process_view = self._aview_begins if self._is_async else self._view_begins
+
+    def _view_begins(self, request: HttpRequest, *view: object) -> None:
+        scope = getattr(request, SCOPE, None)
+        if scope is not None:
+            scope.view_started = perf_counter()
+
+    async def _aview_begins(self, request: HttpRequest, *view: object) -> None:
+        self._view_begins(request)
+
+
+def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
+    """A scope to be closed by the caller; None when it is not the caller's."""
+    around: Scope | EllipsisType | None = getattr(request, SCOPE, ...)
+    if around is not ...:
+        if around is not None:
+            around.parts |= part
+        return None
+    if plan.excludes is not None and _asked(plan.excludes, request):
+        setattr(request, SCOPE, None)
+        return None
+    scope = open_scope(perf_counter(), part)
+    setattr(request, SCOPE, scope)
+    plan.client.updown("request.active", 1)
+    if plan.queue_time:
+        scope.queued_ms = _queued_ms(request)
+    return scope
+
+
+def _close(
+    request: HttpRequest,
+    scope: Scope,
+    plan: _Plan,
+    response: HttpResponseBase | None,
+    error: BaseException | None = None,
+) -> None:
+    """Report what the request did, and close its scope. Never raises."""
+    now = perf_counter()
+    client = plan.client
+    try:
+        client.updown("request.active", -1)
+        match = request.resolver_match
+        if match is not None:
+            names = plan.namer.names(match, request.method)
+            if names.excluded:
+                return
+            scope.view = names.view
+            if scope.parts & TIMES and scope.view_started is not None:
+                scope.view_ms = ms = _ms(now - scope.view_started)
+                for name in names.timers:
+                    client.timer_send(name, ms)
+        if response is None:
+            if scope.parts & COUNTS and isinstance(error, CancelledError):
+                client.incr("response.cancelled")
+        else:
+            if scope.parts & COUNTS:
+                status = response.status_code
+                client.incr(_COUNTER[status])
+                if plan.auth_counts != "off" and _is_logged_in(request):
+                    client.incr(_AUTH_COUNTER[status])
+            if response.streaming and scope.parts & TIMES:
+                _time_body(response, client, now)
+        if plan.queue_time or plan.server_timing is not None:
+            _report_more(request, scope, plan, response, now)
+    except Exception as trouble:
+        _trouble.report("a request could not be measured", trouble)
+    finally:
+        scope.close()
+
+
+def _report_more(
+    request: HttpRequest,
+    scope: Scope,
+    plan: _Plan,
+    response: HttpResponseBase | None,
+    now: float,
+) -> None:
+    if scope.queued_ms is not None:
+        plan.client.timer_send("request.queue", scope.queued_ms)
+    if plan.server_timing is None or response is None:
+        return
+    if _asked(plan.server_timing, request):
+        ours = server_timing(scope, _ms(now - scope.started))
+        others = response.headers.get("Server-Timing")
+        response.headers["Server-Timing"] = f"{others}, {ours}" if others else ours
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds with three decimals; a third of the time that `round` takes."""
+    return int(seconds * 1e6 + 0.5) / 1000
+
+
+def _time_body(response: HttpResponseBase, client: MetlogClient, begun: float) -> None:
+    """Send ``view.stream`` when the server closes the response, however it ended.
+
+    The body itself stays untouched: a file must remain a file for
+    ``wsgi.file_wrapper``.
+    """
+    close = response.close
+    running = [True]
+
+    def timed_close() -> None:
+        try:
+            close()
+        finally:
+            if running:
+                running.clear()
+                client.timer_send("view.stream", _ms(perf_counter() - begun))
+
+    response.close = timed_close  # type: ignore[method-assign]
+
+
+def _asked(question: Callable[[HttpRequest], object], request: HttpRequest) -> bool:
+    """What the site's own function says; no when it fails."""
+    try:
+        return bool(question(request))
+    except Exception as error:
+        _trouble.report(f"{question!r} failed", error)
+        return False
+
+
+def _queued_ms(request: HttpRequest) -> float | None:
+    headers = request.META
+    start = headers.get("HTTP_X_REQUEST_START") or headers.get("HTTP_X_QUEUE_START")
+    ms = queued_ms(start, time()) if isinstance(start, str) else None
+    return None if ms is None else round(ms, 3)
+
+
+def _is_logged_in(request: HttpRequest) -> bool:
+    """As far as the request knows already: no query, and no ``Vary: Cookie``.
+
+    Both is what looking at a lazy user costs.
+    """
+    user = getattr(request, "user", None)
+    if user is None:
+        return False
+    if issubclass(type(user), SimpleLazyObject):
+        user = request.__dict__.get("_cached_user")
+        if user is None:
+            user = request.__dict__.get("_acached_user")
+    return user is not None and bool(user.is_authenticated)
+
+
+def _load_user(request: HttpRequest) -> None:
+    try:
+        user: Any = getattr(request, "user", None)
+        bool(user is not None and user.is_authenticated)
+    except Exception as error:
+        _trouble.report("the user could not be read", error)
+
+
+async def _aload_user(request: HttpRequest) -> None:
+    try:
+        if hasattr(request, "auser"):
+            await request.auser()
+    except Exception as error:
+        _trouble.report("the user could not be read", error)
+
+
+def _remember_exception(**kwargs: object) -> None:
+    scope = current()
+    if scope is not None and scope.exception is None:
+        scope.exception = sys.exc_info()[1]

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What things are called in metrics: views, segments of names, methods.
+
+Pure: settings come in as arguments. ``scheme`` is a value of ``METLOG_VIEW_NAMES``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from inspect import ismethod
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from django.urls import ResolverMatch, URLPattern, URLResolver
+
+from django_metlog.exclusion import is_excluded
+
+__all__ = [
+    "METHODS",
+    "Namer",
+    "RequestNames",
+    "ViewName",
+    "in_urlconf",
+    "method_name",
+    "segment",
+    "view_name",
+]
+
+METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+)
+"""The methods of RFC 9110 §9 and RFC 5789. Clients may send any word as a method."""
+
+_UNSAFE = re.compile(r"[^\w-]+")
+
+_logger = logging.getLogger("django_metlog")
+
+
+def segment(text: str) -> str:
+    """``text`` as one segment of a dotted name.
+
+    Dots, white space and all that means something to StatsD or Graphite become one
+    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
+    """
+    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
+
+
+def method_name(method: str | None) -> str:
+    """A standard method as it is, ``OTHER`` for anything else."""
+    return method if method in METHODS else "OTHER"
+
+
+class ViewName(NamedTuple):
+    """A view in metrics."""
+
+    group: str
+    """The module, or the URL namespaces, dotted; empty when there is neither."""
+    name: str
+    """One segment."""
+
+    def __str__(self) -> str:
+        return f"{self.group}.{self.name}" if self.group else self.name
+
+
+FOLDED = ViewName("", "other")
+"""What views are called once there are too many names."""
+
+
+def view_name(match: ResolverMatch, method: str, scheme: str) -> ViewName:
+    """The view that ``match`` found, by one of three schemes.
+
+    ``module``: ``shop.views`` and ``index``, ``BookList``, ``BookViewSet_retrieve``.
+    ``url_name``: namespaces and URL name; by module for a pattern without a name.
+    ``route``: the path with its parameters: ``books_int_pk``; ``root`` for ``/``.
+    """
+    if scheme == "route":
+        return ViewName("", _route_name(match.route or ""))
+    if scheme == "url_name" and match.url_name:
+        group = ".".join(segment(namespace) for namespace in match.namespaces)
+        return ViewName(group, segment(str(match.url_name)))
+    return _name_by_module(match.func, method)
+
+
+def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
+    view = _unwrapped(view)
+    cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    if isinstance(cls, type):
+        # A ViewSet of Django REST framework knows what each method does.
+        actions = getattr(view, "actions", None) or {}
+        action = actions.get(method.lower())
+        name = f"{cls.__name__}_{action}" if action else cls.__name__
+        return _named(cls.__module__, name)
+    if ismethod(view):
+        return _named(view.__module__, view.__func__.__qualname__)
+    name = getattr(view, "__name__", None)
+    if not isinstance(name, str):  # an instance with __call__
+        name = type(view).__name__
+    return _named(getattr(view, "__module__", None), name)
+
+
+def _unwrapped(view: Any) -> Any:
+    """The view below what has no name of its own."""
+    for _ in range(100):  # for objects that have every attribute one asks for
+        if isinstance(view, partial):
+            view = view.func
+            continue
+        inner = getattr(view, "__wrapped__", None)
+        # functools.wraps copied the name, unless there was none to copy.
+        if inner is None or hasattr(inner, "__name__"):
+            break
+        view = inner
+    return view
+
+
+def _named(module: object, name: str) -> ViewName:
+    parts = module.split(".") if isinstance(module, str) else ["unnamed"]
+    return ViewName(".".join(segment(part) for part in parts), segment(name))
+
+
+def _route_name(route: str) -> str:
+    if "(" in route or route.startswith("^"):
+        from django.contrib.admindocs.views import simplify_regex
+
+        route = simplify_regex(route)
+    return segment(route) if _UNSAFE.sub("", route) else "root"
+
+
+def in_urlconf(resolver: URLResolver, scheme: str) -> frozenset[str]:
+    """Every name that a view of this URLconf can have."""
+    return frozenset(
+        str(view_name(match, method, scheme))
+        for match in _matches(resolver, [], "")
+        for method in METHODS
+    )
+
+
+def _matches(
+    resolver: URLResolver, namespaces: list[str], prefix: str
+) -> Iterator[ResolverMatch]:
+    """One match for each pattern, as resolving a path would give it."""
+    for entry in resolver.url_patterns:
+        part = str(entry.pattern)
+        # Django joins the routes of nested patterns in just this way.
+        route = prefix + part.removeprefix("^") if prefix else part
+        if isinstance(entry, URLPattern):
+            yield ResolverMatch(
+                entry.callback,
+                (),
+                {},
+                url_name=entry.name,
+                namespaces=namespaces,
+                route=route,
+            )
+        else:
+            inner = [entry.namespace] if entry.namespace else []
+            yield from _matches(entry, [*namespaces, *inner], route)
+
+
+class RequestNames(NamedTuple):
+    """What a request to a view is called."""
+
+    view: str
+    timers: tuple[str, ...]
+    """The names of its timers, the most exact first."""
+    excluded: bool
+    """Is the view marked with `django_metlog.exclude`?"""
+
+
+class Namer:
+    """Names requests: remembers what it found, and limits how many views it names."""
+
+    def __init__(self, scheme: str, most: int, details: bool) -> None:
+        """``most`` is how many distinct views are named, the others are ``other``.
+        With ``details`` there is a timer for the view's group and one for all views.
+        """
+        self._scheme = scheme
+        self._most = most
+        self._details = details
+        self._seen: set[ViewName] = set()
+        self._folding = False
+        self._known: dict[Any, RequestNames] = {}
+        self._key = attrgetter(
+            *{
+                "module": ("func",),
+                "url_name": ("func", "view_name"),
+                "route": ("func", "route"),
+            }[scheme]
+        )
+
+    def names(self, match: ResolverMatch, method: str | None) -> RequestNames:
+        """For one request; quick when it has seen the like."""
+        try:
+            return self._known[self._key(match), method]
+        except KeyError:
+            found = self._found(match, method)
+        except TypeError:  # the view is not hashable
+            return self._found(match, method)
+        if method in METHODS:
+            if len(self._known) >= 20 * self._most:  # views made for each request
+                self._known.clear()
+            self._known[self._key(match), method] = found
+        return found
+
+    def _found(self, match: ResolverMatch, method: str | None) -> RequestNames:
+        method = method_name(method)
+        name = self._capped(view_name(match, method, self._scheme))
+        groups = [str(name)]
+        if self._details:
+            groups.extend([name.group] if name.group else [])
+            groups.append("")
+        return RequestNames(
+            str(name),
+            tuple(f"view.{group}.{method}".replace("..", ".") for group in groups),
+            is_excluded(match.func),
+        )
+
+    def _capped(self, name: ViewName) -> ViewName:
+        if name in self._seen:
+            return name
+        if len(self._seen) < self._most:
+            self._seen.add(name)
+            return name
+        if not self._folding:
+            self._folding = True
+            _logger.warning(
+                "METLOG_VIEW_NAMES_MAX: %d view names were sent, further views are "
+                "called 'other'; the first of them is %s",
+                self._most,
+                name,
+            )
+        return FOLDED
