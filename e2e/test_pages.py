@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from server import PASSWORD, USER
@@ -11,126 +11,129 @@ from server import PASSWORD, USER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Response
+    from server import Site
     from statsd import Receiver
 
 REPORTED = "window.performance.timing.domComplete"
 NAVIGATION = "window.performance.navigation"
 
 
+class Browsing(NamedTuple):
+    page: Page
+    site: Site
+    lines: Receiver
+
+    def open(self, path: str) -> Response | None:
+        return self.page.goto(self.site.url + path)
+
+    def open_and_report(self, path: str) -> None:
+        """Until stick's report of the page has been measured, too."""
+        before = len(self.lines.values(REPORTED))
+        self.open(path)
+        self.lines.wait_until(lambda: len(self.lines.values(REPORTED)) > before)
+
+    def leave(self) -> None:
+        """Close the browser and stop the site: from here on the sums are final."""
+        self.page.context.close()
+        self.site.stop()
+        self.lines.close()
+
+
 @pytest.fixture
-def opened(
-    server: str, start_site: Callable[..., Any], page: Page
-) -> Callable[..., Receiver]:
-    """Open pages one after the other, each until it is reported; the final sums."""
-
-    def open_pages(*paths: str) -> Receiver:
-        site, lines = start_site(server)
-        for number, path in enumerate(paths, start=1):
-            page.goto(site.url + path)
-            lines.wait_until(lambda n=number: len(lines.values(REPORTED)) == n)
-        page.close()
-        site.stop()
-        lines.close()
-        return lines
-
-    return open_pages
+def browsing(server: str, start_site: Callable[..., Any], page: Page) -> Browsing:
+    return Browsing(page, *start_site(server))
 
 
-def test_cache_reads(opened: Callable[..., Receiver]) -> None:
+def test_cache_reads(browsing: Browsing) -> None:
     """Each cache call is timed once, whichever others it makes inside."""
-    lines = opened("/popular/")
+    browsing.open("/popular/")
+    browsing.leave()
 
-    assert len(lines.values("cache.locmem.get")) == 2
-    assert len(lines.values("cache.locmem.get_or_set")) == 1
-    assert len(lines.values("cache.locmem.set")) == 2
+    assert len(browsing.lines.values("cache.locmem.get")) == 2
+    assert len(browsing.lines.values("cache.locmem.get_or_set")) == 1
+    assert len(browsing.lines.values("cache.locmem.set")) == 2
 
 
-def test_cache_hits(opened: Callable[..., Receiver]) -> None:
+def test_cache_hits(browsing: Browsing) -> None:
     """The first visit misses what the second one finds."""
-    lines = opened("/popular/", "/popular/")
+    browsing.open("/popular/")
+    browsing.open("/popular/")
+    browsing.leave()
 
-    assert lines.total("cache.locmem.get.miss") == 2
-    assert lines.total("cache.locmem.get.hit") == 2
-    assert len(lines.values("db.sqlite3.default.execute")) == 1
+    assert browsing.lines.total("cache.locmem.get.miss") == 2
+    assert browsing.lines.total("cache.locmem.get.hit") == 2
+    assert len(browsing.lines.values("db.sqlite3.default.execute")) == 1
 
 
-def test_slow_page(opened: Callable[..., Receiver]) -> None:
-    """A slow page shows where its time went: nearly all of it is one query."""
-    lines = opened("/report/")
-    [view_ms] = lines.values("view.shelf.views.report.GET")
-    [query_ms] = lines.values("db.sqlite3.default.execute")
+def test_slow_page(browsing: Browsing) -> None:
+    """A slow page shows where its time went: most of it is one query."""
+    browsing.open("/report/")
+    browsing.leave()
+    [view_ms] = browsing.lines.values("view.shelf.views.report.GET")
+    [query_ms] = browsing.lines.values("db.sqlite3.default.execute")
 
     assert view_ms / 2 < query_ms < view_ms
 
 
-def test_redirect(opened: Callable[..., Receiver]) -> None:
+def test_redirect(browsing: Browsing) -> None:
     """A page reached over a redirect counts it, on both sides."""
-    lines = opened("/moved/")
+    browsing.open_and_report("/moved/")
+    browsing.leave()
 
-    assert lines.total("response.302") == 1
-    assert lines.total("response.200") == 1
-    assert lines.total(f"{NAVIGATION}.redirectCount") == 1
+    assert browsing.lines.total("response.302") == 1
+    assert browsing.lines.total("response.200") == 1
+    assert browsing.lines.total(f"{NAVIGATION}.redirectCount") == 1
 
 
-def test_reload(server: str, start_site: Callable[..., Any], page: Page) -> None:
+def test_reload(browsing: Browsing) -> None:
     """A reload is reported as one, beside the first visit."""
-    site, lines = start_site(server)
-    page.goto(site.url)
-    lines.wait_for(f"{NAVIGATION}.type.navigate", "c")
-    page.reload()
-    lines.wait_for(f"{NAVIGATION}.type.reload", "c")
-    page.close()
-    site.stop()
-    lines.close()
+    browsing.open_and_report("/")
+    browsing.page.reload()
+    browsing.lines.wait_for(f"{NAVIGATION}.type.reload", "c")
+    browsing.leave()
 
-    assert lines.total(f"{NAVIGATION}.type.navigate") == 1
-    assert lines.total(f"{NAVIGATION}.type.reload") == 1
-    assert lines.total(f"{NAVIGATION}.redirectCount") == 0
-    assert lines.total("response.200") == 2
+    assert browsing.lines.total(f"{NAVIGATION}.type.navigate") == 1
+    assert browsing.lines.total(f"{NAVIGATION}.type.reload") == 1
+    assert browsing.lines.total(f"{NAVIGATION}.redirectCount") == 0
+    assert browsing.lines.total("response.200") == 2
 
 
-def test_broken_page(server: str, start_site: Callable[..., Any], page: Page) -> None:
+def test_broken_page(browsing: Browsing) -> None:
     """A view that raises is a response 500 and one error, by the exception's name."""
-    site, lines = start_site(server)
-    response = page.goto(f"{site.url}/broken/")
-    page.close()
-    site.stop()
-    lines.close()
+    response = browsing.open("/broken/")
+    browsing.leave()
 
     assert response is not None
     assert response.status == 500
-    assert lines.total("response.500") == 1
-    assert lines.total("error.valueerror") == 1
-    assert len(lines.values("view.shelf.views.broken.GET")) == 1
+    assert browsing.lines.total("response.500") == 1
+    assert browsing.lines.total("error.valueerror") == 1
+    assert len(browsing.lines.values("view.shelf.views.broken.GET")) == 1
 
 
-def test_missing_page(server: str, start_site: Callable[..., Any], page: Page) -> None:
+def test_missing_page(browsing: Browsing) -> None:
     """A path that leads nowhere is counted, and no view is timed for it."""
-    site, lines = start_site(server)
-    page.goto(f"{site.url}/nowhere/")
-    page.close()
-    site.stop()
-    lines.close()
+    browsing.open("/nowhere/")
+    browsing.leave()
 
-    assert lines.total("response.404") == 1
-    assert not lines.names("ms", "view.")
+    assert browsing.lines.total("response.404") == 1
+    assert not browsing.lines.names("ms", "view.")
 
 
-def test_login(server: str, start_site: Callable[..., Any], page: Page) -> None:
+def test_login(browsing: Browsing) -> None:
     """Responses to a user who is logged in are counted under response.auth as well."""
-    site, lines = start_site(server)
-    page.goto(f"{site.url}/account/")
+    page = browsing.page
+    browsing.open("/account/")
     page.get_by_label("Name").fill(USER)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("heading", name=f"Hello, {USER}").wait_for()
-    page.close()
-    site.stop()
-    lines.close()
+    browsing.leave()
+    login = "view.django.contrib.auth.views.LoginView"
 
     # To the form, and from the form to the account; the form and the account.
-    assert lines.total("response.302") == 2
-    assert lines.total("response.200") == 2
-    assert lines.total("response.auth.200") == 1
-    assert len(lines.values("view.django.contrib.auth.views.LoginView.POST")) == 1
+    assert browsing.lines.total("response.302") == 2
+    assert browsing.lines.total("response.200") == 2
+    assert browsing.lines.total("response.auth.200") == 1
+    assert len(browsing.lines.values(f"{login}.GET")) == 1
+    assert len(browsing.lines.values(f"{login}.POST")) == 1
