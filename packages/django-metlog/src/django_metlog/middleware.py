@@ -40,11 +40,7 @@ TIMES = 2
 """What the two middlewares want to know of a request: the bits of `Scope.parts`."""
 
 _COUNTER = {status: f"response.{status}" for status in range(100, 600)}
-_AUTHCOUNTS = 1
-TIMES = 2
-"""What the two middlewares want to know of a request: the bits of `Scope.parts`."""
-
-_COUNTER = {status: f"response.auth.{status}" for status in range(100, 600)}
+_AUTH_COUNTER = {status: f"response.auth.{status}" for status in range(100, 600)}
 
 _trouble = Trouble("django-metlog")
 
@@ -217,9 +213,9 @@ def _close(
         else:
             if scope.parts & COUNTS:
                 status = response.status_code
-                client.incr(_COUNTER[status])
+                client.incr(_COUNTER.get(status, "response.other"))
                 if plan.auth_counts != "off" and _is_logged_in(request):
-                    client.incr(_AUTH_COUNTER[status])
+                    client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
             if response.streaming and scope.parts & TIMES:
                 _time_body(response, client, now)
         if plan.queue_time or plan.server_timing is not None:
