@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
 from metlog.exceptions import ConfigError
 from metlog.message import Message, to_json
-from metlog.senders import lifecycle
-from metlog.senders.base import SenderStats
 from metlog.senders.link import Link
 from metlog.senders.options import seconds, texts, whole
-from metlog.trouble import Trouble
+from metlog.senders.queued import QueuedSender
 
 __all__ = ["UdpSender"]
 
@@ -25,14 +21,8 @@ LARGEST = 65507
 UNTIL_RESOLVED = 1000
 """Messages that wait for the address of a host name, if ``queue`` says nothing."""
 
-_FLUSH_PATIENCE = 1.0
-"""Seconds that one flush may spend waiting for room in the socket's buffer."""
 
-_RESOLVE_PATIENCE = 2.0
-"""Seconds that `flush` and the end of the process wait for an address."""
-
-
-class UdpSender:
+class UdpSender(QueuedSender):
     """Sends each message as one datagram of JSON to one host, or to several.
 
     ``host`` and ``port`` may be lists: they are paired, and the last port serves all
@@ -64,143 +54,78 @@ class UdpSender:
             raise ConfigError("port: a port or a list of them wanted, got an empty one")
         ports = [whole("port", number, 1, 65535) for number in ports]
         ports += ports[-1:] * (len(hosts) - len(ports))
-        self._limit = whole("queue", queue, 0, 10**9)
+        limit = whole("queue", queue, 0, 10**9)
         if not isinstance(packed, bool):
             raise ConfigError(f"packed: true or false wanted, got {packed!r}")
-        if packed and not self._limit:
+        if packed and not limit:
             raise ConfigError(
                 "packed: a queue wanted with it, for messages to be packed together; "
                 "give queue=10000"
             )
         self._packet = whole("max_packet", max_packet, 64, LARGEST) if packed else 0
-        self._interval = seconds("flush_interval", flush_interval)
-        self._destinations = list(zip(hosts, ports, strict=False))
-        self._links = [Link("udp", *pair) for pair in self._destinations]
-        self._closed = False
-        self._new_process()
-
-    def send_message(self, msg: Message) -> None:
-        """Send it, or queue it. Never waits, and never raises for an engine's sake."""
-        if os.getpid() != self._pid:  # forked in C, no hook told us
-            self.after_fork()
-        if self._closed:
-            self._count(dropped=1)
-            return
-        if not self._running:
-            self._start()
-        if not self._limit and self._ready:
-            self._transmit(to_json(msg).encode(), 1, 0.0)
-        elif len(self._queue) < (self._limit or UNTIL_RESOLVED):
-            self._queue.append(msg)
-        else:
-            self._count(dropped=1)
-            self._trouble.report("queue full, dropped", f"{len(self._queue)} messages")
-
-    def flush(self) -> None:
-        """Send what is queued. Waits for the address of a host name, at most 2 s."""
-        if os.getpid() != self._pid:
-            self.after_fork()
-        if self._queue and not self._ready:
-            deadline = time.monotonic() + _RESOLVE_PATIENCE
-            for link in self._links:
-                link.wait_ready(max(0.0, deadline - time.monotonic()))
-        with self._flushing:
-            deadline = time.monotonic() + _FLUSH_PATIENCE
-            for data, count in self._datagrams():
-                self._transmit(data, count, max(0.0, deadline - time.monotonic()))
-
-    def close(self) -> None:
-        """Flush, stop the thread, close the sockets. Later messages are dropped."""
-        if self._closed:
-            return
-        self._closed = True
-        self.flush()
-        self._stop.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_RESOLVE_PATIENCE)
-        for link in self._links:
-            link.close()
+        interval = seconds("flush_interval", flush_interval)
+        pairs = list(zip(hosts, ports, strict=False))
+        self._links = [Link("udp", *pair) for pair in pairs]
+        self._queueing = limit > 0
+        self._looked_up = False
+        super().__init__(
+            "udp " + ", ".join(f"{host}:{port}" for host, port in pairs),
+            limit or UNTIL_RESOLVED,
+            interval if limit else 1.0,
+        )
 
     @property
-    def stats(self) -> SenderStats:
-        """Counted in messages; one that reached one of several hosts was sent."""
-        with self._counting:
-            return SenderStats(
-                self._sent, self._dropped, self._errors, len(self._queue)
-            )
+    def needs_thread(self) -> bool:
+        """For the queue, and for looking up names."""
+        return self._queueing or any(link.needs_resolving for link in self._links)
 
-    def at_exit(self) -> None:
-        """Send what is queued; what comes still later is sent at once."""
-        self.flush()
-        self._limit = 0
+    def at_once(self, msg: Message) -> bool:
+        """Unless there is a queue, or an address to wait for."""
+        if self._queueing or not self.ready():
+            return False
+        self._transmit(to_json(msg).encode(), 1, 0.0)
+        return True
 
-    def after_fork(self) -> None:
-        """Start from nothing: what is queued here, the parent sends."""
-        for link in self._links:
-            link.after_fork()
-        self._new_process()
-
-    def _new_process(self) -> None:
-        self._pid = os.getpid()
-        self._running = self._tried = False
-        self._thread: threading.Thread | None = None
-        self._queue: deque[Message] = deque()
-        self._stop = threading.Event()
-        hosts = ", ".join(f"{host}:{port}" for host, port in self._destinations)
-        self._trouble = Trouble(f"udp {hosts}")
-        # All re-entrant, as a signal handler may send while its thread is in here.
-        self._starting = threading.RLock()
-        self._counting = threading.RLock()
-        self._flushing = threading.RLock()
-        self._sent = self._dropped = self._errors = 0
-
-    @property
-    def _ready(self) -> bool:
-        """Is there somebody to send to, with nobody still to be looked up first?"""
-        ready = [link.ready for link in self._links]
-        return any(ready) if self._tried else all(ready)
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._running:
-                return
-            self._running = True
-            lifecycle.watch(self)
-            if self._limit or any(link.needs_resolving for link in self._links):
-                thread = threading.Thread(
-                    target=self._run, name="metlog-udp", daemon=True
-                )
-                try:
-                    thread.start()
-                    self._thread = thread
-                except RuntimeError:  # the interpreter is ending: no more threads
-                    self._limit = 0
-
-    def _run(self) -> None:
-        stop = self._stop
-        while True:
+    def look(self) -> None:
+        """Look names up, when it is time to."""
+        try:
             for link in self._links:
                 try:
                     link.resolve()
-                except Exception as error:
-                    self._count(errors=1)
-                    self._trouble.report("no address", error)
-            self._tried = True
-            if self._queue and self._ready:
-                self.flush()
-            if stop.wait(self._interval if self._limit else 1.0):
-                return
+                except OSError as error:
+                    self.count(errors=1)
+                    self.trouble.report("no address", error)
+        finally:
+            self._looked_up = True
 
-    def _datagrams(self) -> Iterator[tuple[bytes, int]]:
+    def ready(self) -> bool:
+        """Is there an address to send to, and none still to be looked up first?"""
+        known = [link.ready for link in self._links]
+        return any(known) if self._looked_up else all(known)
+
+    def hand_over(self, queue: deque[Message]) -> None:
+        """Send all of it, packed if so configured."""
+        deadline = time.monotonic() + 1.0
+        for data, count in self._datagrams(queue):
+            self._transmit(data, count, max(0.0, deadline - time.monotonic()))
+
+    def let_go(self) -> None:
+        """Close the sockets."""
+        for link in self._links:
+            link.close()
+
+    def forget(self) -> None:
+        """Open sockets of our own."""
+        self._looked_up = False
+        for link in self._links:
+            link.after_fork()
+
+    def _datagrams(self, queue: deque[Message]) -> Iterator[tuple[bytes, int]]:
         """Empty the queue into datagrams, each with the number of its messages."""
         batch: list[bytes] = []
         size = 0
-        for _ in range(len(self._queue)):  # not what comes meanwhile: this must end
-            try:
-                line = to_json(self._queue.popleft()).encode()
-            except IndexError:
-                break
+        for _ in range(len(queue)):  # not what comes meanwhile: this must end
+            line = to_json(queue.popleft()).encode()
             if batch and size + len(line) > self._packet:
                 yield b"\n".join(batch), len(batch)
                 batch, size = [], 0
@@ -211,8 +136,8 @@ class UdpSender:
 
     def _transmit(self, data: bytes, count: int, patience: float) -> None:
         if len(data) > LARGEST:
-            self._count(dropped=count)
-            self._trouble.report("too large for a datagram", f"{len(data)} bytes")
+            self.count(dropped=count)
+            self.trouble.report("too large for a datagram", f"{len(data)} bytes")
             return
         arrived = errors = 0
         for link in self._links:
@@ -221,14 +146,8 @@ class UdpSender:
                 arrived += 1
             except OSError as error:
                 errors += 1
-                self._trouble.report("not sent", error)
+                self.trouble.report("not sent", error)
         if arrived:
-            self._count(sent=count, errors=errors)
+            self.count(sent=count, errors=errors)
         else:
-            self._count(dropped=count, errors=errors)
-
-    def _count(self, sent: int = 0, dropped: int = 0, errors: int = 0) -> None:
-        with self._counting:
-            self._sent += sent
-            self._dropped += dropped
-            self._errors += errors
+            self.count(dropped=count, errors=errors)

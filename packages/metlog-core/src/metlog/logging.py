@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The standard library's `logging`, sent on as metlog messages."""
+
+from __future__ import annotations
+
+import logging
+
+from metlog.client import MetlogClient
+from metlog.severity import SEVERITY
+
+__all__ = ["MetlogHandler", "hook_logger"]
+
+
+class MetlogHandler(logging.Handler):
+    """Sends each log record as a message of type ``oldstyle``.
+
+    The payload is what the handler's formatter makes of the record: by default its
+    message, arguments and all, and the traceback if there is one.
+    """
+
+    def __init__(self, metlog_client: MetlogClient) -> None:
+        super().__init__()
+        self.metlog_client = metlog_client
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send it, unless a `StdLibLoggingSender` has just logged it."""
+        if hasattr(record, "metlog"):
+            return
+        try:
+            payload = self.format(record)
+        except Exception:  # arguments that do not fit the format
+            self.handleError(record)
+            return
+        self.metlog_client.metlog(
+            "oldstyle", severity=_severity(record.levelno), payload=payload
+        )
+
+
+def hook_logger(logger_name: str | None, client: MetlogClient) -> None:
+    """Send what the logger of that name logs to ``client``, too. Twice is once.
+
+    None is the root logger. Levels are the logger's business.
+    """
+    logger = logging.getLogger(logger_name)
+    for handler in logger.handlers:
+        if isinstance(handler, MetlogHandler) and handler.metlog_client is client:
+            return
+    logger.addHandler(MetlogHandler(client))
+
+
+def _severity(level: int) -> SEVERITY:
+    if level >= logging.CRITICAL:
+        return SEVERITY.CRITICAL
+    if level >= logging.ERROR:
+        return SEVERITY.ERROR
+    if level >= logging.WARNING:
+        return SEVERITY.WARNING
+    if level >= logging.INFO:
+        return SEVERITY.INFORMATIONAL
+    return SEVERITY.DEBUG

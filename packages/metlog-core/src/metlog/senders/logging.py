@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MPL-2.0
+"""metlog messages to the standard library's `logging`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+
+from metlog.exceptions import ConfigError
+from metlog.measure import KINDS
+from metlog.message import Message, to_json
+from metlog.senders.base import SenderStats
+from metlog.senders.process import PerProcess
+from metlog.severity import SEVERITY
+
+__all__ = ["StdLibLoggingSender"]
+
+_LEVELS = {
+    SEVERITY.EMERGENCY: logging.CRITICAL,
+    SEVERITY.ALERT: logging.CRITICAL,
+    SEVERITY.CRITICAL: logging.CRITICAL,
+    SEVERITY.ERROR: logging.ERROR,
+    SEVERITY.WARNING: logging.WARNING,
+    SEVERITY.NOTICE: logging.INFO,
+    SEVERITY.INFORMATIONAL: logging.INFO,
+    SEVERITY.DEBUG: logging.DEBUG,
+}
+
+
+class StdLibLoggingSender:
+    """Logs each message with the logger ``logger_name``, default the root logger.
+
+    Messages of ``payload_types`` (default ``oldstyle``) are logged as their payload,
+    those of ``json_types`` (default ``*``, all others) as JSON, the rest not at all.
+    The log record has the whole message as ``record.metlog``. A
+    `metlog.logging.MetlogHandler` leaves such records alone, so that nothing runs in
+    circles.
+    """
+
+    def __init__(
+        self,
+        logger_name: str | None = None,
+        payload_types: str | Iterable[str] | None = None,
+        json_types: str | Iterable[str] | None = None,
+    ) -> None:
+        if logger_name is not None and not isinstance(logger_name, str):
+            raise ConfigError(f"logger_name: text wanted, got {logger_name!r}")
+        self.logger = logging.getLogger(logger_name)
+        self.payload_types = _types("payload_types", payload_types, "oldstyle")
+        self.json_types = _types("json_types", json_types, "*")
+        wanted = self.payload_types | self.json_types
+        self.ignores = frozenset() if "*" in wanted else frozenset(KINDS) - wanted
+        self._lock = PerProcess(lambda _: threading.Lock())
+        self._sent = 0
+
+    def send_message(self, msg: Message) -> None:
+        """Log it. What handlers raise is up to `logging`."""
+        level = _LEVELS.get(msg["severity"], logging.WARNING)  # type: ignore[call-overload]  # an int finds its SEVERITY
+        if not self.logger.isEnabledFor(level):
+            return
+        kind = msg["type"]
+        if kind in self.payload_types or "*" in self.payload_types:
+            text = msg["payload"]
+        elif kind in self.json_types or "*" in self.json_types:
+            text = to_json(msg)
+        else:
+            return
+        # No arguments: a % in the text stays a %.
+        self.logger.log(level, text, extra={"metlog": msg})
+        with self._lock.get():
+            self._sent += 1
+
+    @property
+    def stats(self) -> SenderStats:
+        """``sent`` is what was handed to `logging`."""
+        return SenderStats(sent=self._sent)
+
+
+def _types(name: str, types: object, default: str) -> frozenset[str]:
+    if types is None:
+        return frozenset([default])
+    if isinstance(types, str):
+        return frozenset([types])
+    if isinstance(types, (list, tuple, set, frozenset)):
+        return frozenset(types)
+    raise ConfigError(f"{name}: message types wanted, got {types!r}")
