@@ -21,6 +21,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_metlog import conf
@@ -78,7 +79,7 @@ def _guard() -> Iterator[CheckMessage]:
             hint="Give a callable that takes a request, or the dotted path to one.",
             id="django_metlog.E017",
         )
-    except conf.ImproperlyConfigured:
+    except ImproperlyConfigured:
         pass  # E004 has said it
 
 

@@ -325,7 +325,7 @@ def validate() -> None:
 
 def middleware() -> list[str]:
     """``settings.MIDDLEWARE``, for the check of its order."""
-    return [name for name in settings.MIDDLEWARE if isinstance(name, str)]
+    return list(settings.MIDDLEWARE)
 
 
 def until_changed(make: Callable[[], T]) -> Callable[[], T]:

@@ -24,7 +24,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from django_metlog import conf
-from django_metlog.headers import queued_ms, server_timing
+from django_metlog.headers import queued_ms, server_timing, view_entry
 from django_metlog.names import Namer
 from django_metlog.scope import Scope, current, open_scope
 from metlog import MetlogClient
@@ -55,11 +55,17 @@ class _Plan:
     auth_counts: str
     queue_time: bool
     server_timing: Callable[[HttpRequest], object] | None
+    names_view: bool
+    """Does the browser need the view's name, to send it back?"""
+    more: bool
+    """Is there more to do at the end than most sites ask for?"""
 
 
 @conf.until_changed
 def _plan() -> _Plan:
     shows = conf.get("METLOG_SERVER_TIMING")
+    queue_time = conf.get("METLOG_QUEUE_TIME")
+    names_view = conf.get("METLOG_RECORD_BY_VIEW")
     return _Plan(
         client=conf.client(),
         namer=Namer(
@@ -69,8 +75,10 @@ def _plan() -> _Plan:
         ),
         excludes=_excludes(conf.get("METLOG_EXCLUDE")),
         auth_counts=conf.get("METLOG_AUTH_COUNTS"),
-        queue_time=conf.get("METLOG_QUEUE_TIME"),
+        queue_time=queue_time,
         server_timing=(lambda request: True) if shows is True else shows or None,
+        names_view=names_view,
+        more=bool(queue_time or shows or names_view),
     )
 
 
@@ -89,6 +97,7 @@ class _Measuring:
     sync_capable = True
     async_capable = True
     part = 0
+    get_response: Callable[[HttpRequest], Any]
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         """Raises `ImproperlyConfigured` for a setting that cannot work."""
@@ -218,7 +227,7 @@ def _close(
                     client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
             if response.streaming and scope.parts & TIMES:
                 _time_body(response, client, now)
-        if plan.queue_time or plan.server_timing is not None:
+        if plan.more:
             _report_more(request, scope, plan, response, now)
     except Exception as trouble:
         _trouble.report("a request could not be measured", trouble)
@@ -235,12 +244,16 @@ def _report_more(
 ) -> None:
     if scope.queued_ms is not None:
         plan.client.timer_send("request.queue", scope.queued_ms)
-    if plan.server_timing is None or response is None:
+    if response is None:
         return
-    if _asked(plan.server_timing, request):
+    if plan.server_timing is not None and _asked(plan.server_timing, request):
         ours = server_timing(scope, _ms(now - scope.started))
-        others = response.headers.get("Server-Timing")
-        response.headers["Server-Timing"] = f"{others}, {ours}" if others else ours
+    elif plan.names_view and scope.view is not None:
+        ours = view_entry(scope.view)
+    else:
+        return
+    others = response.headers.get("Server-Timing")
+    response.headers["Server-Timing"] = f"{others}, {ours}" if others else ours
 
 
 def _ms(seconds: float) -> float:

@@ -95,9 +95,9 @@ def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
         return _named(cls.__module__, name)
     if ismethod(view):
         return _named(view.__module__, view.__func__.__qualname__)
-    name = getattr(view, "__name__", None)
-    if not isinstance(name, str):  # an instance with __call__
-        name = type(view).__name__
+    own = getattr(view, "__name__", None)
+    # An instance with __call__ has none.
+    name = own if isinstance(own, str) else type(view).__name__
     return _named(getattr(view, "__module__", None), name)
 
 
@@ -138,7 +138,7 @@ def in_urlconf(resolver: URLResolver, scheme: str) -> frozenset[str]:
 
 
 def _matches(
-    resolver: URLResolver, namespaces: list[str], prefix: str
+    resolver: URLResolver, namespaces: list[str | None], prefix: str
 ) -> Iterator[ResolverMatch]:
     """One match for each pattern, as resolving a path would give it."""
     for entry in resolver.url_patterns:

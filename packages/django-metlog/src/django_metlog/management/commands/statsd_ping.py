@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``manage.py statsd_ping --key K``: one measurement, to see whether it arrives."""
+
+from __future__ import annotations
+
+import math
+import re
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_metlog import conf
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    """Fails with exit code 1 when the client or its sender could not send."""
+
+    help = (
+        "Send one measurement through settings.METLOG: by default a counter, by one. "
+        "Whether it arrived, only the engine knows: UDP tells nobody."
+    )
+    # It must work while the site does not.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--key", required=True, type=_key, help="the metric's name, dotted"
+        )
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
+            "--count", type=_number, metavar="N", help="add N to a counter (default 1)"
+        )
+        what.add_argument(
+            "--timing", type=_duration, metavar="MS", help="send a time in milliseconds"
+        )
+        what.add_argument("--gauge", type=_number, metavar="V", help="set a level to V")
+
+    def handle(
+        self,
+        *args: object,
+        key: str,
+        count: float | None,
+        timing: float | None,
+        gauge: float | None,
+        **options: Any,
+    ) -> None:
+        client = conf.client()
+        sender = type(client.sender).__name__
+        if not client.is_active:
+            raise CommandError(
+                f"settings.METLOG has the sender {sender}, which sends nothing; "
+                "configure another one."
+            )
+        before = _losses(client)
+        if timing is not None:
+            what = f"{key}:{timing:g}|ms"
+            client.timer_send(key, timing)
+        elif gauge is not None:
+            what = f"{key}:{gauge:g}|g"
+            client.gauge(key, gauge)
+        else:
+            what = f"{key}:{1 if count is None else count:g}|c"
+            client.incr(key, 1 if count is None else count)
+        client.flush()
+        lost = {
+            name: losses - before[name]
+            for name, losses in _losses(client).items()
+            if losses > before[name]
+        }
+        if lost:
+            why = ", ".join(f"{count} {name}" for name, count in lost.items())
+            raise CommandError(f"{what} was not sent through {sender}: {why}.")
+        self.stdout.write(f"{what} sent through {sender}")
+
+
+def _losses(client: Any) -> dict[str, int]:
+    """What client and sender count as lost so far, by kind."""
+    stats = getattr(client.sender, "stats", None)
+    return {
+        "refused by the client": client.stats.invalid,
+        "refused by a filter": client.stats.filtered,
+        "failed": client.stats.errors + getattr(stats, "errors", 0),
+        "dropped": getattr(stats, "dropped", 0),
+    }
+
+
+def _key(text: str) -> str:
+    if not text or re.search(r"[\s:|@#]|\A\.|\.\Z|\.\.", text):
+        raise ArgumentTypeError(
+            f"a dotted name such as 'ping.web1' wanted, got {text!r}"
+        )
+    return text
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ArgumentTypeError(f"a number wanted, got {text!r}")
+    return int(number) if number.is_integer() else number
+
+
+def _duration(text: str) -> float:
+    milliseconds = _number(text)
+    if milliseconds < 0:
+        raise ArgumentTypeError(f"milliseconds, 0 or more, wanted, got {text!r}")
+    return milliseconds
