@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Two headers: X-Request-Start, which a proxy sends, and Server-Timing, which we send."""
+
+from __future__ import annotations
+
+import re
+
+from django_metlog.scope import Scope
+
+__all__ = ["queued_ms", "server_timing", "view_entry"]
+
+LONGEST_MS = 3_600_000
+"""A request that says it waited for longer says something untrue."""
+
+_START = re.compile(r"(?:t=)?([0-9]{1,19}(?:\.[0-9]{1,9})?)", re.ASCII)
+
+_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (float("inf"), 1e9))
+"""Stamps below the first number have this many units in a second: a stamp of today is
+1.8e9 in seconds, 1.8e12 in milliseconds, and so on."""
+
+
+def queued_ms(start: str, now: float) -> float | None:
+    """How long a request waited since ``X-Request-Start``, in milliseconds.
+
+    Proxies write ``t=`` or nothing before the time, and seconds (nginx), milliseconds
+    (Heroku), microseconds (Apache) or nanoseconds since the epoch, the unit shows in
+    the magnitude. ``now`` is in seconds. None for what is no time, the future, and
+    more than an hour.
+    """
+    found = _START.fullmatch(start.strip())
+    if found is None:
+        return None
+    stamp = float(found[1])
+    units = next(units for limit, units in _UNITS if stamp < limit)
+    ms = (now - stamp / units) * 1000
+    return ms if 0 <= ms <= LONGEST_MS else None
+
+
+def server_timing(scope: Scope, total_ms: float) -> str:
+    """What a request took, as the value of a ``Server-Timing`` header.
+
+    Entries ``total``, ``view`` (with the view's name), ``db`` and ``cache``; those
+    without anything to tell are left out. ASCII only.
+    https://www.w3.org/TR/server-timing/#the-server-timing-header-field
+    """
+    entries = [f"total;dur={total_ms:.3f}"]
+    if scope.view is not None:
+        entries.append(view_entry(scope.view, scope.view_ms))
+    if scope.queries:
+        desc = _plural(scope.queries, "query", "queries")
+        entries.append(f'db;dur={scope.query_ms:.3f};desc="{desc}"')
+    if scope.cache_calls:
+        desc = _plural(scope.cache_calls, "call", "calls")
+        if scope.cache_hits or scope.cache_misses:
+            desc += f", {_plural(scope.cache_hits, 'hit', 'hits')}"
+            desc += f", {_plural(scope.cache_misses, 'miss', 'misses')}"
+        entries.append(f'cache;dur={scope.cache_ms:.3f};desc="{desc}"')
+    return ", ".join(entries)
+
+
+def view_entry(view: str, ms: float | None = None) -> str:
+    """The entry that names the page's view, which stick sends back with its report."""
+    name = view.encode("ascii", "replace").decode()
+    duration = "" if ms is None else f";dur={ms:.3f}"
+    return f'view{duration};desc="{name}"'
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
