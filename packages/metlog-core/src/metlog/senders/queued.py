@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 
 from metlog.message import Message
@@ -15,7 +16,8 @@ from metlog.trouble import Trouble
 __all__ = ["PATIENCE", "QueuedSender"]
 
 PATIENCE = 2.0
-"""Seconds that `flush` and the end of the process wait for an engine to be ready."""
+"""Seconds that `flush` waits for the engine: for it to come, and to take all of it.
+An engine that has been away for longer is not waited for."""
 
 
 class QueuedSender:
@@ -99,13 +101,17 @@ class QueuedSender:
                 self._wake.set()
 
     def flush(self) -> None:
-        """Hand over what is queued. Waits for an engine to be ready, at most 2 s."""
+        """Hand over what is queued. Waits for an engine, at most 2 s."""
         self.own_process()
-        if self._queue and not self._looked.is_set() and self._thread is not None:
-            self._looked.wait(PATIENCE)
-        with self._working:
-            if self._queue and self.ready():
-                self.hand_over(self._queue)
+        deadline = time.monotonic() + PATIENCE
+        while self._queue:
+            away_since = self._work()
+            if (
+                not self._queue
+                or min(deadline, away_since + PATIENCE) < time.monotonic()
+            ):
+                return
+            time.sleep(0.005)
 
     def close(self) -> None:
         """Flush and let go of everything. What is still queued then is dropped, and
@@ -137,6 +143,8 @@ class QueuedSender:
         """Hand over what is queued; what comes still later does not wait."""
         self._exiting = True
         self.flush()
+        with self._working:
+            self.let_go()
 
     def after_fork(self) -> None:
         """Start from nothing: what is queued here, the parent sends."""
@@ -156,7 +164,7 @@ class QueuedSender:
         self._thread: threading.Thread | None = None
         self._queue: deque[Message] = deque()
         self._wake = threading.Event()
-        self._looked = threading.Event()  # for an engine, once
+        self._away_since: float | None = None
         self.trouble = Trouble(self._owner)
         # All re-entrant, as a signal handler may send while its thread is in here.
         self._starting = threading.RLock()
@@ -171,7 +179,6 @@ class QueuedSender:
             self._running = True
             lifecycle.watch(self)
             if not self.needs_thread:
-                self._looked.set()
                 return
             thread = threading.Thread(
                 target=self._run, name=f"metlog {self._owner}", daemon=True
@@ -189,16 +196,25 @@ class QueuedSender:
             except Exception as error:
                 self.count(errors=1)
                 self.trouble.report("no engine found", error)
-            self._looked.set()
+            self._work()
+            self._wake.wait(self._interval or 0.1)
+            self._wake.clear()
+
+    def _work(self) -> float:
+        """Hand over what can be. Since when is the engine away? Now, if it is not."""
+        now = time.monotonic()
+        with self._working:
             try:
-                with self._working:
-                    if self._queue and self.ready():
-                        self.hand_over(self._queue)
+                if self.ready():
+                    self._away_since = None
+                    self.hand_over(self._queue)
+                    return now
             except Exception as error:
                 self.count(errors=1)
                 self.trouble.report("failed", error)
-            self._wake.wait(self._interval or 0.1)
-            self._wake.clear()
+            if self._away_since is None:
+                self._away_since = now
+            return self._away_since
 
     def _drop(self, msg: Message, why: str) -> None:
         self.count(dropped=1)

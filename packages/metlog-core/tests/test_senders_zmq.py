@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MPL-2.0
+"""metlog messages over ZeroMQ, to real subscribers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+from metlog import MetlogClient
+from metlog.config import client_from_text_config
+from metlog.exceptions import ConfigError
+from metlog.senders import Sender, ZmqHandshakePubSender, ZmqPubSender
+from metlog.testing import SenderContract, add_up
+
+
+class Subscriber:
+    """A SUB socket with its thread, and a REP socket for handshakes."""
+
+    def __init__(self, address: str = "tcp://127.0.0.1:*") -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._context = zmq.Context()
+        self._sub = self._context.socket(zmq.SUB)
+        self._sub.set(zmq.RCVHWM, 100_000)
+        self._sub.subscribe(b"")
+        self._sub.bind(address)
+        self.address = self._sub.get_string(zmq.LAST_ENDPOINT)
+        self._rep = self._context.socket(zmq.REP)
+        self._rep.bind("tcp://127.0.0.1:*")
+        self.handshake = self._rep.get_string(zmq.LAST_ENDPOINT)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._sub, zmq.POLLIN)
+        poller.register(self._rep, zmq.POLLIN)
+        while not self._stop.is_set():
+            for socket, _ in poller.poll(20):
+                data = socket.recv()
+                if socket is self._rep:
+                    socket.send(b"")
+                else:
+                    self.messages.append(json.loads(data))
+
+    @property
+    def counts(self) -> dict[str, float]:
+        return add_up(self.messages.copy())
+
+    def gets(self, counts: dict[str, float]) -> bool:
+        return until(lambda: self.counts == counts)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._context.destroy(linger=0)
+
+
+def until(reached: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    subscriber = Subscriber()
+    yield subscriber
+    subscriber.close()
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where nobody is."""
+    gone = Subscriber()
+    gone.close()
+    return gone.address
+
+
+class TestZmqPub(SenderContract):
+    @pytest.fixture(autouse=True)
+    def _subscriber(self, subscriber: Subscriber, nobody: str) -> None:
+        self.subscriber, self.nobody = subscriber, nobody
+
+    def make_sender(self) -> Sender:
+        return ZmqPubSender(self.subscriber.address)
+
+    def counts(self) -> dict[str, float]:
+        return self.subscriber.counts
+
+    def make_sender_without_engine(self) -> Sender:
+        return ZmqPubSender(self.nobody, queue_length=100)
+
+
+class TestZmqHandshakePub(TestZmqPub):
+    def make_sender(self) -> Sender:
+        there = self.subscriber
+        return ZmqHandshakePubSender(there.handshake, there.address, 200, hwm=1000)
+
+    def make_sender_without_engine(self) -> Sender:
+        return ZmqHandshakePubSender(self.nobody, self.subscriber.address, 200)
+
+
+def test_what_was_sent_before_a_subscriber_came_arrives() -> None:
+    """No message is lost to a connection that is still being made."""
+    first = Subscriber()
+    first.close()
+    client = MetlogClient(ZmqPubSender(first.address), "app")
+    client.incr("early")
+    late = Subscriber(first.address)
+    assert late.gets({"early": 1})
+    client.close()
+    late.close()
+
+
+def test_a_subscriber_that_comes_back_gets_what_is_sent_then() -> None:
+    """The connection looks after itself."""
+    first = Subscriber()
+    client = MetlogClient(ZmqPubSender(first.address), "app")
+    client.incr("a")
+    assert first.gets({"a": 1})
+    first.close()
+    assert until(lambda: not client.sender.ready())  # type: ignore[attr-defined]
+    client.incr("b")
+    again = Subscriber(first.address)
+    assert again.gets({"b": 1})
+    client.close()
+    again.close()
+
+
+def test_several_subscribers_get_each_message(subscriber: Subscriber) -> None:
+    """One that is not there does not matter to the others."""
+    other = Subscriber()
+    gone = Subscriber()
+    gone.close()
+    addresses = [gone.address, subscriber.address, other.address]
+    client = MetlogClient(ZmqPubSender(addresses), "app")
+    client.incr("warm up")
+    assert until(lambda: bool(subscriber.messages or other.messages))
+    assert until(lambda: _incr_until(client, subscriber, other))
+    client.close()
+    other.close()
+
+
+def _incr_until(client: MetlogClient, *subscribers: Subscriber) -> bool:
+    client.incr("a")
+    return all("a" in subscriber.counts for subscriber in subscribers)
+
+
+def test_a_handshake_sender_writes_what_it_drops_to_stderr(
+    nobody: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in metlog-py: what nobody answers for can be found on stderr."""
+    sender = ZmqHandshakePubSender(nobody, nobody, handshake_timeout=50, hwm=2)
+    client = MetlogClient(sender, "app")
+    for i in range(5):
+        client.metlog("note", payload=str(i))
+    client.close()
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("{")]
+    assert sorted(json.loads(line)["payload"] for line in lines) == list("01234")
+    assert sender.stats.dropped == 5
+
+
+def test_debug_stderr_shows_each_message(
+    subscriber: Subscriber, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``debug_stderr`` writes what is published to stderr, too."""
+    client = MetlogClient(ZmqPubSender(subscriber.address, debug_stderr=True), "app")
+    client.incr("a")
+    client.close()
+    assert subscriber.gets({"a": 1})
+    assert json.loads(capsys.readouterr().err)["fields"]["name"] == "a"
+
+
+def test_a_configuration_of_metlog_py_is_understood(subscriber: Subscriber) -> None:
+    """All its options are, though some have nothing left to do."""
+    client = client_from_text_config(
+        f"""
+        [metlog]
+        sender_class = metlog.senders.zmq.ZmqHandshakePubSender
+        sender_handshake_bind = {subscriber.handshake}
+        sender_connect_bind = {subscriber.address}
+        sender_handshake_timeout = 200
+        sender_hwm = 100
+        sender_livecheck = 30
+        sender_pool_size = 5
+        """,
+        "metlog",
+    )
+    client.incr("a")
+    client.close()
+    assert subscriber.gets({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"bindstrs": "nonsense"}, "not an address for ZeroMQ"),
+        ({"bindstrs": []}, "bindstrs"),
+        ({"bindstrs": "tcp://127.0.0.1:1", "queue_length": 0}, "queue_length"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
+    """The error names the option, what was wanted and what came."""
+    with pytest.raises(ConfigError, match=said):
+        ZmqPubSender(**options)
+
+
+def test_without_pyzmq_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The module can be imported without pyzmq, a sender cannot be made."""
+    monkeypatch.setitem(sys.modules, "zmq", None)
+    with pytest.raises(ConfigError, match=r"pip install 'metlog-core\[zmq\]'"):
+        ZmqPubSender("tcp://127.0.0.1:5565")
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("1 / 0", 1)])
+def test_nothing_is_lost_when_the_interpreter_ends(
+    subscriber: Subscriber, ending: str, code: int
+) -> None:
+    """A script that sends and ends at once has sent."""
+    script = (
+        "from metlog import MetlogClient\nfrom metlog.senders import ZmqPubSender\n"
+        f"c = MetlogClient(ZmqPubSender({subscriber.address!r}), 'app')\n"
+        f"for _ in range(500): c.incr('a')\n{ending}\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert run.returncode == code
+    assert subscriber.gets({"a": 500})
