@@ -52,8 +52,7 @@ def production() -> Production | None:
 
 def duplicates() -> int:
     """The key ``duplicates``, `DUPLICATES` by default."""
-    value = _value().get("duplicates", DUPLICATES)
-    return value if isinstance(value, int) else DUPLICATES
+    return DUPLICATES if problems() else _value().get("duplicates", DUPLICATES)
 
 
 def middleware() -> list[str]:

@@ -15,15 +15,22 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from metlog_toolbar.graph import Series
+from metlog.senders.statsd_lines import safe_name
+from metlog_toolbar.graph import Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from metlog_toolbar.conf import Production
-    from metlog_toolbar.graph import Point
 
-__all__ = ["GraphiteError", "Targets", "fetch", "render_url", "targets"]
+__all__ = [
+    "GraphiteError",
+    "RefusedKeyError",
+    "Targets",
+    "fetch",
+    "render_url",
+    "targets",
+]
 
 TIMEOUT = 3.0
 """Seconds for the whole answer."""
@@ -46,10 +53,15 @@ class GraphiteError(Exception):
     """Why there is no graph, as a sentence for the user."""
 
 
+class RefusedKeyError(GraphiteError):
+    """Graphite would read the name as an expression, or as none."""
+
+
 def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
-    """Root → targets. Names that Graphite would read as an expression are refused."""
+    """Root → targets. Raises `RefusedKeyError`."""
+    key = safe_name(key)  # as it went over the wire
     if len(key) > 250 or not _NAME.fullmatch(key):
-        raise GraphiteError(
+        raise RefusedKeyError(
             "Graphite can be asked for names of letters, digits, _, -, %, + and dots; "
             "this is none."
         )
@@ -75,14 +87,16 @@ def render_url(production: Production, names: Iterable[str], **extra: object) ->
 
 def fetch(
     production: Production,
-    wanted: Targets,
+    names: Iterable[str],
     *,
     timeout: float = TIMEOUT,
     clock: Callable[[], float] = perf_counter,
-) -> list[Series]:
-    """The series that exist, named as ``wanted`` says."""
-    url = render_url(production, wanted, format="json", maxDataPoints=POINTS)
-    return _series(_read(url, timeout, clock), wanted)
+) -> dict[str, list[Point]]:
+    """Those of the targets that Graphite knows, with their points."""
+    wanted = set(names)
+    url = render_url(production, sorted(wanted), format="json", maxDataPoints=POINTS)
+    series = _series(_read(url, timeout, clock))
+    return {name: points for name, points in series.items() if name in wanted}
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -119,18 +133,14 @@ def _read(url: str, timeout: float, clock: Callable[[], float]) -> bytes:
     return body
 
 
-def _series(body: bytes, wanted: Targets) -> list[Series]:
+def _series(body: bytes) -> dict[str, list[Point]]:
     try:
-        answer = json.loads(body)
-        found = [
-            Series(wanted[one["target"]], [_point(pair) for pair in one["datapoints"]])
-            for one in answer
-            if one["target"] in wanted
-        ]
+        return {
+            str(one["target"]): [_point(pair) for pair in one["datapoints"]]
+            for one in json.loads(body)
+        }
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise GraphiteError("Graphite answered something else than series.") from None
-    order = list(dict.fromkeys(wanted.values()))
-    return sorted(found, key=lambda one: order.index(one.name))
 
 
 def _point(pair: Any) -> Point:

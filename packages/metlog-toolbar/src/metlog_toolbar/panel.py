@@ -166,12 +166,16 @@ def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
     outside: list[str] = []
     for dotted in middleware:
-        try:
-            entry = import_string(dotted)
-        except ImportError:
-            continue
-        if isclass(entry) and issubclass(entry, DebugToolbarMiddleware):
-            return outside
         if dotted.startswith("django_metlog."):
             outside.append(dotted)
+        elif _is_toolbar(dotted):
+            return outside
     return []
+
+
+def _is_toolbar(dotted: str) -> bool:
+    try:
+        entry = import_string(dotted)
+    except ImportError:
+        return False
+    return isclass(entry) and issubclass(entry, DebugToolbarMiddleware)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from metlog.measure import LIMIT
 from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LISTED", "Bar", "Group", "Logged", "Summary", "summarise"]
 
-LISTED = 500
+LISTED = 300
 """Rows in each list; the rest is counted."""
 
 NAME_LENGTH, TEXT_LENGTH = 300, 4_000
@@ -133,7 +134,7 @@ def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
                 "name": _line(record.name),
                 "fields": _fields(record),
                 "start_ms": _ms(record.start - began),
-                "elapsed_ms": round(_value(record), 3),
+                "elapsed_ms": _rounded(_value(record)),
                 "rate": record.rate,
                 "depth": len(around),
             }
@@ -166,10 +167,10 @@ def _group(kind: str, name: str, records: list[Captured]) -> Group:
         "kind": kind,
         "name": _line(name),
         "count": len(values),
-        "total": round(total, 3),
-        "lower": round(min(values), 3),
-        "mean": round(sum(values) / len(values), 3),
-        "upper": round(max(values), 3),
+        "total": _rounded(total),
+        "lower": _rounded(min(values)),
+        "mean": _rounded(sum(values) / len(values)),
+        "upper": _rounded(max(values)),
         "rate": min(record.rate for record in records),
         "repeats": alike[repeated],
         "repeated": repeated,
@@ -205,7 +206,12 @@ def _value(record: Captured) -> float:
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return _rounded(seconds * 1000)
+
+
+def _rounded(value: float) -> float:
+    """To three decimals; JSON has no infinity, which a sum may reach."""
+    return round(max(-LIMIT, min(value, LIMIT)), 3)
 
 
 _UNPRINTABLE = re.compile(

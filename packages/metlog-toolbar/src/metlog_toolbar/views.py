@@ -14,13 +14,13 @@ from django.views.decorators.http import require_GET
 
 from metlog import catalogue
 from metlog_toolbar import conf, graphite
-from metlog_toolbar.graph import HEIGHT, WIDTH, draw
+from metlog_toolbar.graph import HEIGHT, WIDTH, Series, draw
 from metlog_toolbar.present import anchor
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-    from metlog_toolbar.conf import Production
+    from metlog_toolbar.graph import Graph, Point
     from metlog_toolbar.graphite import Targets
 
 __all__ = ["graph", "reference"]
@@ -34,22 +34,12 @@ def graph(request: HttpRequest) -> JsonResponse:
     ``kind`` is ``timer`` or ``counter``; ``value`` is marked in the graph of a timer.
     """
     key, kind = request.GET.get("key", ""), request.GET.get("kind", "")
-    production = conf.production()
-    context: dict[str, Any] = {"key": key, "width": WIDTH, "height": HEIGHT}
-    status = 200
-    if production is None or kind not in {"timer", "counter"}:
-        status, context["error"] = 404, "No Graphite is configured for this."
-    else:
-        try:
-            wanted = graphite.targets(production, kind, key)
-        except graphite.GraphiteError as error:
-            status, context["error"] = 400, str(error)
-        else:
-            value = _number(request.GET.get("value")) if kind == "timer" else None
-            context["roots"] = [
-                _root(production, root, names, value) for root, names in wanted.items()
-            ]
-    content = render_to_string("metlog_toolbar/graph.html", context)
+    value = _number(request.GET.get("value")) if kind == "timer" else None
+    status, context = _graphs(kind, key, value)
+    content = render_to_string(
+        "metlog_toolbar/graph.html",
+        {"key": key, "width": WIDTH, "height": HEIGHT, **context},
+    )
     return JsonResponse({"content": content}, status=status)
 
 
@@ -60,22 +50,44 @@ def reference(request: HttpRequest) -> HttpResponse:
     return render(request, "metlog_toolbar/reference.html", {"metrics": metrics})
 
 
-def _root(
-    production: Production, root: str, names: Targets, value: float | None
-) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "root": root,
-        "url": graphite.render_url(production, names, width=800, height=400),
-        "value": value,
-    }
+def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, Any]]:
+    """HTTP status and context; what Graphite does wrong is text, no error."""
+    production = conf.production()
+    if production is None or kind not in {"timer", "counter"}:
+        return 404, {"error": "No Graphite is configured for this."}
     try:
-        series = graphite.fetch(production, names)
+        roots = graphite.targets(production, kind, key)
+    except graphite.RefusedKeyError as error:
+        return 400, {"error": str(error)}
+    names = [name for targets in roots.values() for name in targets]
+    if not names:
+        return 404, {"error": f"No Graphite root is configured for a {kind}."}
+    context: dict[str, Any] = {"value": value}
+    found: dict[str, list[Point]] = {}
+    try:
+        found = graphite.fetch(production, names)
     except graphite.GraphiteError as error:
-        return {**shown, "error": str(error)}
+        context["error"] = str(error)
+    context["roots"] = [
+        {
+            "root": root,
+            "url": graphite.render_url(production, targets, width=800, height=400),
+            "graphs": _drawn(targets, found, value),
+        }
+        for root, targets in roots.items()
+    ]
+    return 200, context
+
+
+def _drawn(
+    targets: Targets, found: dict[str, list[Point]], value: float | None
+) -> list[tuple[str, Graph]]:
+    """Times and counts apart, for they have no common scale."""
+    series = [Series(what, found[n]) for n, what in targets.items() if n in found]
     counts = [one for one in series if one.name in {"count", "rate"}]
     times = [one for one in series if one not in counts]
     drawn = [("ms", draw(times, value)), ("", draw(counts))]
-    return {**shown, "graphs": [(unit, one) for unit, one in drawn if one is not None]}
+    return [(unit, graph) for unit, graph in drawn if graph is not None]
 
 
 def _number(text: str | None) -> float | None:

@@ -5,10 +5,9 @@ from metlog.client import MetlogClient
 from metlog.senders import NoSendSender
 
 SECRET_KEY = "for tests"
-DEBUG = True
 ALLOWED_HOSTS = ["*"]
-INTERNAL_IPS = ["127.0.0.1"]
 INSTALLED_APPS = [
+    "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "debug_toolbar",
     "metlog_toolbar",
@@ -32,7 +31,8 @@ DEBUG_TOOLBAR_CONFIG = {
     "SHOW_TOOLBAR_CALLBACK": "testsite.views.show_toolbar",
 }
 DEBUG_TOOLBAR_PANELS = [
-    "metlog_toolbar.panel.MetlogPanel",
     "debug_toolbar.panels.history.HistoryPanel",
+    "testsite.panels.NosyPanel",
+    "metlog_toolbar.panel.MetlogPanel",
     "debug_toolbar.panels.sql.SQLPanel",
 ]

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+
+from django.utils.module_loading import import_string
+
+
+def test_names():
+    """The panel's address, and its historic name for the same class."""
+    panel = import_string("metlog_toolbar.panel.MetlogPanel")
+
+    assert import_string("metlog_toolbar.panel.StatsdPanel") is panel
+    assert panel.panel_id == "MetlogPanel"
+    assert panel.is_async
+
+
+def test_urls():
+    """The addresses beside the panel, in the toolbar's namespace."""
+    from django.urls import reverse
+
+    assert reverse("djdt:metlog_graph") == "/__debug__/metlog/graph/"
+    assert reverse("djdt:metlog_reference") == "/__debug__/metlog/reference/"
+
+
+def test_needs_no_django_metlog():
+    """The panel shows what any Django project sends through metlog."""
+    requires = importlib.metadata.requires("metlog-toolbar") or []
+
+    assert not any(line.startswith("django-metlog") for line in requires)
+
+
+def test_no_inline_script_or_style():
+    """A strict content security policy forbids both."""
+    package = importlib.resources.files("metlog_toolbar")
+    for template in (package / "templates" / "metlog_toolbar").iterdir():
+        text = template.read_text()
+        assert "<script" not in text, template.name
+        assert "style=" not in text, template.name
+        assert " on" not in text.partition("<")[0], template.name
