@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
+from asgiref.sync import async_to_sync
+from django.http import HttpResponse
 
 from metlog import capture
 
@@ -41,6 +44,49 @@ class Sent(list[capture.Captured]):
         """The metrics' names, in order."""
         return [one.name for one in self]
 
+    def active(self) -> list[float | None]:
+        """What happened to the number of requests in flight."""
+        return [one.value for one in self if one.name == "request.active"]
+
+
+Fetch = Callable[..., HttpResponse]
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def fetch(request: pytest.FixtureRequest) -> Fetch:
+    """``fetch(path, method="GET", **environ)``: once under WSGI, once under ASGI.
+
+    Exceptions become responses, as on a server.
+    """
+    return fetch_wsgi if request.param == "wsgi" else fetch_asgi
+
+
+def fetch_wsgi(path: str, method: str = "GET", **extra: Any) -> HttpResponse:
+    from django.test import Client
+
+    client = extra.pop("client", None) or Client(raise_request_exception=False)
+    response = client.generic(method, path, **extra)
+    if response.streaming:
+        b"".join(response.streaming_content)
+    return response
+
+
+def fetch_asgi(path: str, method: str = "GET", **extra: Any) -> HttpResponse:
+    from django.test import AsyncClient
+
+    @async_to_sync
+    async def fetch() -> Any:
+        client = AsyncClient(raise_request_exception=False)
+        response = await client.generic(method, path, **extra)
+        if response.streaming:
+            if response.is_async:
+                async for _ in response.streaming_content:
+                    pass
+            else:
+                b"".join(response.streaming_content)
+        return response
+
+    return fetch()
 
 @pytest.fixture(autouse=True)
 def sent() -> Iterator[Sent]:

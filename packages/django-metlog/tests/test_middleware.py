@@ -1,17 +1,314 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.test import Client
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory, override_settings
+
+from django_metlog.middleware import (
+    GraphiteMiddleware,
+    GraphiteRequestTimingMiddleware,
+)
+
+Fetch = Callable[..., Any]
+
+TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
+COUNTING = "django_metlog.middleware.GraphiteMiddleware"
+BOTH = [TIMING, COUNTING]
+
+ENDS = [
+    ("/", 200, "index"),
+    ("/async", 200, "aindex"),
+    ("/broken", 500, "broken"),
+    ("/abroken", 500, "abroken"),
+    ("/missing", 404, "missing"),
+    ("/forbidden", 403, "forbidden"),
+    ("/bad", 400, "bad"),
+    ("/moved", 302, "moved"),
+    ("/bad-template", 500, "bad_template"),
+    ("/stream", 200, "stream"),
+]
 
 
-def test_a_page_is_counted_and_timed_once(client: Client, sent: Any) -> None:
-    """One response, three timers of one view."""
-    client.get("/")
-    assert sent.counters() == {"response.200": 1}
-    assert sorted(sent.timers()) == [
-        "view.GET",
-        "view.testsite.views.GET",
-        "view.testsite.views.index.GET",
-    ]
+@pytest.mark.parametrize(("path", "status", "view"), ENDS)
+def test_a_request_is_counted_and_timed_once(
+    fetch: Fetch, sent: Any, path: str, status: int, view: str
+) -> None:
+    """However a view ends: one response with the status that the client sees, and
+    each of the three view timers once."""
+    assert fetch(path).status_code == status
+    assert sent.counters() == {f"response.{status}": 1}
+    timers = {name: len(values) for name, values in sent.timers().items()}
+    timers.pop("view.stream", None)
+    assert timers == {
+        f"view.testsite.views.{view}.GET": 1,
+        "view.testsite.views.GET": 1,
+        "view.GET": 1,
+    }
+
+
+def test_without_a_view_there_is_no_view_timer(fetch: Fetch, sent: Any) -> None:
+    """An address that no pattern matches is a 404 and nothing else."""
+    fetch("/no-such-page")
+    assert sent.counters() == {"response.404": 1}
+    assert sent.timers() == {}
+
+
+@pytest.mark.parametrize(
+    ("middleware", "status"),
+    [("testsite.middleware.early", 429), ("testsite.middleware.raising", 500)],
+)
+def test_an_inner_middleware_that_answers_or_raises(
+    fetch: Fetch, sent: Any, settings: Any, middleware: str, status: int
+) -> None:
+    """Its response is counted; no view was reached, so none is timed."""
+    settings.MIDDLEWARE = [*BOTH, middleware]
+    assert fetch("/").status_code == status
+    assert sent.counters() == {f"response.{status}": 1}
+    assert sent.timers() == {}
+
+
+@pytest.mark.parametrize(
+    ("middleware", "counts", "times"),
+    [
+        ([TIMING], False, True),
+        ([COUNTING], True, False),
+        ([TIMING, COUNTING], True, True),
+        ([COUNTING, TIMING], True, True),
+        ([TIMING, "testsite.middleware.SyncOnly", COUNTING], True, True),
+        ([COUNTING, "testsite.middleware.SyncOnly", TIMING], True, True),
+    ],
+)
+def test_alone_and_together(
+    fetch: Fetch,
+    sent: Any,
+    settings: Any,
+    middleware: list[str],
+    counts: bool,
+    times: bool,
+) -> None:
+    """Each does its part, in any order, with others in between."""
+    settings.MIDDLEWARE = middleware
+    fetch("/")
+    assert sent.counters() == ({"response.200": 1} if counts else {})
+    assert len(sent.timers()) == (3 if times else 0)
+    assert sent.active() == [1, -1]
+
+
+def test_the_view_timer_can_be_one(
+    fetch: Fetch, sent: Any, settings: Any
+) -> None:
+    """STATSD_VIEW_TIMER_DETAILS = False leaves the most exact one."""
+    settings.STATSD_VIEW_TIMER_DETAILS = False
+    fetch("/")
+    assert list(sent.timers()) == ["view.testsite.views.index.GET"]
+
+
+def test_times_are_milliseconds_with_three_decimals(fetch: Fetch, sent: Any) -> None:
+    """Of the time from just before the view to its response; all three the same."""
+    fetch("/")
+    ((first,), (second,), (third,)) = sent.timers().values()
+    assert first == second == third
+    assert 0 < first < 1000
+    assert round(first, 3) == first
+
+
+@pytest.mark.parametrize("path", ["/", "/broken", "/no-such-page", "/health"])
+def test_requests_in_flight_go_up_and_down(fetch: Fetch, sent: Any, path: str) -> None:
+    """One up and one down for each request, whatever became of it."""
+    fetch(path)
+    assert sent.active() == [1, -1]
+
+
+def test_requests_in_flight_are_not_for_statsd() -> None:
+    """Its sender ignores up-down counters: several workers would overwrite a gauge."""
+    from metlog.senders import StatsdSender
+    from metlog.senders.base import ignored_types
+
+    sender = StatsdSender("127.0.0.1", 1)
+    try:
+        assert "updown" in ignored_types(sender)
+    finally:
+        sender.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/ahealth", "/health-class", "/health-dispatch"]
+)
+def test_an_excluded_view_is_not_measured(fetch: Fetch, sent: Any, path: str) -> None:
+    """`django_metlog.exclude` works on functions, classes and methods."""
+    assert fetch(path).status_code == 200
+    assert sent.counters() == {}
+    assert sent.timers() == {}
+
+
+@pytest.mark.parametrize(
+    ("exclude", "path", "measured"),
+    [
+        (["^/moved$", "^/async"], "/async", False),
+        (["^/moved$", "^/async"], "/", True),
+        (("sync",), "/async", False),
+        (lambda request: request.headers.get("X-Probe") == "1", "/", False),
+        (lambda request: False, "/", True),
+        (lambda request: 1 / 0, "/", True),
+    ],
+)
+def test_excluded_requests_are_not_measured(
+    fetch: Fetch,
+    sent: Any,
+    settings: Any,
+    exclude: Any,
+    path: str,
+    measured: bool,
+) -> None:
+    """METLOG_EXCLUDE has expressions for the path, or asks a function. One that fails
+    excludes nothing, and hurts nobody."""
+    settings.METLOG_EXCLUDE = exclude
+    response = fetch(path, headers={"X-Probe": "1"})
+    assert response.status_code == 200
+    assert bool(sent) is measured
+
+
+def test_a_foreign_status_is_counted_as_other(sent: Any) -> None:
+    """A response class that invents status codes makes no new metrics."""
+
+    class Odd:
+        status_code = 999
+        streaming = False
+
+    GraphiteMiddleware(lambda request: Odd())(RequestFactory().get("/"))
+    assert sent.counters() == {"response.other": 1}
+
+
+@override_settings(METLOG_VIEW_NAMES="class")
+def test_a_wrong_setting_stops_the_server_when_it_starts() -> None:
+    """Not every server runs system checks, so the middleware looks at all settings."""
+    with pytest.raises(ImproperlyConfigured, match="METLOG_VIEW_NAMES must be"):
+        GraphiteRequestTimingMiddleware(lambda request: None)
+
+
+def test_telemetry_that_fails_does_not_hurt_the_request(
+    fetch: Fetch, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong in measuring, the response is the view's."""
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr("django_metlog.names.Namer.names", fail)
+    assert fetch("/").content == b"hello"
+    assert sent.active() == [1, -1]
+
+
+def test_exceptions_that_django_lets_through_pass(
+    fetch: Fetch, sent: Any, settings: Any
+) -> None:
+    """With DEBUG_PROPAGATE_EXCEPTIONS there is no response to count; the view was
+    timed and the request is no longer in flight."""
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+    settings.MIDDLEWARE = BOTH
+    with pytest.raises(ValueError, match="broken"):
+        fetch("/broken")
+    assert sent.counters() == {}
+    assert len(sent.timers()) == 3
+    assert sent.active() == [1, -1]
+
+
+class TestLoggedIn:
+    """``response.auth.<status>``"""
+
+    @pytest.fixture
+    def client(self, client: Any, django_user_model: Any) -> Any:
+        client.force_login(django_user_model.objects.create_user("anna"))
+        return client
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        ("setting", "path", "counted"),
+        [
+            ("used", "/", 0),
+            ("used", "/who", 1),
+            ("always", "/", 1),
+            ("always", "/who", 1),
+            ("off", "/who", 0),
+        ],
+    )
+    def test_counted_when_the_setting_says_so(
+        self,
+        client: Any,
+        sent: Any,
+        settings: Any,
+        setting: str,
+        path: str,
+        counted: int,
+    ) -> None:
+        """'used' counts where the view looked at the user, 'always' everywhere."""
+        settings.METLOG_AUTH_COUNTS = setting
+        sent.clear()
+        client.get(path)
+        assert sent.counters() == {
+            "response.200": 1,
+            **({"response.auth.200": 1} if counted else {}),
+        }
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(
+        ("setting", "path", "counted"),
+        [("used", "/async", 0), ("used", "/awho", 1), ("always", "/async", 1)],
+    )
+    def test_counted_under_asgi(
+        self,
+        sent: Any,
+        settings: Any,
+        django_user_model: Any,
+        async_client: Any,
+        setting: str,
+        path: str,
+        counted: int,
+    ) -> None:
+        """The user is read with ``auser()``, never in the event loop's own thread."""
+        from asgiref.sync import async_to_sync
+
+        settings.METLOG_AUTH_COUNTS = setting
+        async_client.force_login(django_user_model.objects.create_user("anna"))
+        sent.clear()
+        async_to_sync(async_client.get)(path)
+        assert sent.counters() == {
+            "response.200": 1,
+            **({"response.auth.200": 1} if counted else {}),
+        }
+
+    @pytest.mark.django_db
+    def test_anonymous_visitors_are_not_counted(self, sent: Any) -> None:
+        """A view that looks at a visitor without an account."""
+        from django.test import Client
+
+        Client().get("/who")
+        assert sent.counters() == {"response.200": 1}
+
+    def test_a_user_that_somebody_set(self, sent: Any) -> None:
+        """Django REST framework and ``login()`` put a user into the request."""
+        from django.contrib.auth.models import AnonymousUser, User
+        from django.http import HttpResponse
+
+        for user in (User(username="anna"), AnonymousUser()):
+            request = RequestFactory().get("/")
+            request.user = user
+            GraphiteMiddleware(lambda request: HttpResponse())(request)
+        assert sent.counters() == {"response.200": 2, "response.auth.200": 1}
+
+    def test_a_user_that_cannot_be_read(
+        self, sent: Any, settings: Any
+    ) -> None:
+        """'always' with a broken session store counts the response all the same."""
+        from django.http import HttpResponse
+        from django.utils.functional import SimpleLazyObject
+
+        settings.METLOG_AUTH_COUNTS = "always"
+        request = RequestFactory().get("/")
+        request.user = SimpleLazyObject(lambda: 1 / 0)  # type: ignore[assignment]
+        GraphiteMiddleware(lambda request: HttpResponse())(request)
+        assert sent.counters() == {"response.200": 1}

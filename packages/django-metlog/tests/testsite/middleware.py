@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Middlewares of other people, to stand around ours and inside of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import sync_and_async_middleware
+
+
+@sync_and_async_middleware
+def early(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Answers instead of the view."""
+    if iscoroutinefunction(get_response):
+
+        async def aanswer(request: HttpRequest) -> HttpResponse:
+            return HttpResponse("too many", status=429)
+
+        return aanswer
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("too many", status=429)
+
+    return answer
+
+
+def raising(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def fail(request: HttpRequest) -> HttpResponse:
+        raise KeyError("in a middleware")
+
+    return fail
+
+
+class NotesExceptions:
+    """Has ``process_exception``, which only works if everybody leaves views alone."""
+
+    seen: list[str] = []
+
+    def __init__(self, get_response: Callable[..., Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        self.seen.append(type(exception).__name__)
+
+
+class SyncOnly:
+    """Under ASGI Django runs it, and what is around it, in a thread."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[..., Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
