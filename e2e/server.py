@@ -25,6 +25,10 @@ SERVERS = {
     ),
 }
 
+# After SIGTERM uvicorn ends in order as well, but then raises the signal once more, which
+# kills it before its exit handlers run (capture_signals in uvicorn/server.py).
+STOP = {"wsgi": signal.SIGTERM, "asgi": signal.SIGINT}
+
 
 class Site:
     """One process with a database of its own, from start to :meth:`stop`."""
@@ -37,6 +41,7 @@ class Site:
         statsd_port: int,
         settings: str = "e2e_site.settings",
     ) -> None:
+        self.server = server
         self.log = folder / "site.log"
         own = folder / "site.sqlite3"
         shutil.copyfile(database, own)
@@ -61,7 +66,7 @@ class Site:
     def stop(self) -> None:
         """As an operator stops a server: gracefully, so that nothing is lost."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(STOP[self.server])
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
