@@ -25,8 +25,8 @@ SERVERS = {
     ),
 }
 
-# After SIGTERM uvicorn ends in order as well, but then raises the signal once more, which
-# kills it before its exit handlers run (capture_signals in uvicorn/server.py).
+# After SIGTERM uvicorn ends in order as well, but then raises the signal once more:
+# it dies before its exit handlers run (capture_signals in uvicorn/server.py).
 STOP = {"wsgi": signal.SIGTERM, "asgi": signal.SIGINT}
 
 
