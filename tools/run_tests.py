@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def browsers() -> Chain:
-    """The site in a real Chromium, which is fetched when there is none."""
+    """The site in a real Chromium, got when there is none; stick in every engine."""
     got = subprocess.run(
         [HATCH, "--quiet", "run", "e2e:chromium"],
         cwd=ROOT,
@@ -54,30 +54,37 @@ def browsers() -> Chain:
         text=True,
         check=False,
     )
-    missing = got.stdout.strip() if got.returncode else ""
-    return [
-        Suite(
-            "Browser tests",
-            (HATCH, "run", "e2e:run", f"--junitxml={REPORT}"),
-            missing=missing.rpartition("\n")[2],
-        )
-    ]
+    found = got.stdout.strip().rpartition("\n")[2]
+    site = Suite(
+        "Browser tests",
+        (HATCH, "run", "e2e:run", f"--junitxml={REPORT}"),
+        missing=found if got.returncode else "",
+    )
+    engines = node("Browser engines", "run", "engines")
+    engines.shown = True
+    if got.returncode:
+        engines.missing = found
+    else:
+        engines.variables["METLOG_CHROMIUM"] = found
+    return [site, engines]
 
 
 def javascript() -> Chain:
+    return [node("JavaScript", "test")]
+
+
+def node(title: str, *command: str) -> Suite:
     # npm passes arguments on behind the test files, where node takes them for files.
     reporters = (
         "--test-reporter=spec --test-reporter-destination=stdout "
         f"--test-reporter=junit --test-reporter-destination={REPORT}"
     )
-    return [
-        Suite(
-            "JavaScript",
-            ("npm", "test", "--workspaces"),
-            {"NODE_OPTIONS": reporters},
-            missing="" if shutil.which("npm") else "there is no npm here",
-        )
-    ]
+    return Suite(
+        title,
+        ("npm", *command),
+        {"NODE_OPTIONS": reporters},
+        missing="" if shutil.which("npm") else "there is no npm here",
+    )
 
 
 def python() -> list[Chain]:
@@ -156,7 +163,7 @@ def run(chain: Chain) -> None:
 def summary(suites: list[Suite]) -> int:
     """Print what happened, the numbers last; 0 when it is good enough for here."""
     for suite in suites:
-        if suite.failed:
+        if suite.failed or suite.shown:
             print(f"\n=== {suite.title} ===\n{suite.output}")
 
     ran = [suite for suite in suites if not suite.missing]

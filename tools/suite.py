@@ -24,6 +24,8 @@ class Suite:
     variables: dict[str, str] = field(default_factory=dict)
     missing: str = ""
     """What this machine lacks for it; the suite does not run then."""
+    shown: bool = False
+    """Whether its output is worth reading when all is well."""
 
     passed: int = 0
     failed: int = 0
