@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from django_metlog import conf
+from metlog import MetlogClient
+from metlog.senders import NoSendSender
+
+ALIASED = [setting for setting in conf.SETTINGS.values() if setting.alias]
 
 
 def test_a_setting_is_read_when_it_is_asked_for() -> None:
@@ -12,3 +23,103 @@ def test_a_setting_is_read_when_it_is_asked_for() -> None:
     with override_settings(METLOG_VIEW_NAMES="route"):
         assert conf.get("METLOG_VIEW_NAMES") == "route"
     assert conf.get("METLOG_VIEW_NAMES") == "module"
+
+
+@pytest.mark.parametrize("setting", conf.SETTINGS.values(), ids=lambda row: row.name)
+def test_every_default_fits(setting: conf.Setting) -> None:
+    """What a site gets that sets nothing."""
+    if not setting.required:
+        assert setting.fits(setting.default)
+    assert setting.wanted
+    assert setting.meaning
+
+
+@pytest.mark.parametrize("setting", ALIASED, ids=lambda row: row.name)
+def test_a_historic_name_is_an_equal_alias(setting: Any) -> None:
+    """STATSD_X is read in the same place as METLOG_X."""
+    values = {list: [], bool: False, type(None): print}
+    value = values[type(setting.default)]
+    with override_settings(**{setting.alias: value}):
+        assert conf.get(setting.name) is value
+    assert conf.get(setting.name) is setting.default
+
+
+def test_the_own_name_wins(settings: Any) -> None:
+    """When both are set."""
+    settings.STATSD_RECORD_KEYS = ["a"]
+    settings.METLOG_RECORD_KEYS = ["b"]
+    assert conf.get("METLOG_RECORD_KEYS") == ["b"]
+
+
+def test_the_client_is_the_site_s(settings: Any) -> None:
+    """``settings.METLOG``, and the new one when it is replaced."""
+    assert conf.client() is django_settings.METLOG
+    settings.METLOG = MetlogClient(NoSendSender(), "other")
+    assert conf.client() is settings.METLOG
+
+
+def test_without_a_client_nothing_can_work(settings: Any) -> None:
+    """The error says what is wanted."""
+    del settings.METLOG
+    with pytest.raises(ImproperlyConfigured, match="METLOG is missing.*metlog client"):
+        conf.client()
+
+
+def test_a_wrong_value_says_what_was_wanted_and_what_came(settings: Any) -> None:
+    """Under the name that stands in the settings file."""
+    settings.STATSD_VIEW_TIMER_DETAILS = "yes"
+    with pytest.raises(
+        ImproperlyConfigured,
+        match="settings.STATSD_VIEW_TIMER_DETAILS must be True or False; got 'yes'",
+    ):
+        conf.get("METLOG_VIEW_TIMER_DETAILS")
+
+
+def test_what_was_made_of_settings_is_made_again_when_they_change() -> None:
+    """`until_changed` calls again after a change of ours, and not after others."""
+    made = []
+
+    @conf.until_changed
+    def make() -> int:
+        made.append(conf.get("METLOG_RECORD_MAX_BYTES"))
+        return len(made)
+
+    assert (make(), make()) == (1, 1)
+    with override_settings(LANGUAGE_CODE="de"):
+        assert make() == 1
+    with override_settings(METLOG_RECORD_MAX_BYTES=5):
+        assert make() == 2
+    assert make() == 3
+    assert made == [16384, 5, 16384]
+
+
+def test_the_historic_switches_are_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each patch once, in order."""
+    values = {
+        "METLOG_PATCHES": ["a.b", "django_metlog.patches.models", "a.b"],
+        "STATSD_MODEL_SIGNALS": True,
+        "STATSD_CELERY_SIGNALS": True,
+    }
+    monkeypatch.setattr(conf, "get", values.get)
+    assert conf.patches() == [
+        "a.b",
+        "django_metlog.patches.models",
+        "django_metlog.patches.celery",
+    ]
+
+
+def test_importing_reads_no_setting() -> None:
+    """Every module may be imported where Django has no settings at all; what needs
+    Django's models, or a package that is not there, is loaded when it is used."""
+    program = """
+import sys
+import django_metlog
+from django_metlog import apps, catalogue, checks, conf, exclusion, headers, names
+from django_metlog import middleware, scope
+from django_metlog.loggers import errors
+from django.conf import settings
+assert not settings.configured
+assert "django_metlog.panel" not in sys.modules
+assert "celery" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

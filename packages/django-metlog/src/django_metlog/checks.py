@@ -21,7 +21,6 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_metlog import conf
@@ -69,18 +68,20 @@ def _values() -> Iterator[CheckMessage]:
 
 
 def _guard() -> Iterator[CheckMessage]:
+    setting = conf.SETTINGS["METLOG_RECORD_GUARD"]
+    guard = conf.read(setting)
+    if not isinstance(guard, str) or not setting.fits(guard):
+        return
     try:
-        guard = conf.get("METLOG_RECORD_GUARD")
-        if isinstance(guard, str) and not callable(import_string(guard)):
-            raise ImportError(f"{guard} is not callable")
+        why = None if callable(import_string(guard)) else f"{guard} is not callable"
     except ImportError as error:
+        why = str(error)
+    if why is not None:
         yield Error(
-            f"METLOG_RECORD_GUARD: {error}.",
+            f"METLOG_RECORD_GUARD: {why}.",
             hint="Give a callable that takes a request, or the dotted path to one.",
             id="django_metlog.E017",
         )
-    except ImproperlyConfigured:
-        pass  # E004 has said it
 
 
 def _written_twice() -> Iterator[CheckMessage]:

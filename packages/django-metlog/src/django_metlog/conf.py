@@ -30,6 +30,7 @@ __all__ = [
     "get",
     "middleware",
     "patches",
+    "read",
     "until_changed",
     "validate",
     "written",
@@ -274,6 +275,12 @@ def both(setting: Setting) -> bool:
     )
 
 
+def read(setting: Setting) -> Any:
+    """Its value or default as it is now, sound or not."""
+    name = chosen(setting)
+    return setting.default if name is None else getattr(settings, name)
+
+
 def fault(setting: Setting) -> str | None:
     """Why the setting cannot work, in a sentence; None when it can."""
     name = chosen(setting)
@@ -281,10 +288,10 @@ def fault(setting: Setting) -> str | None:
         if not setting.required:
             return None
         return f"settings.{setting.name} is missing; it must be {setting.wanted}."
-    value = getattr(settings, name)
+    value = read(setting)
     if setting.fits(value):
         return None
-    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}."
+    return f"settings.{name} must be {setting.wanted}; got {repr(value):.200}."
 
 
 @cache
@@ -298,8 +305,7 @@ def get(name: str) -> Any:
     wrong = fault(setting)
     if wrong is not None:
         raise ImproperlyConfigured(f"{wrong} ({DOCUMENTATION})")
-    chosen_name = chosen(setting)
-    return setting.default if chosen_name is None else getattr(settings, chosen_name)
+    return read(setting)
 
 
 def client() -> MetlogClient:

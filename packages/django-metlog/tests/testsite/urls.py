@@ -22,10 +22,9 @@ kinds = [
     path("partial", views.partial_view, name="partial"),
     path("wrapped-partial", views.wrapped_partial, name="wrapped-partial"),
     path("instance", views.instance, name="instance"),
-    path("unhashable", views.unhashable, name="unhashable"),
     path("method", views.method, name="method"),
     path("lambda", views.nameless),
-    re_path(r"^regex/(?P<year>[0-9]{4})/(\w+)/$", views.index, name="regex"),
+    re_path(r"^regex/(?P<year>[0-9]{4})/(\w+)/$", views.archive, name="regex"),
 ]
 
 urlpatterns = [
@@ -41,6 +40,7 @@ urlpatterns = [
     path("stream", views.stream),
     path("astream", views.astream),
     path("breaking-stream", views.breaking_stream),
+    path("endless", views.endless),
     path("file", views.file),
     path("who", views.who),
     path("awho", views.awho),

@@ -36,6 +36,10 @@ def index(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
+def archive(request: HttpRequest, year: str) -> HttpResponse:
+    return HttpResponse(year)
+
+
 async def aindex(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
@@ -110,10 +114,6 @@ class Callable_:
         return HttpResponse("method")
 
 
-class Unhashable(Callable_):
-    __hash__ = None  # type: ignore[assignment]
-
-
 def decorated_with_wraps(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -134,7 +134,6 @@ def for_partial(request: HttpRequest, word: str) -> HttpResponse:
 partial_view = partial(for_partial, word="partial")
 wrapped_partial = decorated_with_wraps(partial_view)
 instance = Callable_()
-unhashable = Unhashable()
 method = instance.method
 nameless = lambda request: HttpResponse("lambda")  # noqa: E731
 
@@ -158,6 +157,15 @@ def breaking_stream(request: HttpRequest) -> StreamingHttpResponse:
     def body() -> Iterator[str]:
         yield "one"
         raise ValueError("in mid-stream")
+
+    return StreamingHttpResponse(body())
+
+
+async def endless(request: HttpRequest) -> StreamingHttpResponse:
+    async def body() -> AsyncIterator[str]:
+        while True:
+            yield "more"
+            await asyncio.sleep(0)
 
     return StreamingHttpResponse(body())
 
