@@ -49,6 +49,19 @@ class Sent(list[capture.Captured]):
         return [one.value for one in self if one.name == "request.active"]
 
 
+@pytest.fixture
+def no_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A site without ``settings.METLOG``."""
+    from django.conf import settings
+
+    from django_metlog import conf
+
+    monkeypatch.delattr(settings, "METLOG")
+    conf.forget()
+    yield
+    conf.forget()
+
+
 Fetch = Callable[..., HttpResponse]
 
 

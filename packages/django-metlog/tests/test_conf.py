@@ -58,9 +58,8 @@ def test_the_client_is_the_site_s(settings: Any) -> None:
     assert conf.client() is settings.METLOG
 
 
-def test_without_a_client_nothing_can_work(settings: Any) -> None:
+def test_without_a_client_nothing_can_work(no_client: None) -> None:
     """The error says what is wanted."""
-    del settings.METLOG
     with pytest.raises(ImproperlyConfigured, match="METLOG is missing.*metlog client"):
         conf.client()
 

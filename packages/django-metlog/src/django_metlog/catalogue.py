@@ -35,12 +35,9 @@ _REQUESTS = (
         "The client went away before there was a response (seen under ASGI).",
     ),
     _timer(
-        "view.<module...>.<name>.<METHOD>",
-        "From just before one view until its response was there.",
-    ),
-    _timer(
-        "view.<module...>.<METHOD>",
-        "The same, for all views of a module (METLOG_VIEW_TIMER_DETAILS).",
+        "view.<view...>.<METHOD>",
+        "From just before a view until its response was there, by module and name; "
+        "by module alone for all views of one (METLOG_VIEW_TIMER_DETAILS).",
     ),
     _timer("view.<METHOD>", "The same, for all views (METLOG_VIEW_TIMER_DETAILS)."),
     _timer(

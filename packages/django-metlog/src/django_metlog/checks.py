@@ -10,6 +10,7 @@
 ``W001``              a setting under its own and under its historic name
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
+``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
 ====================  =============================================================
 """
 
@@ -23,7 +24,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 from django.utils.module_loading import import_string
 
-from django_metlog import conf
+from django_metlog import beacons, conf
 
 __all__ = ["check", "register_checks"]
 
@@ -44,6 +45,16 @@ ANSWERING = (
 """Django's middlewares that answer instead of the view, or change a status."""
 
 
+RECORDABLE = frozenset(
+    {
+        beacons.TYPE,
+        beacons.REDIRECTS,
+        *(beacons.TIMING + name for name in beacons.BOOMERANG),
+    }
+)
+"""What ``METLOG_RECORD_KEYS`` may choose from."""
+
+
 def register_checks() -> None:
     """Have ``manage.py check`` and what implies it run them."""
     register(check, "metlog")
@@ -54,6 +65,7 @@ def check(**kwargs: Any) -> list[CheckMessage]:
     return [
         *_values(),
         *_guard(),
+        *_record_keys(),
         *_written_twice(),
         *_unknown(),
         *_middleware(),
@@ -81,6 +93,20 @@ def _guard() -> Iterator[CheckMessage]:
             f"METLOG_RECORD_GUARD: {why}.",
             hint="Give a callable that takes a request, or the dotted path to one.",
             id="django_metlog.E017",
+        )
+
+
+def _record_keys() -> Iterator[CheckMessage]:
+    setting = conf.SETTINGS["METLOG_RECORD_KEYS"]
+    keys = conf.read(setting)
+    if not setting.fits(keys):
+        return
+    for key in sorted(set(keys) - RECORDABLE):
+        similar = difflib.get_close_matches(key, RECORDABLE, n=1, cutoff=0.6)
+        yield Caution(
+            f"METLOG_RECORD_KEYS has {key!r}, which no browser reports.",
+            hint=f"Did you mean {similar[0]!r}?" if similar else "Remove it.",
+            id="django_metlog.W004",
         )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "chosen",
     "client",
     "fault",
+    "forget",
     "get",
     "middleware",
     "patches",
@@ -329,6 +330,12 @@ def validate() -> None:
         get(name)
 
 
+def forget() -> None:
+    """Read every setting anew, when something changed one without saying so."""
+    for clear in _remembered:
+        clear()
+
+
 def middleware() -> list[str]:
     """``settings.MIDDLEWARE``, for the check of its order."""
     return list(settings.MIDDLEWARE)
@@ -355,5 +362,4 @@ def _forget_on_change() -> None:
 
 def _forget(*, setting: str, **kwargs: object) -> None:
     if any(setting in row.names for row in SETTINGS.values()):
-        for forget in _remembered:
-            forget()
+        forget()

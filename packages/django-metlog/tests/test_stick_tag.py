@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import django
+import pytest
+from django.contrib.staticfiles import finders
+from django.template import Context, RequestContext, Template, engines
+from django.test import RequestFactory, override_settings
+from django.urls import NoReverseMatch
+
+PLAIN = '<script src="/static/stick.js" data-url="/services/timing/record" defer>'
+WITH_NONCE = re.compile(
+    r'<script src="/static/stick\.js" data-url="/services/timing/record" defer'
+    r' nonce="([\w-]+)"></script>'
+)
+
+
+def render(tag: str = "{% stick %}", **context: Any) -> str:
+    return Template("{% load metlog %}" + tag).render(Context(context))
+
+
+def test_the_script_reports_to_the_record_view() -> None:
+    """No inline code: the address is an attribute."""
+    assert render() == f"{PLAIN}</script>"
+
+
+def test_web_vitals_have_a_script_of_their_own() -> None:
+    """It does what the other does, too."""
+    assert render("{% stick vitals=True %}") == (
+        '<script src="/static/stick-vitals.js" data-url="/services/timing/record" '
+        "defer></script>"
+    )
+
+
+@pytest.mark.parametrize("name", ["stick.js", "stick-vitals.js"])
+def test_the_scripts_are_among_the_static_files(name: str) -> None:
+    """For ``collectstatic`` and ``runserver``."""
+    assert finders.find(name)
+
+
+def test_the_tag_carries_the_nonce_of_the_context() -> None:
+    """The name that Django 6's context processor uses."""
+    assert WITH_NONCE.fullmatch(render(csp_nonce="abc-123"))
+
+
+def test_the_tag_carries_the_nonce_of_django_csp() -> None:
+    """django-csp keeps it on the request."""
+    request = RequestFactory().get("/")
+    request.csp_nonce = "abc-123"  # type: ignore[attr-defined]
+    assert WITH_NONCE.fullmatch(render(request=request))
+
+
+def test_a_nonce_is_escaped() -> None:
+    """Whatever put it there."""
+    assert 'nonce="&quot;&gt;"' in render(csp_nonce='">')
+
+
+@pytest.mark.skipif(django.VERSION < (6,), reason="Django 6 brings CSP")
+def test_the_nonce_is_the_one_of_the_header(settings: Any) -> None:
+    """With Django's own middleware, with and without its context processor: Django puts
+    a nonce into the header once it has been used."""
+    from django.http import HttpRequest, HttpResponse
+    from django.middleware.csp import ContentSecurityPolicyMiddleware
+    from django.utils.csp import CSP
+
+    settings.SECURE_CSP = {"script-src": [CSP.NONCE, CSP.STRICT_DYNAMIC]}
+
+    def get_response(request: HttpRequest) -> HttpResponse:
+        context = RequestContext(request, {})
+        engine = engines["django"].engine  # type: ignore[attr-defined]
+        template = engine.from_string("{% load metlog %}{% stick %}")
+        with context.bind_template(template):
+            return HttpResponse(template.nodelist.render(context))
+
+    response = ContentSecurityPolicyMiddleware(get_response)(RequestFactory().get("/"))
+    found = WITH_NONCE.fullmatch(response.content.decode())
+    assert found
+    policy = response.headers["Content-Security-Policy"]
+    assert f"'nonce-{found[1]}'" in policy
+
+
+@override_settings(ROOT_URLCONF="django.contrib.auth.urls")
+def test_without_the_record_view_the_template_says_so() -> None:
+    """Better than a script that reports nowhere."""
+    with pytest.raises(NoReverseMatch, match="django_metlog.record"):
+        render()
