@@ -43,7 +43,7 @@ HOUSES = {
             "exceptions severity message measure trouble path ini catalogue",
         ),
         only={
-            "opentelemetry": {"senders.otlp"},
+            "opentelemetry": {"senders.otlp_sdk"},
             "pytest": {"pytest_plugin"},
             "zmq": {"senders.zmq"},
         },

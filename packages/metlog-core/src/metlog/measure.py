@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
-__all__ = ["KINDS", "LIMIT", "Kind", "fault"]
+from metlog.message import Message
+
+__all__ = ["KINDS", "LIMIT", "Kind", "Measured", "fault", "from_message"]
 
 Kind = Literal["counter", "timer", "gauge", "updown"]
 """``updown`` is a level kept by adding and subtracting, such as requests in flight."""
@@ -30,3 +32,37 @@ def fault(name: object, value: object, rate: object) -> str | None:
     if not rate >= 0:
         return "rate is negative or NaN"
     return None
+
+
+class Measured(NamedTuple):
+    """The arguments of `metlog.senders.base.MetricSender.send_metric`."""
+
+    kind: Kind
+    name: str
+    value: float
+    rate: float
+    fields: dict[str, Any]
+
+
+def from_message(msg: Message) -> Measured:
+    """What a message of type counter, timer, gauge or updown measured.
+
+    ValueError says why it is none: filters may change messages, and anybody may make
+    them.
+    """
+    kind = msg["type"]
+    if kind not in KINDS:
+        raise ValueError(f"a message of type {kind!r} measures nothing")
+    fields = dict(msg["fields"])
+    name, rate = fields.pop("name", None), fields.pop("rate", 1.0)
+    value: object = None
+    for number in (int, float):
+        try:
+            value = number(msg["payload"])
+            break
+        except (TypeError, ValueError):
+            pass
+    why = fault(name, value, rate)
+    if why is not None:
+        raise ValueError(f"{kind} message, {why}: {msg['payload']!r:.100}")
+    return Measured(kind, cast(str, name), cast(float, value), rate, fields)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, TypedDict
 
-__all__ = ["ENV_VERSION", "Message", "as_text", "rfc3339", "to_json"]
+__all__ = ["ENV_VERSION", "Message", "as_text", "encodable", "rfc3339", "to_json"]
 
 ENV_VERSION = "0.8"
 """The envelope's version; metlog-py 0.10 wrote the same."""
@@ -51,6 +51,11 @@ def as_text(value: object) -> str:
         return str(value)
     except Exception:
         return f"<{type(value).__name__} without text>"
+
+
+def encodable(text: str) -> str:
+    """Text may hold lone surrogates, UTF-8 may not: a ``?`` for each."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _plain(value: object, depth: int = 0) -> object:

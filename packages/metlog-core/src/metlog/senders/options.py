@@ -6,11 +6,12 @@ The errors begin with the option's name: `metlog.construct` makes a place of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from metlog.exceptions import ConfigError
 
-__all__ = ["one_of", "seconds", "texts", "whole"]
+__all__ = ["one_of", "pairs", "seconds", "texts", "whole"]
 
 
 def texts(name: str, value: object, wanted: str) -> list[str]:
@@ -54,3 +55,18 @@ def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
             return choice
     wanted = " or ".join(repr(choice) for choice in choices)
     raise ConfigError(f"{name}: {wanted} wanted, got {value!r}")
+
+
+def pairs(name: str, value: object) -> dict[str, Any]:
+    """A dict, or texts of the form ``key=value`` as INI has them; None is empty."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    found = {}
+    for text in texts(name, value, "a dict, or texts such as 'key=value',"):
+        key, equals, rest = text.partition("=")
+        if not (key.strip() and equals):
+            raise ConfigError(f"{name}: 'key=value' wanted, got {text!r}")
+        found[key.strip()] = rest.strip()
+    return found

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import deque
+from typing import Any
 
 from metlog.message import Message
 from metlog.senders import lifecycle
@@ -27,6 +28,19 @@ class QueuedSender:
     and how to `let_go`; but for `look` only one thread at a time does any of these.
     What is here sees to the rest: the limit, the thread, exit, fork, and counting.
     """
+
+    trouble: Trouble
+    _pid: int
+    _running: bool
+    _stop: bool
+    _thread: threading.Thread | None
+    _queue: deque[Message]
+    _wake: threading.Event
+    _away_since: float | None
+    # RLocks, re-entrant, as a signal handler may send while its thread is in here.
+    _starting: Any
+    _counting: Any
+    _working: Any
 
     def __init__(self, owner: str, limit: int, interval: float) -> None:
         """At most ``limit`` messages wait. The thread looks after them every
@@ -80,13 +94,17 @@ class QueuedSender:
             self._dropped += dropped
             self._errors += errors
 
+    def start(self) -> None:
+        """Start the thread, unless it runs."""
+        if not self._running and not self._closed:
+            self._start()
+
     # -- for everybody ---------------------------------------------------------------
 
     def send_message(self, msg: Message) -> None:
         """Send it or queue it. Never waits, never raises for an engine's sake."""
         self.own_process()
-        if not self._running and not self._closed:
-            self._start()
+        self.start()
         if self._closed:
             self._drop(msg, "closed")
         elif self.at_once(msg):
@@ -161,12 +179,11 @@ class QueuedSender:
     def _new_process(self) -> None:
         self._pid = os.getpid()
         self._running = self._stop = False
-        self._thread: threading.Thread | None = None
-        self._queue: deque[Message] = deque()
+        self._thread = None
+        self._queue = deque()
         self._wake = threading.Event()
-        self._away_since: float | None = None
+        self._away_since = None
         self.trouble = Trouble(self._owner)
-        # All re-entrant, as a signal handler may send while its thread is in here.
         self._starting = threading.RLock()
         self._counting = threading.RLock()
         self._working = threading.RLock()

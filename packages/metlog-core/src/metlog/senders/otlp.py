@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Metrics and messages to an OpenTelemetry collector. Needs the extra ``otlp``.
+
+What is sent is made by the official SDK and its exporters. The thread is ours: the
+SDK's own go on in a forked child with what is the parent's.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from metlog.exceptions import ConfigError
+from metlog.measure import KINDS, Kind, from_message
+from metlog.message import Message, as_text, encodable
+from metlog.senders.base import SenderStats
+from metlog.senders.options import pairs, seconds, whole
+from metlog.senders.queued import QueuedSender
+
+if TYPE_CHECKING:
+    from metlog.senders.otlp_sdk import Sdk
+
+__all__ = ["OtlpSender"]
+
+BATCH = 512
+"""Messages in one request, as in the SDK."""
+
+TRIES = 5
+"""So often are messages sent that the collector does not accept."""
+
+LONGEST_ATTRIBUTE = 1024
+"""Characters of a metric's attribute: every distinct one is kept in memory."""
+
+
+class OtlpSender(QueuedSender):
+    """Sends to a collector by OTLP over HTTP, every ``interval`` seconds.
+
+    Counters become sums, timers histograms of milliseconds, gauges gauges, and what
+    `MetlogClient.updown` says sums that may fall; all other messages become log
+    records. ``fields`` become attributes. A sampled counter counts for as many as it
+    stands for; a sampled timer is one value.
+
+    ``endpoint`` is the collector's base URL. ``resource`` (say ``{"service.name":
+    "shop"}``) and ``headers`` are dicts, or texts ``"name=value"``. What is not given
+    comes from OpenTelemetry's environment variables. Each process adds a
+    ``service.instance.id`` of its own to the resource.
+
+    Up to ``queue`` messages wait while the collector is away; metrics need not wait,
+    their sums go on. More than ``max_series`` distinct metrics (with their attributes)
+    fold into one with the attribute ``otel.metric.overflow``, per name, and new names
+    are dropped and counted. Counters cannot fall: a negative count is dropped. One
+    export gives up after ``timeout`` seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        resource: Mapping[str, Any] | str | Sequence[str] | None = None,
+        headers: Mapping[str, str] | str | Sequence[str] | None = None,
+        interval: float = 5.0,
+        timeout: float = 5.0,
+        queue: int = 10_000,
+        max_series: int = 10_000,
+    ) -> None:
+        if not str(endpoint or "http://").startswith(("http://", "https://")):
+            raise ConfigError(
+                "endpoint: a URL such as http://localhost:4318 wanted, "
+                f"got {endpoint!r}"
+            )
+        self._endpoint = endpoint
+        self._resource = pairs("resource", resource)
+        self._headers = pairs("headers", headers)
+        self._timeout = seconds("timeout", timeout)
+        self._max_series = whole("max_series", max_series, 1, 10**9)
+        _sdk_class()
+        self._sdk: Sdk | None = None
+        self._forget_all()
+        super().__init__(
+            f"otlp {endpoint or ''}".rstrip(),
+            whole("queue", queue, 1, 10**9),
+            max(0.01, seconds("interval", interval)),
+        )
+
+    _recorded: int
+
+    # -- in ------------------------------------------------------------------------
+
+    def send_message(self, msg: Message) -> None:
+        """A metric becomes one, everything else a log record."""
+        if threading.get_ident() == self._exporting:
+            return  # the exporter's own complaints, logged to us: not in circles
+        if msg["type"] not in KINDS:
+            super().send_message(msg)
+            return
+        try:
+            metric = from_message(msg)
+        except ValueError as error:
+            self._drop_metric(str(error))
+        else:
+            self.send_metric(*metric)
+
+    def send_metric(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """Record it; see `metlog.senders.base.MetricSender`."""
+        self.own_process()
+        if self._closed:
+            self._drop_metric(f"closed: {name}")
+            return
+        self.start()
+        if value < 0 and kind in {"counter", "timer"}:
+            self._drop_metric(f"{kind} {name} below zero: OTLP has no form for it")
+            return
+        if kind == "counter" and 0 < rate < 1:
+            value = value / rate
+        attributes = {_key(k): _label(v) for k, v in (fields or {}).items()}
+        series = (kind, name, frozenset(attributes.items()))
+        with self._recording:
+            if series not in self._series:
+                if len(self._series) < self._max_series:
+                    self._series.add(series)
+                elif (kind, name) in self._names:
+                    attributes = {"otel.metric.overflow": True}
+                else:
+                    self._drop_metric(f"too many distinct metrics: {name}")
+                    return
+                self._names.add((kind, name))
+            self._recorded += 1
+            self._ready_sdk().record(kind, name, value, attributes)
+
+    # -- out -----------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Export what there is, now. Takes up to twice the timeout."""
+        self.own_process()
+        with self._working:
+            if self._queue or self._recorded:
+                self._export()
+
+    def ready(self) -> bool:
+        """We cannot know before we try."""
+        return True
+
+    def hand_over(self, queue: deque[Message]) -> None:
+        """Export metrics and messages."""
+        if queue or self._recorded:
+            self._export()
+
+    def let_go(self) -> None:
+        """Close the connections. What was recorded and not exported is dropped."""
+        with self._recording:
+            lost, self._recorded = self._recorded, 0
+            sdk, self._sdk = self._sdk, None
+            self._series.clear()
+            self._names.clear()
+        if lost:
+            self.count(dropped=lost)
+        if sdk is not None:
+            sdk.close()
+
+    def forget(self) -> None:
+        """The parent's sums are the parent's."""
+        _abandoned.append(self._sdk)
+        self._sdk = None
+        self._forget_all()
+
+    @property
+    def stats(self) -> SenderStats:
+        """Counted in messages and metrics; a metric is sent when its sum was."""
+        stats = super().stats
+        return stats._replace(queued=stats.queued + self._recorded)
+
+    def _forget_all(self) -> None:
+        self._recording = threading.RLock()
+        self._exporting = 0
+        self._recorded = 0
+        self._tries = 0
+        self._series: set[object] = set()
+        self._names: set[tuple[str, str]] = set()
+
+    def _ready_sdk(self) -> Sdk:
+        if self._sdk is None:
+            resource = {"service.instance.id": str(uuid.uuid4()), **self._resource}
+            self._sdk = _sdk_class()(
+                self._endpoint, resource, self._headers, self._timeout
+            )
+        return self._sdk
+
+    def _export(self) -> None:
+        earlier, self._exporting = self._exporting, threading.get_ident()
+        try:
+            if self._export_metrics():
+                self._export_messages()
+        finally:
+            self._exporting = earlier
+
+    def _export_metrics(self) -> bool:
+        with self._recording:
+            sdk, recorded = self._ready_sdk(), self._recorded
+        if not recorded:
+            return True
+        if not sdk.export_metrics():
+            self._failed("metrics")  # their sums come with the next export
+            return False
+        with self._recording:
+            self._recorded -= recorded
+        self.count(sent=recorded)
+        return True
+
+    def _export_messages(self) -> None:
+        while batch := [self._queue[i] for i in range(min(BATCH, len(self._queue)))]:
+            if self._ready_sdk().export_messages(batch):
+                self.count(sent=len(batch))
+            else:
+                self._failed("messages")
+                self._tries += 1
+                if self._tries < TRIES or self._closed:
+                    return  # next time, they are still the first
+                self.count(dropped=len(batch))
+            self._tries = 0
+            for _ in batch:
+                self._queue.popleft()
+
+    def _failed(self, what: str) -> None:
+        self.count(errors=1)
+        self.trouble.report("not exported", what)
+
+    def _drop_metric(self, why: str) -> None:
+        self.count(dropped=1)
+        self.trouble.report("metric dropped", why)
+
+
+_abandoned: list[object] = []  # the parent's, kept as collecting would close it
+
+
+def _key(name: object) -> str:
+    return encodable(as_text(name))[:LONGEST_ATTRIBUTE]
+
+
+def _label(value: object) -> str | bool | int | float:
+    """An attribute of a metric: small, and equal when it looks equal."""
+    if isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    return encodable(as_text(value))[:LONGEST_ATTRIBUTE]
+
+
+def _sdk_class() -> type[Sdk]:
+    try:
+        from metlog.senders.otlp_sdk import Sdk
+    except ImportError as error:
+        raise ConfigError(
+            "the OpenTelemetry SDK and its exporter wanted, they are not installed: "
+            f"pip install 'metlog-core[otlp]' ({error})"
+        ) from error
+    return Sdk
