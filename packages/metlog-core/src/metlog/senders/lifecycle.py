@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from metlog.trouble import Trouble
+
 __all__ = ["Buffered", "watch"]
 
 
@@ -55,7 +57,10 @@ def watch(sender: Buffered) -> None:
 
 def _at_exit() -> None:
     for sender in list(_watched):
-        sender.at_exit()
+        try:
+            sender.at_exit()
+        except Exception as error:  # the others want to send, too
+            Trouble(type(sender).__name__).report("failed at exit", error)
 
 
 def _after_fork() -> None:

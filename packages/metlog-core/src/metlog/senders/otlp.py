@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metlog.exceptions import ConfigError
@@ -207,9 +208,8 @@ class OtlpSender(QueuedSender):
             sdk, recorded = self._ready_sdk(), self._recorded
         if not recorded:
             return True
-        if not sdk.export_metrics():
-            self._failed("metrics")  # their sums come with the next export
-            return False
+        if not self._exported(sdk.export_metrics):
+            return False  # their sums come with the next export
         with self._recording:
             self._recorded -= recorded
         self.count(sent=recorded)
@@ -217,10 +217,9 @@ class OtlpSender(QueuedSender):
 
     def _export_messages(self) -> None:
         while batch := [self._queue[i] for i in range(min(BATCH, len(self._queue)))]:
-            if self._ready_sdk().export_messages(batch):
+            if self._exported(partial(self._ready_sdk().export_messages, batch)):
                 self.count(sent=len(batch))
             else:
-                self._failed("messages")
                 self._tries += 1
                 if self._tries < TRIES or self._closed:
                     return  # next time, they are still the first
@@ -229,9 +228,15 @@ class OtlpSender(QueuedSender):
             for _ in batch:
                 self._queue.popleft()
 
-    def _failed(self, what: str) -> None:
+    def _exported(self, export: Callable[[], bool]) -> bool:
+        try:
+            if export():
+                return True
+            self.trouble.report("not exported", "the collector did not take it")
+        except Exception as error:  # older exporters raise when nobody is there
+            self.trouble.report("not exported", error)
         self.count(errors=1)
-        self.trouble.report("not exported", what)
+        return False
 
     def _drop_metric(self, why: str) -> None:
         self.count(dropped=1)
