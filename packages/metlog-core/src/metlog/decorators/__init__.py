@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Time functions and count their calls, with the client there is at the first call."""
+
+from __future__ import annotations
+
+from metlog.decorators.stats import incr_count, timeit
+
+__all__ = ["incr_count", "timeit"]

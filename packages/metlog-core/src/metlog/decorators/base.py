@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What metlog's decorators have in common.
+
+Python evaluates decorators at import, when a client is seldom configured. So what a
+decorator does is decided when the function is first called.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from metlog.client import MetlogClient
+from metlog.registry import CLIENT_HOLDER
+
+__all__ = ["MetlogDecorator"]
+
+
+class MetlogDecorator:
+    """Subclass it and write `metlog_call`; then both forms work::
+
+        class shout(MetlogDecorator):
+            def metlog_call(self, *args, **kwargs):
+                self.client.info(f"{self.name}!")
+                return self.fn(*args, **kwargs)
+
+        @shout
+        def one(): ...
+
+        @shout("the arguments are in self.args and self.kwargs", client_name="app")
+        async def two(): ...
+
+    What comes out is a function, so it can be a method or a class method, and keeps
+    name, docstring and signature. Its attribute ``metlog_decorator`` is this object.
+
+    ``client`` is the client to use, or ``client_name`` its name; else it is the
+    default client at the first call. While there is none, the function just runs.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Used bare, it gives the decorated function at once."""
+        self = super().__new__(cls)
+        if len(args) == 1 and not kwargs and _is_function(args[0]):
+            self.__init__()  # type: ignore[misc]  # Python will not, as we return no instance
+            return self(args[0])
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._client: MetlogClient | None = kwargs.pop("client", None)
+        self.client_name: str = kwargs.pop("client_name", "")
+        self.args = args
+        self.kwargs = kwargs
+        self.fn: Callable[..., Any]
+        self.name: str
+
+    def __call__(self, fn: Any) -> Any:
+        """Decorate ``fn``. One decorator may decorate many functions."""
+        if isinstance(fn, (classmethod, staticmethod)):
+            return type(fn)(self(fn.__func__))
+        if not callable(fn):
+            raise TypeError(f"{self.decorator_name} decorates functions, got {fn!r}")
+        mine = copy.copy(self)
+        mine.fn = fn
+        mine.name = _name_of(fn)
+        if inspect.iscoroutinefunction(fn):
+
+            @functools.wraps(fn)
+            async def decorated(*args: Any, **kwargs: Any) -> Any:
+                return await mine.call(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(fn)
+            def decorated(*args: Any, **kwargs: Any) -> Any:
+                return mine.call(*args, **kwargs)
+
+        decorated.metlog_decorator = mine  # type: ignore[attr-defined]
+        return decorated
+
+    @property
+    def decorator_name(self) -> str:
+        """As it is written in the global option ``disabled_decorators``."""
+        return type(self).__name__
+
+    @property
+    def client(self) -> MetlogClient | None:
+        """The client to use; None while there is no default client."""
+        if self._client is None:
+            if self.client_name:
+                self._client = CLIENT_HOLDER.get_client(self.client_name)
+            else:
+                self._client = CLIENT_HOLDER.default_client
+        return self._client
+
+    def predicate(self) -> bool:
+        """Asked at the first call: shall this decorator do anything?"""
+        disabled = CLIENT_HOLDER.global_config.get("disabled_decorators") or ()
+        if isinstance(disabled, str):
+            disabled = (disabled,)
+        return self.decorator_name not in disabled
+
+    def metlog_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Called instead of ``self.fn``, which it calls; the place for subclasses.
+
+        For an ``async def`` what it returns is awaited.
+        """
+        raise NotImplementedError
+
+    @property
+    def _fn(self) -> Callable[..., Any]:
+        """``fn``, as decorators written for metlog-py know it."""
+        return self.fn
+
+    @property
+    def _fn_fq_name(self) -> str:
+        """``name``, likewise."""
+        return self.name
+
+    def decided(self) -> Callable[..., Any]:
+        """What to call from now on, now that a client is there."""
+        return self.metlog_call if self.predicate() else self.fn
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the decorated function does: replaced by what is `decided`."""
+        return self._first_call(*args, **kwargs)
+
+    def _first_call(self, *args: Any, **kwargs: Any) -> Any:
+        if self.client is None:
+            return self.fn(*args, **kwargs)
+        call = self.decided()
+        self.call = call  # type: ignore[method-assign]
+        return call(*args, **kwargs)
+
+
+def _is_function(thing: object) -> bool:
+    return callable(thing) or isinstance(thing, (classmethod, staticmethod))
+
+
+def _name_of(fn: Any) -> str:
+    name = getattr(fn, "__name__", None) or type(fn).__name__
+    return f"{getattr(fn, '__module__', None) or type(fn).__module__}.{name}"
