@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from django_metlog.catalogue import METRICS, declare
+from django_metlog.catalogue import METRICS
 from metlog import catalogue
 
 pytest_plugins = ["pytester"]
@@ -97,13 +97,6 @@ def test_every_entry_of_the_catalogue_is_one_of_these() -> None:
 def test_what_is_not_ours_is_not_found(kind: str, name: str) -> None:
     """The kind is part of it."""
     assert catalogue.find(kind, name) is None
-
-
-def test_declaring_twice_changes_nothing() -> None:
-    """`ready` may run twice."""
-    before = list(catalogue.metrics())
-    declare()
-    assert list(catalogue.metrics()) == before
 
 
 def test_a_test_that_sends_something_else_fails(

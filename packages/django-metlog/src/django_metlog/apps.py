@@ -30,10 +30,9 @@ class DjangoMetlogConfig(AppConfig):
 
         Queries nothing and imports no URLconf.
         """
-        from django_metlog import catalogue, checks
+        from django_metlog import catalogue, checks  # noqa: F401  # declares itself
 
         conf.client()
-        catalogue.declare()
         checks.register_checks()
         apply_patches()
         setting_changed.connect(_patches_changed, dispatch_uid="django_metlog.apps")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from metlog import catalogue
 from metlog.catalogue import Metric
 
-__all__ = ["METRICS", "declare"]
+__all__ = ["METRICS"]
 
 
 def _counter(
@@ -192,7 +192,4 @@ METRICS: tuple[Metric, ...] = (
     *_BROWSER,
 )
 
-
-def declare() -> None:
-    """Enter them all into `metlog.catalogue`."""
-    catalogue.declare(*METRICS)
+catalogue.declare(*METRICS)

@@ -39,7 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-DOCUMENTATION = "see the settings in django-metlog's README"
+DOCUMENTATION = "django-metlog's README has a table of all settings"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ SETTINGS: dict[str, Setting] = {
             default=[],
             wanted="a list of dotted module names such as 'django_metlog.patches.db'",
             fits=_is_texts,
-            meaning="what else to measure: modules whose patch() is called at start-up",
+            meaning="what else to measure: modules whose `patch()` is called at start-up",
             check="django_metlog.E002",
         ),
         Setting(
@@ -145,7 +145,7 @@ SETTINGS: dict[str, Setting] = {
             fits=_is_callable_or_path,
             meaning=(
                 "called with each request to the record view, sync or async; "
-                "None lets the request through, a response refuses it"
+                "`None` lets the request through, a response refuses it"
             ),
             check="django_metlog.E004",
         ),
@@ -165,7 +165,7 @@ SETTINGS: dict[str, Setting] = {
             default="module",
             wanted="'module', 'url_name' or 'route'",
             fits=_one_of("module", "url_name", "route"),
-            meaning="what a view is called in metrics",
+            meaning="what views are called: `shop.views.index`, its URL name, or its route",
             check="django_metlog.E006",
         ),
         Setting(
@@ -174,8 +174,9 @@ SETTINGS: dict[str, Setting] = {
             wanted="'used', 'always' or 'off'",
             fits=_one_of("used", "always", "off"),
             meaning=(
-                "when response.auth.<status> is counted: if the request looked at its "
-                "user anyway; always (queries, and sets Vary: Cookie); never"
+                "when `response.auth.<status>` is counted: where the request looked at its "
+                "user anyway; always, with the queries and the `Vary: Cookie` that this "
+                "costs; never"
             ),
             check="django_metlog.E007",
         ),
@@ -195,7 +196,7 @@ SETTINGS: dict[str, Setting] = {
             default=False,
             wanted="True or False",
             fits=_is_flag,
-            meaning="historic switch: the same as listing django_metlog.patches.models",
+            meaning="historic switch: the same as listing `django_metlog.patches.models`",
             check="django_metlog.E009",
         ),
         Setting(
@@ -203,7 +204,7 @@ SETTINGS: dict[str, Setting] = {
             default=False,
             wanted="True or False",
             fits=_is_flag,
-            meaning="historic switch: the same as listing django_metlog.patches.celery",
+            meaning="historic switch: the same as listing `django_metlog.patches.celery`",
             check="django_metlog.E010",
         ),
         Setting(
@@ -211,7 +212,7 @@ SETTINGS: dict[str, Setting] = {
             default=[],
             wanted="a list of labels such as 'shop' or 'shop.order'",
             fits=_is_texts,
-            meaning="the models that django_metlog.patches.models counts; empty: all",
+            meaning="the models that `django_metlog.patches.models` counts; empty: all",
             check="django_metlog.E011",
         ),
         Setting(
@@ -219,7 +220,7 @@ SETTINGS: dict[str, Setting] = {
             default=1000,
             wanted="a whole number above 0",
             fits=_is_count,
-            meaning="how many distinct view names are sent; the rest become 'other'",
+            meaning="how many distinct view names are sent; the rest become `other`",
             check="django_metlog.E012",
         ),
         Setting(
@@ -244,7 +245,7 @@ SETTINGS: dict[str, Setting] = {
             wanted="True, False or a callable taking the request",
             fits=lambda value: _is_flag(value) or callable(value),
             meaning=(
-                "tell the browser what a request took, in a Server-Timing header; "
+                "tell the browser what a request took, in a `Server-Timing` header; "
                 "a callable decides for each request, for it shows internals"
             ),
             check="django_metlog.E015",
@@ -255,7 +256,7 @@ SETTINGS: dict[str, Setting] = {
             wanted="True or False",
             fits=_is_flag,
             meaning=(
-                "time how long a request waited before Django, from X-Request-Start; "
+                "time how long a request waited before Django, from `X-Request-Start`; "
                 "only with a proxy that sets the header, for clients can send it too"
             ),
             check="django_metlog.E016",
