@@ -18,6 +18,9 @@ from django_metlog.middleware import GraphiteRequestTimingMiddleware
 
 Fetch = Callable[..., Any]
 
+# Django closes old connections when a response is closed.
+pytestmark = pytest.mark.django_db
+
 BOTH = [
     "django_metlog.middleware.GraphiteRequestTimingMiddleware",
     "django_metlog.middleware.GraphiteMiddleware",
