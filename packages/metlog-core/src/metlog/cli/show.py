@@ -54,8 +54,8 @@ def _message(msg: dict[str, Any]) -> tuple[str, str, str]:
     try:
         said = SEVERITY(severity).name  # type: ignore[arg-type]  # raises if it is none
     except ValueError:
-        said = as_text(severity)
-    where = f"{said} {as_text(msg.get('logger', ''))}".rstrip()
+        said = "" if severity is None else as_text(severity)
+    where = f"{said} {as_text(msg.get('logger', ''))}".strip()
     return kind, where, payload + _rest(1.0, fields)
 
 

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MPL-2.0
+"""python -m metlog: listen, send, bench."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metlog import MetlogClient
+from metlog.cli import main
+from metlog.cli.parse import Measurement, Unreadable, parse
+from metlog.cli.show import as_json, pretty
+from metlog.senders import StatsdSender, UdpSender
+from metlog.testing import UdpReceiver
+
+MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
+
+
+# -- what is understood ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("a.b:1|c", Measurement("counter", "a.b", 1, 1.0, {})),
+        ("a:-2.5|c|@0.1", Measurement("counter", "a", -2.5, 0.1, {})),
+        ("a:12|ms", Measurement("timer", "a", 12, 1.0, {})),
+        ("a:+3|g", Measurement("gauge", "a", 3, 1.0, {})),
+        ("a:me|s", Measurement("set", "a", "me", 1.0, {})),
+        ("a:1|h", Measurement("histogram", "a", 1, 1.0, {})),
+        ("a:1|d", Measurement("distribution", "a", 1, 1.0, {})),
+        (
+            "a:1|c|#m:GET,x:1:2,bare",
+            Measurement("counter", "a", 1, 1.0, {"m": "GET", "x": "1:2", "bare": ""}),
+        ),
+        (json.dumps(MESSAGE), MESSAGE),
+        ("garbage", Unreadable("garbage")),
+        (":1|c", Unreadable(":1|c")),
+        ("a:1|zz", Unreadable("a:1|zz")),
+        ("a:x|c", Unreadable("a:x|c")),
+        ("a:1|c|@x", Unreadable("a:1|c|@x")),
+        ("{", Unreadable("{")),
+        ('{"type": 1}', Unreadable('{"type": 1}')),
+    ],
+)
+def test_lines_that_are_understood_and_lines_that_are_not(line: str, seen: Any) -> None:
+    """StatsD with rates and tags, and metlog messages."""
+    assert list(parse(line.encode())) == [seen]
+
+
+def test_a_datagram_may_hold_many_lines_and_a_line_many_values() -> None:
+    """Blank lines and carriage returns are nothing."""
+    seen = list(parse(b"a:1|c\r\n\nb:1:2:3|ms|@0.5\n"))
+    assert [(m.name, m.value, m.rate) for m in seen if isinstance(m, Measurement)] == [
+        *(("a", 1, 1.0), ("b", 1, 0.5), ("b", 2, 0.5), ("b", 3, 0.5))
+    ]
+
+
+anything = st.one_of(
+    st.binary(),
+    st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.from_regex(r"[a-z.]*:[-+0-9.e:]*\|[cgmshd]+(\|[@#|].*)?").map(str.encode),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ).map(lambda value: json.dumps({**MESSAGE, "x": value}).encode()),
+    st.fixed_dictionaries(
+        {
+            key: st.none() | st.text() | st.integers() | st.lists(st.integers())
+            for key in ("type", "payload", "severity", "logger")
+        }
+    ).map(lambda msg: json.dumps({**msg, "fields": {}}).encode()),
+)
+
+
+@given(anything)
+def test_any_datagram_can_be_shown(datagram: bytes) -> None:
+    """One printable line for people, one JSON object for machines, never an error."""
+    for seen in parse(datagram):
+        assert pretty(seen).isprintable()
+        assert re.sub("\x1b\\[[0-9]+m", "", pretty(seen, colour=True)).isprintable()
+        assert isinstance(json.loads(as_json(seen)), dict)
+        assert "\n" not in as_json(seen)
+
+
+@given(
+    st.sampled_from(["plain", "dogstatsd"]),
+    st.text(min_size=1),
+    st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15),
+)
+def test_what_our_sender_sends_is_understood(
+    dialect: Any, name: str, value: float
+) -> None:
+    """Every line of a StatsdSender is read back with its value."""
+    with UdpReceiver() as receiver:
+        sender = StatsdSender(port=receiver.port, dialect=dialect, flush_interval=0)
+        client = MetlogClient(sender, "app")
+        client.timer_send(name[:200], value, fields={name[:200]: name[:200]})
+        client.close()
+        assert receiver.wait_until(lambda r: len(r.seen) > 0)
+        (seen,) = receiver.seen
+        assert isinstance(seen, Measurement)
+        assert seen.value == pytest.approx(value)
+
+
+def test_how_it_looks_to_people() -> None:
+    """Kind, name, value with its unit; rates and fields follow."""
+    lines = [
+        b"a:2|c",
+        b"view.GET:12.5|ms|@0.1|#m:GET",
+        b"q:-3|g",
+        b'{"type":"timer","payload":"7","fields":{"name":"t","rate":1.0,"x":2}}',
+        b'{"type":"note","payload":"hi\\u001b[2J","fields":{"a":1},"logger":"app"}',
+        b'{"type":"note","payload":"hi","fields":{},"severity":"bad"}',
+        b"\xff",
+    ]
+    assert [pretty(seen) for line in lines for seen in parse(line)] == [
+        "counter   a  +2",
+        "timer     view.GET  12.5 ms  @0.1  m=GET",
+        "gauge     q  -3",
+        "timer     t  7 ms  x=2",
+        "note      app  hi\\x1b[2J  a=1",
+        "note      bad  hi",
+        "unreadable \ufffd",
+    ]
+
+
+# -- listen ----------------------------------------------------------------------------
+
+
+@contextmanager
+def listening(*options: str, **popen: Any) -> Iterator[tuple[Any, int]]:
+    """A listener in a process of its own, and its port."""
+    command = [sys.executable, "-m", "metlog", "listen", "--port", "0", *options]
+    popen = {"stdout": subprocess.PIPE, "text": True, **popen}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, **popen)
+    try:
+        said = process.stderr.readline()
+        found = re.fullmatch(r"listening on 127\.0\.0\.1:([0-9]+) \(UDP\)\n", said)
+        assert found, said
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.mark.services
+def test_listen_prints_what_our_senders_send() -> None:
+    """Both kinds, on one port, each line as soon as it arrives."""
+    with listening() as (process, port):
+        client = MetlogClient(UdpSender("127.0.0.1", port), "app")
+        client.timer_send("a", 12)
+        assert process.stdout.readline() == "timer     a  12 ms\n"
+        client.close()
+        client.sender = StatsdSender("127.0.0.1", port, flush_interval=0)
+        client.incr("b")
+        assert process.stdout.readline() == "counter   b  +1\n"
+        client.close()
+
+
+@pytest.mark.services
+def test_listen_for_machines_and_for_so_many_lines() -> None:
+    """``--json`` prints messages as they came; ``--count`` ends by itself."""
+    with listening("--json", "--count", "2") as (process, port):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for data in (json.dumps(MESSAGE).encode(), b"a:1|c|#x:y\nb:1|c"):
+            sender.sendto(data, ("127.0.0.1", port))
+        sender.close()
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert [json.loads(line) for line in out.splitlines()] == [
+        MESSAGE,
+        {"kind": "counter", "name": "a", "value": 1, "rate": 1.0, "fields": {"x": "y"}},
+    ]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_listen_ends_well_when_it_is_told_to(end: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM: exit code 0, no traceback."""
+    with listening() as (process, _):
+        process.send_signal(end)
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_listen_is_coloured_on_a_terminal(no_color: str, coloured: bool) -> None:
+    """Unless ``NO_COLOR`` is set."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "NO_COLOR": no_color}
+    with listening(stdout=theirs, env=env) as (_, port):
+        os.close(theirs)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.sendto(b"a:1|c", ("127.0.0.1", port))
+        sender.close()
+        line = os.read(ours, 1000).decode()
+        os.close(ours)
+    assert ("\x1b[32mcounter" in line) == coloured
+    assert "+1" in line
+
+
+@pytest.mark.services
+def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
+    """``listen | head`` leaves no traceback."""
+    with listening() as (process, port):
+        process.stdout.close()
+        process.stdout = None
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.sendto(b"a:1|c", ("127.0.0.1", port))
+        sender.close()
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+
+
+def test_listen_says_what_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port in use is an exit code and a sentence."""
+    with UdpReceiver() as taken:
+        assert main(["listen", "--port", str(taken.port)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"cannot listen on 127.0.0.1:{taken.port}: ")
+
+
+# -- send ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+def test_send_a_message(receiver: UdpReceiver) -> None:
+    """Text, severity by name or number, fields."""
+    options = [
+        "--severity",
+        "error",
+        "--logger",
+        "cron",
+        "-f",
+        "disk=sda",
+        "-f",
+        "a=b=c",
+    ]
+    assert main(["send", "--port", str(receiver.port), "disk full", *options]) == 0
+    assert receiver.wait_until(lambda r: len(r.messages) == 1)
+    msg = receiver.messages[0]
+    assert (msg["type"], msg["payload"], msg["severity"]) == (
+        "oldstyle",
+        "disk full",
+        3,
+    )
+    assert (msg["logger"], msg["fields"]) == ("cron", {"disk": "sda", "a": "b=c"})
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        (["--incr", "deploys"], "deploys:1|c"),
+        (["--incr", "deploys=5"], "deploys:5|c"),
+        (["--timer", "build=1250.5"], "build:1250.5|ms"),
+        (["--gauge", "free=3"], "free:3|g"),
+    ],
+)
+def test_send_a_metric(receiver: UdpReceiver, what: list[str], line: str) -> None:
+    """As JSON, or as a line of StatsD."""
+    assert main(["send", "--statsd", "--port", str(receiver.port), *what]) == 0
+    assert receiver.wait_until(lambda r: r.lines == [line])
+
+
+def test_send_as_a_configuration_says(receiver: UdpReceiver, tmp_path: Path) -> None:
+    """``--config`` is an INI file, ``--section`` the one in it."""
+    ini = tmp_path / "app.ini"
+    ini.write_text(
+        "[logs]\nlogger = from-ini\nsender_class = metlog.senders.UdpSender\n"
+        f"sender_host = 127.0.0.1\nsender_port = {receiver.port}\n"
+    )
+    assert main(["send", "--config", str(ini), "--section", "logs", "hello"]) == 0
+    assert receiver.wait_until(lambda r: len(r.messages) == 1)
+    assert receiver.messages[0]["logger"] == "from-ini"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "one of the arguments"),
+        (["--timer", "a"], "NAME=VALUE wanted, got 'a'"),
+        (["--gauge", "a=x"], "a number wanted, got 'x'"),
+        (["x", "--severity", "9"], "0 to 7 or one of emergency"),
+        (["x", "--incr", "a"], "not allowed with"),
+    ],
+)
+def test_send_refuses_nonsense(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Misuse is exit code 2 and a usage line."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["send", *arguments])
+    assert exit_.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x", "--config", "nowhere.ini"], "nowhere.ini"),
+        (["x", "--port", "0"], "port"),
+        (["--timer", "a=nan"], "not a measurement"),
+        (["x", "--host", "nowhere.invalid"], "1 lost"),
+    ],
+)
+def test_send_says_what_is_known_to_be_lost(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 and a line on stderr."""
+    assert main(["send", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+# -- bench -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["--raw"]])
+def test_bench_sends_so_many(
+    receiver: UdpReceiver, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a client, or the same bytes without one."""
+    arguments = ["127.0.0.1", str(receiver.port), "--count", "50", *options]
+    assert main(["bench", *arguments]) == 0
+    assert receiver.wait_until(lambda r: len(r.messages) == 50)
+    assert receiver.messages[0]["type"] == "MBTEST"
+    assert re.match(r"50 sent in [0-9.]+ s: [0-9,]+ a second", capsys.readouterr().out)
+
+
+def test_bench_of_statsd_for_a_time(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--seconds`` ends it; the sum that arrives is what it says it sent."""
+    arguments = ["127.0.0.1", str(receiver.port), "--seconds", "0.05", "--statsd"]
+    assert main(["bench", *arguments]) == 0
+    count = int(capsys.readouterr().out.split()[0])
+    assert receiver.wait_until(lambda r: r.counts == {"MBTEST": count})
