@@ -199,7 +199,7 @@ def test_views_made_for_each_request_do_not_pile_up() -> None:
     namer = Namer("module", 2, details=False)
     for _ in range(1000):
         namer.names(match_of(view_called("same")), "GET")
-    assert len(namer._known) <= 40
+    assert len(namer.known) <= 40
 
 
 def test_odd_views_get_some_name() -> None:

@@ -25,7 +25,7 @@ from django.utils.functional import SimpleLazyObject
 
 from django_metlog import conf
 from django_metlog.headers import queued_ms, server_timing, view_entry
-from django_metlog.names import Namer
+from django_metlog.names import Namer, RequestNames
 from django_metlog.scope import Scope, current, open_scope
 from metlog import MetlogClient
 from metlog.trouble import Trouble
@@ -51,6 +51,7 @@ class _Plan:
 
     client: MetlogClient
     namer: Namer
+    known: dict[Any, RequestNames]
     excludes: Callable[[HttpRequest], object] | None
     auth_counts: str
     queue_time: bool
@@ -66,13 +67,15 @@ def _plan() -> _Plan:
     shows = conf.get("METLOG_SERVER_TIMING")
     queue_time = conf.get("METLOG_QUEUE_TIME")
     names_view = conf.get("METLOG_RECORD_BY_VIEW")
+    namer = Namer(
+        conf.get("METLOG_VIEW_NAMES"),
+        conf.get("METLOG_VIEW_NAMES_MAX"),
+        conf.get("METLOG_VIEW_TIMER_DETAILS"),
+    )
     return _Plan(
         client=conf.client(),
-        namer=Namer(
-            conf.get("METLOG_VIEW_NAMES"),
-            conf.get("METLOG_VIEW_NAMES_MAX"),
-            conf.get("METLOG_VIEW_TIMER_DETAILS"),
-        ),
+        namer=namer,
+        known=namer.known,
         excludes=_excludes(conf.get("METLOG_EXCLUDE")),
         auth_counts=conf.get("METLOG_AUTH_COUNTS"),
         queue_time=queue_time,
@@ -208,7 +211,10 @@ def _close(
         client.updown("request.active", -1)
         match = request.resolver_match
         if match is not None:
-            names = plan.namer.names(match, request.method)
+            try:
+                names = plan.known[match.func, match.route, request.method]
+            except (KeyError, TypeError):  # not seen yet, or a view that has no hash
+                names = plan.namer.names(match, request.method)
             if names.excluded:
                 return
             scope.view = names.view

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from inspect import ismethod
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.urls import ResolverMatch, URLPattern, URLResolver
@@ -181,31 +180,19 @@ class Namer:
         self._details = details
         self._seen: set[ViewName] = set()
         self._folding = False
-        self._known: dict[Any, RequestNames] = {}
-        self._key = attrgetter(
-            *{
-                "module": ("func",),
-                "url_name": ("func", "view_name"),
-                "route": ("func", "route"),
-            }[scheme]
-        )
+        self.known: dict[tuple[object, str | None, str | None], RequestNames] = {}
+        """What was found before, by view, route and method: look here first."""
 
     def names(self, match: ResolverMatch, method: str | None) -> RequestNames:
-        """For one request; quick when it has seen the like."""
-        try:
-            return self._known[self._key(match), method]
-        except KeyError:
-            found = self._found(match, method)
-        except TypeError:  # the view is not hashable
-            return self._found(match, method)
-        if method in METHODS:
-            if len(self._known) >= 20 * self._most:  # views made for each request
-                self._known.clear()
-            self._known[self._key(match), method] = found
+        """For one request. Fills ``known``."""
+        found = self._found(match, method_name(method))
+        if method in METHODS and isinstance(match.func, Hashable):
+            if len(self.known) >= 20 * self._most:  # views made for each request
+                self.known.clear()
+            self.known[match.func, match.route, method] = found
         return found
 
-    def _found(self, match: ResolverMatch, method: str | None) -> RequestNames:
-        method = method_name(method)
+    def _found(self, match: ResolverMatch, method: str) -> RequestNames:
         name = self._capped(view_name(match, method, self._scheme))
         groups = [str(name)]
         if self._details:
