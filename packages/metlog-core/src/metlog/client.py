@@ -36,7 +36,7 @@ __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 
 _NO_TIMER = NoOpTimer()
 _NO_LANE = FastLane({}, {}, bare=False)
-_ONE = 1
+_ONE: Any = 1
 _LIMIT_INT = 2**30 - 1
 
 
@@ -243,7 +243,7 @@ class MetlogClient:
         severity: int | None = None,
         fields: Mapping[str, Any] | None = None,
         rate: float = 1.0,
-    ) -> Timer | NoOpTimer:
+    ) -> Timer:
         """A timer for one ``with`` block, or for decorating a function.
 
         It reports whole milliseconds. ``rate`` 0.1 reports one run in ten.
@@ -335,7 +335,7 @@ class MetlogClient:
                 pass
         if rate != 1.0 and _left_out(rate):
             return
-        if self._showing:
+        if self._showing and self._timer_send_is_ours:
             exact_ms = (end - start) * 1000
             self._measure(
                 "timer",
@@ -380,11 +380,11 @@ class MetlogClient:
         ):
             lane = sender.fast_lane()
         self._tick, self._put, self._bare = lane
-        timer_send_is_ours = (
+        self._timer_send_is_ours = (
             "timer_send" not in self._dynamic_methods
             and type(self).timer_send is MetlogClient.timer_send
         )
-        self._put_timed = self._put if timer_send_is_ours else _NO_LANE.put
+        self._put_timed = self._put if self._timer_send_is_ours else _NO_LANE.put
 
     def _measure(
         self,

@@ -59,10 +59,12 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
 
     ``{"foo": {"severity": 3}}``; types that are not named pass.
     """
-    if not isinstance(types, Mapping):
-        raise ConfigError(
-            f"types: {{type: {{'severity': 0 to 7}}}} wanted, got {types!r}"
-        )
+    wanted: object = types
+    if not isinstance(wanted, Mapping) or not all(
+        isinstance(limit, Mapping) and limit.keys() == {"severity"}
+        for limit in wanted.values()
+    ):
+        raise ConfigError(f"types: {{type: {{'severity': n}}}} wanted, got {types!r}")
     limits = {kind: severity_max_provider(**limit) for kind, limit in types.items()}
 
     def type_severity_max(msg: Message) -> bool:

@@ -161,12 +161,15 @@ class Timer:
             return start
 
 
-class NoOpTimer:
+class NoOpTimer(Timer):
     """The timer of a disabled name: measures nothing, gives functions back as is."""
 
     __slots__ = ()
-    start: None = None
-    result: None = None
+    start = None
+    result = None
+
+    def __init__(self) -> None:
+        pass
 
     def __call__(self, fn: F) -> F:
         return fn

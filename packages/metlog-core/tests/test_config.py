@@ -1,0 +1,632 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Clients from dicts, INI text and INI streams."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metlog import MetlogClient
+from metlog.config import (
+    client_from_dict_config,
+    client_from_stream_config,
+    client_from_text_config,
+    dict_from_stream_config,
+    nest_prefixes,
+)
+from metlog.exceptions import (
+    ConfigError,
+    EnvironmentNotFoundError,
+    MethodNotFoundError,
+)
+from metlog.message import Message
+from metlog.registry import CLIENT_HOLDER
+from metlog.senders import DebugCaptureSender
+
+CAPTURE = "metlog.senders.DebugCaptureSender"
+
+
+@pytest.fixture(autouse=True)
+def _global_config() -> Iterator[None]:
+    before = CLIENT_HOLDER.global_config
+    CLIENT_HOLDER.global_config = dict(before)
+    yield
+    CLIENT_HOLDER.global_config = before
+
+
+@pytest.fixture(autouse=True)
+def _module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Providers of our own, in a module that can be imported."""
+    (tmp_path / "providers_of_a_test.py").write_text(PROVIDERS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+PROVIDERS = """
+class Sender:
+    def __init__(self, *args, **options):
+        self.args, self.options = args, options
+    def send_message(self, msg): ...
+
+def greet(config):
+    greeting = config["greeting"]
+    def method(self, whom):
+        return f"{self.logger}: {greeting} {whom}"
+    method.metlog_name = "greet"
+    return method
+
+def incr(config):
+    def method(self, *args): return "mine"
+    method.metlog_name = "incr"
+    return method
+
+def no_method(config):
+    return None
+
+def no_sender():
+    return 5
+
+def fails(**options):
+    raise KeyError("oh no")
+"""
+
+
+def options(ini: str) -> dict[str, Any]:
+    """What a sender would get that is configured so."""
+    text = f"[metlog]\nsender_class = providers_of_a_test.Sender\n{ini}"
+    sender: Any = client_from_text_config(text, "metlog").sender
+    found: dict[str, Any] = sender.options
+    return found
+
+
+# -- what INI text means ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("123", 123),
+        ("-1", -1),
+        ("0", 0),
+        ("True", True),
+        ("t", True),
+        ("Yes", True),
+        ("on", True),
+        ("false", False),
+        ("F", False),
+        ("no", False),
+        ("OFF", False),
+        ("text", "text"),
+        ("0.5", "0.5"),
+        ("007", "007"),
+        ("1_000", "1_000"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("99999999999999999999999999", "99999999999999999999999999"),
+        ("", ""),
+        ('""', ""),
+        ("a ; comment", "a"),
+        ("a;b", "a;b"),
+        ("a # b", "a # b"),
+        ("foo\n  bar", ["foo", "bar"]),
+        ("\n  foo\n\n  bar\n", ["foo", "bar"]),
+        ("true\n  7\n  x", [True, 7, "x"]),
+    ],
+)
+def test_values_of_options(text: str, value: object) -> None:
+    """Whole numbers and words for yes and no are converted; lines make a list."""
+    assert options(f"sender_option = {text}\n") == {"option": value}
+    assert type(options(f"sender_option = {text}\n")["option"]) is type(value)
+
+
+@pytest.mark.parametrize("name", ["host", "hosts", "db_host", "prefix", "filepath"])
+@pytest.mark.parametrize("text", ["12", "on", "0"])
+def test_what_is_a_text_by_nature_stays_one(name: str, text: str) -> None:
+    """A host that looks like a number is a host; metlog-py made an int of it."""
+    assert options(f"sender_{name} = {text}") == {name: text}
+    assert options(f"sender_{name} = {text}\n {text}") == {name: [text, text]}
+
+
+def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``${NAME}``, anywhere in a value; the value is converted then."""
+    monkeypatch.setenv("A_PORT", "8125")
+    monkeypatch.setenv("A_HOST", "stats")
+    monkeypatch.setenv("A_PERCENT", "%(x)s ${A_HOST}")
+    ini = """
+sender_port = ${A_PORT}
+sender_url = udp://${A_HOST}:${A_PORT}/
+sender_list = ${A_HOST}
+              b
+sender_raw = ${A_PERCENT}
+sender_dollar = $A_HOST {A_HOST}
+"""
+    assert options(ini) == {
+        "port": 8125,
+        "url": "udp://stats:8125/",
+        "list": ["stats", "b"],
+        "raw": "%(x)s ${A_HOST}",
+        "dollar": "$A_HOST {A_HOST}",
+    }
+
+
+def test_environment_variables_in_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any depth. What was written, not what it became, is in ``_config``."""
+    monkeypatch.setenv("A_NAME", "secret")
+    config = {
+        "logger": "${A_NAME}",
+        "sender": {"class": CAPTURE, "list": ["x${A_NAME}", ("${A_NAME}", 5)]},
+    }
+    client = client_from_dict_config(config)
+    assert client.logger == "secret"
+    assert client.sender.list == ["xsecret", ("secret", 5)]  # type: ignore[attr-defined]
+    assert "secret" not in str(client._config)
+
+
+def test_options_may_refer_to_options() -> None:
+    """``%(name)s``, as ever in INI files; ``%%`` is a ``%``."""
+    text = "base = /var\nsender_filepath = %(base)s/log\nsender_x = 100%%"
+    assert options(text) == {"filepath": "/var/log", "x": "100%"}
+
+
+def test_a_stream_is_read_like_a_text(tmp_path: Path) -> None:
+    """An open file, or anything that gives lines."""
+    path = tmp_path / "metlog.ini"
+    path.write_text(f"[app]\nlogger = x\nsender_class = {CAPTURE}\n")
+    with path.open() as stream:
+        assert client_from_stream_config(stream, "app").logger == "x"
+    lines = io.StringIO(path.read_text())
+    assert dict_from_stream_config(lines, "app") == {
+        "logger": "x",
+        "sender_class": CAPTURE,
+        "sender": {"class": CAPTURE},
+        "filters": [],
+        "plugins": {},
+    }
+
+
+def test_all_of_an_ini_file() -> None:
+    """Everything a file can say, in one."""
+    client = client_from_text_config(
+        f"""
+        [metlog]
+        logger = app
+        severity = 4
+        disabled_timers = foo
+                          7
+        sender_class = {CAPTURE}
+        sender_colour = red
+        global_disabled_decorators = incr_count
+        enabled = true
+        [metlog_filter_sev]
+        provider = metlog.filters.severity_max_provider
+        severity = 5
+        [metlog_filter_types]
+        provider = metlog.filters:type_whitelist_provider
+        types = timer
+                oldstyle
+        [metlog_plugin_greeting]
+        provider = providers_of_a_test:greet
+        greeting = hello
+        [other]
+        logger = other
+        """,
+        "metlog",
+    )
+    assert (client.logger, client.severity) == ("app", 4)
+    for name in ("foo", "7", "bar"):
+        with client.timer(name):
+            pass
+    client.incr("no such type")
+    client.debug("too much")
+    assert isinstance(client.sender, DebugCaptureSender)
+    sent = [json.loads(text) for text in client.sender.msgs]
+    assert [msg["fields"]["name"] for msg in sent] == ["bar"]
+    assert client.sender.colour == "red"  # type: ignore[attr-defined]
+    assert client.greet("you") == "app: hello you"  # type: ignore[attr-defined]
+    assert CLIENT_HOLDER.global_config["disabled_decorators"] == "incr_count"
+
+
+# -- what a dict means -----------------------------------------------------------------
+
+
+def test_a_dict_configuration() -> None:
+    """Nested, or flat with prefixes; objects may stand where INI has names."""
+    stream = io.StringIO()
+    passed: list[Message] = []
+    config: dict[str, Any] = {
+        "logger": "app",
+        "sender": {"class": "metlog.senders.StreamSender", "args": [stream]},
+        "sender_formatter": repr,
+        "filters": [(lambda: lambda msg: not passed.append(msg), {})],
+        "global": {"a": 1},
+        "global_b": 2,
+        "unknown": "ignored",
+    }
+    before = {**config, "sender": dict(config["sender"])}
+    for _ in range(2):  # the same configuration may be used again
+        client_from_dict_config(config).incr("hits")
+    assert config == before
+    assert stream.getvalue().count("\n") == len(passed) == 2
+    assert CLIENT_HOLDER.global_config.items() >= {"a": 1, "b": 2}.items()
+
+
+def test_a_client_knows_its_configuration() -> None:
+    """``_config`` is its JSON text, for debugging."""
+    config = {"logger": "x", "sender": {"class": CAPTURE, "colour": "red"}}
+    assert client_from_dict_config(config)._config == json.dumps(config)
+
+
+def test_a_client_can_be_configured_anew() -> None:
+    """Same object; what is not given goes back to its default, plugins may return."""
+    plugins = {"x": ("providers_of_a_test.greet", {"greeting": "hi"})}
+    config = {"sender_class": CAPTURE, "severity": 2, "plugins": plugins}
+    client = MetlogClient(None, "before")
+    for _ in range(2):
+        assert client_from_dict_config({**config, "logger": "app"}, client) is client
+    assert (client.logger, client.severity) == ("app", 2)
+    client_from_dict_config({"sender_class": CAPTURE}, client)
+    assert (client.logger, client.severity) == ("", 6)
+
+
+def test_global_configuration_adds_up_or_begins_anew() -> None:
+    """``clear_global`` forgets what was there; metlog-py forgot that for INI."""
+    text = f"[metlog]\nsender_class = {CAPTURE}\nglobal_new = 1\n"
+    CLIENT_HOLDER.global_config = {"old": 0}
+    client_from_text_config(text, "metlog")
+    assert CLIENT_HOLDER.global_config == {"old": 0, "new": 1}
+    client_from_text_config(text, "metlog", clear_global=True)
+    assert CLIENT_HOLDER.global_config == {"new": 1}
+
+
+def test_plugins_may_replace_methods_if_they_say_so() -> None:
+    """``override`` true keeps the name, a text is another one."""
+
+    def client(**override: object) -> Any:
+        plugins = {"x": ("providers_of_a_test.incr", override)}
+        return client_from_dict_config({"sender_class": CAPTURE, "plugins": plugins})
+
+    assert client(override=True).incr("a") == "mine"
+    assert client(override="timer_send").timer_send("a", 1) == "mine"
+    with pytest.raises(ConfigError, match="has a method 'incr' already"):
+        client()
+
+
+def test_a_configuration_that_fails_changes_nothing() -> None:
+    """Neither the client nor what all clients share."""
+    sender = DebugCaptureSender()
+    client = MetlogClient(sender, "app", severity=2)
+    before = dict(CLIENT_HOLDER.global_config)
+    config = {
+        "sender_class": CAPTURE,
+        "global_x": 1,
+        "plugins": {"x": ("providers_of_a_test.incr", {})},
+    }
+    with pytest.raises(ConfigError):
+        client_from_dict_config(config, client, clear_global=True)
+    assert (client.sender, client.severity) == (sender, 2)
+    assert CLIENT_HOLDER.global_config == before
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "expected"),
+    [
+        (
+            None,
+            {
+                "sender": {"class": "x", "host": "h"},
+                "global": {"a": 1},
+                "sender_host": "h",
+                "global_a": 1,
+                "other_b": 2,
+            },
+        ),
+        (
+            ["other"],
+            {
+                "sender": {"class": "x"},
+                "sender_host": "h",
+                "global_a": 1,
+                "other_b": 2,
+                "other": {"b": 2},
+            },
+        ),
+    ],
+)
+def test_nest_prefixes(prefixes: list[str] | None, expected: Mapping[str, Any]) -> None:
+    """Copies prefixed keys into a dict of their own, and keeps them."""
+    config: dict[str, Any] = {
+        "sender": {"class": "x"},
+        "sender_host": "h",
+        "global_a": 1,
+        "other_b": 2,
+    }
+    assert nest_prefixes(config, prefixes) is config
+    assert config == expected
+    assert nest_prefixes({"a.b": 1}, ["a"], ".") == {"a.b": 1, "a": {"b": 1}}
+
+
+# -- what is wrong, and where ----------------------------------------------------------
+
+CLASS = "[metlog]\nsender_class = "
+OK = f"{CLASS}{CAPTURE}\n"
+UDP = f"{CLASS}metlog.senders.UdpSender\n"
+FILE = f"{CLASS}metlog.senders.FileSender\n"
+OWN = "providers_of_a_test"
+FILTER = f"{OK}[metlog_filter_x]\n"
+PLUGIN = f"{OK}[metlog_plugin_x]\n"
+MAX = f"{FILTER}provider = metlog.filters.severity_max_provider\n"
+NAME = ": the dotted name of a"
+
+
+@pytest.mark.parametrize(
+    ("ini", "section", "option", "said"),
+    [
+        (
+            "[metlog]",
+            "metlog",
+            "sender_class",
+            f" is missing{NAME} sender wanted, such",
+        ),
+        (
+            f"{CLASS}no.where",
+            "metlog",
+            "sender_class",
+            f"{NAME} sender class wanted, got",
+        ),
+        (f"{CLASS}metlog.senders", "metlog", "sender_class", f"{NAME} sender class"),
+        (
+            f"{CLASS}{OWN}.no_sender",
+            "metlog",
+            "sender_class",
+            ": a sender, with a method",
+        ),
+        (
+            f"{UDP}sender_prot = 1",
+            "metlog",
+            "sender_prot",
+            ": UdpSender takes host, port",
+        ),
+        (
+            f"{UDP}sender_port = high",
+            "metlog",
+            "sender_port",
+            ": a whole number from 1 t",
+        ),
+        (FILE, "metlog", "sender_filepath", " is missing: FileSender wants it"),
+        (
+            f"{FILE}sender_filepath = /a/b",
+            "metlog",
+            "",
+            ": FileSender cannot be made of ",
+        ),
+        (
+            f"{OK}severity = loud",
+            "metlog",
+            "severity",
+            ": 0 (EMERGENCY) to 7 (DEBUG) wan",
+        ),
+        (
+            f"{OK}severity = 8",
+            "metlog",
+            "severity",
+            ": 0 (EMERGENCY) to 7 (DEBUG) wanted",
+        ),
+        (f"{OK}sevrity = 3", "metlog", "sevrity", " is unknown; is 'severity' meant?"),
+        (
+            f"{OK}x = %(y)s",
+            "metlog",
+            "x",
+            ": Bad value substitution: option 'x' in sect",
+        ),
+        (FILTER, "metlog_filter_x", "provider", f" is missing{NAME} function wanted"),
+        (
+            f"{FILTER}provider = metlog.filters.nothing",
+            *("metlog_filter_x", "provider"),
+            f"{NAME} provider wanted, got 'metlog.filters.nothing': no 'nothing' in '",
+        ),
+        (
+            MAX,
+            "metlog_filter_x",
+            "severity",
+            " is missing: severity_max_provider wants",
+        ),
+        (
+            f"{MAX}severity = loud",
+            "metlog_filter_x",
+            "severity",
+            ": 0 (EMERGENCY) to 7 ",
+        ),
+        (
+            f"{MAX}severty = 5",
+            "metlog_filter_x",
+            "severty",
+            ": severity_max_provider take",
+        ),
+        (
+            f"{FILTER}provider = {OWN}.fails",
+            *("metlog_filter_x", ""),
+            ": fails cannot be made of this: KeyError: 'oh no'",
+        ),
+        (PLUGIN, "metlog_plugin_x", "provider", f" is missing{NAME} function wanted"),
+        (
+            f"{PLUGIN}provider = a.b",
+            "metlog_plugin_x",
+            "provider",
+            f"{NAME} provider wan",
+        ),
+        (
+            f"{PLUGIN}provider = {OWN}.greet",
+            *("metlog_plugin_x", ""),
+            ": greet cannot be made of this: KeyError: 'greeting'",
+        ),
+        (
+            f"{PLUGIN}provider = {OWN}.no_method",
+            *("metlog_plugin_x", "provider"),
+            ": a provider of a function with an attribute metlog_name wanted, it gav",
+        ),
+        (
+            f"{PLUGIN}provider = {OWN}.incr",
+            *("metlog_plugin_x", "override"),
+            ": the client has a method 'incr' already; override = true replaces it",
+        ),
+    ],
+)
+def test_errors_in_ini_files_say_where_what_was_wanted_and_what_came(
+    ini: str, section: str, option: str, said: str
+) -> None:
+    """Section and option, for whoever has to mend the file."""
+    where = f"section [{section}]" + (f", option {option!r}" if option else "")
+    with pytest.raises(ConfigError, match=f"^{re.escape(where + said)}"):
+        client_from_text_config(ini, "metlog")
+
+
+@pytest.mark.parametrize(
+    ("ini", "said"),
+    [
+        ("", "section [metlog] wanted, got no section at all"),
+        ("[a]\n[b]\n", "section [metlog] wanted, got [a], [b]"),
+        ("nonsense", "an INI file wanted: File contains no section headers."),
+        (
+            OK + OK,
+            "an INI file wanted: While reading from 'INI text' [line 3]: section",
+        ),
+        (
+            f"{OK}x = ${{NO_SUCH}}",
+            "environment variable 'NO_SUCH' wanted for section [me",
+        ),
+    ],
+)
+def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
+    """What kind of file was wanted, and which line came."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        client_from_text_config(ini, "metlog")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (5, "config: a dict wanted, got 5"),
+        (
+            {},
+            "config['sender']['class'] is missing: the dotted name of a sender wanted",
+        ),
+        ({"sender": "x"}, "config['sender']: a dict wanted, got 'x'"),
+        (
+            {"sender": {"class": 5}},
+            "config['sender']['class']: the dotted name of a sen",
+        ),
+        (
+            {"sender_class": "metlog.senders.UdpSender", "sender_port": -1},
+            "config['sender']['port']: a whole number from 1 to 65535 wanted, got -1",
+        ),
+        (
+            {"sender": {"class": "metlog.senders.UdpSender", "args": list("abcdefg")}},
+            "config['sender']['args']: UdpSender: too many positional arguments",
+        ),
+        ({"logger": 5}, "config['logger']: text wanted, got 5"),
+        ({"severity": True}, "config['severity']: 0 (EMERGENCY) to 7 (DEBUG) wanted"),
+        ({"disabled_timers": 5}, "config['disabled_timers']: names of timers wanted"),
+        ({"filters": "x"}, "config['filters']: a list wanted, got 'x'"),
+        ({"filters": ["x"]}, "config['filters'][0]: (dotted name of a provider, dict"),
+        (
+            {"filters": [("x.y", 5)]},
+            "config['filters'][0][1]: a dict of options wanted",
+        ),
+        (
+            {"filters": [("x.y", {})]},
+            "config['filters'][0][0]: the dotted name of a pro",
+        ),
+        ({"plugins": []}, "config['plugins']: a dict wanted, got []"),
+        ({"plugins": {"a": 1}}, "config['plugins']['a']: (dotted name of a provider"),
+        ({"global": 5}, "config['global']: a dict wanted, got 5"),
+        ({"loger": "x"}, "config['loger'] is unknown; is 'logger' meant?"),
+        (
+            {"logger": "${NO_SUCH_VARIABLE}"},
+            "environment variable 'NO_SUCH_VARIABLE' wa",
+        ),
+    ],
+)
+def test_errors_in_dicts_say_where_what_was_wanted_and_what_came(
+    config: Any, said: str
+) -> None:
+    """The path to the mistake, as one would write it in Python."""
+    if isinstance(config, dict) and said.partition("]")[0] != "config['sender'":
+        config.setdefault("sender_class", CAPTURE)
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        client_from_dict_config(config)
+
+
+def test_errors_have_the_classes_of_metlog_py() -> None:
+    """All of them are ConfigErrors, and so ValueErrors."""
+    with pytest.raises(EnvironmentNotFoundError) as caught:
+        client_from_text_config("[a]\nx = ${NO_SUCH_VARIABLE}", "a")
+    assert caught.value.varname == "NO_SUCH_VARIABLE"
+    with pytest.raises(MethodNotFoundError):
+        client_from_text_config(f"{PLUGIN}provider = no.where", "metlog")
+    assert issubclass(EnvironmentNotFoundError, ConfigError)
+    assert issubclass(MethodNotFoundError, ConfigError)
+    assert issubclass(ConfigError, ValueError)
+
+
+ini_lines = st.one_of(
+    st.text(),
+    st.sampled_from(["[metlog]", f"sender_class = {CAPTURE}", "[metlog_filter_a]"]),
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(
+            [
+                *("logger", "severity", "sender_class", "sender_x", "provider"),
+                *("  ", "global_x", "disabled_timers", "[metlog_plugin_x", "sender"),
+            ]
+        ),
+        st.sampled_from([" = ", ":", "]", "_", ""]),
+        st.text() | st.sampled_from([CAPTURE, "${HOME}", "%(x)s", "5", "on"]),
+    ),
+)
+
+
+@given(st.lists(ini_lines, max_size=12).map("\n".join))
+def test_any_text_makes_a_client_or_a_config_error(text: str) -> None:
+    """Whatever stands in the file, the error is one that helps."""
+    _client_or_config_error(lambda: client_from_text_config(text, "metlog"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["logger", "severity", "filters", "plugins", "global", "x"]),
+        json_values,
+    )
+)
+def test_any_dict_makes_a_client_or_a_config_error(config: dict[str, Any]) -> None:
+    """Also when its values are not what they should be."""
+    config["sender"] = {"class": CAPTURE}
+    _client_or_config_error(lambda: client_from_dict_config(config))
+
+
+def _client_or_config_error(make: Callable[[], MetlogClient]) -> None:
+    before = CLIENT_HOLDER.global_config
+    CLIENT_HOLDER.global_config = {}
+    try:
+        client = make()
+    except ConfigError as error:
+        assert str(error)  # noqa: PT017  # either is fine
+    else:
+        assert client.is_active
+    finally:
+        CLIENT_HOLDER.global_config = before

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Messages and their JSON text."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metlog.measure import KINDS, Measured, fault, from_message
+from metlog.message import Message, as_text, encodable, rfc3339, to_json
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (1_700_000_000, "2023-11-14T22:13:20.000000Z"),
+        (1_700_000_000.5, "2023-11-14T22:13:20.500000Z"),
+        (0.000001, "1970-01-01T00:00:00.000001Z"),
+    ],
+)
+def test_timestamps(seconds: float, text: str) -> None:
+    """RFC 3339 in UTC, always with six digits and a ``Z``."""
+    assert rfc3339(seconds) == text
+
+
+class Untellable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.binary()
+    | st.complex_numbers()
+    | st.builds(object)
+    | st.builds(Untellable)
+    | st.builds(lambda: 10**5000)
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner)
+        | st.dictionaries(
+            st.text() | st.integers() | st.binary() | st.none() | st.tuples(st.text()),
+            inner,
+        )
+        | st.frozensets(st.text() | st.integers())
+    ),
+    max_leaves=20,
+)
+
+
+@given(anything)
+def test_everything_becomes_json(value: object) -> None:
+    """One line of ASCII that any JSON parser reads, never an exception."""
+    text = to_json(value)
+    json.loads(text, parse_constant=pytest.fail)
+    assert text.isascii()
+    assert "\n" not in text
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_what_json_has_a_form_for_keeps_it(value: object) -> None:
+    """Nothing is changed that need not be."""
+    assert json.loads(to_json(value)) == value
+
+
+def test_what_json_has_no_form_for_becomes_text() -> None:
+    """Bytes are decoded, odd keys are texts, and a cycle ends somewhere."""
+    cycle: dict[str, Any] = {"a": 1}
+    cycle["self"] = cycle
+    odd = {
+        "bytes": b"h\xc3\xa4h \xff",
+        "nan": float("nan"),
+        "set": {1},
+        ("a", 1): None,
+        b"k": [10**400],
+    }
+    assert json.loads(to_json(odd)) == {
+        "bytes": "häh \ufffd",
+        "nan": "nan",
+        "set": [1],
+        "('a', 1)": None,
+        "k": [str(10**400)],
+    }
+    assert json.loads(to_json(cycle))["self"]["self"]["a"] == 1
+    assert to_json(Untellable()) == '"<Untellable without text>"'
+
+
+@given(st.text(st.characters()))
+def test_any_text_can_be_made_encodable(text: str) -> None:
+    """Lone surrogates become ``?``; all else stays."""
+    found = encodable(text)
+    assert found.encode().decode() == found
+    assert len(found) == len(text)
+    if not re.search("[\ud800-\udfff]", text):
+        assert found == text
+
+
+@given(st.text() | st.binary() | st.integers(-(10**50), 10**50))
+def test_as_text(value: object) -> None:
+    """Text stays as it is."""
+    assert isinstance(as_text(value), str)
+    if isinstance(value, str):
+        assert as_text(value) == value
+
+
+# -- what may be measured --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rate", "why"),
+    [
+        ("a", 1, 1.0, None),
+        ("a", -1.5, 0, None),
+        ("a", 0, 5, None),
+        ("", 1, 1.0, "name is not text"),
+        (b"a", 1, 1.0, "name is not text"),
+        (None, 1, 1.0, "name is not text"),
+        ("a", "1", 1.0, "value is not a number"),
+        ("a", None, 1.0, "value is not a number"),
+        ("a", True, 1.0, "value is not a number"),
+        ("a", float("nan"), 1.0, "value is not finite"),
+        ("a", float("-inf"), 1.0, "value is not finite"),
+        ("a", 10**400, 1.0, "value is not finite"),
+        ("a", 1, "1", "rate is not a number"),
+        ("a", 1, None, "rate is not a number"),
+        ("a", 1, True, "rate is not a number"),
+        ("a", 1, -0.1, "rate is negative or NaN"),
+        ("a", 1, float("nan"), "rate is negative or NaN"),
+    ],
+)
+def test_what_is_no_measurement(name: Any, value: Any, rate: Any, why: str) -> None:
+    """One check for counters, timers, gauges and levels."""
+    assert fault(name, value, rate) == why
+
+
+def message(**changes: Any) -> Message:
+    return {
+        "type": "counter",
+        "timestamp": rfc3339(0),
+        "logger": "app",
+        "severity": 6,
+        "payload": "1",
+        "fields": {"name": "a", "rate": 0.5, "page": "home"},
+        "env_version": "0.8",
+        "metlog_pid": 1,
+        "metlog_hostname": "h",
+        **changes,
+    }  # type: ignore[typeddict-item]  # that is what is tested
+
+
+def test_a_message_tells_what_was_measured() -> None:
+    """Whole numbers stay whole; the message is not changed."""
+    msg = message(payload="5")
+    measured = Measured("counter", "a", 5, 0.5, {"page": "home"})
+    assert from_message(msg) == measured
+    assert msg == message(payload="5")
+    assert from_message(message(type="gauge", payload="-2.5")).value == -2.5
+    assert from_message(message(fields={"name": "a"})).rate == 1.0
+
+
+@given(
+    st.sampled_from([*KINDS, "note"]),
+    st.text() | st.integers() | st.none() | st.sampled_from(["1", "nan", "1e999"]),
+    st.dictionaries(
+        st.sampled_from(["name", "rate", "x"]), st.none() | st.text() | st.floats()
+    ),
+)
+def test_any_message_is_a_measurement_or_a_value_error(
+    kind: str, payload: Any, fields: Any
+) -> None:
+    """Filters change messages, and anybody may make them."""
+    try:
+        measured = from_message(message(type=kind, payload=payload, fields=fields))
+    except ValueError as error:
+        assert len(str(error)) < 200  # noqa: PT017  # either is fine
+    else:
+        assert fault(measured.name, measured.value, measured.rate) is None

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The names that users type: those of metlog-py 0.10, and ours."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import metlog
+from metlog import MetlogClient, senders
+from metlog.senders import base
+
+NAMES: dict[str, list[str]] = {
+    "metlog": ["SEVERITY", "MetlogClient", "get_client"],
+    "metlog.client": ["SEVERITY", "MetlogClient"],
+    "metlog.config": [
+        *("client_from_dict_config", "client_from_stream_config"),
+        *("client_from_text_config", "dict_from_stream_config", "nest_prefixes"),
+    ],
+    "metlog.holder": ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"],
+    "metlog.decorators": ["incr_count", "timeit"],
+    "metlog.decorators.base": ["MetlogDecorator"],
+    "metlog.filters": [
+        *("severity_max_provider", "type_blacklist_provider"),
+        *("type_severity_max_provider", "type_whitelist_provider"),
+    ],
+    "metlog.logging": ["MetlogHandler", "hook_logger"],
+    "metlog.exceptions": ["EnvironmentNotFoundError", "MethodNotFoundError"],
+    "metlog.senders": [
+        *("DebugCaptureSender", "FanOutSender", "FileSender", "MetricSender"),
+        *("NoSendSender", "OtlpSender", "Sender", "SenderStats", "StatsdSender"),
+        *("StdLibLoggingSender", "StdOutSender", "StreamSender", "UdpSender"),
+        *("ZmqHandshakePubSender", "ZmqPubSender"),
+    ],
+    "metlog.senders.dev": [
+        *("DebugCaptureSender", "FileSender", "StdOutSender", "StreamSender")
+    ],
+    "metlog.senders.udp": ["UdpSender"],
+    "metlog.senders.logging": ["StdLibLoggingSender"],
+    "metlog.senders.zmq": ["ZmqHandshakePubSender", "ZmqPubSender"],
+    "metlog.senders.statsd": ["StatsdSender"],
+    "metlog.senders.fanout": ["FanOutSender"],
+    "metlog.senders.otlp": ["OtlpSender"],
+    "metlog.path": ["resolve_name"],
+    "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "capture"],
+    "metlog.capture": ["Captured", "collecting", "start", "stop"],
+    "metlog.catalogue": ["Metric", "declare", "find", "metrics"],
+}
+
+CLIENT: dict[str, str | None] = {  # None: an attribute
+    "__init__": ("sender, logger, severity=6, disabled_timers=None, filters=None"),
+    "setup": "sender=None, logger='', severity=6, disabled_timers=None, filters=None",
+    "is_active": None,
+    "send_message": "msg",
+    "add_method": "method, override=False",
+    "metlog": "type, logger=None, severity=None, payload='', fields=None",
+    "timer": "name, logger=None, severity=None, fields=None, rate=1.0",
+    "timer_send": ("name, elapsed, logger=None, severity=None, fields=None, rate=1.0"),
+    "incr": "name, count=1, logger=None, severity=None, fields=None, rate=1.0",
+    "gauge": "name, value, logger=None, severity=None, fields=None, rate=1.0",
+    "debug": "msg, *args, **kwargs",
+    "info": "msg, *args, **kwargs",
+    "warn": "msg, *args, **kwargs",
+    "warning": "msg, *args, **kwargs",
+    "error": "msg, *args, **kwargs",
+    "exception": "msg, *args, **kwargs",
+    "critical": "msg, *args, **kwargs",
+    "flush": "",
+    "close": "",
+    "stats": None,
+    "_config": None,
+    "hostname": None,
+    "pid": None,
+    "env_version": None,
+    "sender": None,
+    "logger": None,
+    "severity": None,
+    "filters": None,
+}
+
+SIGNATURES = {
+    "metlog.config.client_from_dict_config": "config, client=None, clear_global=False",
+    "metlog.config.client_from_stream_config": (
+        "stream, section, client=None, clear_global=False"
+    ),
+    "metlog.config.client_from_text_config": (
+        "text, section, client=None, clear_global=False"
+    ),
+    "metlog.config.dict_from_stream_config": "stream, section",
+    "metlog.config.nest_prefixes": "config_dict, prefixes=None, separator='_'",
+    "metlog.holder.get_client": "name, config_dict=None",
+    "metlog.logging.hook_logger": "logger_name, client",
+    "metlog.logging.MetlogHandler": "metlog_client",
+    "metlog.path.resolve_name": "name, package=None",
+    "metlog.senders.StreamSender": "stream, formatter=None",
+    "metlog.senders.StdOutSender": "formatter=None",
+    "metlog.senders.FileSender": "filepath, formatter=None",
+    "metlog.senders.StdLibLoggingSender": (
+        "logger_name=None, payload_types=None, json_types=None"
+    ),
+    "metlog.senders.ZmqPubSender": (
+        "bindstrs, pool_size=10, queue_length=1000, livecheck=10, debug_stderr=False"
+    ),
+    "metlog.senders.ZmqHandshakePubSender": (
+        "handshake_bind, connect_bind, handshake_timeout, pool_size=10, hwm=200, "
+        "livecheck=10, debug_stderr=False"
+    ),
+}
+
+
+def plain(signature: inspect.Signature) -> str:
+    """Parameters and defaults, without types and without self."""
+    parameters = [
+        p.replace(annotation=p.empty)
+        for p in signature.parameters.values()
+        if p.name != "self"
+    ]
+    text = str(signature.replace(parameters=parameters, return_annotation=None))
+    text = text.rpartition(" -> ")[0][1:-1]
+    return text.replace("<SEVERITY.INFORMATIONAL: 6>", "6")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(m, name) for m, names in NAMES.items() for name in names]
+)
+def test_each_name_is_where_it_was(module: str, name: str) -> None:
+    """And its module counts it among its own."""
+    found = importlib.import_module(module)
+    assert getattr(found, name) is not None
+    assert name in found.__all__
+
+
+@pytest.mark.parametrize(("name", "signature"), CLIENT.items())
+def test_the_client_has_what_it_had(name: str, signature: str | None) -> None:
+    """Methods with the parameters of metlog-py, in their order, and attributes."""
+    if signature is None:
+        assert hasattr(MetlogClient(None, "app"), name)
+    else:
+        found = inspect.signature(getattr(MetlogClient, name))
+        assert plain(found) == signature
+
+
+@pytest.mark.parametrize(("name", "signature"), SIGNATURES.items())
+def test_functions_take_what_they_took(name: str, signature: str) -> None:
+    """Parameters of metlog-py, in their order, with their defaults."""
+    assert plain(inspect.signature(metlog.path.resolve_name(name))) == signature
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("get_client", "set_client", "default_client", "set_default_client_name"),
+        *("delete_client", "global_config"),
+    ],
+)
+def test_the_holder_has_what_it_had(name: str) -> None:
+    """`CLIENT_HOLDER` is one `MetlogClientHolder`."""
+    from metlog.holder import CLIENT_HOLDER, MetlogClientHolder
+
+    assert isinstance(CLIENT_HOLDER, MetlogClientHolder)
+    assert hasattr(CLIENT_HOLDER, name)
+
+
+def test_severities_are_those_of_syslog() -> None:
+    """They are ints."""
+    assert [(s.name, int(s)) for s in metlog.SEVERITY] == [
+        ("EMERGENCY", 0),
+        ("ALERT", 1),
+        ("CRITICAL", 2),
+        ("ERROR", 3),
+        ("WARNING", 4),
+        ("NOTICE", 5),
+        ("INFORMATIONAL", 6),
+        ("DEBUG", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n in senders.__all__ if n.endswith("Sender") and n != "Sender")
+)
+def test_each_sender_is_one_and_tells_how_it_is_doing(name: str) -> None:
+    """``send_message`` and ``stats``; those that hold something flush and close."""
+    if name == "MetricSender":
+        return
+    sender: Any = getattr(senders, name)
+    assert callable(sender.send_message)
+    assert hasattr(sender, "stats")
+    assert sender.__doc__
+
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(metlog.__path__, "metlog.")
+    if module.name != "metlog.__main__"
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_say_what_they_are_and_what_they_give(module: str) -> None:
+    """A docstring, and a sorted ``__all__`` of names that exist."""
+    found = importlib.import_module(module)
+    assert found.__doc__
+    assert sorted(found.__all__) == sorted(set(found.__all__))
+    assert all(hasattr(found, name) for name in found.__all__)
+
+
+def test_importing_metlog_imports_nothing_it_may_not_need() -> None:
+    """No extra, no server, no pytest; and nothing is connected or started."""
+    script = (
+        "import sys, threading, metlog; metlog.get_client; "
+        "unwanted = {'zmq', 'opentelemetry', 'pytest', 'configparser', 'argparse', "
+        "'http', 'asyncio', 'logging', 'ssl', 'multiprocessing'}; "
+        "print(sorted(unwanted & set(sys.modules)), threading.active_count())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.stdout == "[] 1\n", run.stderr
+
+
+def test_the_package_is_typed_and_brings_its_licence() -> None:
+    """``py.typed`` is what type checkers look for."""
+    assert (Path(metlog.__path__[0]) / "py.typed").exists()
+
+
+def test_a_sender_needs_one_method() -> None:
+    """Anything with ``send_message`` is a sender."""
+
+    class Mine:
+        def send_message(self, msg: Any) -> None: ...
+
+    assert isinstance(Mine(), base.Sender)
+    assert not isinstance(Mine(), base.MetricSender)
+    assert not isinstance(object(), base.Sender)
