@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -113,9 +114,9 @@ def test_no_thread_hop_is_added(
     run(compare)
 
 
-async def leave_early(app: ASGIHandler) -> None:
+async def leave_early(app: ASGIHandler, **extra: Any) -> None:
     """A client that goes away while its view runs."""
-    server = ApplicationCommunicator(app, request("/waits"))
+    server = ApplicationCommunicator(app, request("/waits", **extra))
     await server.send_input({"type": "http.request", "body": b""})
     await views.reached.wait()
     await server.send_input({"type": "http.disconnect"})
@@ -137,6 +138,18 @@ def test_a_client_that_goes_away_is_counted(
         "view.GET",
     }
     assert sent.active() == [1, -1]
+
+
+def test_the_queue_time_of_a_client_that_goes_away(
+    sent: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited, whatever came after."""
+    monkeypatch.setattr(views, "reached", asyncio.Event())
+    settings.MIDDLEWARE = BOTH
+    settings.METLOG_QUEUE_TIME = True
+    header = (b"x-request-start", str(time.time() - 1).encode())
+    run(lambda: leave_early(application(), headers=[header]))
+    assert len(sent.timers()["request.queue"]) == 1
 
 
 def test_the_middlewares_show_that_they_are_async() -> None:

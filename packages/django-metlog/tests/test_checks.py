@@ -24,6 +24,10 @@ def test_a_sound_site_has_no_messages() -> None:
     assert ids() == []
 
 
+async def ask_later(request: object) -> bool:
+    return False
+
+
 BAD = [
     ("METLOG", None, "E001"),
     ("METLOG", {"sender": {}}, "E001"),
@@ -41,6 +45,8 @@ BAD = [
     ("METLOG_EXCLUDE", "^/health", "E008"),
     ("METLOG_EXCLUDE", ["("], "E008"),
     ("METLOG_EXCLUDE", [None], "E008"),
+    ("METLOG_EXCLUDE", ask_later, "E008"),
+    ("METLOG_SERVER_TIMING", ask_later, "E015"),
     ("STATSD_MODEL_SIGNALS", ["shop"], "E009"),
     ("STATSD_CELERY_SIGNALS", None, "E010"),
     ("METLOG_MODELS", "shop", "E011"),

@@ -12,6 +12,7 @@ from django_metlog.middleware import (
     GraphiteMiddleware,
     GraphiteRequestTimingMiddleware,
 )
+from metlog.trouble import Trouble
 
 Fetch = Callable[..., Any]
 
@@ -191,16 +192,20 @@ def test_a_wrong_setting_stops_the_server_when_it_starts() -> None:
 
 
 def test_telemetry_that_fails_does_not_hurt_the_request(
-    fetch: Fetch, sent: Any, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, sent: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """Whatever goes wrong in measuring, the response is the view's."""
+    """Whatever goes wrong in measuring, the response is the view's; stderr has one
+    line."""
 
     def fail(*args: object) -> None:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr("django_metlog.names.Namer.names", fail)
+    monkeypatch.setattr("django_metlog.middleware._is_logged_in", fail)
+    # one that has not said it within this minute
+    monkeypatch.setattr("django_metlog.middleware._trouble", Trouble("test"))
     assert fetch("/").content == b"hello"
     assert sent.active() == [1, -1]
+    assert "of ours" in capsys.readouterr().err
 
 
 def test_exceptions_that_django_lets_through_pass(
@@ -312,3 +317,24 @@ class TestLoggedIn:
         request.user = SimpleLazyObject(lambda: 1 / 0)  # type: ignore[assignment]
         GraphiteMiddleware(lambda request: HttpResponse())(request)
         assert sent.counters() == {"response.200": 1}
+
+    def test_a_user_that_cannot_be_read_under_asgi(
+        self, sent: Any, settings: Any
+    ) -> None:
+        """And a site without users."""
+        from asgiref.sync import async_to_sync
+        from django.http import HttpRequest, HttpResponse
+
+        async def get_response(request: HttpRequest) -> HttpResponse:
+            return HttpResponse()
+
+        async def auser() -> None:
+            raise OSError("no session store")
+
+        settings.METLOG_AUTH_COUNTS = "always"
+        middleware: Any = GraphiteMiddleware(get_response)
+        request = RequestFactory().get("/")
+        request.auser = auser  # type: ignore[method-assign]
+        async_to_sync(middleware)(request)
+        async_to_sync(middleware)(RequestFactory().get("/"))
+        assert sent.counters() == {"response.200": 2}

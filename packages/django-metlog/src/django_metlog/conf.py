@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
@@ -84,9 +85,14 @@ def _is_callable_or_path(value: object) -> bool:
     return value is None or callable(value)
 
 
+def _is_question(value: object) -> bool:
+    # A coroutine would always be true.
+    return callable(value) and not iscoroutinefunction(value)
+
+
 def _is_exclusion(value: object) -> bool:
     if callable(value):
-        return True
+        return _is_question(value)
     if not isinstance(value, (list, tuple)):
         return False
     try:
@@ -183,11 +189,11 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_EXCLUDE",
             default=[],
-            wanted="a list of regular expressions, or a callable taking the request",
+            wanted="a list of regular expressions, or a function of the request, not async",
             fits=_is_exclusion,
             meaning=(
                 "requests that are not measured: those whose path (with its leading "
-                "slash) one of the expressions finds, or for which the callable is true"
+                "slash) one of the expressions finds, or for which the function is true"
             ),
             check="django_metlog.E008",
         ),
@@ -228,7 +234,10 @@ SETTINGS: dict[str, Setting] = {
             default=False,
             wanted="True or False",
             fits=_is_flag,
-            meaning="send browser timings under the name of the page's view as well",
+            meaning=(
+                "send browser timings under the name of the page's view as well, which "
+                "the browser learns from a `Server-Timing` header"
+            ),
             check="django_metlog.E013",
         ),
         Setting(
@@ -242,11 +251,11 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_SERVER_TIMING",
             default=False,
-            wanted="True, False or a callable taking the request",
-            fits=lambda value: _is_flag(value) or callable(value),
+            wanted="True, False or a function of the request, not async",
+            fits=lambda value: _is_flag(value) or _is_question(value),
             meaning=(
                 "tell the browser what a request took, in a `Server-Timing` header; "
-                "a callable decides for each request, for it shows internals"
+                "a function decides for each request, for it shows internals"
             ),
             check="django_metlog.E015",
         ),
