@@ -8,25 +8,35 @@ import time
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
-from django.http import HttpResponse, JsonResponse
+from django.http import JsonResponse
 from django.shortcuts import render
+from shelf.models import Addon
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
 HOSTILE = '"><script>document.title="pwned"</script>\'&amp;\x00\x1b\ud800‮\u2028{{ x }}'
 
 
 def nested(request: HttpRequest) -> HttpResponse:
-    """Timers inside timers, counters, a gauge, and messages of three severities."""
+    """Timers inside timers, queries, cache calls, counters, a gauge and messages."""
     metlog = settings.METLOG
+    cache.get("checkout:voucher")
     with metlog.timer("checkout"):
-        for step in ("cart", "stock", "payment"):
-            with metlog.timer(f"checkout.{step}"):
-                time.sleep(0.01)
-            metlog.incr("checkout.steps")
-        metlog.incr("checkout.items", 3)
+        with metlog.timer("checkout.cart"):
+            addons = list(Addon.objects.select_related("author")[:3])
+            time.sleep(0.01)
+        with metlog.timer("checkout.stock"):
+            for addon in addons:
+                cache.get_or_set(f"stock:{addon.slug}", addon.days.count)
+            time.sleep(0.01)
+        with metlog.timer("checkout.payment"):
+            time.sleep(0.01)
+        metlog.incr("checkout.items", len(addons))
+    for _ in addons:
+        metlog.incr("checkout.sold")
     metlog.gauge("checkout.queue", 7)
     metlog.info("two items left in stock")
     metlog.warning("the payment provider was slow: 812 ms")
@@ -65,7 +75,7 @@ def hostile(request: HttpRequest) -> HttpResponse:
 
 def silent(request: HttpRequest) -> HttpResponse:
     """Reports nothing of its own."""
-    return HttpResponse("<!DOCTYPE html><title>silent</title><body>silent</body>")
+    return render(request, "panel_site/page.html")
 
 
 def data(request: HttpRequest) -> JsonResponse:
@@ -82,4 +92,4 @@ async def gathered(request: HttpRequest) -> HttpResponse:
             await asyncio.sleep(0.02)
 
     await asyncio.gather(part("gathered.left"), part("gathered.right"))
-    return HttpResponse("<!DOCTYPE html><title>gathered</title><body>both</body>")
+    return render(request, "panel_site/page.html")

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog_toolbar.graph import HEIGHT, WIDTH, Series, draw
+from metlog_toolbar.graph import GAP, HEIGHT, WIDTH, Series, draw
 
 
 def test_line():
@@ -20,12 +20,26 @@ def test_line():
 
 
 def test_gap():
-    """Where nothing was measured the line has a gap; a lone value is a dot."""
-    points = [(0, 1.0), (1, None), (2, 1.0), (3, None), (4, 1.0)]
+    """A long time without values breaks the line; a lone value is a dot."""
+    points = [
+        (0, 1.0),
+        (GAP, None),
+        (GAP + 1, 1.0),
+        (2 * GAP, None),
+        (2 * GAP + 2, 1.0),
+    ]
     graph = draw([Series("mean", points)])
 
     assert graph is not None
     assert graph.lines[0].path == "M0.0 0.0h0M300.0 0.0h0M600.0 0.0h0"
+
+
+def test_rare_values():
+    """A key that is sent now and then is a line all the same."""
+    graph = draw([Series("mean", [(0, 1.0), (10, None), (20, 1.0)])])
+
+    assert graph is not None
+    assert graph.lines[0].path == "M0.0 0.0h0L600.0 0.0"
 
 
 def test_common_scale():

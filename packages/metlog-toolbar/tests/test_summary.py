@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -130,6 +131,42 @@ def test_bars_that_overlap():
     assert [bar["depth"] for bar in bars] == [0, 0]
 
 
+def test_bars_of_a_view():
+    """What a view's three timers say is one span, and all else is inside of it, though
+    they were sent after it and so are reckoned to begin a little late."""
+    bars = summarise(
+        [
+            metric("timer", "checkout", 30.0, start=10.0),
+            metric("timer", "view.shop.buy.GET", 30.2, start=10.00002),
+            metric("timer", "view.shop.GET", 30.2, start=10.00004),
+            metric("timer", "view.GET", 30.2, start=10.00006),
+        ],
+        10.0,
+        10.04,
+    )["bars"]
+
+    assert [(bar["name"], bar["depth"]) for bar in bars] == [
+        ("view.shop.buy.GET", 0),
+        ("view.shop.GET", 0),
+        ("view.GET", 0),
+        ("checkout", 1),
+    ]
+
+
+def test_bars_that_follow_each_other():
+    """A short timer right before a longer one is not inside of it."""
+    bars = summarise(
+        [
+            metric("timer", "short", 0.4, start=10.0),
+            metric("timer", "long", 9.0, start=10.0004),
+        ],
+        10.0,
+        10.04,
+    )["bars"]
+
+    assert [(bar["name"], bar["depth"]) for bar in bars] == [("short", 0), ("long", 0)]
+
+
 def test_longest_bars():
     """Of too many timers the longest are drawn, in the order of their starts."""
     timers = [metric("timer", f"t{n}", n, start=20.0 - n) for n in range(10)]
@@ -243,3 +280,7 @@ def test_any_request(captured: list[Captured]) -> None:
     counted = sum(group["count"] for group in summary["timers"] + summary["counters"])
     assert counted + summary["logged"] == summary["sent"] == len(captured)
     assert len(summary["bars"]) == summary["timed"]
+    assert all(
+        after["depth"] <= before["depth"] + 1
+        for before, after in pairwise(summary["bars"])
+    )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["HEIGHT", "WIDTH", "Graph", "Line", "Point", "Series", "draw"]
+__all__ = ["GAP", "HEIGHT", "WIDTH", "Graph", "Line", "Point", "Series", "draw"]
 
 WIDTH, HEIGHT = 600, 120
 """Units of the SVG's viewBox."""
+
+GAP = 1800
+"""Seconds without a value that break a line. Less is a key that is sent rarely."""
 
 Point = tuple[int, float | None]
 """Seconds since the epoch; a value, or None where nothing was measured."""
@@ -26,7 +29,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Line:
-    """One series as a path; each run of values between gaps begins with ``M``."""
+    """One series as a path; where values are further apart than `GAP` it is broken."""
 
     name: str
     path: str
@@ -70,15 +73,17 @@ def _line(series: Series, first: int, last: int, top: float) -> Line | None:
     if not known:
         return None
     steps = []
-    gap = True
+    before: int | None = None
     for time, value in series.points:
         if value is None:
-            gap = True
             continue
         x = round((time - first) / max(1, last - first) * WIDTH, 1)
-        # A lone value becomes a dot: a path without length, under round line caps.
-        steps.append(f"M{x} {_y(value, top)}h0" if gap else f"L{x} {_y(value, top)}")
-        gap = False
+        if before is None or time - before > GAP:
+            # A lone value becomes a dot: a path without length, under round caps.
+            steps.append(f"M{x} {_y(value, top)}h0")
+        else:
+            steps.append(f"L{x} {_y(value, top)}")
+        before = time
     return Line(series.name, "".join(steps), known[-1], max(known))
 
 

@@ -72,7 +72,6 @@ class MetlogPanel(Panel):
             self.template,
             {
                 **context,
-                "request_id": self.toolbar.request_id,
                 "duplicates": conf.duplicates(),
                 "production": conf.production(),
                 "graph_url": reverse("djdt:metlog_graph"),
@@ -108,9 +107,11 @@ class MetlogPanel(Panel):
         records = self._records
         if records.began is None or records.ended is None:
             return
-        self.record_stats(
-            summarise(records.captured, records.began, records.ended, records.dropped)
+        summary = summarise(
+            records.captured, records.began, records.ended, records.dropped
         )
+        # Kept as the header has it: the DatabaseStore gives it back with dashes.
+        self.record_stats({**summary, "request_id": self.toolbar.request_id})
 
     def generate_server_timing(
         self, request: HttpRequest, response: HttpResponse

@@ -15,7 +15,7 @@ from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from metlog.capture import Captured
 
@@ -83,7 +83,7 @@ class Summary(TypedDict):
     counted: int
     logged: int
     bars: list[Bar]
-    """By start; of too many the longest."""
+    """By start, each before those inside of it; of too many the longest."""
     timers: list[Group]
     timer_keys: int
     counters: list[Group]
@@ -123,24 +123,61 @@ def summarise(
 
 
 def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
-    bars: list[Bar] = []
-    around: list[float] = []  # ends of the timers that the next one may run inside of
-    for record in sorted(timers, key=lambda r: (r.start, -_value(r))):
-        end = record.start + _value(record) / 1000
-        while around and around[-1] < end:
-            around.pop()
-        bars.append(
-            {
-                "name": _line(record.name),
-                "fields": _fields(record),
-                "start_ms": _ms(record.start - began),
-                "elapsed_ms": _rounded(_value(record)),
-                "rate": record.rate,
-                "depth": len(around),
-            }
+    return [
+        {
+            "name": _line(span.record.name),
+            "fields": _fields(span.record),
+            "start_ms": _ms(span.start - began),
+            "elapsed_ms": _rounded(_value(span.record)),
+            "rate": span.record.rate,
+            "depth": depth,
+        }
+        for depth, span in _nested(timers)
+    ]
+
+
+SLACK = 0.0005
+"""Seconds by which a timer may begin or end outside of the one it ran in.
+
+Who measures by himself sends a little later; the tee reckons from then."""
+
+
+class _Span:
+    def __init__(self, record: Captured) -> None:
+        self.record = record
+        self.start = record.start
+        self.end = record.start + _value(record) / 1000
+        self.inner: list[_Span] = []
+
+    def contains(self, other: _Span) -> bool:
+        middle = (other.start + other.end) / 2
+        return (
+            self.start <= middle <= self.end
+            and self.start - SLACK <= other.start
+            and other.end <= self.end + SLACK
+            and _value(self.record) > _value(other.record)
         )
-        around.append(end)
-    return bars
+
+
+def _nested(timers: Iterable[Captured]) -> Iterator[tuple[int, _Span]]:
+    """Each timer with its depth: by start, those inside of it right behind it."""
+    outermost: list[_Span] = []
+    spans = [_Span(record) for record in timers]
+    for span in sorted(spans, key=lambda s: (-_value(s.record), s.start)):
+        siblings = outermost
+        # Of timers that say the same, as the three of a view, the last one holds it.
+        while around := next((s for s in reversed(siblings) if s.contains(span)), None):
+            siblings = around.inner
+        siblings.append(span)
+    pending = [(0, span) for span in _latest_first(outermost)]
+    while pending:
+        depth, span = pending.pop()
+        yield depth, span
+        pending += [(depth + 1, inner) for inner in _latest_first(span.inner)]
+
+
+def _latest_first(spans: list[_Span]) -> list[_Span]:
+    return sorted(spans, key=lambda span: span.start, reverse=True)
 
 
 def _groups(records: Iterable[Captured]) -> list[Group]:

@@ -21,7 +21,8 @@ class MetlogPanel extends HTMLElement {
         const rows = this.querySelectorAll(".mt-row, .mt-group, .mt-message");
         let shown = 0;
         for (const row of rows) {
-            const found = row.textContent.toLowerCase();
+            // Of a key its row, without what it unfolds to.
+            const found = (row.rows?.[0] ?? row).textContent.toLowerCase();
             row.hidden = !words.every((word) => found.includes(word));
             shown += row.hidden ? 0 : 1;
         }

@@ -85,7 +85,7 @@ class MetlogWaterfall extends HTMLElement {
         }
         const from = Math.min(0, ...this.rows.map((row) => row.start));
         const to = Math.max(...this.rows.map((row) => row.start + row.ms));
-        this.all = [from, Math.max(to, from + 0.001)];
+        this.all = [from, to + Math.max((to - from) * 0.01, 0.001)];
         this.show(...this.all);
     }
 
@@ -138,7 +138,8 @@ class MetlogWaterfall extends HTMLElement {
         for (const row of this.rows) {
             const rect = row.querySelector("rect");
             rect.setAttribute("x", percent(row.start));
-            rect.setAttribute("width", percent(from + row.ms));
+            // What takes no time has an edge to see; without any width it has none.
+            rect.setAttribute("width", row.ms ? percent(from + row.ms) : "0.01%");
         }
         const step = niceStep(((to - from) * 70) / Math.max(140, this.axis.clientWidth));
         const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -231,7 +232,8 @@ class MetlogWaterfall extends HTMLElement {
         this.table.addEventListener("pointerup", end);
         this.table.addEventListener("pointercancel", end);
         this.table.addEventListener("dblclick", (event) => {
-            if (event.target.closest(".mt-lane, .mt-axis")) {
+            // The pointer was captured, so over a lane the target is the table.
+            if (!event.target.closest(".mt-name, .mt-number")) {
                 this.show(...this.all);
             }
         });
