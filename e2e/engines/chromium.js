@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Chromium over its debugging protocol, through a pipe. Not Playwright: it makes every
+// tab say it is visible, and prerendering does not happen in a page that is debugged.
+
+import { Program, find } from "./program.js";
+
+export default class Chromium {
+  static title = "Chromium";
+  static path =
+    process.env.METLOG_CHROMIUM ||
+    find("chromium", "chromium-browser", "google-chrome", "google-chrome-stable");
+  static serverTiming = true;
+  /** Has fetchLater, so that a load may go on out of sight. */
+  static defers = true;
+  static lacks = {};
+
+  static async start() {
+    const browser = new Chromium();
+    browser.tabs = new Set();
+    const root = process.getuid() === 0;
+    browser.program = new Program(
+      Chromium.path,
+      (home) => [
+        "--headless=new",
+        "--remote-debugging-pipe",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        ...(root ? ["--no-sandbox"] : []),
+        `--user-data-dir=${home}`,
+        "about:blank",
+      ],
+      { stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"] },
+    );
+    const [, , , input, output] = browser.program.process.stdio;
+    browser.input = input;
+    browser.calls = new Map();
+    let rest = "";
+    output.setEncoding("utf8").on("data", (text) => {
+      const messages = (rest + text).split("\0");
+      rest = messages.pop();
+      for (const message of messages) browser.#received(JSON.parse(message));
+    });
+    return browser;
+  }
+
+  #received({ id, result, error }) {
+    const call = this.calls.get(id);
+    if (error) call?.reject(new Error(error.message));
+    else call?.resolve(result);
+  }
+
+  /** One command of the protocol. */
+  call(method, params = {}, sessionId) {
+    const id = this.calls.size + 1;
+    return new Promise((resolve, reject) => {
+      this.calls.set(id, { resolve, reject });
+      this.input.write(JSON.stringify({ id, method, params, sessionId }) + "\0");
+    });
+  }
+
+  /** Opens a tab and loads a page in it. */
+  async open(url, { background = false } = {}) {
+    const { targetId } = await this.call("Target.createTarget", { url, background });
+    this.tabs.add(targetId);
+    return targetId;
+  }
+
+  /** Runs JavaScript in the page and returns its JSON. */
+  async run(tab, script) {
+    const { sessionId } = await this.call("Target.attachToTarget", {
+      targetId: tab,
+      flatten: true,
+    });
+    const { result } = await this.call(
+      "Runtime.evaluate",
+      { expression: script, returnByValue: true },
+      sessionId,
+    );
+    await this.call("Target.detachFromTarget", { sessionId });
+    return result.value;
+  }
+
+  /** Puts another tab before it. */
+  async hide() {
+    await this.open("about:blank");
+  }
+
+  async close(tab) {
+    this.tabs.delete(tab);
+    await this.call("Target.closeTarget", { targetId: tab });
+  }
+
+  /** Closes every tab, for what a page might still say then. */
+  async leave() {
+    for (const tab of [...this.tabs]) await this.close(tab);
+  }
+
+  async stop() {
+    await this.program.stop();
+  }
+}

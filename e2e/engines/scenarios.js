@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Thirteen ways to load a page. Each drives a browser through a visit and returns what
+// reports there are to be, in order; whether more came is seen after all of them.
+
+import assert from "node:assert/strict";
+
+const NAVIGATE = 0;
+const RELOAD = 1;
+const BACK_FORWARD = 2;
+const OTHER = 255;
+
+/** Pages. Chromium keeps six, the others fewer. */
+const MORE_THAN_ARE_CACHED = 8;
+
+/** The browser's own account of the load, to compare the report with. */
+const entry = async (browser, tab) =>
+  JSON.parse(
+    await browser.run(tab, 'JSON.stringify(performance.getEntriesByType("navigation")[0])'),
+  );
+
+export default {
+  async navigate({ browser, visit }) {
+    const tab = await browser.open(visit.url("page"));
+    await visit.reports(1);
+    return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+  },
+
+  async reload({ browser, visit }) {
+    const tab = await browser.open(visit.url("page"));
+    await visit.reports(1);
+    await browser.run(tab, "location.reload()");
+    await visit.reports(2);
+    return [{ type: NAVIGATE }, { type: RELOAD, entry: await entry(browser, tab) }];
+  },
+
+  /** The page comes back as it was left: that is no load. */
+  async "back, cached"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page"));
+    await visit.reports(1);
+    await browser.run(tab, 'void (location.href = "other")');
+    await visit.noted("other");
+    await browser.run(tab, "history.back()");
+    await visit.noted("restored");
+    return [{ type: NAVIGATE }];
+  },
+
+  /** The page is loaded anew. */
+  async "back, not cached"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page"));
+    await visit.reports(1);
+    for (let i = 1; i <= MORE_THAN_ARE_CACHED; i++) {
+      await browser.run(tab, `void (location.href = "other?${i}")`);
+      await visit.noted(`other?${i}`);
+    }
+    await browser.run(tab, `history.go(-${MORE_THAN_ARE_CACHED})`);
+    await visit.reports(2);
+    assert.ok(!visit.notes.has("restored"));
+    return [{ type: NAVIGATE }, { type: BACK_FORWARD, entry: await entry(browser, tab) }];
+  },
+
+  async redirect({ browser, visit }) {
+    const twice = `redirect?to=${encodeURIComponent("redirect?to=page")}`;
+    const tab = await browser.open(visit.url(twice));
+    await visit.reports(1);
+    return [{ type: NAVIGATE, redirects: 2, entry: await entry(browser, tab) }];
+  },
+
+  /** Browsers keep another origin's redirects to themselves. */
+  async "redirect from elsewhere"({ browser, visit }) {
+    const page = encodeURIComponent(visit.url("page"));
+    const tab = await browser.open(visit.url(`redirect?to=${page}`, "localhost"));
+    await visit.reports(1);
+    const nameless = browser.constructor.hidesRedirected;
+    return [{ type: NAVIGATE, nameless, entry: await entry(browser, tab) }];
+  },
+
+  async "form post"({ browser, visit }) {
+    const tab = await browser.open(visit.url("form"));
+    await visit.reports(1);
+    return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+  },
+
+  async "slow load"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page?slow"));
+    await visit.noted("interactive");
+    assert.equal(visit.received.length, 0);
+    visit.release();
+    await visit.reports(1);
+    return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+  },
+
+  async "hidden tab"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page"), { background: true });
+    await visit.reports(1);
+    return [{ type: NAVIGATE, hidden: true, entry: await entry(browser, tab) }];
+  },
+
+  async "hidden during load"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page?slow"));
+    await visit.noted("interactive");
+    await browser.hide(tab);
+    if (browser.constructor.defers) {
+      assert.equal(await browser.run(tab, "document.visibilityState"), "hidden");
+      assert.equal(visit.received.length, 0);
+      visit.release();
+      await visit.reports(1);
+      return [{ type: NAVIGATE, hidden: true, entry: await entry(browser, tab) }];
+    }
+    await visit.reports(1);
+    visit.release();
+    return [{ type: NAVIGATE, partial: true }];
+  },
+
+  async "left before load"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page?slow"));
+    await visit.noted("interactive");
+    await browser.run(tab, 'void (location.href = "other")');
+    await visit.noted("other");
+    return browser.constructor.silent ? [] : [{ type: NAVIGATE, partial: true }];
+  },
+
+  async "closed before load"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page?slow"));
+    await visit.noted("interactive");
+    await browser.close(tab);
+    return browser.constructor.silent ? [] : [{ type: NAVIGATE, partial: true }];
+  },
+
+  async prerender({ browser, visit }) {
+    await browser.open(visit.url("prerenderer"));
+    await visit.noted("prerendered");
+    assert.equal(visit.received.length, 0);
+    visit.release();
+    await visit.reports(1);
+    return [{ type: OTHER, prerendered: true }];
+  },
+};

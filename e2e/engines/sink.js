@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// The server that the browsers visit: it serves pages with stick, holds back what a
+// scenario wants held, and keeps what is reported.
+
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { eventually } from "./program.js";
+
+const STICK = new URL(
+  "../../packages/django-metlog/src/django_metlog/static/stick.js",
+  import.meta.url,
+);
+
+const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
+
+/** Pages, by path and flags in the query. */
+const PAGES = {
+  /** The page whose load is reported. `slow`: its picture is held back. */
+  page: (flags) => `
+    <script src="stick.js" data-url="record" defer></script>
+    <script>
+      const note = (name) => fetch("note/" + name, { keepalive: true });
+      addEventListener("DOMContentLoaded", () => setTimeout(note, 0, "interactive"));
+      addEventListener("pageshow", ({ persisted }) => persisted && note("restored"));
+      if (document.prerendering)
+        addEventListener("load", () => setTimeout(note, 0, "prerendered"));
+    </script>
+    <p>Reported.</p>
+    <img src="${flags.has("slow") ? "held" : "picture"}">`,
+
+  /** A page without stick. */
+  other: () => `
+    <script>addEventListener("load", () => fetch("note/other" + encodeURIComponent(location.search)));</script>
+    <p>Another page.</p>`,
+
+  form: () => `<form method="post" action="page"><input name="a" value="b"></form>
+    <script>document.forms[0].submit();</script>`,
+
+  /** Prerenders the page and goes there when it has loaded behind the scenes. */
+  prerenderer: () => `
+    <script type="speculationrules">
+      {"prerender": [{"urls": ["page"], "eagerness": "immediate"}]}
+    </script>
+    <script>fetch("wait").then(() => { location.href = "page"; });</script>`,
+};
+
+export class Sink {
+  #server = createServer((request, response) => this.#answer(request, response));
+  #visits = new Map();
+
+  async start() {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return this;
+  }
+
+  stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  /** A visit under a path of its own, so that nothing of another one gets into it. */
+  visit(name) {
+    const visit = new Visit(name, this.#server.address().port);
+    this.#visits.set(name, visit);
+    return visit;
+  }
+
+  async #answer(request, response) {
+    const url = new URL(request.url, "http://sink");
+    const [, name, what, detail] = url.pathname.split("/");
+    const visit = this.#visits.get(name);
+    let body = "";
+    for await (const chunk of request) body += chunk;
+
+    const answer = (status, headers = {}, text = "") =>
+      response.writeHead(status, { "Cache-Control": "no-cache", ...headers }).end(text);
+
+    if (!visit) answer(404);
+    else if (what in PAGES) {
+      // Nothing may happen in the first millisecond, for 0 means never.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      answer(
+        200,
+        {
+          "Content-Type": "text/html; charset=utf-8",
+          "Server-Timing": `total;dur=1.5, view;desc="engines.${name}"`,
+        },
+        `<!doctype html><title>${name}</title>${PAGES[what](url.searchParams)}`,
+      );
+    } else if (what === "stick.js")
+      answer(200, { "Content-Type": "text/javascript" }, readFileSync(STICK));
+    else if (what === "redirect") answer(302, { Location: url.searchParams.get("to") });
+    else if (what === "record") {
+      visit.received.push({ method: request.method, headers: request.headers, body });
+      answer(204);
+    } else if (what === "note") {
+      visit.notes.add(decodeURIComponent(detail));
+      answer(204);
+    } else if (what === "wait") {
+      await visit.noted("prerendered");
+      await visit.released;
+      answer(204);
+    } else {
+      if (what === "held") await visit.released;
+      answer(200, { "Content-Type": "image/svg+xml" }, PICTURE);
+    }
+  }
+}
+
+class Visit {
+  /** What was reported: `method`, `headers` and `body` of each request. */
+  received = [];
+  /** What the pages said of themselves. */
+  notes = new Set();
+
+  constructor(name, port) {
+    this.name = name;
+    this.port = port;
+    this.released = new Promise((resolve) => (this.release = resolve));
+  }
+
+  /** `host` 127.0.0.1 and localhost are the same server and two origins. */
+  url(path, host = "127.0.0.1") {
+    return `http://${host}:${this.port}/${this.name}/${path}`;
+  }
+
+  async reports(count) {
+    await eventually(`${count} reports`, () => this.received.length >= count);
+  }
+
+  async noted(name) {
+    await eventually(`the page to note ${name}`, () => this.notes.has(name));
+  }
+}
