@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -9,3 +21,98 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.startswith("test_a_fork"):
             item.add_marker(pytest.mark.services)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """An OTLP receiver on a free port."""
+    collector = Collector()
+    yield collector
+    collector.close()
+
+
+class Collector:
+    """An OTLP receiver over HTTP, which decodes what it gets by the official schema."""
+
+    def __init__(self) -> None:
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        self.logs: list[ExportLogsServiceRequest] = []
+        self.headers: list[dict[str, str]] = []
+        self.status = 200
+        collector = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                collector.receive(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def receive(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.status == 200:
+            self.headers.append(dict(request.headers))
+            if request.path == "/v1/metrics":
+                self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+            elif request.path == "/v1/logs":
+                self.logs.append(ExportLogsServiceRequest.FromString(body))
+        request.send_response(self.status)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    def series(self) -> dict[tuple[str, str], Any]:
+        """(service instance, metric) → the metric as it was last exported."""
+        latest = {}
+        for request in self.metrics.copy():
+            for resource in request.resource_metrics:
+                instance = self.attributes(resource.resource)["service.instance.id"]
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        latest[instance, metric.name] = metric
+        return latest
+
+    def metric(self, name: str) -> Any:
+        """The metric, which only one process has sent."""
+        (found,) = [m for (_, known), m in self.series().items() if known == name]
+        return found
+
+    def counts(self) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for (_, name), metric in self.series().items():
+            if metric.HasField("sum"):
+                total = sum(p.as_int + p.as_double for p in metric.sum.data_points)
+                sums[name] = sums.get(name, 0) + total
+        return sums
+
+    def records(self) -> list[Any]:
+        return [
+            record
+            for request in self.logs.copy()
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    @staticmethod
+    def attributes(thing: Any) -> dict[str, Any]:
+        """Those of a data point, a log record or a resource."""
+
+        def value(of: Any) -> Any:
+            return getattr(of, of.WhichOneof("value"))
+
+        return {pair.key: value(pair.value) for pair in thing.attributes}
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()

@@ -3,23 +3,14 @@
 
 from __future__ import annotations
 
-import gzip
-import http.server
 import logging
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
 
 from metlog import MetlogClient
 from metlog.config import client_from_text_config
@@ -28,90 +19,7 @@ from metlog.logging import hook_logger
 from metlog.senders import OtlpSender, Sender
 from metlog.testing import SenderContract
 
-
-class Collector:
-    """An OTLP receiver over HTTP on a free port, or on the given one."""
-
-    def __init__(self, port: int = 0, status: int = 200) -> None:
-        self.metrics: list[ExportMetricsServiceRequest] = []
-        self.logs: list[ExportLogsServiceRequest] = []
-        self.headers: list[dict[str, str]] = []
-        self.status = status
-        collector = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                collector.receive(self)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def receive(self, request: http.server.BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
-        if request.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        if self.status == 200:
-            self.headers.append(dict(request.headers))
-            if request.path == "/v1/metrics":
-                self.metrics.append(ExportMetricsServiceRequest.FromString(body))
-            elif request.path == "/v1/logs":
-                self.logs.append(ExportLogsServiceRequest.FromString(body))
-        request.send_response(self.status)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    def series(self) -> dict[tuple[str, str], Any]:
-        """(service instance, metric) → the metric as it was last exported."""
-        latest = {}
-        for request in self.metrics.copy():
-            for resource in request.resource_metrics:
-                instance = attributes(resource.resource)["service.instance.id"]
-                for scope in resource.scope_metrics:
-                    for metric in scope.metrics:
-                        latest[instance, metric.name] = metric
-        return latest
-
-    def metric(self, name: str) -> Any:
-        """The metric, which only one process has sent."""
-        (found,) = [m for (_, known), m in self.series().items() if known == name]
-        return found
-
-    def counts(self) -> dict[str, float]:
-        sums: dict[str, float] = {}
-        for (_, name), metric in self.series().items():
-            if metric.HasField("sum"):
-                total = sum(p.as_int + p.as_double for p in metric.sum.data_points)
-                sums[name] = sums.get(name, 0) + total
-        return sums
-
-    def records(self) -> list[Any]:
-        return [
-            record
-            for request in self.logs.copy()
-            for resource in request.resource_logs
-            for scope in resource.scope_logs
-            for record in scope.log_records
-        ]
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-
-
-def attributes(thing: Any) -> dict[str, Any]:
-    def value(of: Any) -> Any:
-        return getattr(of, of.WhichOneof("value"))
-
-    return {pair.key: value(pair.value) for pair in thing.attributes}
+Collector = Any  # the class in conftest.py
 
 
 def until(reached: Callable[[], bool]) -> bool:
@@ -121,13 +29,6 @@ def until(reached: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    collector = Collector()
-    yield collector
-    collector.close()
 
 
 @pytest.fixture
@@ -164,7 +65,7 @@ def test_a_counter_is_a_sum(client: MetlogClient, collector: Collector) -> None:
     metric = collector.metric("hits")
     assert metric.sum.is_monotonic
     assert metric.sum.aggregation_temporality == 2  # cumulative
-    points = {attributes(p)["page"]: p.as_int for p in metric.sum.data_points}
+    points = {collector.attributes(p)["page"]: p.as_int for p in metric.sum.data_points}
     assert points == {"home": 5, "cart": 1}
 
 
@@ -178,7 +79,7 @@ def test_a_timer_is_a_histogram_of_milliseconds(
     metric = collector.metric("load")
     (point,) = metric.histogram.data_points
     assert (metric.unit, point.count, point.sum) == ("ms", 2, 19.5)
-    assert attributes(point) == {"status": 200}
+    assert collector.attributes(point) == {"status": 200}
 
 
 def test_gauges_and_levels(client: MetlogClient, collector: Collector) -> None:
@@ -215,7 +116,7 @@ def test_everything_else_is_a_log_record(
     note, help_ = collector.records()
     assert (note.body.string_value, note.severity_text) == ("hello", "ERROR")
     assert (note.severity_number, help_.severity_number) == (17, 18)
-    assert attributes(note) == {
+    assert collector.attributes(note) == {
         "user": 7,
         "ok": True,
         "tags": '["a", 1]',
@@ -235,8 +136,8 @@ def test_the_resource_says_who_sends(
     client.incr("a")
     client.info("b")
     client.flush()
-    of_metrics = attributes(collector.metrics[0].resource_metrics[0].resource)
-    of_logs = attributes(collector.logs[0].resource_logs[0].resource)
+    of_metrics = collector.attributes(collector.metrics[0].resource_metrics[0].resource)
+    of_logs = collector.attributes(collector.logs[0].resource_logs[0].resource)
     assert of_metrics == of_logs
     assert of_metrics["service.name"] == "shop"
     assert len(of_metrics["service.instance.id"]) == 36
@@ -261,7 +162,7 @@ def test_it_can_be_configured_in_an_ini_file(
     )
     client.incr("a")
     client.close()
-    sent = attributes(collector.metrics[0].resource_metrics[0].resource)
+    sent = collector.attributes(collector.metrics[0].resource_metrics[0].resource)
     assert sent["deployment.environment.name"] == "test"
     headers = {key.lower(): value for key, value in collector.headers[0].items()}
     assert headers["authorization"] == "Bearer s3cret"
@@ -280,22 +181,23 @@ def test_it_sends_without_being_asked(collector: Collector) -> None:
     client.close()
 
 
-def test_a_collector_that_comes_back_gets_all_that_waited() -> None:
+def test_a_collector_that_comes_back_gets_all_that_waited(
+    collector: Collector,
+) -> None:
     """Sums go on, messages wait in the queue."""
-    first = Collector(status=503)
-    client = MetlogClient(OtlpSender(first.url, interval=60, timeout=0.5), "app")
+    collector.status = 503
+    client = MetlogClient(OtlpSender(collector.url, interval=60, timeout=0.5), "app")
     client.incr("a")
     client.info("b")
     client.flush()
     assert client.sender.stats[2:] == (1, 2)  # type: ignore[attr-defined]
-    first.status = 200
+    collector.status = 200
     client.incr("a")
     client.flush()
-    assert first.counts() == {"a": 2}
-    assert [record.body.string_value for record in first.records()] == ["b"]
+    assert collector.counts() == {"a": 2}
+    assert [record.body.string_value for record in collector.records()] == ["b"]
     assert client.sender.stats[:2] == (3, 0)  # type: ignore[attr-defined]
     client.close()
-    first.close()
 
 
 def test_messages_that_are_never_accepted_do_not_stay_for_ever(
@@ -323,7 +225,7 @@ def test_memory_is_bounded(collector: Collector) -> None:
         client.incr("hits", fields={"user": user})
     client.incr("other")
     client.close()
-    points = [attributes(p) for p in collector.metric("hits").sum.data_points]
+    points = [collector.attributes(p) for p in collector.metric("hits").sum.data_points]
     assert len(points) == 4
     assert {"otel.metric.overflow": True} in points
     assert collector.counts() == {"hits": 10}
