@@ -220,8 +220,9 @@ def _close(
             scope.view = names.view
             if scope.parts & TIMES and scope.view_started is not None:
                 scope.view_ms = ms = _ms(now - scope.view_started)
+                send = client.timer_send
                 for name in names.timers:
-                    client.timer_send(name, ms)
+                    send(name, ms)
         if response is None:
             if scope.parts & COUNTS and isinstance(error, CancelledError):
                 client.incr("response.cancelled")
