@@ -144,6 +144,15 @@ def test_request_of_a_script(
     assert panel.names().count("Server") == 1
 
 
+def test_own_queries(panel: Panel, setup_site: Site) -> None:
+    """What the toolbar itself asks its store's database or cache is not shown."""
+    panel.visit(f"{setup_site.url}/silent/")
+    names = [row.name for row in panel.rows() if not row.browser]
+
+    assert names[0] == "Server"
+    assert all(name.startswith("view.") for name in names[1:])
+
+
 def test_child_tasks(panel: Panel, setup_site: Site) -> None:
     """What an async view's child tasks time stands side by side."""
     panel.visit(f"{setup_site.url}/gathered/")

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What users write, for mypy to read: it has to pass ``--strict`` and is never run."""
+
+from __future__ import annotations
+
+from metlog import catalogue
+from metlog_toolbar.conf import Production, production
+from metlog_toolbar.panel import MetlogPanel, StatsdPanel
+
+
+class ShopPanel(MetlogPanel):
+    title = "What the shop reports"
+
+
+panels: list[type[MetlogPanel]] = [MetlogPanel, StatsdPanel, ShopPanel]
+graphite: Production | None = production()
+catalogue.declare(
+    catalogue.Metric("checkout.sold", "counter", "add-ons", "Sold in the shop.")
+)
