@@ -101,6 +101,7 @@ def fetch_asgi(path: str, method: str = "GET", **extra: Any) -> HttpResponse:
 
     return fetch()
 
+
 @pytest.fixture(autouse=True)
 def sent() -> Iterator[Sent]:
     """What this test sends; it fails when a metric is not in the catalogue."""

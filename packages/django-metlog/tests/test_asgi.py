@@ -88,9 +88,7 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/async", "/", "/abroken", "/no-such-page"])
-@pytest.mark.parametrize(
-    "middleware", [BOTH, BOTH[:1], BOTH[1:], [BOTH[1], BOTH[0]]]
-)
+@pytest.mark.parametrize("middleware", [BOTH, BOTH[:1], BOTH[1:], [BOTH[1], BOTH[0]]])
 def test_no_thread_hop_is_added(
     hops: list[str], settings: Any, middleware: list[str], path: str
 ) -> None:

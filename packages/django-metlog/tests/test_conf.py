@@ -60,7 +60,7 @@ def test_the_client_is_the_site_s(settings: Any) -> None:
 
 def test_without_a_client_nothing_can_work(no_client: None) -> None:
     """The error says what is wanted."""
-    with pytest.raises(ImproperlyConfigured, match="METLOG is missing.*metlog client"):
+    with pytest.raises(ImproperlyConfigured, match=r"METLOG is missing.*metlog client"):
         conf.client()
 
 
@@ -69,7 +69,7 @@ def test_a_wrong_value_says_what_was_wanted_and_what_came(settings: Any) -> None
     settings.STATSD_VIEW_TIMER_DETAILS = "yes"
     with pytest.raises(
         ImproperlyConfigured,
-        match="settings.STATSD_VIEW_TIMER_DETAILS must be True or False; got 'yes'",
+        match=r"settings.STATSD_VIEW_TIMER_DETAILS must be True or False; got 'yes'",
     ):
         conf.get("METLOG_VIEW_TIMER_DETAILS")
 

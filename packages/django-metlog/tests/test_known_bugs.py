@@ -38,10 +38,10 @@ Fetch = Callable[..., Any]
 
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
-MODULES = (
-    "apps catalogue checks conf exclusion headers loggers.errors "
-    "management.commands.statsd_ping middleware names scope"
-).split()
+MODULES = """
+apps catalogue checks conf exclusion headers loggers.errors middleware names scope
+management.commands.statsd_ping
+"""
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_16_importing_reads_nothing_and_starting_queries_nothing() -> None:
     program = f"""
 import importlib, sys
 from django.conf import settings
-for name in {MODULES!r}:
+for name in {MODULES!r}.split():
     importlib.import_module("django_metlog." + name)
 assert not settings.configured
 import django

@@ -99,9 +99,7 @@ def test_alone_and_together(
     assert sent.active() == [1, -1]
 
 
-def test_the_view_timer_can_be_one(
-    fetch: Fetch, sent: Any, settings: Any
-) -> None:
+def test_the_view_timer_can_be_one(fetch: Fetch, sent: Any, settings: Any) -> None:
     """STATSD_VIEW_TIMER_DETAILS = False leaves the most exact one."""
     settings.STATSD_VIEW_TIMER_DETAILS = False
     fetch("/")
@@ -305,9 +303,7 @@ class TestLoggedIn:
             GraphiteMiddleware(lambda request: HttpResponse())(request)
         assert sent.counters() == {"response.200": 2, "response.auth.200": 1}
 
-    def test_a_user_that_cannot_be_read(
-        self, sent: Any, settings: Any
-    ) -> None:
+    def test_a_user_that_cannot_be_read(self, sent: Any, settings: Any) -> None:
         """'always' with a broken session store counts the response all the same."""
         from django.http import HttpResponse
         from django.utils.functional import SimpleLazyObject

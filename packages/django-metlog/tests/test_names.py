@@ -37,8 +37,8 @@ KINDS = {
     "decorated": "testsite.views.decorated",
     "partial": "testsite.views.for_partial",
     "wrapped-partial": "testsite.views.for_partial",
-    "instance": "testsite.views.Callable_",
-    "method": "testsite.views.Callable__method",
+    "instance": "testsite.views.Instance",
+    "method": "testsite.views.Instance_method",
     "lambda": "testsite.views.lambda",
     "regex/2026/x/": "testsite.views.archive",
 }

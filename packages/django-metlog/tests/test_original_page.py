@@ -151,7 +151,7 @@ def test_it_sends_the_original_s_names() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert receiver.wait_until(lambda r: "hits:1|c" in r.lines)
-        receiver.wait_until(lambda r: BROWSER <= set(r.lines))
+        receiver.wait_until(lambda r: set(r.lines) >= BROWSER)
         lines = set(receiver.lines)
     assert lines >= BROWSER
     assert {line.partition(":")[0] for line in lines} >= NAMES

@@ -83,5 +83,5 @@ if django.VERSION >= (6,):  # which brings CSP
 @override_settings(ROOT_URLCONF="django.contrib.auth.urls")
 def test_without_the_record_view_the_template_says_so() -> None:
     """Better than a script that reports nowhere."""
-    with pytest.raises(NoReverseMatch, match="django_metlog.record"):
+    with pytest.raises(NoReverseMatch, match=r"django_metlog\.record"):
         render()

@@ -76,7 +76,9 @@ def _values() -> Iterator[CheckMessage]:
     for setting in conf.SETTINGS.values():
         wrong = conf.fault(setting)
         if wrong is not None:
-            yield Error(wrong, hint=f"{setting.name}: {setting.meaning}.", id=setting.check)
+            yield Error(
+                wrong, hint=f"{setting.name}: {setting.meaning}.", id=setting.check
+            )
 
 
 def _guard() -> Iterator[CheckMessage]:

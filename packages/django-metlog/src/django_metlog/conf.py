@@ -125,7 +125,7 @@ SETTINGS: dict[str, Setting] = {
             default=[],
             wanted="a list of dotted module names such as 'django_metlog.patches.db'",
             fits=_is_texts,
-            meaning="what else to measure: modules whose `patch()` is called at start-up",
+            meaning="what else to measure: modules whose `patch()` runs at start-up",
             check="django_metlog.E002",
         ),
         Setting(
@@ -171,7 +171,7 @@ SETTINGS: dict[str, Setting] = {
             default="module",
             wanted="'module', 'url_name' or 'route'",
             fits=_one_of("module", "url_name", "route"),
-            meaning="what views are called: `shop.views.index`, its URL name, or its route",
+            meaning="what views are called: `shop.views.index`, URL name, or route",
             check="django_metlog.E006",
         ),
         Setting(
@@ -180,16 +180,16 @@ SETTINGS: dict[str, Setting] = {
             wanted="'used', 'always' or 'off'",
             fits=_one_of("used", "always", "off"),
             meaning=(
-                "when `response.auth.<status>` is counted: where the request looked at its "
-                "user anyway; always, with the queries and the `Vary: Cookie` that this "
-                "costs; never"
+                "when `response.auth.<status>` is counted: where the request looked at "
+                "its user anyway; always, with the queries and the `Vary: Cookie` that "
+                "this costs; never"
             ),
             check="django_metlog.E007",
         ),
         Setting(
             name="METLOG_EXCLUDE",
             default=[],
-            wanted="a list of regular expressions, or a function of the request, not async",
+            wanted="a list of regular expressions, or a sync function of the request",
             fits=_is_exclusion,
             meaning=(
                 "requests that are not measured: those whose path (with its leading "
@@ -202,7 +202,7 @@ SETTINGS: dict[str, Setting] = {
             default=False,
             wanted="True or False",
             fits=_is_flag,
-            meaning="historic switch: the same as listing `django_metlog.patches.models`",
+            meaning="historic switch for the patch `django_metlog.patches.models`",
             check="django_metlog.E009",
         ),
         Setting(
@@ -210,7 +210,7 @@ SETTINGS: dict[str, Setting] = {
             default=False,
             wanted="True or False",
             fits=_is_flag,
-            meaning="historic switch: the same as listing `django_metlog.patches.celery`",
+            meaning="historic switch for the patch `django_metlog.patches.celery`",
             check="django_metlog.E010",
         ),
         Setting(
@@ -251,7 +251,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_SERVER_TIMING",
             default=False,
-            wanted="True, False or a function of the request, not async",
+            wanted="True, False or a sync function of the request",
             fits=lambda value: _is_flag(value) or _is_question(value),
             meaning=(
                 "tell the browser what a request took, in a `Server-Timing` header; "
@@ -302,7 +302,7 @@ def fault(setting: Setting) -> str | None:
     value = read(setting)
     if setting.fits(value):
         return None
-    return f"settings.{name} must be {setting.wanted}; got {repr(value):.200}."
+    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}."
 
 
 @cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Two headers: X-Request-Start, which a proxy sends, and Server-Timing, which we send."""
+"""Two headers: X-Request-Start, which proxies send, and Server-Timing of our own."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -37,7 +37,7 @@ def raising(get_response: Callable[..., Any]) -> Callable[..., Any]:
 class NotesExceptions:
     """Has ``process_exception``, which only works if everybody leaves views alone."""
 
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
 
     def __init__(self, get_response: Callable[..., Any]) -> None:
         self.get_response = get_response

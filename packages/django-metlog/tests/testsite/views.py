@@ -106,7 +106,7 @@ def api_books(request: Any) -> Response:
     return Response({})
 
 
-class Callable_:
+class Instance:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse("called")
 
@@ -133,7 +133,7 @@ def for_partial(request: HttpRequest, word: str) -> HttpResponse:
 
 partial_view = partial(for_partial, word="partial")
 wrapped_partial = decorated_with_wraps(partial_view)
-instance = Callable_()
+instance = Instance()
 method = instance.method
 nameless = lambda request: HttpResponse("lambda")  # noqa: E731
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from django_metlog import conf
 from django_metlog.names import segment
@@ -39,7 +40,6 @@ class StatsdHandler(logging.Handler):
 
 
 def _mark(error: BaseException) -> None:
-    try:
+    # One that refuses attributes is counted again when it is logged again.
+    with suppress(AttributeError):
         error.metlog_counted = True  # type: ignore[attr-defined]  # our mark
-    except AttributeError:
-        pass  # one with slots, to be counted again when it is logged again

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         "Whether it arrived, only the engine knows: UDP tells nobody."
     )
     # It must work while the site does not.
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
