@@ -89,9 +89,12 @@ def test_demo(time: str, tmp_path_factory: pytest.TempPathFactory, page: Page) -
     demo = Demo(folder)
     try:
         page.goto(demo.url)
-        demo.wait_for(r"view\.shelf\.views\.index\.GET")
-        demo.wait_for(r"window\.performance\.timing\.domComplete")
-        demo.wait_for(r"window\.performance\.navigation\.type\.navigate")
+        demo.wait_for(r"(?m)^view\.shelf\.views\.index\.GET:[\d.]+\|ms$")
+        demo.wait_for(r"(?m)^db\.sqlite3\.default\.execute:[\d.]+\|ms$")
+        demo.wait_for(r"(?m)^response\.200:\d+\|c$")
+        demo.wait_for(r"(?m)^window\.performance\.timing\.domComplete:\d+\|ms$")
+        demo.wait_for(r"(?m)^window\.performance\.navigation\.redirectCount:0\|c$")
+        demo.wait_for(r"(?m)^window\.performance\.navigation\.type\.navigate:1\|c$")
     finally:
         code = demo.interrupt()
 

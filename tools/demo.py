@@ -22,10 +22,10 @@ MANAGE = ROOT / "e2e" / "site" / "manage.py"
 HOST = "127.0.0.1"
 USER = PASSWORD = "staff"
 
-WELCOME = """
-  The site       http://{host}:{port}/
-  Log in as      {user}, password {password}
-  Its own log    {log}
+WELCOME = f"""
+  The site       {{url}}
+  Log in as      {USER}, password {PASSWORD}
+  Its own log    {{log}}
 
   Open a page: what it sends is printed below. Ctrl-C ends the site and this listener.
 """
@@ -57,7 +57,8 @@ def serve(folder: Path) -> int:
 
     port = free_port(8000, socket.SOCK_STREAM)
     statsd_port = free_port(8125, socket.SOCK_DGRAM)
-    listen = ("-m", "metlog", "listen", f"--host={HOST}", f"--port={statsd_port}")
+    where = (f"--host={HOST}", f"--port={statsd_port}")
+    listen = ("-m", "metlog", "listen", "--raw", *where)
     site = (str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}")
     os.environ |= {"STATSD_HOST": HOST, "STATSD_PORT": str(statsd_port)}
     path = folder / "site.log"
@@ -77,8 +78,9 @@ def serve(folder: Path) -> int:
                 return 1
             if not up and answers(port):
                 up = True
-                where = {"host": HOST, "port": port, "log": os.path.relpath(path)}
-                print(WELCOME.format(user=USER, password=PASSWORD, **where), flush=True)
+                print(
+                    WELCOME.format(url=f"http://{HOST}:{port}/", log=path), flush=True
+                )
     print("\n  Ended; nothing is left running.")
     return 0
 

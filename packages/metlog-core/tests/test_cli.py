@@ -176,6 +176,23 @@ def test_listen_prints_what_our_senders_send() -> None:
 
 
 @pytest.mark.services
+def test_listen_prints_lines_as_they_were_sent() -> None:
+    """``--raw`` shows what is on the wire; only control characters are escaped."""
+    with listening("--raw", "--count", "3") as (process, port):
+        client = MetlogClient(StatsdSender("127.0.0.1", port, flush_interval=0), "app")
+        client.timer_send("view.GET", 12.5)
+        client.incr("response.200")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anybody:
+            anybody.sendto(b"\x1b[2J\n", ("127.0.0.1", port))
+        assert process.stdout.read().splitlines() == [
+            "view.GET:12.5|ms",
+            "response.200:1|c",
+            "\\x1b[2J",
+        ]
+        client.close()
+
+
+@pytest.mark.services
 def test_listen_for_machines_and_for_so_many_lines() -> None:
     """``--json`` prints messages as they came; ``--count`` ends by itself."""
     with listening("--json", "--count", "2") as (process, port):

@@ -8,10 +8,11 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from metlog.cli.parse import parse
-from metlog.cli.show import as_json, pretty
+from metlog.cli.show import as_json, pretty, raw
 
 __all__ = ["add_to", "run"]
 
@@ -28,7 +29,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--port", type=int, default=8125, help="default: %(default)s; 0 is any free one"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="one JSON object a line")
+    how.add_argument("--raw", action="store_true", help="lines as they were sent")
     parser.add_argument("--count", type=int, metavar="N", help="end after N lines")
     parser.set_defaults(run=run)
 
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             host, port = receiver.getsockname()[:2]
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             print(f"listening on {where} (UDP)", file=sys.stderr, flush=True)
-            _print_all(receiver, options.json, options.count)
+            _print_all(receiver, _shower(options), options.count)
         except KeyboardInterrupt:
             pass
         except BrokenPipeError:  # whoever read what we print has left
@@ -69,12 +72,23 @@ def _bound(host: str, port: int) -> socket.socket:
     return receiver
 
 
-def _print_all(receiver: socket.socket, as_jsons: bool, count: int | None) -> None:
+def _shower(options: argparse.Namespace) -> Callable[[bytes], Iterable[str]]:
+    if options.raw:
+        return raw
+    if options.json:
+        return lambda datagram: map(as_json, parse(datagram))
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return lambda datagram: (pretty(seen, colour) for seen in parse(datagram))
+
+
+def _print_all(
+    receiver: socket.socket,
+    show: Callable[[bytes], Iterable[str]],
+    count: int | None,
+) -> None:
     shown = 0
     while count is None or shown < count:
-        for seen in parse(receiver.recv(65535)):
-            line = as_json(seen) if as_jsons else pretty(seen, colour)
+        for line in show(receiver.recv(65535)):
             data = f"{line}\n".encode(
                 sys.stdout.encoding or "utf-8", "backslashreplace"
             )

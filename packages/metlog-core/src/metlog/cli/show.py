@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from metlog.cli.parse import Measurement, Seen, Unreadable
 from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
 
-__all__ = ["as_json", "pretty"]
+__all__ = ["as_json", "pretty", "raw"]
 
 _COLOURS = {  # SGR codes that both dark and light terminals show well
     "counter": "32",
@@ -42,6 +43,13 @@ def pretty(seen: Seen, colour: bool = False) -> str:
         paint = _COLOURS.get(kind, "33")
         return f"\x1b[{paint}m{kind:<9}\x1b[0m \x1b[1m{what}\x1b[0m  {rest}".rstrip()
     return f"{kind:<9} {what}  {rest}".rstrip()
+
+
+def raw(datagram: bytes) -> Iterator[str]:
+    """Its lines as they were sent; control characters are escaped."""
+    for line in datagram.decode("utf-8", "replace").split("\n"):
+        if line.strip():
+            yield _printable(line)
 
 
 def _message(msg: dict[str, Any]) -> tuple[str, str, str]:
