@@ -268,6 +268,7 @@ def test_server_timing():
     response = get("/page/")
 
     assert f'desc="{request_ids()[-1]}"' in response.headers["Server-Timing"]
+    assert f'data-request="{request_ids()[-1]}"' in content()
 
 
 def test_statsd_lines(settings):
