@@ -4,13 +4,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reports import BOOMERANG, LOAD, REDIRECTS, TIMING, TYPE
 
 from django_metlog import beacons
 from django_metlog.beacons import BadReportError, Measurement, Report
-
-TIMING = "window.performance.timing."
-TYPE = "window.performance.navigation.type"
-REDIRECTS = "window.performance.navigation.redirectCount"
 
 KEYS = [
     f"{TIMING}domComplete",
@@ -19,30 +16,6 @@ KEYS = [
     REDIRECTS,
     TYPE,
 ]
-
-LOAD = {
-    "client": "stick",
-    f"{TIMING}navigationStart": "0",
-    f"{TIMING}responseStart": "95",
-    f"{TIMING}domLoading": "110",
-    f"{TIMING}domInteractive": "171",
-    f"{TIMING}domComplete": "250",
-    f"{TIMING}loadEventEnd": "251",
-    REDIRECTS: "0",
-    TYPE: "1",
-}
-
-BOOMERANG = {
-    "client": "boomerang",
-    "nt_nav_st": "1795470835158",
-    "nt_res_st": "1795470835246",
-    "nt_domloading": "1795470835266",
-    "nt_domint": "1795470835333",
-    "nt_domcomp": "1795470835432",
-    "nt_load_end": "1795470835434",
-    "nt_red_cnt": "2",
-    "nt_nav_type": "0",
-}
 
 
 def read(fields: dict[str, str], keys: list[str] = KEYS) -> Report:

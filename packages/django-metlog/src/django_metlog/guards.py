@@ -7,10 +7,9 @@ refuses it. The body has not been read then.
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,10 +55,10 @@ def rate_limit(
 ) -> Guard:
     """A guard that lets ``per_second`` reports through, all visitors together.
 
-    ``burst`` may come at once, by default as many as in a second. Each process counts
-    for itself: four workers let four times as many through. The rest gets a 429.
+    ``burst`` may come at once, by default as many as in a second, or one. Each process
+    counts for itself: four workers let four times as many through. The rest gets a 429.
     """
-    most = per_second if burst is None else burst
+    most = max(per_second, 1) if burst is None else burst
     if not (per_second > 0 and most >= 1):
         raise ValueError(
             "rate_limit needs per_second above 0 and a burst of 1 or more, "
@@ -84,7 +83,7 @@ def rate_limit(
 
 def all_of(*guards: Guard) -> Guard:
     """One guard of several; the first that refuses decides, the rest is not asked."""
-    if not any(iscoroutinefunction(guard) for guard in guards):
+    if not any(_is_async(guard) for guard in guards):
         return lambda request: _first(ask(guard, request) for guard in guards)
 
     async def guard_async(request: HttpRequest) -> Response | None:
@@ -99,25 +98,20 @@ def all_of(*guards: Guard) -> Guard:
 
 def ask(guard: Guard, request: HttpRequest) -> Response | None:
     """What any guard says, from synchronous code."""
-    answer = guard(request)
-    if inspect.isawaitable(answer):
-        answer = async_to_sync(_awaited)(answer)
-    return _checked(answer)
+    return _checked((async_to_sync(guard) if _is_async(guard) else guard)(request))
 
 
 async def aask(guard: Guard, request: HttpRequest) -> Response | None:
     """What any guard says, from the event loop; a synchronous one may block there."""
-    if iscoroutinefunction(guard):
+    if _is_async(guard):
         answer = await guard(request)
     else:
         answer = await sync_to_async(guard)(request)
-        if inspect.isawaitable(answer):  # a callable object, a partial
-            answer = await answer
     return _checked(answer)
 
 
-async def _awaited(answer: Awaitable[object]) -> object:
-    return await answer
+def _is_async(guard: Guard) -> bool:
+    return iscoroutinefunction(guard) or iscoroutinefunction(type(guard).__call__)
 
 
 def _checked(answer: object) -> Response | None:

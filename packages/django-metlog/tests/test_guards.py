@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory, override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+from reports import LOAD, URL, Ask, every_server, post
+
+from django_metlog import guards
+from django_metlog.guards import all_of, rate_limit, same_origin
+
+
+def request(**headers: str) -> HttpRequest:
+    """A request to shop.example, with these headers."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return RequestFactory().post(URL, headers={"host": "shop.example", **named})
+
+
+@pytest.mark.parametrize(
+    ("headers", "lets_through"),
+    [
+        ({"sec_fetch_site": "same-origin"}, True),
+        ({"sec_fetch_site": "same-site"}, False),
+        ({"sec_fetch_site": "cross-site"}, False),
+        ({"sec_fetch_site": "none"}, False),
+        ({"sec_fetch_site": "cross-site", "origin": "https://shop.example"}, False),
+        ({"origin": "https://shop.example"}, True),
+        ({"origin": "http://SHOP.example"}, True),
+        ({"origin": "https://shop.example:8443"}, False),
+        ({"origin": "https://evil.example"}, False),
+        ({"origin": "https://shop.example.evil.example"}, False),
+        ({"origin": "null"}, False),
+        ({"origin": "https://evil.example", "referer": "https://shop.example/"}, False),
+        ({"referer": "http://shop.example/basket?x=1"}, True),
+        ({"referer": "http://evil.example/shop.example"}, False),
+        ({"referer": "http://[broken"}, False),
+        ({}, False),
+    ],
+)
+def test_same_origin(headers: dict[str, str], lets_through: bool) -> None:
+    """Pages of the same host may report; others, and requests of no page, may not."""
+    answer = same_origin(request(**headers))
+    assert (answer is None) is lets_through
+    if answer is not None:
+        assert answer.status_code == 403
+
+
+def test_same_origin_with_a_port() -> None:
+    """The port is part of the host."""
+    headers = {"host": "localhost:8000", "origin": "http://localhost:8000"}
+    assert same_origin(request(**headers)) is None
+
+
+@override_settings(ALLOWED_HOSTS=["shop.example"])
+def test_same_origin_with_a_host_that_is_not_allowed() -> None:
+    """A host that Django does not serve has no pages."""
+    headers = {"host": "evil.example", "origin": "https://evil.example"}
+    answer = same_origin(request(**headers))
+    assert answer is not None
+    assert answer.status_code == 403
+
+
+class Clock:
+    """Stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def passed(guard: guards.Guard, times: int) -> int:
+    """How many of so many requests get through."""
+    return sum(guard(request()) is None for _ in range(times))
+
+
+def test_rate_limit() -> None:
+    """So many a second get through, the rest is told 429."""
+    clock = Clock()
+    guard = rate_limit(2, clock=clock)
+    assert passed(guard, 5) == 2
+    answer = guard(request())
+    assert answer.status_code == 429
+    clock.now += 0.5
+    assert passed(guard, 5) == 1
+    clock.now += 3600
+    assert passed(guard, 5) == 2
+
+
+def test_rate_limit_with_a_burst() -> None:
+    """A burst is how many may come at once after a quiet time."""
+    clock = Clock()
+    guard = rate_limit(0.1, burst=3, clock=clock)
+    assert passed(guard, 5) == 3
+    clock.now += 10
+    assert passed(guard, 5) == 1
+    assert passed(rate_limit(0.1, clock=clock), 5) == 1
+
+
+@given(
+    st.floats(0.01, 1000),
+    st.integers(1, 50),
+    st.lists(st.floats(0, 10), min_size=1, max_size=50),
+)
+def test_rate_limit_over_time(rate: float, burst: int, waits: list[float]) -> None:
+    """However requests come, no more pass than the burst and the time allow."""
+    clock = Clock()
+    guard = rate_limit(rate, burst, clock)
+    through = 0
+    for wait in waits:
+        clock.now += wait
+        through += passed(guard, 1)
+    assert through <= burst + rate * sum(waits) + 0.001
+
+
+@pytest.mark.parametrize("wrong", [(0, 1), (-1, 1), (1, 0), (float("nan"), 1)])
+def test_rate_limit_that_lets_nobody_through(wrong: tuple[float, ...]) -> None:
+    """A limit under which nothing ever passes is a mistake, said at start-up."""
+    with pytest.raises(ValueError, match="per_second above 0 and a burst of 1 or more"):
+        rate_limit(*wrong)
+
+
+def refuse(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("sync", status=403)
+
+
+async def arefuse(request: HttpRequest) -> HttpResponse:
+    await asyncio.sleep(0)
+    return HttpResponse("async", status=403)
+
+
+def allow(request: HttpRequest) -> None:
+    return None
+
+
+async def aallow(request: HttpRequest) -> None:
+    await asyncio.sleep(0)
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("several", "content"),
+    [
+        ([], None),
+        ([allow, aallow], None),
+        ([allow, refuse, arefuse], b"sync"),
+        ([aallow, arefuse, refuse], b"async"),
+        ([all_of(allow, aallow), all_of(refuse)], b"sync"),
+    ],
+)
+def test_all_of(ask: Ask, several: list[guards.Guard], content: bytes | None) -> None:
+    """The first guard that refuses decides, sync and async ones mixed."""
+    with override_settings(METLOG_RECORD_GUARD=all_of(*several)):
+        answer = post(ask, LOAD)
+    assert answer.status_code == (204 if content is None else 403)
+    assert answer.content == (content or b"")
+
+
+@every_server
+def test_by_path(ask: Ask) -> None:
+    """The guard that most sites want is named by its path."""
+    with override_settings(METLOG_RECORD_GUARD="django_metlog.guards.same_origin"):
+        assert post(ask, LOAD).status_code == 403
+        headers = {"sec-fetch-site": "same-origin"}
+        assert post(ask, LOAD, headers=headers).status_code == 204

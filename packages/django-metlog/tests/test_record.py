@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The record view as browsers meet it: through the site, by WSGI and by ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from conftest import Sent
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.test import override_settings
+from django.urls import reverse
+from reports import (
+    BOOMERANG,
+    FORM,
+    LOAD,
+    TIMING,
+    URL,
+    Ask,
+    ask_wsgi,
+    every_server,
+    post,
+    recorded,
+)
+
+
+def test_address() -> None:
+    """Included under services/timing/, the view is at services/timing/record."""
+    assert reverse("django_metlog.record") == URL
+
+
+@every_server
+def test_stick(ask: Ask, sent: Sent) -> None:
+    """A report of stick is answered 204, is not to be stored, and is recorded."""
+    answer = post(ask, LOAD)
+    assert answer.status_code == 204
+    assert answer["Cache-Control"] == "no-store"
+    assert answer.content == b""
+    assert recorded(sent) == {
+        "timing.domComplete": 250,
+        "timing.domInteractive": 171,
+        "timing.domLoading": 110,
+        "navigation.redirectCount": 0,
+        "navigation.type.reload": 1,
+        "calculated.network": 95,
+        "calculated.app": 15,
+        "calculated.dom": 140,
+        "calculated.rendering": 1,
+    }
+
+
+@every_server
+def test_stick_as_a_multipart_form(ask: Ask, sent: Sent) -> None:
+    """A FormData body, which browsers send as multipart/form-data, is a form too."""
+    parts = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in LOAD.items()
+    )
+    body = f"{parts}--x--\r\n".encode()
+    answer = ask("POST", URL, body, "multipart/form-data; boundary=x")
+    assert answer.status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 250
+
+
+@every_server
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_boomerang(ask: Ask, sent: Sent, method: str) -> None:
+    """boomerang comes by GET, HEAD or POST, its fields in the query or the body."""
+    form = urlencode(BOOMERANG)
+    if method == "POST":
+        answer = ask(method, URL, form.encode())
+    else:
+        answer = ask(method, f"{URL}?{form}")
+    assert answer.status_code == 204
+    assert answer["Cache-Control"] == "no-store"
+    assert recorded(sent)["timing.domComplete"] == 274
+
+
+@every_server
+def test_client_in_the_query_and_the_rest_in_the_body(ask: Ask, sent: Sent) -> None:
+    """A beacon_url that ends in ?client=boomerang will do."""
+    body = urlencode(
+        {name: value for name, value in BOOMERANG.items() if name != "client"}
+    )
+    assert ask("POST", f"{URL}?client=boomerang", body.encode()).status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 274
+
+
+@every_server
+@pytest.mark.parametrize(
+    "method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
+)
+def test_other_methods(ask: Ask, sent: Sent, method: str) -> None:
+    """Any other method is answered 405, and which ones there are."""
+    answer = ask(method, URL, urlencode(LOAD).encode())
+    assert answer.status_code == 405
+    assert answer["Allow"] == "GET, HEAD, POST"
+    assert answer["Cache-Control"] == "no-store"
+    assert recorded(sent) == {}
+
+
+@every_server
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_stick_by_get(ask: Ask, sent: Sent, method: str) -> None:
+    """stick posts; a link with its fields records nothing."""
+    answer = ask(method, f"{URL}?{urlencode(LOAD)}")
+    assert answer.status_code == 405
+    assert answer["Allow"] == "POST"
+    assert recorded(sent) == {}
+
+
+PART_NOT_UTF8 = (
+    b'--x\r\nContent-Disposition: form-data; name="client"\r\n\r\n\xff\r\n--x--\r\n'
+)
+
+
+def _long(name: str) -> bytes:
+    return urlencode({**LOAD, name: "x" * 16384}).encode()
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"", FORM, 400),
+        (b"client=no", FORM, 400),
+        (b"client=stick", FORM, 400),
+        (urlencode({**LOAD, TIMING + "domLoading": "soon"}).encode(), FORM, 400),
+        (urlencode(LOAD).encode() + b"&" + urlencode(LOAD).encode(), FORM, 400),
+        (urlencode(LOAD).encode() + b"&own=%ff", FORM, 400),
+        (urlencode(LOAD).encode() + b"&own=\xff", FORM, 400),
+        (urlencode(LOAD).encode() + b"&%c3%28=1", FORM, 400),
+        (json.dumps(LOAD).encode(), "application/json", 400),
+        (json.dumps([LOAD]).encode(), FORM, 400),
+        (urlencode(LOAD).encode(), "text/plain;charset=UTF-8", 400),
+        (urlencode(LOAD).encode(), "", 400),
+        (urlencode(LOAD).encode(), "application/x-www-form-urlencoded-not", 400),
+        (b"junk", "multipart/form-data; boundary=x", 400),
+        (b"junk", "multipart/form-data", 400),
+        (PART_NOT_UTF8, "multipart/form-data; boundary=x", 400),
+        (_long("own"), FORM, 413),
+        (b"&".join(b"k%d=1" % number for number in range(10_000)), FORM, 413),
+        (b"&" * 20_000, FORM, 413),
+    ],
+)  # fmt: skip
+def test_bad_reports(
+    ask: Ask, sent: Sent, body: bytes, content_type: str, status: int
+) -> None:
+    """A bad report is answered with one sentence in plain text, and records nothing."""
+    answer = ask("POST", URL, body, content_type)
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Cache-Control"] == "no-store"
+    sentence = answer.content.decode()
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert recorded(sent) == {}
+
+
+@every_server
+def test_a_long_query(ask: Ask, sent: Sent) -> None:
+    """The limit holds for the query as well."""
+    answer = ask("GET", f"{URL}?{urlencode({**BOOMERANG, 'u': 'x' * 16384})}")
+    assert answer.status_code == 413
+    assert recorded(sent) == {}
+
+
+@every_server
+def test_the_limit_is_a_setting(ask: Ask, sent: Sent) -> None:
+    """METLOG_RECORD_MAX_BYTES says how long a report may be."""
+    body = urlencode(LOAD).encode()
+    with override_settings(METLOG_RECORD_MAX_BYTES=len(body)):
+        assert ask("POST", URL, body).status_code == 204
+    with override_settings(METLOG_RECORD_MAX_BYTES=len(body) - 1):
+        assert ask("POST", URL, body).status_code == 413
+    with override_settings(METLOG_RECORD_MAX_BYTES=1_000_000):
+        body += b"&" + b"&".join(b"k%d=1" % number for number in range(10_000))
+        assert ask("POST", URL, body).status_code == 204
+
+
+@every_server
+def test_a_small_limit_of_django(ask: Ask) -> None:
+    """DATA_UPLOAD_MAX_MEMORY_SIZE below our own limit is a 4xx too."""
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10):
+        assert post(ask, LOAD).status_code == 413
+
+
+@pytest.mark.parametrize("length", ["", "junk", "-1", "9" * 30, "\N{SUPERSCRIPT TWO}"])
+def test_odd_content_length(length: str, sent: Sent) -> None:
+    """A Content-Length that is none leaves Django without a body."""
+    answer = ask_wsgi("POST", URL, urlencode(LOAD).encode(), CONTENT_LENGTH=length)
+    assert answer.status_code in (400, 413)
+    assert recorded(sent) == {}
+
+
+def test_a_body_without_a_length(sent: Sent) -> None:
+    """Under ASGI a body may come in pieces, its length unknown: the limit holds."""
+    assert _asgi_without_length(urlencode(LOAD).encode()) == 204
+    assert recorded(sent)["timing.domComplete"] == 250
+    sent.clear()
+    assert _asgi_without_length(_long("own")) == 413
+    assert recorded(sent) == {}
+
+
+def _asgi_without_length(body: bytes) -> int:
+    from django.core.handlers.asgi import ASGIHandler
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": URL,
+        "query_string": b"",
+        "headers": [(b"host", b"testserver"), (b"content-type", FORM.encode())],
+    }
+    status = 0
+
+    async def talk() -> None:
+        parts = iter([(body[:100], True), (body[100:], False)])
+        over = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            for part, more in parts:
+                return {"type": "http.request", "body": part, "more_body": more}
+            await over.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+
+        await ASGIHandler()(scope, receive, send)
+
+    asyncio.run(talk())
+    return status
+
+
+@every_server
+def test_impossible_values_are_counted(ask: Ask, sent: Sent) -> None:
+    """One impossible value costs that value, and shows as rejected."""
+    fields = {**LOAD, TIMING + "domInteractive": "-5", TIMING + "domLoading": "9" * 30}
+    assert post(ask, fields).status_code == 204
+    assert recorded(sent)["rejected"] == 2
+    assert recorded(sent)["timing.domComplete"] == 250
+
+
+@every_server
+def test_keys_from_the_historic_setting(ask: Ask, sent: Sent) -> None:
+    """STATSD_RECORD_KEYS says what is recorded."""
+    with override_settings(STATSD_RECORD_KEYS=[TIMING + "domLoading"]):
+        assert post(ask, LOAD).status_code == 204
+    assert {name for name in recorded(sent) if not name.startswith("calculated")} == {
+        "timing.domLoading"
+    }
+
+
+@every_server
+def test_view_name(ask: Ask, sent: Sent) -> None:
+    """A page's view that is in the URLconf becomes a field of the page's timings."""
+    assert post(ask, {**LOAD, "view": "testsite.views.index"}).status_code == 204
+    views = {one.name: one.fields.get("view") for one in sent if "window" in one.name}
+    for name, view in views.items():
+        assert view == ("testsite.views.index" if name.startswith(TIMING) else None)
+    assert not [name for name in views if "performance.view" in name]
+
+
+@every_server
+def test_an_unknown_view_name(ask: Ask, sent: Sent) -> None:
+    """Whatever else the page says is left out: names stay bounded."""
+    with override_settings(METLOG_RECORD_BY_VIEW=True):
+        assert post(ask, {**LOAD, "view": "made.up"}).status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 250
+    assert not [one for one in sent if "view" in one.fields or "made" in one.name]
+
+
+def test_by_view(sent: Sent) -> None:
+    """METLOG_RECORD_BY_VIEW sends the page's timings under its view's name as well."""
+    with override_settings(METLOG_RECORD_BY_VIEW=True, METLOG_VIEW_NAMES="url_name"):
+        assert post(ask_wsgi, {**LOAD, "view": "index"}).status_code == 204
+    assert {
+        name: value for name, value in recorded(sent).items() if name.startswith("view")
+    } == {
+        "view.index.timing.domComplete": 250,
+        "view.index.timing.domInteractive": 171,
+        "view.index.timing.domLoading": 110,
+    }
+
+
+@every_server
+def test_vitals(ask: Ask, sent: Sent) -> None:
+    """Web vitals come in a report of their own, when the page is hidden."""
+    vitals = {"LCP": "1204", "CLS": "0.0834", "INP": "48", "FCP": "300", "TTFB": "80"}
+    assert post(ask, {"client": "stick", **vitals}).status_code == 204
+    assert recorded(sent) == {
+        "vitals.LCP": 1204,
+        "vitals.CLS": 83,
+        "vitals.INP": 48,
+        "vitals.FCP": 300,
+        "vitals.TTFB": 80,
+    }
+
+
+def refuse(request: HttpRequest) -> HttpResponse | None:
+    assert not request._read_started
+    return HttpResponseForbidden("no") if "no" in request.headers else None
+
+
+async def arefuse(request: HttpRequest) -> HttpResponse | None:
+    await asyncio.sleep(0)
+    return refuse(request)
+
+
+class Refuse:
+    """A guard whose asynchrony nobody can see beforehand."""
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse | None:
+        return await arefuse(request)
+
+
+@every_server
+@pytest.mark.parametrize(
+    "guard", [refuse, arefuse, Refuse(), "test_record.refuse", "test_record.arefuse"]
+)
+@pytest.mark.parametrize("setting", ["METLOG_RECORD_GUARD", "STATSD_RECORD_GUARD"])
+def test_guard(ask: Ask, sent: Sent, guard: object, setting: str) -> None:
+    """A guard, sync or async, or its path, refuses before the body is read."""
+    with override_settings(**{setting: guard}):
+        assert post(ask, LOAD).status_code == 204
+        assert recorded(sent)["timing.domComplete"] == 250
+        sent.clear()
+        headers = {"headers": {"no": "1"}}
+        answer = post(ask, {"client": "junk"}, **headers)
+    assert answer.status_code == 403
+    assert answer.content == b"no"
+    assert answer["Cache-Control"] == "no-store"
+    assert recorded(sent) == {}
+
+
+@every_server
+def test_a_guard_that_answers_nonsense(ask: Ask) -> None:
+    """A guard that returns neither None nor a response is told so."""
+    with (
+        override_settings(METLOG_RECORD_GUARD=lambda request: True),
+        pytest.raises(TypeError, match="None or a response, got True"),
+    ):
+        post(ask, LOAD)
+
+
+@every_server
+@override_settings(
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+)
+def test_strict_middleware(ask: Ask, sent: Sent) -> None:
+    """Beacons have no CSRF token and no log-in, and need none."""
+    assert post(ask, LOAD).status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 250
+
+
+@every_server
+def test_no_transaction(ask: Ask) -> None:
+    """ATOMIC_REQUESTS opens no transaction for a beacon: it needs no database."""
+    from django.db import connections
+
+    # Without pytest-django's mark a test that touches the database fails.
+    with pytest.MonkeyPatch.context() as patch:
+        for database in connections.settings.values():
+            patch.setitem(database, "ATOMIC_REQUESTS", True)
+        assert post(ask, LOAD).status_code == 204
+
+
+def test_a_body_that_somebody_read_before(sent: Sent) -> None:
+    """A middleware that looked at request.POST or request.body takes nothing away."""
+    for look in (lambda request: request.POST, lambda request: request.body):
+        with override_settings(
+            METLOG_RECORD_GUARD=lambda request, look=look: look(request) and None
+        ):
+            assert post(ask_wsgi, LOAD).status_code == 204
+    assert len([one for one in sent if one.name == TIMING + "domComplete"]) == 2

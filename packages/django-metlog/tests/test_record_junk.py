@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Anything at all, sent to the record view."""
+
+from __future__ import annotations
+
+import string
+from urllib.parse import urlencode
+
+from conftest import Sent
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reports import FORM, URL, ask_arecord, ask_wsgi, recorded
+from test_beacons import NAMES, NUMBERS
+
+JUNK = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@JUNK
+@given(
+    st.dictionaries(NAMES, st.lists(NUMBERS, min_size=1, max_size=2)),
+    st.sampled_from(["stick", "boomerang", "x"]),
+    st.booleans(),
+)
+def test_never_a_500_for_a_form(
+    sent: Sent, fields: dict[str, list[str]], client: str, query: bool
+) -> None:
+    """Whatever a form holds: 204, or a 4xx that recorded nothing."""
+    sent.clear()
+    form = urlencode({"client": client, **fields}, doseq=True, errors="replace")
+    if query:
+        answer = ask_wsgi("GET", f"{URL}?{form}")
+    else:
+        answer = ask_wsgi("POST", URL, form.encode())
+    assert answer.status_code in (204, 400, 405, 413)
+    if answer.status_code != 204:
+        assert recorded(sent) == {}
+
+
+@JUNK
+@given(
+    st.one_of(
+        st.binary(max_size=300), st.text(string.printable, max_size=300).map(str.encode)
+    ),
+    st.binary(max_size=100),
+    st.sampled_from(["GET", "HEAD", "POST", "PUT"]),
+    st.sampled_from([FORM, "multipart/form-data; boundary=x", "application/json", ""]),
+)
+def test_never_a_500_for_bytes(
+    sent: Sent, body: bytes, query: bytes, method: str, content_type: str
+) -> None:
+    """Whatever bytes come, as body and query: 204, or a 4xx that recorded nothing."""
+    sent.clear()
+    for ask in (ask_wsgi, ask_arecord):
+        answer = ask(
+            method, URL, body, content_type, QUERY_STRING=query.decode("latin-1")
+        )
+        assert answer.status_code in (204, 400, 405, 413)
+        if answer.status_code != 204:
+            assert recorded(sent) == {}
