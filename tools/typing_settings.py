@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Settings for mypy's Django plugin, which imports them: `settings.METLOG` is a client."""
+"""Settings for the Django plugin of mypy, so that `settings.METLOG` is a client."""
 
 from __future__ import annotations
 
