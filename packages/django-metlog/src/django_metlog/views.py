@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from django.contrib.auth.decorators import login_not_required
@@ -50,7 +50,7 @@ def _public(view: View) -> View:
     """For beacons: they carry no CSRF token, and need neither log-in nor database."""
     # What django.db.transaction.non_atomic_requests sets, for one database at a time.
     view._non_atomic_requests = _EveryDatabase()  # type: ignore[attr-defined]  # noqa: SLF001
-    return cast("View", csrf_exempt(login_not_required(view)))
+    return csrf_exempt(login_not_required(view))
 
 
 @_public
@@ -60,7 +60,7 @@ def record(request: HttpRequest) -> HttpResponseBase:
     Answers 204, or 4xx with one sentence; recorded is all of a report or nothing.
     """
     guard = _guard()
-    refusal = _wrong_method(request)
+    refusal: HttpResponseBase | None = _wrong_method(request)
     if refusal is None and guard is not None:
         refusal = guards.ask(guard, request)
     return _never_stored(refusal or _recorded(request))
@@ -70,7 +70,7 @@ def record(request: HttpRequest) -> HttpResponseBase:
 async def arecord(request: HttpRequest) -> HttpResponseBase:
     """The same without a thread, for a URLconf that is only served by ASGI."""
     guard = _guard()
-    refusal = _wrong_method(request)
+    refusal: HttpResponseBase | None = _wrong_method(request)
     if refusal is None and guard is not None:
         refusal = await guards.aask(guard, request)
     return _never_stored(refusal or _recorded(request))
@@ -79,7 +79,8 @@ async def arecord(request: HttpRequest) -> HttpResponseBase:
 @conf.until_changed
 def _guard() -> guards.Guard | None:
     guard = conf.get("METLOG_RECORD_GUARD")
-    return import_string(guard) if isinstance(guard, str) else guard
+    found: guards.Guard = import_string(guard) if isinstance(guard, str) else guard
+    return found
 
 
 def _wrong_method(request: HttpRequest) -> HttpResponse | None:
