@@ -3,17 +3,22 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import zmq
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
 )
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+
+from metlog.testing import add_up
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +34,26 @@ def collector() -> Iterator[Collector]:
     collector = Collector()
     yield collector
     collector.close()
+
+
+@pytest.fixture
+def subscribers() -> Iterator[Callable[..., Subscriber]]:
+    """Makes subscribers of ZeroMQ, each on a free port or where it is told."""
+    made = []
+
+    def subscribe(address: str = "tcp://127.0.0.1:*") -> Subscriber:
+        made.append(Subscriber(address))
+        return made[-1]
+
+    yield subscribe
+    for subscriber in made:
+        subscriber.close()
+
+
+@pytest.fixture
+def subscriber(subscribers: Callable[..., Subscriber]) -> Subscriber:
+    """A subscriber of ZeroMQ on a free port."""
+    return subscribers()
 
 
 class Collector:
@@ -116,3 +141,51 @@ class Collector:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
+
+
+class Subscriber:
+    """A SUB socket with its thread, and a REP socket for handshakes."""
+
+    def __init__(self, address: str) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._context = zmq.Context()
+        self._sub = self._context.socket(zmq.SUB)
+        self._sub.set(zmq.RCVHWM, 100_000)
+        self._sub.subscribe(b"")
+        self._sub.bind(address)
+        self.address = self._sub.get_string(zmq.LAST_ENDPOINT)
+        self._rep = self._context.socket(zmq.REP)
+        self._rep.bind("tcp://127.0.0.1:*")
+        self.handshake = self._rep.get_string(zmq.LAST_ENDPOINT)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._sub, zmq.POLLIN)
+        poller.register(self._rep, zmq.POLLIN)
+        while not self._stop.is_set():
+            for socket, _ in poller.poll(20):
+                data = socket.recv()
+                if socket is self._rep:
+                    socket.send(b"")
+                else:
+                    self.messages.append(json.loads(data))
+
+    @property
+    def counts(self) -> dict[str, float]:
+        return add_up(self.messages.copy())
+
+    def gets(self, counts: dict[str, float]) -> bool:
+        """Wait until it has got that; did it?"""
+        deadline = time.monotonic() + 10
+        while self.counts != counts and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self.counts == counts
+
+    def close(self) -> None:
+        """Receive no more. Twice is fine."""
+        self._stop.set()
+        self._thread.join()
+        self._context.destroy(linger=0)

@@ -6,62 +6,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import zmq
 
 from metlog import MetlogClient
 from metlog.config import client_from_text_config
 from metlog.exceptions import ConfigError
 from metlog.senders import Sender, ZmqHandshakePubSender, ZmqPubSender
-from metlog.testing import SenderContract, add_up
+from metlog.testing import SenderContract
 
-
-class Subscriber:
-    """A SUB socket with its thread, and a REP socket for handshakes."""
-
-    def __init__(self, address: str = "tcp://127.0.0.1:*") -> None:
-        self.messages: list[dict[str, Any]] = []
-        self._context = zmq.Context()
-        self._sub = self._context.socket(zmq.SUB)
-        self._sub.set(zmq.RCVHWM, 100_000)
-        self._sub.subscribe(b"")
-        self._sub.bind(address)
-        self.address = self._sub.get_string(zmq.LAST_ENDPOINT)
-        self._rep = self._context.socket(zmq.REP)
-        self._rep.bind("tcp://127.0.0.1:*")
-        self.handshake = self._rep.get_string(zmq.LAST_ENDPOINT)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._receive)
-        self._thread.start()
-
-    def _receive(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._sub, zmq.POLLIN)
-        poller.register(self._rep, zmq.POLLIN)
-        while not self._stop.is_set():
-            for socket, _ in poller.poll(20):
-                data = socket.recv()
-                if socket is self._rep:
-                    socket.send(b"")
-                else:
-                    self.messages.append(json.loads(data))
-
-    @property
-    def counts(self) -> dict[str, float]:
-        return add_up(self.messages.copy())
-
-    def gets(self, counts: dict[str, float]) -> bool:
-        return until(lambda: self.counts == counts)
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._context.destroy(linger=0)
+Subscriber = Any  # the class in conftest.py
 
 
 def until(reached: Callable[[], bool]) -> bool:
@@ -74,16 +31,9 @@ def until(reached: Callable[[], bool]) -> bool:
 
 
 @pytest.fixture
-def subscriber() -> Iterator[Subscriber]:
-    subscriber = Subscriber()
-    yield subscriber
-    subscriber.close()
-
-
-@pytest.fixture
-def nobody() -> str:
+def nobody(subscribers: Callable[..., Subscriber]) -> str:
     """An address where nobody is."""
-    gone = Subscriber()
+    gone = subscribers()
     gone.close()
     return gone.address
 
@@ -112,37 +62,41 @@ class TestZmqHandshakePub(TestZmqPub):
         return ZmqHandshakePubSender(self.nobody, self.subscriber.address, 200)
 
 
-def test_what_was_sent_before_a_subscriber_came_arrives() -> None:
+def test_what_was_sent_before_a_subscriber_came_arrives(
+    subscribers: Callable[..., Subscriber],
+) -> None:
     """No message is lost to a connection that is still being made."""
-    first = Subscriber()
+    first = subscribers()
     first.close()
     client = MetlogClient(ZmqPubSender(first.address), "app")
     client.incr("early")
-    late = Subscriber(first.address)
+    late = subscribers(first.address)
     assert late.gets({"early": 1})
     client.close()
-    late.close()
 
 
-def test_a_subscriber_that_comes_back_gets_what_is_sent_then() -> None:
+def test_a_subscriber_that_comes_back_gets_what_is_sent_then(
+    subscribers: Callable[..., Subscriber],
+) -> None:
     """The connection looks after itself."""
-    first = Subscriber()
+    first = subscribers()
     client = MetlogClient(ZmqPubSender(first.address), "app")
     client.incr("a")
     assert first.gets({"a": 1})
     first.close()
     assert until(lambda: not client.sender.ready())  # type: ignore[attr-defined]
     client.incr("b")
-    again = Subscriber(first.address)
+    again = subscribers(first.address)
     assert again.gets({"b": 1})
     client.close()
-    again.close()
 
 
-def test_several_subscribers_get_each_message(subscriber: Subscriber) -> None:
+def test_several_subscribers_get_each_message(
+    subscriber: Subscriber, subscribers: Callable[..., Subscriber]
+) -> None:
     """One that is not there does not matter to the others."""
-    other = Subscriber()
-    gone = Subscriber()
+    other = subscribers()
+    gone = subscribers()
     gone.close()
     addresses = [gone.address, subscriber.address, other.address]
     client = MetlogClient(ZmqPubSender(addresses), "app")
@@ -150,7 +104,6 @@ def test_several_subscribers_get_each_message(subscriber: Subscriber) -> None:
     assert until(lambda: bool(subscriber.messages or other.messages))
     assert until(lambda: _incr_until(client, subscriber, other))
     client.close()
-    other.close()
 
 
 def _incr_until(client: MetlogClient, *subscribers: Subscriber) -> bool:

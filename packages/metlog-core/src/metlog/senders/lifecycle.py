@@ -12,9 +12,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from metlog.message import as_text
 from metlog.trouble import Trouble
 
-__all__ = ["Buffered", "watch"]
+__all__ = ["Buffered", "ends_unheard", "threads_run", "watch"]
 
 
 class Buffered(Protocol):
@@ -53,6 +54,27 @@ def watch(sender: Buffered) -> None:
         util = sys.modules.get(name)
         if util is not None:
             util.Finalize(None, _at_exit, exitpriority=0)
+
+
+def threads_run() -> bool:
+    """Does this process run Python's threads at all? uWSGI has to be told to.
+
+    https://uwsgi-docs.readthedocs.io/en/latest/WSGIquickstart.html#a-note-on-python-threads
+    """
+    uwsgi: Any = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return True
+    options: dict[str, Any] = {as_text(key): uwsgi.opt[key] for key in uwsgi.opt}
+    return "threads" in options or bool(options.get("enable-threads"))
+
+
+def ends_unheard() -> bool:
+    """Is this a process that will not run what is to be run at its end?
+
+    uWSGI's master is: it imports the application, forks, and runs no more Python.
+    """
+    uwsgi: Any = sys.modules.get("uwsgi")
+    return uwsgi is not None and uwsgi.masterpid() == os.getpid()
 
 
 def _at_exit() -> None:

@@ -136,6 +136,7 @@ class OtlpSender(QueuedSender):
                 self._names.add((kind, name))
             self._recorded += 1
             self._ready_sdk().record(kind, name, value, attributes)
+        self.kept()
 
     # -- out -----------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ PATIENCE = 2.0
 """Seconds that `flush` waits for the engine: for it to come, and to take all of it.
 An engine that has been away for longer is not waited for."""
 
+_NO_THREADS = "start uWSGI with --enable-threads"
+
 
 class QueuedSender:
     """What senders have in common whose messages wait for something.
@@ -33,10 +35,13 @@ class QueuedSender:
     _pid: int
     _running: bool
     _stop: bool
+    _threadless: bool
+    _at_once: bool
     _thread: threading.Thread | None
     _queue: deque[Message]
     _wake: threading.Event
     _away_since: float | None
+    _round_at: float
     # RLocks, re-entrant, as a signal handler may send while its thread is in here.
     _starting: Any
     _counting: Any
@@ -48,7 +53,7 @@ class QueuedSender:
         self._owner = owner
         self._limit = limit
         self._interval = interval
-        self._closed = self._exiting = False
+        self._closed = False
         self._new_process()
 
     # -- for subclasses ------------------------------------------------------------
@@ -78,6 +83,18 @@ class QueuedSender:
     def needs_thread(self) -> bool:
         """Asked once in each process, at the first message."""
         return True
+
+    def kept(self) -> None:
+        """Called when something is held that was not, for whoever looks after it."""
+        if self._at_once:
+            self.flush()
+        elif self._threadless:
+            now = time.monotonic()
+            if now >= self._round_at:
+                self._round_at = now + self._interval
+                self._round()
+        elif len(self._queue) * 2 >= self._limit or not self._interval:
+            self._wake.set()
 
     def at_once(self, msg: Message) -> bool:
         """Send it here and now instead of queueing it, and `count` it? Said yes, it
@@ -113,10 +130,7 @@ class QueuedSender:
             self._drop(msg, f"queue full ({self._limit} messages)")
         else:
             self._queue.append(msg)
-            if self._exiting:
-                self.flush()
-            elif len(self._queue) * 2 >= self._limit or not self._interval:
-                self._wake.set()
+            self.kept()
 
     def flush(self) -> None:
         """Hand over what is queued. Waits for an engine, at most 2 s."""
@@ -159,7 +173,7 @@ class QueuedSender:
 
     def at_exit(self) -> None:
         """Hand over what is queued; what comes still later does not wait."""
-        self._exiting = True
+        self._at_once = True
         self.flush()
         with self._working:
             self.let_go()
@@ -178,11 +192,12 @@ class QueuedSender:
 
     def _new_process(self) -> None:
         self._pid = os.getpid()
-        self._running = self._stop = False
+        self._running = self._stop = self._threadless = self._at_once = False
         self._thread = None
         self._queue = deque()
         self._wake = threading.Event()
         self._away_since = None
+        self._round_at = 0.0
         self.trouble = Trouble(self._owner)
         self._starting = threading.RLock()
         self._counting = threading.RLock()
@@ -197,6 +212,13 @@ class QueuedSender:
             lifecycle.watch(self)
             if not self.needs_thread:
                 return
+            self._at_once = self._at_once or lifecycle.ends_unheard()
+            self._threadless = not lifecycle.threads_run()
+            if self._threadless:
+                self.trouble.report("no threads, callers send", _NO_THREADS)
+            if self._threadless or self._at_once:
+                self.look()
+                return
             thread = threading.Thread(
                 target=self._run, name=f"metlog {self._owner}", daemon=True
             )
@@ -204,18 +226,21 @@ class QueuedSender:
                 thread.start()
                 self._thread = thread
             except RuntimeError:  # the interpreter is ending: no more threads
-                self._exiting = True
+                self._at_once = True
 
     def _run(self) -> None:
         while not self._stop:
-            try:
-                self.look()
-            except Exception as error:
-                self.count(errors=1)
-                self.trouble.report("no engine found", error)
-            self._work()
+            self._round()
             self._wake.wait(self._interval or 0.1)
             self._wake.clear()
+
+    def _round(self) -> None:
+        try:
+            self.look()
+        except Exception as error:
+            self.count(errors=1)
+            self.trouble.report("no engine found", error)
+        self._work()
 
     def _work(self) -> float:
         """Hand over what can be. Since when is the engine away? Now, if it is not."""

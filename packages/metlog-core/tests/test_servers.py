@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Servers that fork, stopped as one stops them: nothing accepted is lost or doubled."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metlog.testing import UdpReceiver, add_up
+
+pytestmark = pytest.mark.services
+
+APP = """
+import json, os
+from metlog.config import client_from_dict_config
+
+client = client_from_dict_config(
+    {"logger": "app", "sender": json.loads(os.environ["METLOG_SENDER"])}
+)
+client.incr("imported")  # by a master before it forks, or by each worker
+open(f"loaded-{os.getpid()}", "w").close()
+
+def application(environ, start_response):
+    client.incr("requests")
+    client.metlog("note", payload=environ["PATH_INFO"])
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+REQUESTS = 60
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-w", "2", "--log-level", "warning"]
+UWSGI = [
+    *(
+        str(Path(sys.executable).with_name("uwsgi")),
+        "--master",
+        "-p",
+        "2",
+        "--die-on-term",
+    ),
+    *("--disable-logging", "--need-app", "--wsgi-file", "app.py"),
+]
+
+SERVERS: dict[str, list[str]] = {
+    "gunicorn": [*GUNICORN, "app", "-b", "127.0.0.1:{port}"],
+    "gunicorn-preload": [*GUNICORN, "--preload", "app", "-b", "127.0.0.1:{port}"],
+    "gunicorn-threads": [*GUNICORN, "--threads", "4", "app", "-b", "127.0.0.1:{port}"],
+    "uwsgi": [*UWSGI, "--http-socket", "127.0.0.1:{port}"],
+    "uwsgi-threads": [*UWSGI, "--enable-threads", "--http-socket", "127.0.0.1:{port}"],
+    "uwsgi-lazy": [*UWSGI, "--lazy-apps", "--http-socket", "127.0.0.1:{port}"],
+}
+"""As in the documentation of each. ``--die-on-term`` is how systemd stops uWSGI."""
+
+IN_THE_MASTER = {"gunicorn-preload", "uwsgi", "uwsgi-threads"}
+
+SENDERS = ["file", "udp", "udp-queue", "udp-name", "zmq", "otlp", "statsd"]
+
+
+@pytest.fixture(params=SENDERS)
+def engine(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, float]]]]:
+    """A sender's configuration, and what its engine has counted."""
+    kind: str = request.param
+    if kind == "file":
+        path = tmp_path / "log.jsonl"
+        yield (
+            {"class": "metlog.senders.FileSender", "filepath": str(path)},
+            lambda: add_up(map(json.loads, path.read_text().splitlines())),
+        )
+    elif kind == "otlp":
+        collector = request.getfixturevalue("collector")
+        config = {"class": "metlog.senders.OtlpSender", "endpoint": collector.url}
+        yield config, collector.counts
+    elif kind == "zmq":
+        subscriber = request.getfixturevalue("subscriber")
+        config = {"class": "metlog.senders.ZmqPubSender"}
+        yield {**config, "bindstrs": subscriber.address}, lambda: subscriber.counts
+    else:
+        with UdpReceiver() as receiver:
+            name = "StatsdSender" if kind == "statsd" else "UdpSender"
+            host = "localhost" if kind == "udp-name" else "127.0.0.1"
+            config = {"class": f"metlog.senders.{name}", "host": host}
+            config["port"] = receiver.port  # type: ignore[assignment]
+            if kind == "udp-queue":
+                config.update(queue=10_000, packed=True)  # type: ignore[call-overload]
+            yield config, lambda: receiver.counts
+
+
+@contextmanager
+def serving(
+    command: list[str], folder: Path, config: dict[str, Any], imports: int
+) -> Iterator[int]:
+    """A server on a free port, from when it is ready until it is told to stop."""
+
+    def ready() -> bool:
+        return len(list(folder.glob("loaded-*"))) == imports and answers(port)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    (folder / "app.py").write_text(APP)
+    server = subprocess.Popen(
+        [part.format(port=port) for part in command],
+        cwd=folder,
+        env={**os.environ, "METLOG_SENDER": json.dumps(config)},
+        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert until(lambda: server.poll() is not None or ready())
+        assert server.poll() is None, server.communicate()[0]
+        yield port
+        server.send_signal(signal.SIGTERM)
+        said, _ = server.communicate(timeout=30)
+        assert "Traceback" not in said, said
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def answers(port: int) -> bool:
+    """Does anybody listen?"""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def until(reached: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_graceful_stop_loses_nothing(
+    server: str,
+    engine: tuple[dict[str, Any], Callable[[], dict[str, float]]],
+    tmp_path: Path,
+) -> None:
+    """Each request counts once; what a master counted before it forked does, too."""
+    config, counts = engine
+    imported = 1 if server in IN_THE_MASTER else 2
+    with serving(SERVERS[server], tmp_path, config, imported) as port:
+        for i in range(REQUESTS):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", f"/{i}")
+            assert connection.getresponse().read() == b"ok"
+            connection.close()
+    expected = {"imported": imported, "requests": REQUESTS}
+    until(lambda: counts() == expected)
+    assert counts() == expected
