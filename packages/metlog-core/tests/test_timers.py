@@ -16,6 +16,8 @@ from metlog.timers import NoOpTimer, Timer
 class Reports:
     """A reporter that remembers, as (name, milliseconds)."""
 
+    put_timed = None
+
     def __init__(self) -> None:
         self.all: list[tuple[str, float]] = []
 
@@ -42,15 +44,25 @@ def reports() -> Reports:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("metlog.timers.perf_counter", clock)
+    return clock
+
+
+def timer_for(reports: Reports) -> Timer:
+    """As `MetlogClient.timer` makes them."""
+    timer = Timer()
+    timer.reporter, timer.name = reports, "t"
+    timer.free = timer.special = None
+    return timer
 
 
 def test_a_block_is_measured_in_whole_milliseconds(
     reports: Reports, clock: Clock
 ) -> None:
     """A timer reports the time its block took, and keeps it as `result`."""
-    with Timer(reports, "t", clock=clock) as timer:
+    with timer_for(reports) as timer:
         assert timer.result is None
         clock.advance(249.6)
 
@@ -60,7 +72,7 @@ def test_a_block_is_measured_in_whole_milliseconds(
 
 def test_an_exception_is_measured_and_goes_on(reports: Reports, clock: Clock) -> None:
     """A block that raises is measured, too; the exception is not swallowed."""
-    with pytest.raises(KeyError), Timer(reports, "t", clock=clock):
+    with pytest.raises(KeyError), timer_for(reports):
         clock.advance(10)
         raise KeyError("x")
 
@@ -71,7 +83,7 @@ def test_nested_uses_of_one_object_each_measure_their_own(
     reports: Reports, clock: Clock
 ) -> None:
     """One timer entered again inside its own block measures both; metlog-py did not."""
-    timer = Timer(reports, "t", clock=clock)
+    timer = timer_for(reports)
     with timer:
         clock.advance(50)
         with timer:
@@ -83,10 +95,34 @@ def test_nested_uses_of_one_object_each_measure_their_own(
     assert reports.all == [("t", 1), ("t", 21), ("t", 101)]
 
 
-def test_interleaved_tasks_may_share_a_timer(reports: Reports) -> None:
+def test_a_thread_that_came_second_may_nest(reports: Reports, clock: Clock) -> None:
+    """Who enters an object that another thread is in, and leaves last, may enter it
+    again within: each block gets its own time."""
+    timer = timer_for(reports)
+    first_out, second_in = threading.Event(), threading.Event()
+
+    def second() -> None:
+        clock.advance(1000)
+        with timer:
+            second_in.set()
+            assert first_out.wait(10)
+            clock.advance(30)
+            with timer:
+                clock.advance(4)
+
+    thread = threading.Thread(target=second)
+    with timer:
+        thread.start()
+        assert second_in.wait(10)
+        clock.advance(5)
+    first_out.set()
+    thread.join()
+    assert reports.all == [("t", 5), ("t", 4), ("t", 34)]
+
+
+def test_interleaved_tasks_may_share_a_timer(reports: Reports, clock: Clock) -> None:
     """Tasks that overlap, not nest, in one `with` object measure their own time."""
-    clock = Clock()
-    timer = Timer(reports, "t", clock=clock)
+    timer = timer_for(reports)
     first_in, second_in, first_out = (asyncio.Event() for _ in range(3))
 
     async def first() -> None:
@@ -113,7 +149,7 @@ def test_interleaved_tasks_may_share_a_timer(reports: Reports) -> None:
 
 def test_many_threads_may_share_a_timer(reports: Reports, clock: Clock) -> None:
     """One object entered by many threads at once reports each thread's own time."""
-    timer = Timer(reports, "t", clock=clock)
+    timer = timer_for(reports)
     all_in = threading.Barrier(8)
 
     def work(ms: int) -> None:
@@ -136,7 +172,7 @@ def test_a_decorated_function_is_measured_at_each_call(
 ) -> None:
     """The decorated function keeps its name, docstring, signature and result."""
 
-    @Timer(reports, "t", clock=clock)
+    @timer_for(reports)
     def double(n: int, *, times: int = 2) -> int:
         """Twice."""
         clock.advance(n)
@@ -153,7 +189,7 @@ def test_a_decorated_function_is_measured_at_each_call(
 def test_recursion_is_measured_call_by_call(reports: Reports, clock: Clock) -> None:
     """A decorated function that calls itself reports every level."""
 
-    @Timer(reports, "t", clock=clock)
+    @timer_for(reports)
     def countdown(n: int) -> None:
         clock.advance(1)
         if n:
@@ -168,7 +204,7 @@ def test_an_async_function_stays_one_and_is_measured_to_its_end(
 ) -> None:
     """Decorating an `async def` measures what it awaits, and it stays a coroutine."""
 
-    @Timer(reports, "t", clock=clock)
+    @timer_for(reports)
     async def work() -> str:
         await asyncio.sleep(0)
         clock.advance(40)
@@ -186,12 +222,12 @@ def test_an_async_function_stays_one_and_is_measured_to_its_end(
 def test_what_cannot_be_called_cannot_be_decorated(reports: Reports) -> None:
     """A timer around something else than a function fails at once."""
     with pytest.raises(ValueError, match="decorates callables, got 3"):
-        Timer(reports, "t")(3)  # type: ignore[type-var]
+        timer_for(reports)(3)  # type: ignore[type-var]
 
 
 def test_leaving_without_entering_reports_nothing(reports: Reports) -> None:
     """`__exit__` by itself, as in a broken ExitStack, is no measurement."""
-    Timer(reports, "t").__exit__(None, None, None)
+    timer_for(reports).__exit__(None, None, None)
     assert reports.all == []
 
 

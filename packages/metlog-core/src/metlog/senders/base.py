@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from metlog.measure import Kind
@@ -78,11 +78,12 @@ class FastLane(NamedTuple):
     raises, goes the long way: the client checks it, samples, and calls `send_metric`.
     """
 
-    tick: Mapping[str, Callable[[], object]]
-    """Count one: ``tick[name]()``."""
-    put: Mapping[str, Callable[[int, float], object]]
-    """Take milliseconds: ``put[name](LAST, ms)``, so that it can be the ``insert`` of
-    a `collections.deque`, which raises when it is full."""
+    counters: Mapping[str, Iterator[object]]
+    """Count one: ``next(counters[name])``."""
+    timers: Mapping[str, Callable[[int, float], object]]
+    """Take milliseconds: ``timers[name](LAST, ms)``, so that it can be the ``insert``
+    of a `collections.deque`, which raises when it is full. A negative number is the
+    seconds of a timer, to be rounded to whole milliseconds."""
     bare: bool
     """Do logger, severity and fields make no difference?"""
 

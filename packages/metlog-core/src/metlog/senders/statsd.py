@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -14,10 +13,11 @@ from metlog.exceptions import ConfigError
 from metlog.measure import Kind, fault
 from metlog.message import Message
 from metlog.senders import lifecycle
-from metlog.senders.aggregate import Aggregate, Line
+from metlog.senders.aggregate import Aggregate, Line, new_series
 from metlog.senders.base import FastLane, SenderStats
 from metlog.senders.link import Link
-from metlog.senders.statsd_lines import pack, safe_name, tags_part
+from metlog.senders.options import one_of, seconds, whole
+from metlog.senders.statsd_lines import pack, rate_part, safe_name, tags_part
 from metlog.trouble import Trouble
 
 __all__ = ["StatsdSender"]
@@ -65,23 +65,26 @@ class StatsdSender:
     ) -> None:
         """Nothing is opened or looked up before the first metric."""
         if not isinstance(host, str) or not host:
-            raise _wanted("host", "a host name, an address or a socket's path", host)
+            raise ConfigError(
+                f"host: a host name, an address or a socket's path wanted, got {host!r}"
+            )
         if not isinstance(prefix, str):
-            raise _wanted("prefix", "text such as 'myapp'", prefix)
-        _one_of("dialect", dialect, ("plain", "dogstatsd"))
-        _one_of("transport", transport, ("udp", "unix"))
-        _whole("port", port, 1, 65535)
-        self._max_packet = _whole("max_packet", max_packet, 64, 65507)
-        self._interval = _seconds("flush_interval", flush_interval)
-        _whole("max_names", max_names, 1, 10**9)
-        _whole("max_timings", max_timings, 1, 10**9)
-        self._tagged = dialect == "dogstatsd"
+            raise ConfigError(f"prefix: text such as 'myapp' wanted, got {prefix!r}")
+        self._tagged = one_of("dialect", dialect, ("plain", "dogstatsd")) != "plain"
+        way = one_of("transport", transport, ("udp", "unix"))
+        port = whole("port", port, 1, 65535)
+        self._max_packet = whole("max_packet", max_packet, 64, 65507)
+        self._interval = seconds("flush_interval", flush_interval)
+        self._max_names = whole("max_names", max_names, 1, 10**9)
+        limit = whole("max_timings", max_timings, 1, 10**9)
         prefix = safe_name(prefix.rstrip("."))
         self._prefix = f"{prefix}." if prefix else ""
-        self._aggregate = Aggregate(self._prefix, max_names, max_timings)
-        self._link = Link(transport, host, port)
-        self._owner = f"statsd {host}" if transport == "unix" else f"{host}:{port}"
-        self._closed = self._exiting = False
+        self._aggregate = Aggregate(self._prefix, self._max_names, limit)
+        self._keys: dict[object, str] = {}
+        self._link = Link(way, host, port)
+        self._owner = f"statsd {host}" if way == "unix" else f"statsd {host}:{port}"
+        self._closed = False
+        self._at_once = self._interval == 0
         self._new_process()
 
     # -- in -----------------------------------------------------------------------
@@ -102,14 +105,24 @@ class StatsdSender:
             return
         if not self._running:
             self._start()
-        now = time.monotonic()
-        tags = tags_part(fields) if self._tagged else ""
-        safe = safe_name(name)
-        if (self._interval == 0 or self._exiting) and self._link.ready:
-            once = Aggregate(self._prefix, 1, 1)
-            once.add(kind, name, safe, value, rate, tags, now)
-            self._transmit(once.take(now)[0], patience=0.0)
-        elif not self._aggregate.add(kind, name, safe, value, rate, tags, now):
+        key = name
+        if (
+            rate < 1
+            or (self._tagged and fields)
+            or "|" in name
+            or not self._aggregate.knows(kind, name)
+        ):
+            key = self._key(name, 1.0 if kind == "gauge" else rate, fields)
+        if len(key) > self._max_packet:
+            self._drop(1)
+            self._trouble.report("name too long for a datagram, dropped", key[:100])
+        elif self._at_once and self._link.ready:
+            lines: list[Line] = []
+            series = new_series(kind, rate, 1)
+            series.add(value)
+            series.take(self._prefix, key, lines)
+            self._transmit(lines, patience=0.0)
+        elif not self._aggregate.add(kind, key, value, rate, time.monotonic()):
             self._drop(1)
             self._trouble.report("too many distinct names, dropped", name)
 
@@ -132,7 +145,7 @@ class StatsdSender:
 
     def fast_lane(self) -> FastLane:
         """See `metlog.senders.base.DirectSender`."""
-        return FastLane(self._aggregate.tick, self._aggregate.put, not self._tagged)
+        return FastLane(self._aggregate.count, self._aggregate.put, not self._tagged)
 
     # -- out ----------------------------------------------------------------------
 
@@ -142,7 +155,7 @@ class StatsdSender:
             self.after_fork()
         if self._running and not self._link.ready:
             self._link.wait_ready(_RESOLVE_PATIENCE)
-        self._flush()
+        self._flush(now_or_never=True)
 
     def close(self) -> None:
         """Flush, stop the thread, close the socket. Later metrics are dropped."""
@@ -152,6 +165,9 @@ class StatsdSender:
         self._aggregate.close_fast_lane()
         self.flush()
         self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_FLUSH_PATIENCE)
         self._link.close()
 
     @property
@@ -164,26 +180,28 @@ class StatsdSender:
 
     def at_exit(self) -> None:
         """Send what is held; what comes still later is sent at once."""
-        self._exiting = True
+        self._at_once = True
         self._aggregate.close_fast_lane()
         self.flush()
 
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
         self._link.after_fork()
-        self._aggregate.clear()
+        self._aggregate.after_fork()
         self._new_process()
 
     def _new_process(self) -> None:
         self._pid = os.getpid()
         self._running = False
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._trouble = Trouble(self._owner)
-        self._starting = threading.Lock()
+        # RLocks, re-entrant, as a signal handler may send while its thread is in here.
+        self._starting = threading.RLock()
         self._counting = threading.RLock()
-        # One flush at a time; re-entrant, as a signal handler may ask for another.
-        self._flushing = threading.RLock()
+        self._flushing = threading.RLock()  # one flush at a time
         self._sent = self._dropped = self._errors = 0
+        self._just_sent = 0
 
     def _start(self) -> None:
         with self._starting:
@@ -191,30 +209,51 @@ class StatsdSender:
                 return
             self._running = True
             lifecycle.watch(self)
-            if self._interval == 0 and not self._link.needs_resolving:
+            if self._at_once and not self._link.needs_resolving:
                 return
-            threading.Thread(
-                target=self._run, name="metlog-statsd", daemon=True
-            ).start()
+            if lifecycle.threads_run():
+                thread = threading.Thread(
+                    target=self._run, name=f"metlog {self._owner}"
+                )
+                thread.daemon = True
+                try:
+                    thread.start()
+                    self._thread = thread
+                    return
+                except RuntimeError:  # the interpreter is ending: no more threads
+                    pass
+            else:
+                self._trouble.report(
+                    "uWSGI runs no threads, so every metric is sent by itself",
+                    "start it with --enable-threads",
+                )
+            self._at_once = True
+            self._aggregate.close_fast_lane()
+            self._look_up()
 
     def _run(self) -> None:
         stop, pause = self._stop, self._interval or 1.0
-        while True:
-            try:
-                self._link.resolve()
-            except Exception as error:
-                self._trouble.report("no address", error)
-                with self._counting:
-                    self._errors += 1
-            if self._link.ready and self._interval == 0:
+        while not stop.is_set():
+            self._look_up()
+            if self._at_once:
                 self._flush()  # what came before there was an address
             if stop.wait(pause):
                 return
-            if self._link.ready:
-                self._flush()
+            self._flush()
 
-    def _flush(self) -> None:
+    def _look_up(self) -> None:
+        try:
+            self._link.resolve()
+        except Exception as error:
+            self._trouble.report("no address", error)
+            with self._counting:
+                self._errors += 1
+
+    def _flush(self, *, now_or_never: bool = False) -> None:
+        """Without an address it can wait, for one is being looked for."""
         with self._flushing:
+            if not (self._link.ready or now_or_never):
+                return
             lines, left_out = self._aggregate.take(time.monotonic())
             if left_out:
                 self._drop(left_out)
@@ -226,11 +265,11 @@ class StatsdSender:
         for datagram, calls in pack(lines, self._max_packet):
             if len(datagram) > self._max_packet:
                 self._drop(calls)
-                self._trouble.report("name too long for a datagram", datagram[:100])
+                self._trouble.report("name too long, dropped", datagram[:100])
                 continue
             left = max(0.0, deadline - time.monotonic()) if patience else 0.0
             try:
-                arrived = self._link.send(datagram, left)
+                last_arrived = self._link.send(datagram, left)
             except OSError as error:
                 with self._counting:
                     self._errors += 1
@@ -238,8 +277,38 @@ class StatsdSender:
                 self._trouble.report("not sent", error)
                 continue
             with self._counting:
+                if not last_arrived:
+                    self._errors += 1
+                    self._sent -= self._just_sent
+                    self._dropped += self._just_sent
+                self._just_sent = calls
                 self._sent += calls
-                self._errors += not arrived
+            if not last_arrived:
+                self._trouble.report("refused", "nobody listens there")
+
+    def _key(self, name: str, rate: float, fields: Mapping[str, Any] | None) -> str:
+        """The series' key, remembered: making it costs ten times more than asking."""
+        raw: tuple[object, ...] = (name, rate)
+        if self._tagged and fields:
+            raw = (name, rate, *fields.items())
+        try:
+            return self._keys[raw]
+        except (KeyError, TypeError):
+            pass
+        key = f"{safe_name(name)}{rate_part(rate)}"
+        if self._tagged and fields:
+            key += tags_part(fields)
+            # 1 == True == 1.0, so these must not find what one of them has left
+            if not all(
+                type(k) is str and (type(v) is str or (type(v) is int and v > 1))
+                for k, v in fields.items()
+            ):
+                return key
+        if key != name and len(key) <= self._max_packet:
+            if len(self._keys) >= self._max_names:
+                self._keys.clear()
+            self._keys[raw] = key
+        return key
 
     def _drop(self, calls: int) -> None:
         with self._counting:
@@ -253,31 +322,3 @@ def _parsed(payload: str) -> object:
         except (TypeError, ValueError):
             pass
     return None
-
-
-def _wanted(name: str, what: str, got: object) -> ConfigError:
-    return ConfigError(f"StatsdSender({name}=…): {what} wanted, got {got!r}")
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise _wanted(name, " or ".join(repr(choice) for choice in choices), value)
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wanted(name, f"a whole number from {least} to {most}", value)
-    if not least <= value <= most:
-        raise _wanted(name, f"a whole number from {least} to {most}", value)
-    return value
-
-
-def _seconds(name: str, value: object) -> float:
-    """INI text has no floats, so ``"0.5"`` is one here."""
-    try:
-        seconds = float(value)  # type: ignore[arg-type]  # that is the question
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if isinstance(value, bool) or not 0 <= seconds <= 3600:
-        raise _wanted(name, "seconds from 0 to 3600", value)
-    return seconds

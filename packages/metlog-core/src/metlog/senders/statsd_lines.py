@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from metlog.message import as_text
 
-__all__ = ["number", "pack", "rate_part", "safe_name", "tags_part"]
+__all__ = ["number", "pack", "rate_part", "safe_name", "split_key", "tags_part"]
 
 _UNSAFE = re.compile(r"[:|@#\s\x00-\x1f\x7f-\x9f]")
 _UNSAFE_TAG_NAME = re.compile(r"[:|@#,\s\x00-\x1f\x7f-\x9f]")
@@ -49,11 +50,18 @@ def tags_part(fields: Mapping[str, Any] | None) -> str:
         return ""
     tags = sorted(
         f"{_UNSAFE_TAG_NAME.sub('_', as_text(name))}:"
-        f"{_UNSAFE_TAG_VALUE.sub('_', as_text(value))}"
+        f"{_UNSAFE_TAG_VALUE.sub('_', _tag_text(value))}"
         for name, value in fields.items()
         if value is not None
     )
     return _encodable(f"|#{','.join(tags)}") if tags else ""
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Name and tags of ``name|@rate|#tags``, with the bar and without the rate."""
+    name, _, rest = key.partition("|")
+    _, sign, tags = rest.partition("#")
+    return name, f"|#{tags}" if sign else ""
 
 
 def pack(
@@ -73,6 +81,12 @@ def pack(
         weights += weight
     if batch:
         yield b"\n".join(batch), weights
+
+
+def _tag_text(value: object) -> str:
+    if type(value) is float and isfinite(value):
+        return number(value)  # 200.0 is the same tag as 200
+    return as_text(value)
 
 
 def _encodable(text: str) -> str:
