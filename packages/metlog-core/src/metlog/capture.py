@@ -14,8 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from metlog.message import Message
 from metlog.trouble import Trouble
@@ -23,8 +22,7 @@ from metlog.trouble import Trouble
 __all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
 
 
-@dataclass(frozen=True)
-class Captured:
+class Captured(NamedTuple):
     """One thing that was sent."""
 
     kind: str
@@ -50,12 +48,11 @@ class Listener(Protocol):
     def capture_changed(self) -> None: ...
 
 
-@dataclass
-class Collection:
+class Collection(NamedTuple):
     """A running collection, to be handed to `stop`."""
 
     collector: Collector
-    token: Token[tuple[Collector, ...]] | None = field(default=None, repr=False)
+    token: Token[tuple[Collector, ...]] | None
 
 
 _here: ContextVar[tuple[Collector, ...]] = ContextVar("metlog_collectors", default=())
@@ -73,17 +70,15 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
     ``run_in_executor`` do not belong to it.
     """
     global _everywhere, _running
-    collection = Collection(collector)
     with _lock:
         _running += 1
         if everywhere:
             _everywhere = (*_everywhere, collector)
         first = _running == 1
-    if not everywhere:
-        collection.token = _here.set((*_here.get(), collector))
+    token = None if everywhere else _here.set((*_here.get(), collector))
     if first:
         _tell()
-    return collection
+    return Collection(collector, token)
 
 
 def stop(collection: Collection) -> None:
