@@ -110,6 +110,7 @@ class Aggregate:
     def after_fork(self) -> None:
         """Forget everything; the tables of the fast lane stay the same objects."""
         self._lock = threading.RLock()
+        self._fast = True
         for table in (*self._lanes.values(), *self._series.values()):
             table.clear()
 

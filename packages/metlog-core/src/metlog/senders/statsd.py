@@ -84,7 +84,6 @@ class StatsdSender:
         self._link = Link(way, host, port)
         self._owner = f"statsd {host}" if way == "unix" else f"statsd {host}:{port}"
         self._closed = False
-        self._at_once = self._interval == 0
         self._new_process()
 
     # -- in -----------------------------------------------------------------------
@@ -180,9 +179,9 @@ class StatsdSender:
 
     def at_exit(self) -> None:
         """Send what is held; what comes still later is sent at once."""
-        self._at_once = True
-        self._aggregate.close_fast_lane()
+        self._send_at_once()
         self.flush()
+        self._link.close()
 
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
@@ -193,6 +192,9 @@ class StatsdSender:
     def _new_process(self) -> None:
         self._pid = os.getpid()
         self._running = False
+        self._at_once = False
+        if self._interval == 0:
+            self._send_at_once()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._trouble = Trouble(self._owner)
@@ -209,9 +211,15 @@ class StatsdSender:
                 return
             self._running = True
             lifecycle.watch(self)
-            if self._at_once and not self._link.needs_resolving:
-                return
-            if lifecycle.threads_run():
+            if lifecycle.ends_unheard():
+                self._send_at_once()
+            elif not lifecycle.threads_run():
+                self._send_at_once()
+                self._trouble.report(
+                    "uWSGI runs no threads, so each metric is sent by itself",
+                    "start it with --enable-threads",
+                )
+            elif self._link.needs_resolving or not self._at_once:
                 thread = threading.Thread(
                     target=self._run, name=f"metlog {self._owner}"
                 )
@@ -221,19 +229,16 @@ class StatsdSender:
                     self._thread = thread
                     return
                 except RuntimeError:  # the interpreter is ending: no more threads
-                    pass
-            else:
-                self._trouble.report(
-                    "uWSGI runs no threads, so every metric is sent by itself",
-                    "start it with --enable-threads",
-                )
-            self._at_once = True
-            self._aggregate.close_fast_lane()
+                    self._send_at_once()
             self._look_up()
+
+    def _send_at_once(self) -> None:
+        self._at_once = True
+        self._aggregate.close_fast_lane()
 
     def _run(self) -> None:
         stop, pause = self._stop, self._interval or 1.0
-        while not stop.is_set():
+        while True:
             self._look_up()
             if self._at_once:
                 self._flush()  # what came before there was an address
