@@ -58,9 +58,14 @@ def unpatch() -> None:
     """Give every cache its own class back, in whatever thread it is."""
     _creation.off()
     for cache in list(_measured.values()):
+        for name, method in list(vars(cache).items()):
+            if isinstance(method, _OnObject):
+                setattr(cache, name, method.call)
         cache.__class__ = type(cache).__base__
     _measured.clear()
 
+
+_NAMES = frozenset(METHODS).union(f"a{method}" for method in METHODS)
 
 _measured: WeakValueDictionary[int, Any] = WeakValueDictionary()
 """Every measured cache by its id, for some class may have made its own unhashable."""
@@ -88,7 +93,13 @@ def _measure(cache: Any, alias: str) -> None:
         return
     own: Any = type(cache)
     try:
-        cache.__class__ = _measured_class(own, alias)
+        prefix = _prefix(own, alias)
+        cache.__class__ = _measured_class(own, prefix)
+        # What stands on the object comes before its class: django-debug-toolbar puts
+        # its methods there, and may have done so first.
+        for name in _NAMES.intersection(vars(cache)):
+            call = vars(cache)[name]
+            setattr(cache, name, _OnObject(cache, call, name, prefix))
     except Exception as error:  # a class made in C, or one that forbids subclasses
         _trouble.report(f"cache {alias!r} cannot be measured", error)
         return
@@ -96,15 +107,11 @@ def _measure(cache: Any, alias: str) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _measured_class(own: Any, alias: str) -> type:
+def _measured_class(own: Any, prefix: str) -> type:
     """The subclass of ``own`` for the caches of one alias."""
-    prefix = f"cache.{segment(own.__module__.rpartition('.')[2])}"
-    if alias != DEFAULT_CACHE_ALIAS:
-        prefix += f".{segment(alias)}"
     methods = {
-        name: _method(own, name, prefix)
-        for method in METHODS
-        for name in (method, f"a{method}")
+        name: _method(getattr(own, name), name, prefix)
+        for name in _NAMES
         if hasattr(own, name)
     }
     looks = {name: vars(own).get(name) for name in ("__doc__", "__module__")}
@@ -113,9 +120,13 @@ def _measured_class(own: Any, alias: str) -> type:
     return made
 
 
-def _method(own: type, name: str, prefix: str) -> Any:
-    """The measuring one in place of ``own``'s."""
-    call: Function = getattr(own, name)
+def _prefix(own: type, alias: str) -> str:
+    prefix = f"cache.{segment(own.__module__.rpartition('.')[2])}"
+    return prefix if alias == DEFAULT_CACHE_ALIAS else f"{prefix}.{segment(alias)}"
+
+
+def _method(call: Function, name: str, prefix: str) -> Any:
+    """The measuring one in place of that."""
     is_async = name not in METHODS
     method = name.removeprefix("a") if is_async else name
     report = _Report(prefix, method)
@@ -128,6 +139,18 @@ def _method(own: type, name: str, prefix: str) -> Any:
     if call is getattr(BaseCache, name, None) and not is_async:
         return _Inherited(wraps(call)(measuring), call)
     return wraps(call)(measuring)
+
+
+class _OnObject:
+    """The measuring one in place of what somebody has put on a cache object."""
+
+    def __init__(self, cache: Any, call: Function, name: str, prefix: str) -> None:
+        self.call = call
+        self._cache = cache
+        self._measuring = _method(lambda cache, *a, **k: call(*a, **k), name, prefix)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._measuring(self._cache, *args, **named)
 
 
 class _Inherited:
