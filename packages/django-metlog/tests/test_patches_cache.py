@@ -14,6 +14,7 @@ from django.core.cache import CacheHandler, caches
 from django.core.cache import cache as default_cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
+from odd_caches import Unlike
 
 from django_metlog.patches import cache as cache_patch
 from django_metlog.scope import open_scope

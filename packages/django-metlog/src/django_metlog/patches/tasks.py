@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Tasks of Django 6: enqueued, started, finished; how long they waited and ran.
+
+What is told comes from the task backend's signals. A backend that sends none where
+tasks run (a worker of its own kind, ``DummyBackend``) is heard only when they are
+enqueued. Under Django 5.2, which has no tasks, this does nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django_metlog.names import segment
+from django_metlog.patches.sending import client
+
+try:
+    from django.tasks import TaskResultStatus
+    from django.tasks.signals import task_enqueued, task_finished, task_started
+except ImportError:  # Django 5.2
+    HAS_TASKS = False
+else:
+    HAS_TASKS = True
+
+__all__ = ["HAS_TASKS", "patch", "unpatch"]
+
+
+def patch() -> None:
+    """Listen to every task backend."""
+    if HAS_TASKS:
+        task_enqueued.connect(_enqueued, dispatch_uid=__name__)
+        task_started.connect(_started, dispatch_uid=__name__)
+        task_finished.connect(_finished, dispatch_uid=__name__)
+
+
+def unpatch() -> None:
+    """No longer listen."""
+    if HAS_TASKS:
+        for signal in (task_enqueued, task_started, task_finished):
+            signal.disconnect(dispatch_uid=__name__)
+
+
+def _enqueued(sender: Any, task_result: Any, **kwargs: Any) -> None:
+    client().incr(f"{_prefix(task_result)}.enqueued", fields=_fields(task_result))
+
+
+def _started(sender: Any, task_result: Any, **kwargs: Any) -> None:
+    prefix, fields = _prefix(task_result), _fields(task_result)
+    client().incr(f"{prefix}.started", fields=fields)
+    started = task_result.started_at
+    if started == task_result.last_attempted_at:  # not when it is tried again
+        times = (task_result.enqueued_at, task_result.task.run_after)
+        ready = max((time for time in times if time is not None), default=None)
+        _send_span(f"{prefix}.queued", ready, started, fields)
+
+
+def _finished(sender: Any, task_result: Any, **kwargs: Any) -> None:
+    prefix, fields = _prefix(task_result), _fields(task_result)
+    failed = task_result.status == TaskResultStatus.FAILED
+    client().incr(f"{prefix}.{'failed' if failed else 'succeeded'}", fields=fields)
+    started = task_result.last_attempted_at or task_result.started_at
+    _send_span(f"{prefix}.run", started, task_result.finished_at, fields)
+
+
+def _send_span(
+    metric: str, start: datetime | None, end: datetime | None, fields: dict[str, str]
+) -> None:
+    """Clocks of two machines may tell of an end before the start: then nothing."""
+    if start is not None and end is not None and end >= start:
+        ms = (end - start).total_seconds() * 1000
+        client().timer_send(metric, round(ms, 3), fields=fields)
+
+
+def _prefix(task_result: Any) -> str:
+    path = task_result.task.module_path.split(".")
+    return ".".join(["task", *map(segment, path)])
+
+
+def _fields(task_result: Any) -> dict[str, str]:
+    return {"queue": task_result.task.queue_name, "backend": task_result.backend}

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Renders of templates, timed: Django's engine and Jinja2, by the template's name.
+
+What a template renders in turn, included or by a form's widget, belongs to its time.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from time import perf_counter
+from typing import Any
+
+from django.template.backends.django import Template as DjangoTemplate
+
+from django_metlog.names import segment
+from django_metlog.patches.sending import client, ms_since
+from django_metlog.patches.swap import Function, Swap
+
+__all__ = ["patch", "unpatch"]
+
+
+def patch() -> None:
+    """Time what ``render()`` of both backends does."""
+    for swap in _swaps():
+        swap.on()
+
+
+def unpatch() -> None:
+    """Leave both as they were."""
+    for swap in _swaps():
+        swap.off()
+
+
+_nested: ContextVar[bool] = ContextVar("django_metlog_render", default=False)
+
+
+def _timed(render: Function) -> Function:
+    def timed(template: Any, *args: Any, **named: Any) -> Any:
+        if _nested.get():
+            return render(template, *args, **named)
+        _nested.set(True)
+        start = perf_counter()
+        try:
+            return render(template, *args, **named)
+        finally:
+            _nested.set(False)
+            client().timer_send(_metric(_name(template.template)), ms_since(start))
+
+    return timed
+
+
+@cache
+def _swaps() -> list[Swap]:
+    templates: list[type] = [DjangoTemplate]
+    try:
+        from django.template.backends.jinja2 import Template as JinjaTemplate
+    except ImportError:
+        pass  # Jinja2 is not installed
+    else:
+        templates.append(JinjaTemplate)
+    return [Swap(template, "render", _timed) for template in templates]
+
+
+def _name(template: Any) -> str | None:
+    """As it was asked for, a partial as ``page.html#part``; None for made from text."""
+    name: str | None = getattr(template, "name", None)
+    page = getattr(getattr(template, "origin", None), "template_name", None)
+    return f"{page}#{name}" if name and page and name != page else name
+
+
+@lru_cache(maxsize=1000)
+def _metric(name: str | None) -> str:
+    return f"template.{segment(name) if name else 'inline'}"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MPL-2.0
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from conftest import Sent
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+
+from django_metlog.patches import commands
+
+
+@pytest.fixture(autouse=True)
+def patched() -> Iterator[None]:
+    commands.patch()
+    yield
+    commands.unpatch()
+
+
+def command(handle: Any) -> BaseCommand:
+    """A command as manage.py finds it: in a module that has its name."""
+    members = {"handle": handle, "__module__": "shop.management.commands.tidy_up"}
+    return type("Command", (BaseCommand,), members)()  # type: ignore[no-any-return]
+
+
+def leave(code: object) -> Any:
+    def handle(self: BaseCommand, **options: Any) -> None:
+        sys.exit(code)  # type: ignore[arg-type]
+
+    return handle
+
+
+def fail(self: BaseCommand, **options: Any) -> None:
+    raise CommandError("no")
+
+
+def interrupt(self: BaseCommand, **options: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_command_of_django(sent: Sent) -> None:
+    """A command's time and outcome are sent under the name one types."""
+    call_command("check")
+    assert sent.counters() == {"command.check.ok": 1}
+    assert sent.timers()["command.check.run"][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("handle", "outcome"),
+    [
+        (lambda self, **options: "done", "ok"),
+        (fail, "failed"),
+        (leave(None), "ok"),
+        (leave(0), "ok"),
+        (leave(3), "failed"),
+        (leave("no"), "failed"),
+        (interrupt, "failed"),
+    ],
+)
+def test_outcomes(handle: Any, outcome: str, sent: Sent, capsys: Any) -> None:
+    """Whatever ends a command early but an exit with 0 is a failure; it stays one."""
+    with suppress(CommandError, SystemExit, KeyboardInterrupt):
+        assert call_command(command(handle)) == "done"
+    assert sent.counters() == {f"command.tidy_up.{outcome}": 1}
+    assert list(sent.timers()) == ["command.tidy_up.run"]
+
+
+def test_from_manage_py(sent: Sent, capsys: Any) -> None:
+    """The same from the command line, exit code and all."""
+    with pytest.raises(SystemExit) as exit_info:
+        command(fail).run_from_argv(["manage.py", "tidy_up"])
+    assert exit_info.value.code == 1
+    assert "CommandError: no" in capsys.readouterr().err
+    assert sent.counters() == {"command.tidy_up.failed": 1}
+
+
+def test_unpatch(sent: Sent) -> None:
+    """Commands are what they were."""
+    commands.patch()
+    commands.unpatch()
+    commands.unpatch()
+    assert BaseCommand.execute.__module__ == BaseCommand.__module__
+    assert not hasattr(BaseCommand.execute, "__wrapped__")
+    call_command("check")
+    assert sent == []
