@@ -61,8 +61,8 @@ def test_cache_hits(browsing: Browsing) -> None:
     browsing.open("/popular/")
     browsing.leave()
 
-    assert browsing.lines.total("cache.locmem.get.miss") == 2
-    assert browsing.lines.total("cache.locmem.get.hit") == 2
+    assert browsing.lines.total("cache.locmem.miss") == 3
+    assert browsing.lines.total("cache.locmem.hit") == 3
     assert len(browsing.lines.values("db.sqlite3.default.execute")) == 1
 
 

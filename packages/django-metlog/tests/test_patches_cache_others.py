@@ -15,7 +15,7 @@ LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
 def test_methods_on_the_object(sent: Sent) -> None:
-    """What somebody else put on the cache before us is called, timed, and left there."""
+    """What somebody put on the cache before us is called, timed, and left there."""
     with override_settings(CACHES={"default": {"BACKEND": LOCMEM}}):
         cache: Any = caches["default"]
         called = []
