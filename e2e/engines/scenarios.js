@@ -13,6 +13,9 @@ const OTHER = 255;
 /** Pages. Chromium keeps six, the others fewer. */
 const MORE_THAN_ARE_CACHED = 8;
 
+/** Makes the page go somewhere, in a task: else the answer may be lost with the page. */
+const go = (browser, tab, script) => browser.run(tab, `void setTimeout(() => ${script})`);
+
 /** The browser's own account of the load, to compare the report with. */
 const entry = async (browser, tab) =>
   JSON.parse(
@@ -29,7 +32,7 @@ export default {
   async reload({ browser, visit }) {
     const tab = await browser.open(visit.url("page"));
     await visit.reports(1);
-    await browser.run(tab, "location.reload()");
+    await go(browser, tab, "location.reload()");
     await visit.reports(2);
     return [{ type: NAVIGATE }, { type: RELOAD, entry: await entry(browser, tab) }];
   },
@@ -38,9 +41,9 @@ export default {
   async "back, cached"({ browser, visit }) {
     const tab = await browser.open(visit.url("page"));
     await visit.reports(1);
-    await browser.run(tab, 'void (location.href = "other")');
+    await go(browser, tab, '(location.href = "other")');
     await visit.noted("other");
-    await browser.run(tab, "history.back()");
+    await go(browser, tab, "history.back()");
     await visit.noted("restored");
     return [{ type: NAVIGATE }];
   },
@@ -50,10 +53,10 @@ export default {
     const tab = await browser.open(visit.url("page"));
     await visit.reports(1);
     for (let i = 1; i <= MORE_THAN_ARE_CACHED; i++) {
-      await browser.run(tab, `void (location.href = "other?${i}")`);
+      await go(browser, tab, `(location.href = "other?${i}")`);
       await visit.noted(`other?${i}`);
     }
-    await browser.run(tab, `history.go(-${MORE_THAN_ARE_CACHED})`);
+    await go(browser, tab, `history.go(-${MORE_THAN_ARE_CACHED})`);
     await visit.reports(2);
     assert.ok(!visit.notes.has("restored"));
     return [{ type: NAVIGATE }, { type: BACK_FORWARD, entry: await entry(browser, tab) }];
@@ -115,7 +118,7 @@ export default {
   async "left before load"({ browser, visit }) {
     const tab = await browser.open(visit.url("page?slow"));
     await visit.noted("interactive");
-    await browser.run(tab, 'void (location.href = "other")');
+    await go(browser, tab, '(location.href = "other")');
     await visit.noted("other");
     return browser.constructor.silent ? [] : [{ type: NAVIGATE, partial: true }];
   },

@@ -4,6 +4,14 @@
 
 import { Program, eventually, find, freePort } from "./program.js";
 
+const XVFB = find("Xvfb");
+const COG = find("cog");
+const MINI_BROWSER = find(
+  "MiniBrowser",
+  "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+  "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+);
+
 /** A browser behind a WebDriver. */
 class WebKit {
   static silent = "WebKit tells a page nothing when its load is abandoned.";
@@ -63,23 +71,19 @@ class WebKit {
 
 export class WebKitGTK extends WebKit {
   static title = "WebKitGTK";
-  static path = find("WebKitWebDriver");
+  static path = XVFB && MINI_BROWSER && find("WebKitWebDriver");
   static serverTiming = true;
   static lacks = { prerender: "This engine does not prerender." };
   static capabilities = {
     "webkitgtk:browserOptions": {
-      binary: find(
-        "MiniBrowser",
-        "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
-        "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
-      ),
+      binary: MINI_BROWSER,
       args: ["--automation"],
     },
   };
 
   static async start() {
     const browser = new WebKitGTK();
-    const screen = new Program(find("Xvfb"), () => ["-displayfd", "1", "-nolisten", "tcp"]);
+    const screen = new Program(XVFB, () => ["-displayfd", "1", "-nolisten", "tcp"]);
     browser.programs.push(screen);
     await browser.startDriver({ DISPLAY: `:${await screen.says(/^(\d+)\n/)}` });
     await browser.startSession();
@@ -115,7 +119,7 @@ export class WebKitGTK extends WebKit {
 /** Has one page and nothing to hide it behind. */
 export class WPE extends WebKit {
   static title = "WPE WebKit";
-  static path = find("WPEWebDriver");
+  static path = COG && find("WPEWebDriver");
   /** Of the age of Safari 16.0; the interface came with 16.4. */
   static serverTiming = false;
   static lacks = {
@@ -125,7 +129,7 @@ export class WPE extends WebKit {
   };
   static capabilities = {
     "wpe:browserOptions": {
-      binary: find("cog"),
+      binary: COG,
       args: ["--automation", "--platform=headless"],
     },
   };

@@ -39,6 +39,16 @@ test("a script over its limit is told of", () => {
   assert.equal(sentence, `core.js weighs ${weight(noise)} bytes, 512 are allowed`);
 });
 
+test("the README tells the sizes", () => {
+  const readme = readFileSync(join(HERE, "README.md"), "utf8");
+  for (const [name, title] of [
+    ["core.js", "metlog-stick-js/core"],
+    ["send.js", "metlog-stick-js"],
+    ["stick.js", "stick.js"],
+  ])
+    assert.match(readme, new RegExp(`\\| \`${title}\` \\| ${weight(fresh[name])} \\|`));
+});
+
 test("the copies name no source map, for Django would look for it", () => {
   for (const name of COPIES) assert.doesNotMatch(fresh[name], /sourceMappingURL/);
 });
