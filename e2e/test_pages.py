@@ -74,7 +74,7 @@ def test_slow_page(browsing: Browsing) -> None:
     [view_ms] = browsing.lines.values("view.shelf.views.report.GET")
     [quick_ms, slow_ms] = browsing.lines.values("db.sqlite3.default.execute")
 
-    assert 10 * quick_ms < slow_ms < view_ms
+    assert quick_ms < slow_ms < view_ms
 
 
 def test_redirect(browsing: Browsing) -> None:
