@@ -64,6 +64,7 @@ class Collector:
         self.logs: list[ExportLogsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         self.status = 200
+        self.meanwhile: Callable[[], object] = lambda: None
         collector = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -84,6 +85,7 @@ class Collector:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        self.meanwhile()
         if self.status == 200:
             self.headers.append(dict(request.headers))
             if request.path == "/v1/metrics":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -23,21 +24,38 @@ def test_same_name_same_client() -> None:
     assert (client.logger, client.is_active) == ("a", False)
 
 
-def test_many_threads_get_one_client() -> None:
+def test_many_threads_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when all of them ask at once for the first time."""
     holder = MetlogClientHolder()
     clients: list[MetlogClient] = []
-    barrier = threading.Barrier(16)
+    waiting = threading.Semaphore(0)
+    lock = holder._lock
 
-    def ask() -> None:
-        barrier.wait()
-        clients.append(holder.get_client("a"))
+    class Lock:
+        def __enter__(self) -> None:
+            waiting.release()
+            lock.acquire()
 
-    threads = [threading.Thread(target=ask) for _ in range(16)]
+        def __exit__(self, *exc_info: object) -> None:
+            lock.release()
+
+    class Slow(MetlogClient):
+        def __init__(self, *args: Any) -> None:
+            for _ in range(4):  # until all have seen that there is none
+                assert waiting.acquire(timeout=10)
+            super().__init__(*args)
+
+    monkeypatch.setattr(holder, "_lock", Lock())
+    monkeypatch.setattr("metlog.registry.MetlogClient", Slow)
+    threads = [
+        threading.Thread(target=lambda: clients.append(holder.get_client("a")))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(clients) == 4
     assert len(set(clients)) == 1
 
 

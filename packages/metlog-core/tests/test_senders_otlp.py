@@ -200,6 +200,20 @@ def test_a_collector_that_comes_back_gets_all_that_waited(
     client.close()
 
 
+def test_what_comes_during_an_export_is_still_to_be_sent(
+    client: MetlogClient, collector: Collector
+) -> None:
+    """``stats`` does not take for sent what was recorded meanwhile."""
+    collector.meanwhile = lambda: client.incr("a")
+    client.incr("a")
+    client.flush()
+    collector.meanwhile = lambda: None
+    assert client.sender.stats == (1, 0, 0, 1)  # type: ignore[attr-defined]
+    client.flush()
+    assert client.sender.stats == (2, 0, 0, 0)  # type: ignore[attr-defined]
+    assert collector.counts() == {"a": 2}
+
+
 def test_messages_that_are_never_accepted_do_not_stay_for_ever(
     collector: Collector,
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metlog import MetlogClient
 from metlog.filters import type_blacklist_provider
+from metlog.message import Message
 from metlog.senders import DebugCaptureSender
 from metlog.testing import Sent, capture
 
@@ -64,12 +65,17 @@ def test_capture_does_not_see_what_filters_drop() -> None:
 
 
 def test_captured_messages_stay_as_they_were_sent() -> None:
-    """A dict that changes after the call does not change what was captured."""
+    """Neither the caller nor a sender changes what was captured."""
+
+    class Stamping:
+        def send_message(self, msg: Message) -> None:
+            msg["fields"]["page"] = msg["payload"] = "changed"
+
     fields = {"page": "home"}
     with capture() as sent:
-        MetlogClient(None, "app").incr("hits", fields=fields)
+        MetlogClient(Stamping(), "app").incr("hits", fields=fields)
     fields["page"] = "other"
-    assert sent[0]["fields"]["page"] == "home"
+    assert (sent[0]["fields"]["page"], sent[0]["payload"]) == ("home", "1")
 
 
 def test_the_fixture_has_what_the_test_sent(metlog_sent: Sent) -> None:
