@@ -24,9 +24,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.humanize",
     "django.contrib.staticfiles",
-    "debug_toolbar",
+    # Before the toolbar, which would put its own part into the times of cache calls.
     "django_metlog",
     "metlog_toolbar",
+    "debug_toolbar",
     "shelf",
 ]
 
