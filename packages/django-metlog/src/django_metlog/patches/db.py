@@ -15,7 +15,18 @@ from time import perf_counter
 from typing import Any
 from weakref import WeakSet
 
-from django.db import connections
+from django.db import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -108,7 +119,7 @@ def _wrapper(prefix: str) -> Execute:
         try:
             return execute(sql, params, many, context)
         except Exception as error:
-            _count_error(prefix, error)
+            _count_error(prefix, type(error))
             raise
         finally:
             ms = ms_since(start)
@@ -146,7 +157,7 @@ class _Ending:
         try:
             return self._end()
         except Exception as error:
-            _count_error(self._prefix, error)
+            _count_error(self._prefix, type(error))
             raise
         finally:
             client().timer_send(self._metric, ms_since(start))
@@ -159,7 +170,7 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return connect(connection)
         except Exception as error:
-            _count_error(prefix, error)
+            _count_error(prefix, _django_class(connection, error))
             raise
         finally:
             client().timer_send(f"{prefix}.connect", ms_since(start))
@@ -167,11 +178,34 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     return timed
 
 
+def _django_class(connection: BaseDatabaseWrapper, error: Exception) -> type[Exception]:
+    """What Django is going to make of a driver's exception, outside of ``connect``."""
+    for ours in _DJANGO_ERRORS:
+        theirs = getattr(connection.Database, ours.__name__, None)
+        if theirs is not None and isinstance(error, theirs):
+            return ours
+    return type(error)
+
+
+_DJANGO_ERRORS: tuple[type[Exception], ...] = (
+    DataError,
+    OperationalError,
+    IntegrityError,
+    InternalError,
+    ProgrammingError,
+    NotSupportedError,
+    DatabaseError,
+    InterfaceError,
+    Error,
+)
+"""In the order in which `django.db.utils.DatabaseErrorWrapper` looks for one."""
+
+
 _connect = Swap(BaseDatabaseWrapper, "connect", _timed_connect)
 
 
-def _count_error(prefix: str, error: Exception) -> None:
-    client().incr(f"{prefix}.error.{segment(type(error).__name__).lower()}")
+def _count_error(prefix: str, error: type[Exception]) -> None:
+    client().incr(f"{prefix}.error.{segment(error.__name__).lower()}")
 
 
 _FIELDS = {word: {"operation": word} for word in (*OPERATIONS, "other")}
