@@ -41,10 +41,9 @@ def test_timers_by_key(nested: Panel) -> None:
 def test_timers_that_repeat(panel: Panel, site: Site) -> None:
     """The numbers of a key are those of its bars."""
     panel.visit(f"{site.url}/repeated/")
-    bars = [
-        r.elapsed_ms for r in panel.rows() if r.name == "db.sqlite3.default.execute"
-    ]
-    count, total, lower, mean, upper = numbers(panel, "timer", "db.sqlite3")
+    name = "db.sqlite3.default.execute"
+    bars = [row.elapsed_ms for row in panel.rows() if row.name == name]
+    count, total, lower, mean, upper = numbers(panel, "timer", name)
 
     assert count == len(bars) == 12
     assert total == pytest.approx(sum(bars), abs=0.1)

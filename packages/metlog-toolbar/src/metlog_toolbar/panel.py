@@ -93,15 +93,27 @@ class MetlogPanel(Panel):
         ]
 
     def process_request(self, request: HttpRequest) -> Any:
-        """Collecting here, and not in ``enable_instrumentation``, leaves out what the
-        toolbar and its other panels send while they set themselves up."""
-        with self._records:
-            response = super().process_request(request)
-        return self._later(response) if isawaitable(response) else response
+        """Collect, but only inside of the innermost panel: what panels and the
+        toolbar's store do in between is none of the site's."""
+        innermost: Panel = self
+        while isinstance(
+            panel := getattr(innermost.get_response, "__self__", None), Panel
+        ):
+            innermost = panel
+        innermost.get_response = self._collecting(innermost.get_response)
+        return super().process_request(request)
 
-    async def _later(self, response: Awaitable[HttpResponse]) -> HttpResponse:
-        with self._records:
-            return await response
+    def _collecting(self, get_response: Callable[..., Any]) -> Callable[..., Any]:
+        def collecting(request: HttpRequest) -> Any:
+            with self._records:
+                response = get_response(request)
+            return later(response) if isawaitable(response) else response
+
+        async def later(response: Awaitable[HttpResponse]) -> HttpResponse:
+            with self._records:
+                return await response
+
+        return collecting
 
     def generate_stats(self, request: HttpRequest, response: HttpResponse) -> None:
         records = self._records

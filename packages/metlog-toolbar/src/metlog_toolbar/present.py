@@ -54,7 +54,8 @@ def present(summary: Summary, duplicates: int) -> dict[str, Any]:
 def _bar(bar: Bar, begin: float, span: float) -> dict[str, Any]:
     return {
         **bar,
-        "depth": min(bar["depth"] + 1, 9),
+        "parts": bar["name"].split("."),
+        "depth": min(bar["depth"] + 1, 6),
         "family": family(bar["name"]),
         "x": (bar["start_ms"] - begin) / span * 100,
         "width": bar["elapsed_ms"] / span * 100,
@@ -65,6 +66,7 @@ def _group(group: Group, duplicates: int) -> dict[str, Any]:
     metric = catalogue.find(group["kind"], group["name"])
     return {
         **group,
+        "parts": group["name"].split("."),
         "family": family(group["name"]),
         "metric": metric,
         "anchor": "" if metric is None else anchor(metric),

@@ -136,10 +136,11 @@ def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
     ]
 
 
-SLACK = 0.0005
-"""Seconds by which a timer may begin or end outside of the one it ran in.
+VIEW_SLACK, SLACK = 0.0005, 0.00002
+"""Seconds by which a timer may begin before or end after the one it ran in.
 
-Who measures by himself sends a little later; the tee reckons from then."""
+What was measured by other means is sent a little later, and the tee reckons from
+then; a middleware sends the timers of its view latest of all."""
 
 
 class _Span:
@@ -147,14 +148,13 @@ class _Span:
         self.record = record
         self.start = record.start
         self.end = record.start + _value(record) / 1000
+        self.slack = VIEW_SLACK if record.name.startswith("view.") else SLACK
         self.inner: list[_Span] = []
 
     def contains(self, other: _Span) -> bool:
-        middle = (other.start + other.end) / 2
         return (
-            self.start <= middle <= self.end
-            and self.start - SLACK <= other.start
-            and other.end <= self.end + SLACK
+            self.start - self.slack <= other.start
+            and other.end <= self.end + self.slack
             and _value(self.record) > _value(other.record)
         )
 

@@ -10,18 +10,30 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-class NosyPanel(Panel):
+class OuterPanel(Panel):
     """Another panel: whenever the toolbar calls it, it sends something."""
 
     is_async = True
-    title = "Nosy"
+    title = "Outer"
     has_content = False
 
     def enable_instrumentation(self) -> None:
         settings.METLOG.incr("panel.enabled")
+
+    def process_request(self, request: HttpRequest) -> HttpResponse:
+        settings.METLOG.incr("panel.request")
+        response: HttpResponse = super().process_request(request)
+        settings.METLOG.incr("panel.response")
+        return response
 
     def disable_instrumentation(self) -> None:
         settings.METLOG.incr("panel.disabled")
 
     def generate_stats(self, request: HttpRequest, response: HttpResponse) -> None:
         settings.METLOG.incr("panel.generated")
+
+
+class InnerPanel(OuterPanel):
+    """The same, between the panel and the view."""
+
+    title = "Inner"

@@ -32,7 +32,8 @@ DEBUG_TOOLBAR_CONFIG = {
 }
 DEBUG_TOOLBAR_PANELS = [
     "debug_toolbar.panels.history.HistoryPanel",
-    "testsite.panels.NosyPanel",
+    "testsite.panels.OuterPanel",
     "metlog_toolbar.panel.MetlogPanel",
+    "testsite.panels.InnerPanel",
     "debug_toolbar.panels.sql.SQLPanel",
 ]
