@@ -13,6 +13,7 @@ copyright = "metlog maintainers"  # noqa: A001  # Sphinx's name
 extensions = ["myst_parser", "reference"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+suppress_warnings = ["myst.header"]  # an included part begins where it stands
 exclude_patterns = ["_build", "_ext"]
 
 html_theme = "furo"

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Reference tables made from the code: every setting, every metric.
+"""Reference tables made from the code: every setting, every metric, every check.
 
-``{metlog-settings}`` and ``{metlog-metrics}`` read the tables that django-metlog itself
-works from, so that the pages cannot drift.
+``{metlog-settings}``, ``{metlog-metrics}`` and ``{metlog-checks}`` read the tables that
+django-metlog itself works from, so that the pages cannot drift.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from docutils import nodes
@@ -64,6 +65,30 @@ class Metrics(SphinxDirective):
         return [_table(self.header, rows)]
 
 
+class Checks(SphinxDirective):
+    """The ids of django-metlog's checks: one a setting, and those of ``checks``."""
+
+    def run(self) -> list[nodes.Node]:
+        from django_metlog import checks, conf
+
+        rows = [
+            (setting.check, f"{setting.name} is not {setting.wanted}")
+            for setting in conf.SETTINGS.values()
+        ]
+        # The other ids stand in the table of the module's docstring.
+        rows += [
+            (f"django_metlog.{found[1]}", found[2].replace("``", ""))
+            for line in (checks.__doc__ or "").splitlines()
+            if (found := re.fullmatch(r"``([EW]\d+)``\s+(.+)", line))
+        ]
+        return [
+            _table(
+                ("Id", "Found"),
+                [(nodes.literal(text=key), nodes.Text(text)) for key, text in rows],
+            )
+        ]
+
+
 def _entry(name: str, sentences: list[str]) -> nodes.Node:
     section = nodes.section(ids=[name.lower().replace("_", "-")], names=[name.lower()])
     section += nodes.title("", "", nodes.literal(text=name))
@@ -100,6 +125,7 @@ def _row(cells: Iterable[nodes.Node]) -> nodes.row:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("metlog-checks", Checks)
     app.add_directive("metlog-settings", Settings)
     app.add_directive("metlog-metrics", Metrics)
     return {"parallel_read_safe": True}
