@@ -113,7 +113,7 @@ def _program(name: str, folders: list[Path] | None = None) -> str:
     if found is None:
         missing = f"{name} is not installed"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return str(Path(found).resolve())
+    return found
 
 
 def _database(engine: str, url: str) -> dict[str, Any]:

@@ -7,18 +7,22 @@ tested in metlog-toolbar, which has the collector.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import services
 from asgiref.sync import iscoroutinefunction
+from django.core.cache import caches
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from testsite import views
@@ -30,6 +34,8 @@ from django_metlog.middleware import (
     GraphiteMiddleware,
     GraphiteRequestTimingMiddleware,
 )
+from django_metlog.patches import cache as cache_patch
+from django_metlog.patches import db
 from metlog import MetlogClient
 from metlog.senders import StatsdSender
 from metlog.testing import UdpReceiver
@@ -39,9 +45,19 @@ Fetch = Callable[..., Any]
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
 MODULES = """
-apps catalogue checks conf exclusion headers loggers.errors middleware names scope
-management.commands.statsd_ping
+apps beacons catalogue checks conf exclusion guards headers loggers.errors middleware
+names patches.cache patches.celery patches.commands patches.db patches.models
+patches.tasks patches.templates scope urls views management.commands.statsd_ping
 """
+
+
+@pytest.fixture
+def cached() -> Iterator[None]:
+    """The cache patch, and an empty cache."""
+    cache_patch.patch()
+    yield
+    cache_patch.unpatch()
+    caches["default"].clear()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +109,139 @@ def test_03_counting_users_does_not_look_at_lazy_ones(
     assert response.status_code == 200
     assert "Vary" not in response.headers
     assert sent.counters() == {"response.200": 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("aget_many", (["a", "b"],)),
+        ("aset_many", ({"a": 1},)),
+        ("aget_or_set", ("a", 1)),
+        ("aincr", ("a",)),
+        ("adelete_many", (["a"],)),
+        ("ahas_key", ("a",)),
+        ("aincr_version", ("a",)),
+    ],
+)
+def test_04_asynchronous_cache_methods_work(
+    cached: None, sent: Any, method: str, arguments: tuple[Any, ...]
+) -> None:
+    """Django 6.1 looks at ``self.get_many.__func__``, which wrapped functions lack."""
+
+    async def call() -> None:
+        await caches["default"].aset("a", 1)
+        await getattr(caches["default"], method)(*arguments)
+
+    asyncio.run(call())
+    assert sent.names()[1] == f"cache.locmem.{method.removeprefix('a')}"
+
+
+@pytest.mark.parametrize("value", [None, 0, "", False, [], {}])
+def test_05_cached_values_that_are_falsy_come_back(
+    cached: None, sent: Any, value: object
+) -> None:
+    """Not the default in their place; and they are hits."""
+    caches["default"].set("a", value)
+    assert caches["default"].get("a", "default") == value
+    assert sent.counters() == {"cache.locmem.hit": 1}
+
+
+class Unaskable:
+    """Raises when it is compared, or asked whether it is true, as data frames do."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("The truth value is ambiguous.")
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("This cannot be compared.")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_06_cached_values_are_neither_compared_nor_asked(
+    cached: None, sent: Any
+) -> None:
+    """A hit is told from a miss by identity alone."""
+    cache = caches["default"]
+    cache.set("a", Unaskable())
+    assert isinstance(cache.get("a", Unaskable()), Unaskable)
+    assert isinstance(cache.get("b", Unaskable()), Unaskable)
+    assert isinstance(cache.get_many(["a"])["a"], Unaskable)
+    assert isinstance(cache.get_or_set("a", Unaskable()), Unaskable)
+    assert sent.counters() == {"cache.locmem.hit": 3, "cache.locmem.miss": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_07_somebody_s_wrapper_leaves_and_ours_stays(sent: Any) -> None:
+    """Whoever opens the connection inside ``with execute_wrapper(…)`` pops the last
+    wrapper at the end: appended, ours would go, and theirs would stay for ever."""
+    calls = []
+
+    def theirs(execute: Any, *args: Any) -> Any:
+        calls.append(args)
+        return execute(*args)
+
+    connection = connections["default"]
+    connection.close()
+    db.patch()
+    try:
+        with connection.execute_wrapper(theirs):
+            run("SELECT 1")
+        run("SELECT 2")
+    finally:
+        db.unpatch()
+    assert len(calls) == 1
+    assert len(sent.timers()["db.sqlite3.default.execute"]) == 2
+    assert connection.execute_wrappers == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/queries", "/aqueries"])
+def test_08_queries_are_seen_under_asgi(
+    fetch: Fetch, sent: Any, settings: Any, path: str
+) -> None:
+    """From synchronous and from asynchronous views, and so they are under WSGI."""
+    settings.METLOG_SERVER_TIMING = True
+    db.patch()
+    try:
+        response = fetch(path)
+    finally:
+        db.unpatch()
+    assert response.content == b"0"
+    assert len(sent.timers()["db.sqlite3.default.execute"]) == 1
+    assert 'desc="1 query"' in response["Server-Timing"]
+
+
+@pytest.mark.services
+def test_09_a_pool_s_connections_are_not_wrapped_again_and_again(
+    sent: Any, django_db_blocker: Any
+) -> None:
+    """Each checkout tells that a connection was created; a statement stays one time."""
+    with services.postgres() as settings, django_db_blocker.unblock():
+        connections.settings["pooled"] = {
+            **connections.settings["default"],
+            **settings,
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": 2}},
+        }
+        connection = connections["pooled"]
+        db.patch()
+        try:
+            for _ in range(50):
+                run("SELECT 1", "pooled")
+                depth = len(inspect.getmro(type(connection.connection.cursor())))
+                connection.close()
+        finally:
+            db.unpatch()
+            connection.close_pool()
+            del connections["pooled"], connections.settings["pooled"]
+    assert len(sent.timers()["db.psql.pooled.execute"]) == 50
+    assert len(sent.timers()["db.psql.pooled.connect"]) == 50
+    assert depth < 10
+
+
+def run(sql: str, alias: str = "default") -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql)
 
 
 def test_10_coroutine_functions_are_not_hidden() -> None:

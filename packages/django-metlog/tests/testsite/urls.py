@@ -47,6 +47,8 @@ urlpatterns = [
     path("awho", views.awho),
     path("exempt", views.exempt),
     path("waits", views.waits),
+    path("queries", views.queries),
+    path("aqueries", views.aqueries),
     path("scope", views.tells_scope),
     path("ascope", views.atells_scope),
     path("health", views.health),

@@ -30,6 +30,7 @@ from rest_framework.viewsets import ViewSet
 
 from django_metlog import exclude
 from django_metlog.scope import current
+from testsite.models import Book
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -199,6 +200,14 @@ async def waits(request: HttpRequest) -> HttpResponse:
     reached.set()
     await asyncio.Event().wait()
     raise AssertionError("unreachable")
+
+
+def queries(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(Book.objects.count()))
+
+
+async def aqueries(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(await Book.objects.acount()))
 
 
 def tells_scope(request: HttpRequest) -> JsonResponse:

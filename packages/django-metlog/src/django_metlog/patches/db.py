@@ -180,8 +180,9 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 def _django_class(connection: BaseDatabaseWrapper, error: Exception) -> type[Exception]:
     """What Django is going to make of a driver's exception, outside of ``connect``."""
+    driver = getattr(connection, "Database", None)
     for ours in _DJANGO_ERRORS:
-        theirs = getattr(connection.Database, ours.__name__, None)
+        theirs = getattr(driver, ours.__name__, None)
         if theirs is not None and isinstance(error, theirs):
             return ours
     return type(error)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``patches.celery`` within one process; a real worker is in test_services_celery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import celery
+import pytest
+from celery import signals
+from conftest import Sent
+
+from django_metlog.patches import celery as celery_patch
+from django_metlog.patches.celery import SENT_AT
+
+
+@pytest.fixture
+def app() -> Iterator[celery.Celery]:
+    """Tasks that run where they are called."""
+    app = celery.Celery("shop", broker="memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+    celery_patch.patch()
+    yield app
+    celery_patch.unpatch()
+    app.close()
+
+
+def test_outcomes(app: celery.Celery, sent: Sent) -> None:
+    """A task is counted by how it ended, under its own name, and timed."""
+
+    @app.task(name="shop.tasks.add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    @app.task(name="shop.tasks.broken")
+    def broken() -> None:
+        raise ValueError
+
+    @app.task(name="shop.tasks.again", bind=True)
+    def again(self: Any) -> None:
+        if self.request.retries == 0:
+            raise self.retry(countdown=0)
+
+    assert add.delay(1, 2).get() == 3
+    broken.delay()
+    again.delay()
+    assert sent.counters() == {
+        "celery.shop.tasks.add.succeeded": 1,
+        "celery.shop.tasks.broken.failed": 1,
+        "celery.shop.tasks.again.retried": 1,
+        "celery.shop.tasks.again.succeeded": 1,
+    }
+    assert {name: len(values) for name, values in sent.timers().items()} == {
+        "celery.shop.tasks.add.run": 1,
+        "celery.shop.tasks.broken.run": 1,
+        "celery.shop.tasks.again.run": 2,
+    }
+
+
+def test_sending(app: celery.Celery, sent: Sent) -> None:
+    """A task that is sent is counted, and its message says when."""
+    app.conf.task_always_eager = False
+    before = time.time()
+    app.send_task("shop.tasks.<add>", (1, 2))
+    assert sent.counters() == {"celery.shop.tasks.add.sent": 1}
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("celery").get(timeout=10)
+        message.ack()
+    assert before <= message.headers[SENT_AT] <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("request_", "waited"),
+    [
+        ({SENT_AT: 1000.0}, 5000.0),
+        ({SENT_AT: 1000}, 5000.0),
+        ({SENT_AT: 1004.9995}, 0.5),
+        ({SENT_AT: 1000.0, "eta": "1970-01-01T00:16:44+00:00"}, 1000.0),
+        ({SENT_AT: 1000.0, "eta": "1970-01-01T01:16:44+01:00"}, 1000.0),
+        ({SENT_AT: 1000.0, "eta": "1970-01-01T00:16:44"}, 1000.0),
+        ({SENT_AT: 1000.0, "eta": "1970-01-01T00:00:00+00:00"}, 5000.0),
+        ({SENT_AT: 1000.0, "eta": "soon"}, None),
+        ({SENT_AT: 1005.1}, None),
+        ({SENT_AT: "1000"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_it_waited(request_: dict[str, Any], waited: float | None) -> None:
+    """From when it was sent, or was to run; nothing when clocks disagree, or lie."""
+    request = SimpleNamespace(**{"eta": None, **request_})
+    assert celery_patch._waited_ms(request, 1005.0) == waited
+
+
+def test_unpatch(sent: Sent) -> None:
+    """Nothing listens any more."""
+    heard = [
+        signals.before_task_publish,
+        signals.after_task_publish,
+        signals.task_prerun,
+        signals.task_postrun,
+        signals.task_failure,
+        signals.worker_process_shutdown,
+    ]
+    before = [len(signal.receivers or ()) for signal in heard]
+    celery_patch.patch()
+    celery_patch.patch()
+    assert [len(signal.receivers) for signal in heard] == [n + 1 for n in before]
+    celery_patch.unpatch()
+    celery_patch.unpatch()
+    assert [len(signal.receivers or ()) for signal in heard] == before
