@@ -31,7 +31,7 @@ def number(value: float) -> str:
     """The shortest text that reads back as ``value``: no ``.0``, no exponent."""
     if isinstance(value, int):
         return int.__repr__(value)
-    if value.is_integer() and -1e15 < value < 1e15:
+    if value.is_integer():
         return str(int(value))
     text = float.__repr__(value)
     if "e" in text:
