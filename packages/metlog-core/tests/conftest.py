@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import zmq
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -19,6 +20,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from metlog.testing import add_up
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("metlog", deadline=None)
+hypothesis.settings.load_profile("metlog")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -171,12 +171,15 @@ def test_a_graceful_stop_loses_nothing(
 
 
 FORKED_IN_C = """
-import ctypes, json, os, sys
+import ctypes, json, os, sys, time
 from metlog.config import client_from_dict_config
 
 client = client_from_dict_config({"logger": "app", "sender": json.loads(sys.argv[1])})
-client.incr("before", 3)
-child = ctypes.PyDLL(None).fork()  # Python does not hear of it
+client.incr("first")
+client.flush()
+time.sleep(0.2)  # until its thread sleeps: such forks amid busy threads hang Python
+client.incr("held", 3)
+child = ctypes.PyDLL(None).fork()
 client.incr("child" if child == 0 else "parent", 2)
 client.close()
 if child == 0:
@@ -185,13 +188,18 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+@pytest.mark.parametrize("engine", ["file", "udp", "udp-queue", "otlp"], indirect=True)
 def test_a_fork_that_python_does_not_hear_of(
     engine: tuple[dict[str, Any], Callable[[], dict[str, float]]], tmp_path: Path
 ) -> None:
     """The process is told by its id, for servers that fork in C."""
     config, counts = engine
+    if "queue" in config:
+        config["flush_interval"] = 60
+    elif "endpoint" in config:
+        config["interval"] = 60
     command = [sys.executable, "-c", FORKED_IN_C, json.dumps(config)]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
-    expected = {"before": 3, "child": 2, "parent": 2}
+    expected = {"first": 1, "held": 3, "child": 2, "parent": 2}
     until(lambda: counts() == expected)
     assert counts() == expected
