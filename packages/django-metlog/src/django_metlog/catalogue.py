@@ -111,13 +111,19 @@ _CODE = (
     _counter("command.<name>.failed", "runs", "Ended with an exception."),
 )
 
+_QUEUE = ("queue", "backend")
+
 _TASKS = (
-    _counter("task.<path...>.enqueued", "tasks", "Put into a queue."),
-    _counter("task.<path...>.started", "tasks", "Taken up by a worker."),
-    _counter("task.<path...>.succeeded", "tasks", "Ended without an exception."),
-    _counter("task.<path...>.failed", "tasks", "Ended with an exception."),
-    _timer("task.<path...>.queued", "From when it could run until it was taken up."),
-    _timer("task.<path...>.run", "From start to end."),
+    _counter("task.<path...>.enqueued", "tasks", "Put into a queue.", _QUEUE),
+    _counter("task.<path...>.started", "tasks", "Taken up by a worker.", _QUEUE),
+    _counter(
+        "task.<path...>.succeeded", "tasks", "Ended without an exception.", _QUEUE
+    ),
+    _counter("task.<path...>.failed", "tasks", "Ended with an exception.", _QUEUE),
+    _timer(
+        "task.<path...>.queued", "From when it could run until it was taken up.", _QUEUE
+    ),
+    _timer("task.<path...>.run", "From start to end.", _QUEUE),
     _counter("celery.<task...>.sent", "tasks", "Published to the broker."),
     _counter("celery.<task...>.succeeded", "tasks", "Ended without an exception."),
     _counter("celery.<task...>.failed", "tasks", "Ended with an exception."),
@@ -130,6 +136,7 @@ _BROWSER = (
     _timer(
         "window.performance.timing.<milestone>",
         "From the start of the navigation to this milestone of the page's load.",
+        ("view",),
     ),
     _timer(
         "window.performance.view.<view...>.timing.<milestone>",
