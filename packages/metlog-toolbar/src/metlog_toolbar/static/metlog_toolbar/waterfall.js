@@ -141,13 +141,14 @@ class MetlogWaterfall extends HTMLElement {
             // What takes no time has an edge to see; without any width it has none.
             rect.setAttribute("width", row.ms ? percent(from + row.ms) : "0.01%");
         }
-        const step = niceStep(((to - from) * 70) / Math.max(140, this.axis.clientWidth));
+        const pixel = (to - from) / Math.max(140, this.axis.clientWidth);
+        const step = niceStep(70 * pixel);
         const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
         const marks = [];
         for (let n = Math.ceil(from / step); n * step <= to; n++) {
             marks.push(n * step);
         }
-        const labelled = marks.filter((ms) => ms < to - step / 3); // room for its text
+        const labelled = marks.filter((ms) => ms < to - 30 * pixel); // room for its text
         this.ticks.replaceChildren(
             ...labelled.map((ms) => {
                 const text = svg("text", { x: percent(ms), y: 12, dx: 3 });
