@@ -155,6 +155,7 @@ class Subscriber:
 
     def __init__(self, address: str) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.answers = True
         self._context = zmq.Context()
         self._sub = self._context.socket(zmq.SUB)
         self._sub.set(zmq.RCVHWM, 100_000)
@@ -172,13 +173,17 @@ class Subscriber:
         poller = zmq.Poller()
         poller.register(self._sub, zmq.POLLIN)
         poller.register(self._rep, zmq.POLLIN)
+        asked = False
         while not self._stop.is_set():
             for socket, _ in poller.poll(20):
                 data = socket.recv()
                 if socket is self._rep:
-                    socket.send(b"")
+                    asked = True
                 else:
                     self.messages.append(json.loads(data))
+            if asked and self.answers:
+                self._rep.send(b"")
+                asked = False
 
     @property
     def counts(self) -> dict[str, float]:

@@ -256,6 +256,17 @@ def test_a_dict_configuration() -> None:
     assert CLIENT_HOLDER.global_config.items() >= {"a": 1, "b": 2}.items()
 
 
+def test_a_sender_may_be_anything_that_can_be_called() -> None:
+    """Also what does not tell its parameters, and what takes any."""
+    client = client_from_dict_config(
+        {"sender": {"class": "providers_of_a_test.Sender", "args": "x", "any": [1]}}
+    )
+    assert client.sender.args == ("x",)  # type: ignore[attr-defined]
+    assert client.sender.options == {"any": [1]}  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"send_message, wanted, got \{\}"):
+        client_from_dict_config({"sender": {"class": "builtins.dict"}})
+
+
 def test_a_client_knows_its_configuration() -> None:
     """``_config`` is its JSON text, for debugging."""
     config = {"logger": "x", "sender": {"class": CAPTURE, "colour": "red"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -27,6 +28,15 @@ from metlog.message import Message, as_text, encodable, rfc3339, to_json
 def test_timestamps(seconds: float, text: str) -> None:
     """RFC 3339 in UTC, always with six digits and a ``Z``."""
     assert rfc3339(seconds) == text
+
+
+@given(st.lists(st.floats(0, 4e9) | st.sampled_from([5.9999996, 6.0, 0.9999995, 1e9])))
+def test_timestamps_are_those_of_datetime(moments: list[float]) -> None:
+    """Whichever came before: the text of a second is kept for the next call."""
+    for seconds in moments:
+        for moment in (seconds, seconds + 1e-6, seconds + 0.3):
+            stamp = datetime.fromtimestamp(moment, timezone.utc)
+            assert rfc3339(moment) == stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Untellable:

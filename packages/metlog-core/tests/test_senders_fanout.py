@@ -12,7 +12,7 @@ import pytest
 from metlog import SEVERITY, MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.measure import Kind
-from metlog.message import Message
+from metlog.message import Message, Origin
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -186,7 +186,8 @@ def test_a_single_statsd_sender_keeps_its_fast_lane() -> None:
         statsd = StatsdSender(port=receiver.port)
         log = {"sender": DebugCaptureSender(), "types": ["oldstyle"]}
         sender = FanOutSender([{"sender": statsd, "types": METRICS}, log])
-        assert sender.fast_lane() == statsd.fast_lane()
+        origin = Origin("app", 6, "host")
+        assert sender.fast_lane(origin) == statsd.fast_lane(origin)
         client = MetlogClient(sender, "app")
         for _ in range(10):
             client.incr("a")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -244,3 +245,95 @@ def test_nothing_is_lost_when_the_interpreter_ends(
     run = subprocess.run([sys.executable, "-c", script], capture_output=True)
     assert run.returncode == code
     assert receiver.wait_until(lambda r: r.counts == {"a": 500}), receiver.counts
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"queue": 1000}, {"queue": 1000, "packed": True}]
+)
+def test_the_fast_lane_says_what_messages_say(
+    receiver: UdpReceiver, options: dict[str, Any]
+) -> None:
+    """A metric whose name is known travels without a message; the JSON is the same,
+    key by key, in the same order, whatever is in name, logger and host."""
+    sender = UdpSender(port=receiver.port, **options)
+    client = MetlogClient(sender, 'a "logger"\n')
+    client.hostname = "höst"
+    names = ["n", 'quoted "name"', "é\u2028", "\ud800", "a\\", "{}", "%s"]
+
+    def send() -> None:
+        for name in names:
+            client.incr(name)
+            client.timer_send(name, 12.5)
+            client.timer_send(name, 3)
+            client.timed(name, 1.0, 1.25)
+
+    send()  # the first goes the long way
+    send()
+    client.flush()
+    assert receiver.wait_until(lambda r: len(r.messages) == 8 * len(names))
+    first, second = (
+        receiver.messages[: 4 * len(names)],
+        receiver.messages[4 * len(names) :],
+    )
+    for long, fast in zip(first, second, strict=True):
+        assert list(fast) == list(long)
+        assert fast.pop("timestamp") >= long.pop("timestamp")
+        assert fast == long
+    assert sender.stats == (8 * len(names), 0, 0, 0)
+    client.close()
+
+
+def test_a_change_of_the_client_shows_in_the_next_message(
+    receiver: UdpReceiver,
+) -> None:
+    """Logger, severity and host name may be set at any time."""
+    client = MetlogClient(UdpSender(port=receiver.port), "a")
+    for logger, severity, host in [("a", 6, "h"), ("b", 3, "h"), ("b", 3, "i")]:
+        client.logger, client.severity, client.hostname = logger, severity, host
+        for _ in range(3):
+            client.incr("n")
+    client.close()
+    assert receiver.wait_until(lambda r: len(r.messages) == 9)
+    said = [
+        (m["logger"], m["severity"], m["metlog_hostname"]) for m in receiver.messages
+    ]
+    assert said == [("a", 6, "h")] * 3 + [("b", 3, "h")] * 3 + [("b", 3, "i")] * 3
+
+
+def test_a_queue_that_is_full_drops_and_counts(receiver: UdpReceiver) -> None:
+    """Also of names on the fast lane: nothing is lost without being counted."""
+    sender = UdpSender(port=receiver.port, queue=100, packed=True, flush_interval=3600)
+    client = MetlogClient(sender, "app")
+    for _ in range(5000):
+        client.incr("n")
+        client.timer_send("t", 1)
+    client.flush()
+    stats = sender.stats
+    assert stats.sent + stats.dropped == 10_000
+    assert stats.sent >= 100
+    assert receiver.wait_until(lambda r: len(r.messages) == stats.sent)
+    client.close()
+
+
+def test_after_close_nothing_is_accepted(receiver: UdpReceiver) -> None:
+    """Known names are dropped and counted like all others."""
+    for queue in (0, 100):
+        sender = UdpSender(port=receiver.port, queue=queue)
+        client = MetlogClient(sender, "app")
+        for _ in range(3):
+            client.incr("n")
+        client.close()
+        client.incr("n")
+        assert sender.stats == (3, 1, 0, 0)
+
+
+def test_an_engine_that_is_away_is_counted_on_the_fast_lane() -> None:
+    """Each refusal is an error, and calls go on."""
+    sender = UdpSender(port=closed_port())
+    client = MetlogClient(sender, "app")
+    for _ in range(50):
+        client.incr("n")
+    stats = sender.stats
+    assert stats.sent + stats.dropped == 50
+    assert stats.errors >= 20
+    client.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import zmq
 
 from metlog import MetlogClient
 from metlog.config import client_from_text_config
@@ -109,6 +110,46 @@ def test_several_subscribers_get_each_message(
 def _incr_until(client: MetlogClient, *subscribers: Subscriber) -> bool:
     client.incr("a")
     return all("a" in subscriber.counts for subscriber in subscribers)
+
+
+def test_a_subscriber_that_reads_nothing_does_not_stop_the_host() -> None:
+    """When ZeroMQ takes no more our queue fills, and then the rest is dropped."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as stuck:
+        stuck.set(zmq.RCVHWM, 1)
+        stuck.set(zmq.LINGER, 0)
+        stuck.subscribe(b"")
+        port = stuck.bind_to_random_port("tcp://127.0.0.1")
+        sender = ZmqPubSender(f"tcp://127.0.0.1:{port}", queue_length=5)
+        client = MetlogClient(sender, "app")
+        client.info("first")
+        assert stuck.poll(10_000)  # it is connected, and reads no further
+
+        def full() -> bool:
+            client.info("x" * 1_000_000)
+            return sender.stats.dropped > 0
+
+        assert until(full)
+        assert sender.stats.queued <= 5
+        assert sender.stats.sent > 0
+        stuck.close()
+        client.close()
+
+
+def test_messages_wait_while_nobody_answers_handshakes(subscriber: Subscriber) -> None:
+    """And leave when somebody does again."""
+    sender = ZmqHandshakePubSender(
+        *(subscriber.handshake, subscriber.address, 200), livecheck=0
+    )
+    client = MetlogClient(sender, "app")
+    client.incr("a")
+    assert subscriber.gets({"a": 1})
+    subscriber.answers = False
+    assert until(lambda: not sender.ready())
+    client.incr("a")
+    assert sender.stats.queued == 1
+    subscriber.answers = True
+    assert subscriber.gets({"a": 2})
+    client.close()
 
 
 def test_a_handshake_sender_writes_what_it_drops_to_stderr(

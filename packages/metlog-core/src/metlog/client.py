@@ -12,13 +12,20 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from metlog import capture
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.measure import LIMIT, Kind, fault
-from metlog.message import ENV_VERSION, Message, as_text, rfc3339
+from metlog.message import (
+    ENV_VERSION,
+    Message,
+    Origin,
+    as_text,
+    new_message,
+    rfc3339,
+)
 from metlog.senders import base
 from metlog.senders.base import (
     LAST,
@@ -36,6 +43,29 @@ __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 _NO_TIMER = NoOpTimer()
 _ONE: Any = 1
 _LIMIT_INT = 2**30 - 1
+
+
+T = TypeVar("T")
+
+
+class _Shaping(Generic[T]):
+    """An attribute with a say in how metrics travel: to set it chooses the lane."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    @overload
+    def __get__(self, client: None, owner: type) -> _Shaping[T]: ...
+
+    @overload
+    def __get__(self, client: MetlogClient, owner: type) -> T: ...
+
+    def __get__(self, client: MetlogClient | None, owner: type) -> T | _Shaping[T]:
+        return self if client is None else getattr(client, self._name)
+
+    def __set__(self, client: MetlogClient, value: T) -> None:
+        setattr(client, self._name, value)
+        client._choose_lane()  # noqa: SLF001  # it is a part of that class
 
 
 class ClientStats(NamedTuple):
@@ -75,7 +105,7 @@ class MetlogClient:
         self._filtered = 0
         self._warned: set[str] = set()
         self._trouble = Trouble(f"client {logger!r}")
-        self.hostname = socket.gethostname()
+        self._hostname = socket.gethostname()
         self.setup(sender, logger, severity, disabled_timers, filters)
         capture.listen(self)
 
@@ -89,13 +119,17 @@ class MetlogClient:
     ) -> None:
         """Configure anew; what is not given goes back to its default."""
         self._sender: Sender = NoSendSender() if sender is None else sender
-        self.logger = logger
-        self.severity = severity
+        self._logger = logger
+        self._severity = severity
         if isinstance(disabled_timers, str):
             disabled_timers = [disabled_timers]
         self._disabled_timers = frozenset(disabled_timers or ()) or None
         self._filters = tuple(filters or ())
         self._choose_lane()
+
+    logger = _Shaping[str]()
+    severity = _Shaping[int]()
+    hostname = _Shaping[str]()
 
     @property
     def sender(self) -> Sender:
@@ -378,14 +412,20 @@ class MetlogClient:
             "timer_send" not in self._dynamic_methods
             and type(self).timer_send is MetlogClient.timer_send
         )
+        self._origin = Origin(
+            self._logger, self._severity, self._hostname, self.env_version
+        )
         self._count: Mapping[str, Iterator[object]] | None = None
         self._put: Mapping[str, Callable[[int, float], object]] | None = None
         self.put_timed = self._put
         self._bare = False
-        if self._showing or self._metric_lane is None:
+        if self._showing or self._filters:
             return
+        lane = None
         if isinstance(sender, DirectSender):
-            self._count, self._put, self._bare = sender.fast_lane()
+            lane = sender.fast_lane(self._origin)
+        if lane is not None:
+            self._count, self._put, self._bare = lane
             if self._timer_send_is_ours:
                 self.put_timed = self._put
 
@@ -447,17 +487,9 @@ class MetlogClient:
         payload: object,
         fields: Mapping[str, Any] | None,
     ) -> Message:
-        return {
-            "type": type,
-            "timestamp": rfc3339(time.time()),
-            "logger": self.logger if logger is None else logger,
-            "severity": self.severity if severity is None else severity,
-            "payload": payload if isinstance(payload, str) else as_text(payload),
-            "fields": {} if fields is None else dict(fields),
-            "env_version": self.env_version,
-            "metlog_pid": os.getpid(),
-            "metlog_hostname": self.hostname,
-        }
+        text = payload if isinstance(payload, str) else as_text(payload)
+        stamp = rfc3339(time.time())
+        return new_message(type, stamp, self._origin, logger, severity, text, fields)
 
     def _passes(self, msg: Message) -> bool:
         for accepts in self._filters:

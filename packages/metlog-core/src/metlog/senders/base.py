@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from metlog.measure import Kind
-from metlog.message import Message
+from metlog.message import Message, Origin
 
 __all__ = [
     "LAST",
@@ -61,13 +61,14 @@ class MetricSender(Sender, Protocol):
 
 
 @runtime_checkable
-class DirectSender(MetricSender, Protocol):
-    """A metric sender quick enough for a call of it to be what costs most.
+class DirectSender(Sender, Protocol):
+    """A sender quick enough for a call of it to be what costs most.
 
-    It lets the client do the plain case by itself: see `FastLane`.
+    It lets the client do the plain case by itself, with no filter to consult: see
+    `FastLane`; None when there is none. It is asked anew when ``origin`` changes.
     """
 
-    def fast_lane(self) -> FastLane: ...
+    def fast_lane(self, origin: Origin) -> FastLane | None: ...
 
 
 class FastLane(NamedTuple):
@@ -75,7 +76,7 @@ class FastLane(NamedTuple):
 
     The client looks a name up when a call has rate 1 and a plain number, and when its
     other arguments make no difference. A name that is not there, and a call that
-    raises, goes the long way: the client checks it, samples, and calls `send_metric`.
+    raises, goes the long way: the client checks, samples, and calls the sender.
     """
 
     counters: Mapping[str, Iterator[object]]

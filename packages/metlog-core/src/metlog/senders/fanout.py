@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from metlog.construct import make_sender
 from metlog.exceptions import ConfigError
 from metlog.measure import KINDS, Kind
-from metlog.message import Message
+from metlog.message import Message, Origin
 from metlog.senders import base
 from metlog.senders.base import (
     DirectSender,
@@ -77,7 +77,7 @@ class FanOutSender:
                 and fast == self._lanes["timer"]
                 and isinstance(fast[0], DirectSender)
             ):
-                self.fast_lane: Callable[[], FastLane] = fast[0].fast_lane
+                self.fast_lane: Callable[[Origin], FastLane | None] = fast[0].fast_lane
 
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""

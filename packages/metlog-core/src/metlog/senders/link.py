@@ -122,6 +122,13 @@ class Link:
             self._open().send(data)
             return True
 
+    def send_now(self, data: bytes) -> None:
+        """The shortest way to `send`, which may raise any error without having sent it;
+        then `send` is the way."""
+        if self._socket is None:
+            raise LookupError("not open yet")
+        self._socket.send(data)
+
     def close(self) -> None:
         """Close the socket; the next `send` opens another."""
         with self._lock:

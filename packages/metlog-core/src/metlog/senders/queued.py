@@ -11,7 +11,7 @@ from typing import Any
 
 from metlog.message import Message
 from metlog.senders import lifecycle
-from metlog.senders.base import SenderStats
+from metlog.senders.base import LAST, SenderStats
 from metlog.trouble import Trouble
 
 __all__ = ["PATIENCE", "QueuedSender"]
@@ -126,11 +126,14 @@ class QueuedSender:
             self._drop(msg, "closed")
         elif self.at_once(msg):
             pass
-        elif len(self._queue) >= self._limit:
-            self._drop(msg, f"queue full ({self._limit} messages)")
         else:
-            self._queue.append(msg)
-            self.kept()
+            try:
+                self._queue.insert(LAST, msg)  # unlike append it raises when full
+            except IndexError:
+                self._wake.set()
+                self._drop(msg, f"queue full ({self._limit} messages)")
+            else:
+                self.kept()
 
     def flush(self) -> None:
         """Hand over what is queued. Waits for an engine, at most 2 s."""
@@ -194,7 +197,7 @@ class QueuedSender:
         self._pid = os.getpid()
         self._running = self._stop = self._threadless = self._at_once = False
         self._thread = None
-        self._queue = deque()
+        self._queue = deque(maxlen=self._limit)
         self._wake = threading.Event()
         self._away_since = None
         self._round_at = 0.0

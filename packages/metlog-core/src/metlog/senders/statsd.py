@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from metlog.exceptions import ConfigError
-from metlog.measure import Kind, fault
-from metlog.message import Message
+from metlog.measure import Kind, from_message
+from metlog.message import Message, Origin
 from metlog.senders import lifecycle
 from metlog.senders.aggregate import Aggregate, Line, new_series
 from metlog.senders.base import FastLane, SenderStats
@@ -127,22 +127,15 @@ class StatsdSender:
 
     def send_message(self, msg: Message) -> None:
         """Take a message of type counter, timer or gauge; all others are dropped."""
-        kind = msg["type"]
-        if kind not in ("counter", "timer", "gauge"):
+        try:
+            measured = from_message(msg)
+        except ValueError as error:
             self._drop(1)
-            self._trouble.report("StatsD has no form for messages, dropped", kind)
-            return
-        fields = dict(msg["fields"])
-        name, rate = fields.pop("name", None), fields.pop("rate", 1.0)
-        value = _parsed(msg["payload"])
-        why = fault(name, value, rate)
-        if why is not None:
-            self._drop(1)
-            self._trouble.report(f"{kind} message dropped, {why}", msg["payload"])
-            return
-        self.send_metric(kind, name, value, rate, fields)  # type: ignore[arg-type]  # fault() has just looked at them
+            self._trouble.report("message dropped, StatsD takes measurements", error)
+        else:
+            self.send_metric(*measured)
 
-    def fast_lane(self) -> FastLane:
+    def fast_lane(self, origin: Origin) -> FastLane:
         """See `metlog.senders.base.DirectSender`."""
         return FastLane(self._aggregate.count, self._aggregate.put, not self._tagged)
 
@@ -318,12 +311,3 @@ class StatsdSender:
     def _drop(self, calls: int) -> None:
         with self._counting:
             self._dropped += calls
-
-
-def _parsed(payload: str) -> object:
-    for number in (int, float):
-        try:
-            return number(payload)
-        except (TypeError, ValueError):
-            pass
-    return None

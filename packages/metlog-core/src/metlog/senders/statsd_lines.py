@@ -13,7 +13,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from metlog.message import as_text
+from metlog.message import as_text, encodable
 
 __all__ = ["number", "pack", "rate_part", "safe_name", "split_key", "tags_part"]
 
@@ -24,7 +24,7 @@ _UNSAFE_TAG_VALUE = re.compile(r"[|,\s\x00-\x1f\x7f-\x9f]")
 
 def safe_name(name: str) -> str:
     """``name`` with an underscore for each character that would end or split it."""
-    return _encodable(_UNSAFE.sub("_", name))
+    return encodable(_UNSAFE.sub("_", name))
 
 
 def number(value: float) -> str:
@@ -54,7 +54,7 @@ def tags_part(fields: Mapping[str, Any] | None) -> str:
         for name, value in fields.items()
         if value is not None
     )
-    return _encodable(f"|#{','.join(tags)}") if tags else ""
+    return encodable(f"|#{','.join(tags)}") if tags else ""
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -87,8 +87,3 @@ def _tag_text(value: object) -> str:
     if type(value) is float and isfinite(value):
         return number(value)  # 200.0 is the same tag as 200
     return as_text(value)
-
-
-def _encodable(text: str) -> str:
-    """Text may hold lone surrogates, UTF-8 may not."""
-    return text.encode("utf-8", "replace").decode()

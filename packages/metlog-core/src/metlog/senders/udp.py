@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from metlog.exceptions import ConfigError
-from metlog.message import Message, to_json
+from metlog.message import Message, Origin, to_json
+from metlog.senders.base import FastLane, SenderStats
 from metlog.senders.link import Link
 from metlog.senders.options import seconds, texts, whole
 from metlog.senders.queued import QueuedSender
+from metlog.senders.udp_lane import Counters, Timers, Waiting
 
 __all__ = ["UdpSender"]
 
@@ -67,6 +71,9 @@ class UdpSender(QueuedSender):
         pairs = list(zip(hosts, ports, strict=False))
         self._links = [Link("udp", *pair) for pair in pairs]
         self._queueing = limit > 0
+        self._lanes: dict[Origin, FastLane] = {}
+        self._tables: list[tuple[Counters, Timers]] = []
+        self._sent_now, self._asked = itertools.count(), 0
         self._looked_up = False
         super().__init__(
             "udp " + ", ".join(f"{host}:{port}" for host, port in pairs),
@@ -85,6 +92,57 @@ class UdpSender(QueuedSender):
             return False
         self._transmit(to_json(msg).encode(), 1, 0.0)
         return True
+
+    def fast_lane(self, origin: Origin) -> FastLane | None:
+        """See `metlog.senders.base.DirectSender`."""
+        if len(self._links) > 1:  # some might get it, and then be sent it again
+            return None
+        if origin not in self._lanes:
+            counters, timers = Counters(self, origin), Timers(self, origin)
+            self._tables.append((counters, timers))
+            self._lanes[origin] = FastLane(counters, timers, bare=False)
+        return self._lanes[origin]
+
+    def lane_open(self) -> bool:
+        """May metrics come by `fast_lane` now?"""
+        if self._closed or self._at_once or not self._running:
+            return False
+        return self._thread is not None if self._queueing else self.ready()
+
+    def send_now(self, data: bytes) -> None:
+        """Send and count it, or raise without having sent it."""
+        try:
+            self._links[0].send_now(data)
+        except ConnectionRefusedError:  # the answer to an earlier one
+            self.count(errors=1)
+            raise
+        next(self._sent_now)
+
+    @property
+    def room(self) -> Callable[[int, Any], None] | None:
+        """The queue's ``insert``, None when there is no queue."""
+        return self._queue.insert if self._queueing else None
+
+    @property
+    def stats(self) -> SenderStats:
+        """Counted in messages."""
+        with self._counting:
+            sent = next(self._sent_now) - self._asked
+            self._asked += 1  # asking has counted one
+            stats = super().stats
+        return stats._replace(sent=stats.sent + sent)
+
+    def close(self) -> None:
+        """Flush and let go of everything. What is still queued then is dropped, and
+        all that comes later."""
+        self._close_lanes()
+        super().close()
+
+    def at_exit(self) -> None:
+        """Hand over what is queued; what comes still later does not wait."""
+        self._at_once = True
+        self._close_lanes()
+        super().at_exit()
 
     def look(self) -> None:
         """Look names up, when it is time to."""
@@ -117,6 +175,8 @@ class UdpSender(QueuedSender):
     def forget(self) -> None:
         """Open sockets of our own."""
         self._looked_up = False
+        self._close_lanes()
+        self._sent_now, self._asked = itertools.count(), 0
         for link in self._links:
             link.after_fork()
 
@@ -125,7 +185,7 @@ class UdpSender(QueuedSender):
         batch: list[bytes] = []
         size = 0
         for _ in range(len(queue)):  # not what comes meanwhile: this must end
-            line = to_json(queue.popleft()).encode()
+            line = _encoded(queue.popleft())
             if batch and size + len(line) > self._packet:
                 yield b"\n".join(batch), len(batch)
                 batch, size = [], 0
@@ -133,6 +193,11 @@ class UdpSender(QueuedSender):
             size += len(line) + 1
         if batch:
             yield b"\n".join(batch), len(batch)
+
+    def _close_lanes(self) -> None:
+        for counters, timers in self._tables:
+            counters.clear()
+            timers.clear()
 
     def _transmit(self, data: bytes, count: int, patience: float) -> None:
         if len(data) > LARGEST:
@@ -151,3 +216,11 @@ class UdpSender(QueuedSender):
             self.count(sent=count, errors=errors)
         else:
             self.count(dropped=count, errors=errors)
+
+
+def _encoded(item: Message | Waiting) -> bytes:
+    if isinstance(item, tuple):
+        seconds, template, *value = item
+        line: bytes = template.fill(seconds, value[0] if value else 1)
+        return line
+    return to_json(item).encode()
