@@ -267,12 +267,12 @@ def test_datagrams_fit_the_network(receiver: UdpReceiver, max_packet: int) -> No
     """Many lines share a datagram, none is longer than ``max_packet`` bytes."""
 
     def do(client: MetlogClient) -> None:
-        for i in range(200):
+        for i in range(100):  # at 64 bytes about as many datagrams: they fit a buffer
             client.incr(f"counter.{i}é")
             client.timer_send("timer", i)
 
     lines = sent(receiver, do, max_packet=max_packet)
-    assert len(lines) == 400
+    assert len(lines) == 200
     assert max(map(len, receiver.datagrams)) <= max_packet
     assert (
         len(receiver.datagrams) < sum(map(len, receiver.datagrams)) / max_packet * 1.5
