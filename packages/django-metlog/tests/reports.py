@@ -92,3 +92,8 @@ def recorded(sent: Sent) -> dict[str, float]:
     names = [one.name.removeprefix(prefix) for one in ours]
     assert len(names) == len(set(names))
     return {name: one.value or 0 for name, one in zip(names, ours, strict=True)}
+
+
+def too_long(name: str) -> bytes:
+    """A report with a field of this name and of 16384 bytes, more than is allowed."""
+    return urlencode({**LOAD, name: "x" * 16384}).encode()

@@ -163,6 +163,16 @@ def test_a_connection_that_fails(patched: None, sent: Sent, filed: str) -> None:
     assert list(sent.timers()) == ["db.sqlite3.filed.connect"]
 
 
+def test_the_end_of_nothing(patched: None, sent: Sent, filed: str) -> None:
+    """Without a connection there is nothing to commit, and nothing to time."""
+    run("SELECT 1", alias=filed)
+    connections[filed].close()
+    sent.clear()
+    connections[filed]._commit()
+    connections[filed]._rollback()
+    assert sent == []
+
+
 def test_reconnecting(patched: None, sent: Sent, filed: str) -> None:
     """A connection that is opened again counts each statement once still."""
     for _ in range(3):

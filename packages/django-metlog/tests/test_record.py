@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -24,6 +23,7 @@ from reports import (
     every_server,
     post,
     recorded,
+    too_long,
 )
 
 
@@ -117,10 +117,6 @@ PART_NOT_UTF8 = (
 )
 
 
-def _long(name: str) -> bytes:
-    return urlencode({**LOAD, name: "x" * 16384}).encode()
-
-
 @every_server
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
@@ -141,7 +137,7 @@ def _long(name: str) -> bytes:
         (b"junk", "multipart/form-data; boundary=x", 400),
         (b"junk", "multipart/form-data", 400),
         (PART_NOT_UTF8, "multipart/form-data; boundary=x", 400),
-        (_long("own"), FORM, 413),
+        (too_long("own"), FORM, 413),
         (b"&".join(b"k%d=1" % number for number in range(10_000)), FORM, 413),
         (b"&" * 20_000, FORM, 413),
     ],
@@ -158,83 +154,6 @@ def test_bad_reports(
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert recorded(sent) == {}
-
-
-@every_server
-def test_a_long_query(ask: Ask, sent: Sent) -> None:
-    """The limit holds for the query as well."""
-    answer = ask("GET", f"{URL}?{urlencode({**BOOMERANG, 'u': 'x' * 16384})}")
-    assert answer.status_code == 413
-    assert recorded(sent) == {}
-
-
-@every_server
-def test_the_limit_is_a_setting(ask: Ask, sent: Sent) -> None:
-    """METLOG_RECORD_MAX_BYTES says how long a report may be."""
-    body = urlencode(LOAD).encode()
-    with override_settings(METLOG_RECORD_MAX_BYTES=len(body)):
-        assert ask("POST", URL, body).status_code == 204
-    with override_settings(METLOG_RECORD_MAX_BYTES=len(body) - 1):
-        assert ask("POST", URL, body).status_code == 413
-    with override_settings(METLOG_RECORD_MAX_BYTES=1_000_000):
-        body += b"&" + b"&".join(b"k%d=1" % number for number in range(10_000))
-        assert ask("POST", URL, body).status_code == 204
-
-
-@every_server
-def test_a_small_limit_of_django(ask: Ask) -> None:
-    """DATA_UPLOAD_MAX_MEMORY_SIZE below our own limit is a 4xx too."""
-    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10):
-        assert post(ask, LOAD).status_code == 413
-
-
-@pytest.mark.parametrize("length", ["", "junk", "-1", "9" * 30, "\N{SUPERSCRIPT TWO}"])
-def test_odd_content_length(length: str, sent: Sent) -> None:
-    """A Content-Length that is none leaves Django without a body."""
-    answer = ask_wsgi("POST", URL, urlencode(LOAD).encode(), CONTENT_LENGTH=length)
-    assert answer.status_code in (400, 413)
-    assert recorded(sent) == {}
-
-
-def test_a_body_without_a_length(sent: Sent) -> None:
-    """Under ASGI a body may come in pieces, its length unknown: the limit holds."""
-    assert _asgi_without_length(urlencode(LOAD).encode()) == 204
-    assert recorded(sent)["timing.domComplete"] == 250
-    sent.clear()
-    assert _asgi_without_length(_long("own")) == 413
-    assert recorded(sent) == {}
-
-
-def _asgi_without_length(body: bytes) -> int:
-    from django.core.handlers.asgi import ASGIHandler
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": URL,
-        "query_string": b"",
-        "headers": [(b"host", b"testserver"), (b"content-type", FORM.encode())],
-    }
-    status = 0
-
-    async def talk() -> None:
-        parts = iter([(body[:100], True), (body[100:], False)])
-        over = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            for part, more in parts:
-                return {"type": "http.request", "body": part, "more_body": more}
-            await over.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            nonlocal status
-            status = message.get("status", status)
-
-        await ASGIHandler()(scope, receive, send)
-
-    asyncio.run(talk())
-    return status
 
 
 @every_server
