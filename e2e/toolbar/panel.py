@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from playwright.sync_api import expect
+
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Locator, Page
 
@@ -24,7 +26,9 @@ class Row(NamedTuple):
     browser: bool
 
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 READ = """
 table => [...table.querySelectorAll(".mt-row")].map(row => {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from panel import Panel
     from playwright.sync_api import Page
@@ -73,8 +73,26 @@ def setup(request: pytest.FixtureRequest) -> Setup:
 
 
 @pytest.fixture(scope="module")
-def setup_site(setup: Setup, start_panel_site: Callable[..., Site]) -> Site:
-    return start_panel_site(setup.server, **setup.changes())
+def setup_site(setup: Setup, start_panel_site: Callable[..., Site]) -> Iterator[Site]:
+    site = start_panel_site(setup.server, **setup.changes())
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def start_own_site(
+    start_panel_site: Callable[..., Site],
+) -> Iterator[Callable[..., Site]]:
+    """For one test; not one of a dozen that wait for the end of them all."""
+    started: list[Site] = []
+
+    def start(**changes: Any) -> Site:
+        started.append(start_panel_site(**changes))
+        return started[-1]
+
+    yield start
+    for site in started:
+        site.stop()
 
 
 def test_whole_panel(panel: Panel, setup_site: Site) -> None:
@@ -169,13 +187,13 @@ PERMANENT = {"htmx": "hx-preserve", "turbo": "data-turbo-permanent"}
 def test_swapped_page(
     panel: Panel,
     page: Page,
-    start_panel_site: Callable[..., Site],
+    start_own_site: Callable[..., Site],
     library: str,
     shadow: bool,
 ) -> None:
     """htmx and Turbo put another page into this one. The toolbar stays, as its
     documentation sets it up, and the panel shows the new page: its server's part."""
-    site = start_panel_site(
+    site = start_own_site(
         DEBUG_TOOLBAR_CONFIG={
             "USE_SHADOW_DOM": shadow,
             "UPDATE_ON_FETCH": True,
@@ -198,11 +216,11 @@ def test_swapped_page(
 
 
 def test_new_body(
-    panel: Panel, page: Page, start_panel_site: Callable[..., Site]
+    panel: Panel, page: Page, start_own_site: Callable[..., Site]
 ) -> None:
     """A script that replaces all of the page, toolbar and all, and starts the toolbar
     again, finds a panel that works."""
-    site = start_panel_site(DEBUG_TOOLBAR_CONFIG={"USE_SHADOW_DOM": False})
+    site = start_own_site(DEBUG_TOOLBAR_CONFIG={"USE_SHADOW_DOM": False})
     panel.visit(f"{site.url}/nested/")
     page.evaluate(
         """async () => {
@@ -222,10 +240,10 @@ def test_new_body(
 
 
 def test_copied_body(
-    panel: Panel, page: Page, start_panel_site: Callable[..., Site]
+    panel: Panel, page: Page, start_own_site: Callable[..., Site]
 ) -> None:
     """A page cache's copy of the panel is drawn anew, not twice."""
-    site = start_panel_site(DEBUG_TOOLBAR_CONFIG={"USE_SHADOW_DOM": False})
+    site = start_own_site(DEBUG_TOOLBAR_CONFIG={"USE_SHADOW_DOM": False})
     panel.visit(f"{site.url}/nested/")
     names = panel.names()
     page.evaluate("document.body.replaceWith(document.body.cloneNode(true))")
@@ -238,9 +256,9 @@ def test_copied_body(
     assert panel.view() != whole
 
 
-def test_language(panel: Panel, start_panel_site: Callable[..., Site]) -> None:
+def test_language(panel: Panel, start_own_site: Callable[..., Site]) -> None:
     """Where people write 1.234,5 the drawing is the same."""
-    site = start_panel_site(LANGUAGE_CODE="de", USE_THOUSAND_SEPARATOR=True)
+    site = start_own_site(LANGUAGE_CODE="de", USE_THOUSAND_SEPARATOR=True)
     panel.visit(f"{site.url}/nested/")
     begin, end = panel.view()
     row = panel.row("checkout")
