@@ -40,7 +40,7 @@ HOUSES = {
             "registry logging",
             "client",
             "filters timers capture senders construct",
-            "exceptions severity message measure trouble path ini catalogue",
+            "exceptions severity message measure trouble path ini catalogue oldstyle",
         ),
         only={
             "opentelemetry": {"senders.otlp_sdk"},

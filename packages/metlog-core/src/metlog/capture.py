@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from metlog.message import Message
@@ -129,6 +130,27 @@ def show(captured: Captured) -> None:
             collector(captured)
         except Exception as error:
             _trouble.report("collector failed", error)
+
+
+def show_message(msg: Message) -> None:
+    """`show` what is no metric, as of now."""
+    fields = dict(msg["fields"])
+    show(Captured("message", msg["type"], None, 1.0, fields, perf_counter(), msg))
+
+
+def show_metric(
+    kind: str,
+    name: str,
+    value: float,
+    rate: float,
+    fields: Mapping[str, Any] | None,
+    start: float | None,
+    msg: Message,
+) -> None:
+    """`show` a metric. Without ``start`` it is of now; a timer has just ended."""
+    if start is None:
+        start = perf_counter() - (value / 1000 if kind == "timer" else 0)
+    show(Captured(kind, name, value, rate, dict(fields or {}), start, msg))
 
 
 def _tell() -> None:

@@ -6,12 +6,9 @@ from __future__ import annotations
 import os
 import random
 import socket
-import sys
 import time
-import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from metlog import capture
@@ -26,6 +23,7 @@ from metlog.message import (
     new_message,
     rfc3339,
 )
+from metlog.oldstyle import log_text
 from metlog.senders import base
 from metlog.senders.base import (
     LAST,
@@ -210,7 +208,7 @@ class MetlogClient:
         if not self._passes(msg):
             return
         if capture.is_on() and capture.wanted():
-            capture.show(_captured_message(msg))
+            capture.show_message(msg)
         self._guarded(self._sender.send_message, msg)
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
@@ -468,12 +466,8 @@ class MetlogClient:
         if not self._passes(msg):
             return
         if self._showing and capture.wanted():
-            start, shown = exact or (_began(kind, value), value)
-            capture.show(
-                capture.Captured(
-                    kind, name, shown, rate, dict(fields or {}), start, msg
-                )
-            )
+            start, shown = exact or (None, value)
+            capture.show_metric(kind, name, shown, rate, fields, start, msg)
         if lane is not None:
             self._guarded(lane.send_metric, kind, name, value, rate, fields)
         else:
@@ -516,47 +510,10 @@ class MetlogClient:
         args: tuple[object, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        text = msg if isinstance(msg, str) else as_text(msg)
-        if args:
-            values: object = args
-            if len(args) == 1 and isinstance(args[0], Mapping):
-                values = args[0]
-            try:
-                text = text % values
-            except Exception:  # a log call must not fail for its format
-                text = f"{text} {as_text(args)}"
-        trace = _traceback(kwargs.get("exc_info"))
-        if trace:
-            text = f"{text}{'' if text.endswith(chr(10)) else chr(10)}{trace}"
+        text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
 
 
 def _left_out(rate: float) -> bool:
     # What is no rate is not left out here: `fault` is to see it.
     return isinstance(rate, (int, float)) and 0 <= rate <= random.random()  # noqa: S311  # sampling, no secret
-
-
-def _began(kind: Kind, value: float) -> float:
-    now = perf_counter()
-    return now - value / 1000 if kind == "timer" else now
-
-
-def _captured_message(msg: Message) -> capture.Captured:
-    return capture.Captured(
-        "message", msg["type"], None, 1.0, dict(msg["fields"]), perf_counter(), msg
-    )
-
-
-def _traceback(exc_info: object) -> str:
-    """The text for ``exc_info`` in any form that `logging` takes, without newline."""
-    if not exc_info:
-        return ""
-    if isinstance(exc_info, BaseException):
-        error: BaseException | None = exc_info
-    elif isinstance(exc_info, tuple):
-        error = exc_info[1]
-    else:
-        error = sys.exc_info()[1]
-    if error is None:
-        return ""
-    return "".join(traceback.format_exception(error)).rstrip("\n")
