@@ -206,7 +206,7 @@ class Timings:
         self._limit = limit
         self._recent: deque[float] = deque(maxlen=limit)
         self.fast = self._recent.insert
-        self._kept: list[float] = []
+        self._kept: Sequence[float] = ()  # a list of its own would be 56 bytes a name
         self._share = 1.0
         self._seen = 0
 
@@ -222,7 +222,7 @@ class Timings:
 
     def take(self, prefix: str, key: str, lines: list[Line]) -> int:
         self._sort_out()
-        values, self._kept = self._kept, []
+        values, self._kept = self._kept, ()
         seen, self._seen = self._seen, 0
         self._share = 1.0
         if values:
@@ -243,7 +243,8 @@ class Timings:
         full = len(recent) == self._limit  # so nobody can put anything in
         values = recent if full else [recent.popleft() for _ in range(len(recent))]
         self._seen += len(values)
-        self._kept += values if self._share == 1 else _some(values, self._share)
+        some = values if self._share == 1 else _some(values, self._share)
+        self._kept = [*self._kept, *some]
         if full:
             recent.clear()
         while len(self._kept) > self._limit:
