@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Is everything there that was counted so quickly?
+
+Prints JSON: sender → what → sent and arrived. Four threads at once, then a fork whose
+child goes on; timings stay below the documented number per name and interval.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+
+from metlog import MetlogClient
+from metlog.senders import Sender, StatsdSender, UdpSender
+from metlog.testing import UdpReceiver
+
+THREADS = 4
+WORK = {
+    # sender → increments and timings of each thread, and of the child. With a datagram
+    # for each, more than that would measure the receiver's buffer.
+    "StatsdSender": (250_000, 1_000),
+    "UdpSender": (400, 200),
+    "UdpSender, queue": (20_000, 1_000),
+}
+
+
+def main() -> None:
+    found = {}
+    for name, (counts, timings) in WORK.items():
+        with UdpReceiver() as receiver:
+            client = MetlogClient(sender(name, receiver.port), "bench")
+            work(client, counts, timings)
+            sent = (THREADS + 1) * counts
+            receiver.wait_until(arrived(sent))
+            times = sum("|ms" in x or '"timer"' in x for x in receiver.lines)
+            found[name] = {
+                "increments": (sent, int(receiver.counts.get("hit", 0))),
+                "timings": ((THREADS + 1) * timings, times),
+            }
+    print(json.dumps(found, indent=2))
+
+
+def arrived(count: int) -> Callable[[UdpReceiver], bool]:
+    return lambda receiver: receiver.counts.get("hit") == count
+
+
+def sender(name: str, port: int) -> Sender:
+    if name == "StatsdSender":
+        return StatsdSender("127.0.0.1", port)
+    if name == "UdpSender":
+        return UdpSender("127.0.0.1", port)
+    return UdpSender("127.0.0.1", port, queue=200_000, packed=True, max_packet=60_000)
+
+
+def work(client: MetlogClient, counts: int, timings: int) -> None:
+    def count() -> None:
+        for _ in range(counts):
+            client.incr("hit")
+        for _ in range(timings):
+            client.timer_send("time", 5)
+
+    threads = [threading.Thread(target=count) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    child = os.fork()  # what is pending is the parent's
+    if child == 0:
+        count()
+        client.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MPL-2.0
+"""How much longer a program takes to start that imports metlog.
+
+Prints JSON: module → milliseconds more than Python by itself, the median over starts
+with and without in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from time import perf_counter
+
+MODULES = (
+    "metlog",
+    "metlog.config",
+    "metlog.senders.statsd",
+    "prometheus_client",
+    "datadog.dogstatsd",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--starts", type=int, default=20)
+    starts: int = parser.parse_args().starts
+    print(json.dumps({module: extra_ms(module, starts) for module in MODULES}))
+
+
+def extra_ms(module: str, starts: int) -> float:
+    start_ms(f"import {module}")  # its bytecode is written
+    return statistics.median(
+        start_ms(f"import {module}") - start_ms("pass") for _ in range(starts)
+    )
+
+
+def start_ms(program: str) -> float:
+    start = perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True)
+    return (perf_counter() - start) * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Every row of the table of calls: floors, ours, peers.
+
+A row is a function that makes what it needs and returns the loop to be timed, so that
+each process pays for its own row alone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from loops import (
+    Loop,
+    call,
+    call_with,
+    call_with_two,
+    enter,
+    enter_named,
+    enter_new,
+    in_bursts,
+    in_threads,
+)
+from sink import HOST, port
+
+from metlog import MetlogClient
+from metlog.message import Origin
+from metlog.senders import (
+    DebugCaptureSender,
+    FileSender,
+    NoSendSender,
+    Sender,
+    StatsdSender,
+    StdLibLoggingSender,
+    UdpSender,
+)
+from metlog.senders.udp_lane import Template
+
+THREADS = 4
+
+SUBSCRIBERS: list[Any] = []
+"""Kept, as a message without a subscriber is dropped, which costs less."""
+
+
+def nothing() -> None:
+    pass
+
+
+class Empty:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+# -- floors ------------------------------------------------------------------------
+
+
+def sendto() -> Loop:
+    """The very bytes that `incr` sends as JSON, by a socket alone."""
+    origin = Origin("bench", 6, socket.gethostname())
+    data = Template("counter", "app.hit", origin).fill(time.time(), 1)
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    return call_with_two(out.sendto, data, (HOST, port()))
+
+
+FLOORS: dict[str, Callable[[], Loop]] = {
+    "empty call": lambda: call(nothing),
+    "with an empty object": lambda: enter(Empty()),
+    "sendto of the JSON": sendto,
+}
+
+# -- ours --------------------------------------------------------------------------
+
+
+def otlp() -> Sender:
+    from metlog.senders.otlp import OtlpSender
+
+    # Nobody listens there: what is measured is the caller's side.
+    return OtlpSender(f"http://{HOST}:{port()}", interval=60, timeout=0.1)
+
+
+def zmq() -> Sender:
+    from zmq import SUB, SUBSCRIBE, Context
+
+    from metlog.senders.zmq import ZmqPubSender
+
+    address = f"ipc://@metlog-bench-{os.getpid()}"
+    subscriber: Any = Context.instance().socket(SUB)
+    subscriber.setsockopt(SUBSCRIBE, b"")
+    subscriber.connect(address)
+    SUBSCRIBERS.append(subscriber)
+    return ZmqPubSender(address, queue_length=100_000)
+
+
+def dogstatsd() -> Sender:
+    return StatsdSender(HOST, port(), dialect="dogstatsd")
+
+
+SENDERS: dict[str, Callable[[], Sender]] = {
+    "StatsdSender": lambda: StatsdSender(HOST, port()),
+    "StatsdSender, dogstatsd": dogstatsd,
+    "StatsdSender, at once": lambda: StatsdSender(HOST, port(), flush_interval=0),
+    "UdpSender": lambda: UdpSender(HOST, port()),
+    "UdpSender, queue": lambda: UdpSender(HOST, port(), queue=100_000, packed=True),
+    "FileSender": lambda: FileSender(os.devnull),
+    "StdLibLoggingSender": lambda: StdLibLoggingSender("bench"),
+    "DebugCaptureSender": DebugCaptureSender,
+    "NoSendSender": NoSendSender,
+    "OtlpSender": otlp,
+    "ZmqPubSender": zmq,
+}
+
+CALLS: dict[str, Callable[[MetlogClient], Loop]] = {
+    "incr": lambda client: call_with(client.incr, "app.hit"),
+    "timer_send": lambda client: call_with_two(client.timer_send, "app.time", 12.5),
+    "with timer": lambda client: enter_named(client.timer, "app.block"),
+    "@timer": lambda client: call(client.timer("app.call")(nothing)),
+    "metlog": lambda client: call_with(client.metlog, "note"),
+}
+
+
+QUEUES = {"UdpSender, queue", "ZmqPubSender"}
+
+
+def ours(what: str, name: str, threads: int = 1, **options: Any) -> Callable[[], Loop]:
+    def row() -> Loop:
+        client = MetlogClient(SENDERS[name](), "bench", **options)
+        loop = CALLS[what](client)
+        if threads > 1:
+            loop = in_threads(threads, loop)
+        return in_bursts(loop, client.flush) if name in QUEUES else loop
+
+    return row
+
+
+def refuse(msg: object) -> bool:
+    return False
+
+
+def let_pass(msg: object) -> bool:
+    return True
+
+
+OURS: dict[str, Callable[[], Loop]] = {
+    f"{what}, {name}": ours(what, name) for name in SENDERS for what in CALLS
+}
+OURS |= {
+    f"{what}, {name}, {THREADS} threads": ours(what, name, THREADS)
+    for name in SENDERS
+    for what in CALLS
+    if what != "@timer"
+}
+OURS |= {
+    "with timer, disabled": ours("with timer", "StatsdSender", disabled_timers="*"),
+    "@timer, disabled": ours("@timer", "StatsdSender", disabled_timers="*"),
+    "incr, UdpSender, refused by a filter": ours("incr", "UdpSender", filters=[refuse]),
+    "incr, UdpSender, passed by a filter": ours(
+        "incr", "UdpSender", filters=[let_pass]
+    ),
+}
+
+# -- peers -------------------------------------------------------------------------
+
+
+def prometheus(what: str) -> Callable[[], Loop]:
+    def row() -> Loop:
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        registry = CollectorRegistry()
+        if what == "inc":
+            return call(Counter("hit", "hits", registry=registry).inc)
+        histogram = Histogram("time", "times", registry=registry)
+        if what == "observe":
+            return call_with(histogram.observe, 0.0125)
+        if what == "time":
+            return enter_new(histogram.time)
+        return call(histogram.time()(nothing))
+
+    return row
+
+
+def datadog(what: str, **options: Any) -> Callable[[], Loop]:
+    def row() -> Loop:
+        from datadog.dogstatsd import DogStatsd
+
+        client = DogStatsd(host=HOST, port=port(), **options)
+        if what == "increment":
+            return call_with(client.increment, "app.hit")
+        return call_with_two(client.timing, "app.time", 12.5)
+
+    return row
+
+
+def statsd(what: str) -> Callable[[], Loop]:
+    def row() -> Loop:
+        from statsd import StatsClient
+
+        client = StatsClient(HOST, port())
+        if what == "incr":
+            return call_with(client.incr, "app.hit")
+        if what == "timing":
+            return call_with_two(client.timing, "app.time", 12.5)
+        return enter_named(client.timer, "app.block")
+
+    return row
+
+
+def opentelemetry(what: str) -> Callable[[], Loop]:
+    def row() -> Loop:
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+        meter = MeterProvider([InMemoryMetricReader()]).get_meter("bench")
+        if what == "add":
+            return call_with(meter.create_counter("hit").add, 1)
+        return call_with(meter.create_histogram("time").record, 12.5)
+
+    return row
+
+
+AGGREGATED = {"disable_aggregation": False}
+
+PEERS: dict[str, Callable[[], Loop]] = {
+    "prometheus Counter.inc": prometheus("inc"),
+    "prometheus Histogram.observe": prometheus("observe"),
+    "prometheus with Histogram.time": prometheus("time"),
+    "prometheus @Histogram.time": prometheus("decorated"),
+    "datadog increment": datadog("increment"),
+    "datadog increment, aggregated": datadog("increment", **AGGREGATED),
+    "datadog timing": datadog("timing"),
+    "datadog timing, aggregated": datadog("timing", **AGGREGATED),
+    "statsd incr": statsd("incr"),
+    "statsd timing": statsd("timing"),
+    "statsd with timer": statsd("timer"),
+    "opentelemetry Counter.add": opentelemetry("add"),
+    "opentelemetry Histogram.record": opentelemetry("record"),
+}
+
+ROWS = FLOORS | OURS | PEERS
