@@ -78,8 +78,10 @@ export const send = (url: string, options: LoadOptions = {}): void => {
     // With a deferred report to fall back on, a page may go on loading out of sight.
     if (deferred && left?.type === "visibilitychange") hidden = true;
     else if (!reported) {
-      reported = true;
       post(url, fields);
+      // Only now: Firefox stops a script that runs when its tab is closed, and then
+      // pagehide is a second chance.
+      reported = true;
       deferral.abort();
     }
   });

@@ -35,14 +35,16 @@ export const sendVitals = (url: string, options: Options = {}): void => {
 
   let reported = false;
   const report = () => {
-    if (reported || !Object.keys(vitals).length) return;
-    reported = true;
+    // When a page in sight is left, Chromium fires pagehide before visibilitychange, and
+    // only the latter makes web-vitals tell CLS and INP.
+    if (reported || !document.hidden || !Object.keys(vitals).length) return;
     post(url, () => {
       const view = serverView(performance.getEntriesByType("navigation")[0]);
       return { ...options.data, client: "stick", ...vitals, ...(view && { view }) };
     });
+    reported = true; // after the report was made, as in send
   };
-  // web-vitals settles its numbers in handlers on the window that capture, so before these.
-  addEventListener("visibilitychange", () => document.hidden && report());
+  // web-vitals tells its numbers in handlers on the window that capture, so before these.
+  addEventListener("visibilitychange", report);
   addEventListener("pagehide", report);
 };

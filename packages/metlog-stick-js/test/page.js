@@ -4,6 +4,7 @@
 // Real browsers run the same scripts in e2e/engines; what is tested here is what they do
 // not do on demand: lacking an interface, refusing a request, or a moment in between.
 
+import assert from "node:assert/strict";
 import vm from "node:vm";
 import { scripts } from "../build.js";
 
@@ -81,6 +82,13 @@ export function open(file, options = {}) {
       page.fire("load");
       page.see(snapshot);
       page.run();
+    },
+    /** Fires an event whose handlers the browser stops half-way, as no page can see. */
+    stopAt(type) {
+      page.window.fire = () => page.fire(type);
+      assert.throws(() => vm.runInContext("fire()", page.window, { timeout: 20 }), {
+        code: "ERR_SCRIPT_EXECUTION_TIMEOUT",
+      });
     },
     hide() {
       page.document.hidden = true;

@@ -77,6 +77,20 @@ for (const file of ["core.cjs", "send.cjs", "stick.js"]) {
     }
   });
 
+  test(`${file}: a report that is stopped half-way is sent at the next event`, () => {
+    const page = loading(file);
+    page.run();
+    const { sendBeacon } = page.window.navigator;
+    page.window.navigator.sendBeacon = () => {
+      for (;;);
+    };
+    page.document.hidden = true;
+    page.stopAt("visibilitychange");
+    page.window.navigator.sendBeacon = sendBeacon;
+    page.fire("pagehide");
+    assert.equal(page.reports.length, 1);
+  });
+
   test(`${file}: a page that comes back into sight reports nothing for that`, () => {
     const page = loading(file, { document: { hidden: true } });
     page.document.hidden = false;
