@@ -28,7 +28,10 @@ export const sendVitals = (url: string, options: Options = {}): void => {
       vitals[name] = name === "CLS" ? +value.toFixed(3) : Math.round(value);
   };
   try {
-    [onCLS, onFCP, onINP, onLCP, onTTFB].forEach((on) => on(note));
+    // Every change, for the last word of web-vitals can come too early: an interaction
+    // that waits for the browser to be idle is looked at after it, when the page is left.
+    for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB])
+      on(note, { reportAllChanges: true });
   } catch {
     // A browser too old for web-vitals.
   }
