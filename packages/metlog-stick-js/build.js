@@ -24,7 +24,7 @@ export const COPIES = ["stick.js", "stick-vitals.js", "stick-vitals.LICENSE.txt"
 const LIMITS = { "core.js": 512, "send.js": 896, "stick.js": 896 };
 
 // Its package.json is not among what it exports.
-const WEB_VITALS = join(require.resolve("web-vitals"), "../..");
+export const WEB_VITALS = join(require.resolve("web-vitals"), "../..");
 
 const MODULES = { send: "src/send.ts", core: "src/core.ts", vitals: "src/vitals.ts" };
 

@@ -4,13 +4,13 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { COPIES, STATIC, overweight, scripts, weight } from "../build.js";
+import { COPIES, STATIC, WEB_VITALS, overweight, scripts, weight } from "../build.js";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const ENTRIES = { ".": "send", "./core": "core", "./vitals": "vitals" };
@@ -104,6 +104,7 @@ before(() => {
     ...["-xzf", join(site, archive.filename)],
     ...["-C", join(site, "node_modules/metlog-stick-js"), "--strip-components=1"],
   ]);
+  symlinkSync(WEB_VITALS, join(site, "node_modules/web-vitals")); // the peer
 });
 
 after(() => rmSync(site, { recursive: true }));
@@ -125,14 +126,12 @@ test("npm gets the builds, their types and maps, and the papers", () => {
 
 test("import and require give the same, and do nothing by themselves", async () => {
   const require = createRequire(join(site, "site.js"));
-  writeFileSync(
-    join(site, "site.mjs"),
-    `export * as send from "metlog-stick-js"; export * as core from "metlog-stick-js/core";`,
-  );
-  const imported = await import(join(site, "site.mjs"));
-  for (const [entry, name] of [["metlog-stick-js", "send"], ["metlog-stick-js/core", "core"]]) {
-    assert.deepEqual(Object.keys(require(entry)), ["send"]);
-    assert.deepEqual(Object.keys(imported[name]), ["send"]);
+  const exported = { "": "send", "/core": "send", "/vitals": "sendVitals" };
+  for (const [entry, name] of Object.entries(exported)) {
+    const file = join(site, `imports${entry.replace("/", "-")}.mjs`);
+    writeFileSync(file, `export * from "metlog-stick-js${entry}";`);
+    assert.deepEqual(Object.keys(await import(file)), [name]);
+    assert.deepEqual(Object.keys(require(`metlog-stick-js${entry}`)), [name]);
   }
 });
 
@@ -140,16 +139,20 @@ test("the types hold what the options promise, for modules and for CommonJS", ()
   const use = (how) => `
     ${how("{ send }", "metlog-stick-js")}
     ${how("core", "metlog-stick-js/core")}
+    ${how("{ sendVitals }", "metlog-stick-js/vitals")}
     send("/record");
     send("/record", { sample: 0.5, keys: ["domComplete"], respectGpc: true });
     send("/record", { data: { release: "1.2", beta: true, users: 3 } });
     core.send("/record");
+    sendVitals("/record", { sample: 0.5, data: { release: "1.2" }, respectGpc: true });
     // @ts-expect-error a URL is needed
     send();
     // @ts-expect-error not a share
     send("/record", { sample: "half" });
     // @ts-expect-error the core has no options
     core.send("/record", { sample: 0.5 });
+    // @ts-expect-error vitals are no milestones
+    sendVitals("/record", { keys: ["domComplete"] });
   `;
   writeFileSync(
     join(site, "use.mts"),
@@ -157,11 +160,10 @@ test("the types hold what the options promise, for modules and for CommonJS", ()
   );
   writeFileSync(
     join(site, "use.cts"),
-    use((names, from) =>
-      names === "core"
-        ? `import core = require("${from}");`
-        : `import sender = require("${from}"); const { send } = sender;`,
-    ),
+    use((names, from) => {
+      const module = from.replace(/\W/g, "_");
+      return `import ${module} = require("${from}"); const ${names} = ${module};`;
+    }),
   );
   const require = createRequire(import.meta.url);
   const tsc = join(require.resolve("typescript/package.json"), "../bin/tsc");

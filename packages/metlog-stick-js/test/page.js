@@ -143,6 +143,7 @@ function performanceOf(snapshot) {
   return {
     timing: snapshot.performance_timing,
     navigation: snapshot.performance_navigation,
+    now: () => 60_000,
     getEntriesByType: (type) => (entry && type === "navigation" ? [entry] : []),
   };
 }
