@@ -4,6 +4,7 @@
 // reports there are to be, in order; whether more came is seen after all of them.
 
 import assert from "node:assert/strict";
+import { eventually } from "./program.js";
 
 const NAVIGATE = 0;
 const RELOAD = 1;
@@ -21,6 +22,13 @@ const entry = async (browser, tab) =>
   JSON.parse(
     await browser.run(tab, 'JSON.stringify(performance.getEntriesByType("navigation")[0])'),
   );
+
+/** What there is to be of a load that was given up. */
+const abandoned = async (browser, visit) => {
+  if (browser.constructor.silent) return [];
+  await visit.reports(1);
+  return [{ type: NAVIGATE, partial: true }];
+};
 
 export default {
   async navigate({ browser, visit }) {
@@ -104,7 +112,9 @@ export default {
     await visit.noted("interactive");
     await browser.hide(tab);
     if (browser.constructor.defers) {
-      assert.equal(await browser.run(tab, "document.visibilityState"), "hidden");
+      const hidden = async () =>
+        (await browser.run(tab, "document.visibilityState")) === "hidden";
+      await eventually("the page to be hidden", hidden);
       assert.equal(visit.received.length, 0);
       visit.release();
       await visit.reports(1);
@@ -120,14 +130,14 @@ export default {
     await visit.noted("interactive");
     await go(browser, tab, '(location.href = "other")');
     await visit.noted("other");
-    return browser.constructor.silent ? [] : [{ type: NAVIGATE, partial: true }];
+    return await abandoned(browser, visit);
   },
 
   async "closed before load"({ browser, visit }) {
     const tab = await browser.open(visit.url("page?slow"));
     await visit.noted("interactive");
     await browser.close(tab);
-    return browser.constructor.silent ? [] : [{ type: NAVIGATE, partial: true }];
+    return await abandoned(browser, visit);
   },
 
   async prerender({ browser, visit }) {
