@@ -148,6 +148,17 @@ def test_silence():
             fetch(at(url), ["a"], timeout=0.05)
 
 
+def test_slow_look_up(monkeypatch):
+    """A name server that says nothing is not waited for any longer; sockets have no
+    time-out for it."""
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait(30))
+
+    with pytest.raises(GraphiteError, match=r"took over 0\.05 seconds"):
+        fetch(at("http://graphite.invalid/"), ["a"], timeout=0.05)
+    over.set()
+
+
 def test_drip(web):
     """A Graphite that sends byte by byte, each in time, is given up all the same."""
     gone = threading.Event()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -95,8 +97,35 @@ def fetch(
     """Those of the targets that Graphite knows, with their points."""
     wanted = set(names)
     url = render_url(production, sorted(wanted), format="json", maxDataPoints=POINTS)
-    series = _series(_read(url, timeout, clock))
+    series = _series(_in_time(lambda: _read(url, timeout, clock), timeout))
     return {name: points for name, points in series.items() if name in wanted}
+
+
+def _in_time(read: Callable[[], bytes], timeout: float) -> bytes:
+    """What ``read`` returns, in a thread that is left behind when it is late.
+
+    A socket's time-out is for each packet, and the look-up of a name has none.
+    """
+    answers: SimpleQueue[bytes | GraphiteError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(read())
+        except GraphiteError as error:
+            answers.put(error)
+
+    Thread(target=ask, name="metlog-graphite", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except Empty:
+        raise _late(timeout) from None
+    if isinstance(answer, GraphiteError):
+        raise answer
+    return answer
+
+
+def _late(timeout: float) -> GraphiteError:
+    return GraphiteError(f"Graphite took over {timeout:g} seconds.")
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -110,7 +139,6 @@ def _read(url: str, timeout: float, clock: Callable[[], float]) -> bytes:
     body = b""
     try:
         with build_opener(_NoRedirects).open(request, timeout=timeout) as response:
-            # A time-out of a socket is for each packet; a slow drip needs the clock.
             while chunk := response.read1(65_536):
                 body += chunk
                 if len(body) > SIZE:
@@ -121,10 +149,10 @@ def _read(url: str, timeout: float, clock: Callable[[], float]) -> bytes:
         error.close()
         raise GraphiteError(f"Graphite answered {error.code} {error.reason}.") from None
     except TimeoutError:
-        raise GraphiteError(f"Graphite took over {timeout:g} seconds.") from None
+        raise _late(timeout) from None
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise GraphiteError(f"Graphite took over {timeout:g} seconds.") from None
+            raise _late(timeout) from None
         raise GraphiteError(f"Graphite is out of reach: {error.reason}.") from None
     except GraphiteError:
         raise
