@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import pytest
 from django.conf import settings as project
+from django.core import checks
+from testsite.shown import forget_panels
 
-from metlog_toolbar.panel import MetlogPanel
+CACHE_PANEL = "debug_toolbar.panels.cache.CachePanel"
 
 TOOLBAR = "debug_toolbar.middleware.DebugToolbarMiddleware"
 OURS = [
@@ -12,9 +15,14 @@ OURS = [
 ]
 
 
+def said():
+    """What ``manage.py check`` prints of this package."""
+    return [one for one in checks.run_checks() if one.id.startswith("metlog_toolbar.")]
+
+
 def test_nothing_to_say():
     """A project that is set up as documented passes."""
-    assert MetlogPanel.run_checks() == []
+    assert said() == []
 
 
 def test_app_missing(settings):
@@ -23,7 +31,7 @@ def test_app_missing(settings):
         app for app in project.INSTALLED_APPS if app != "metlog_toolbar"
     ]
 
-    [found] = MetlogPanel.run_checks()
+    [found] = said()
     assert found.id == "metlog_toolbar.E001"
     assert found.is_serious()
     assert '    "metlog_toolbar",' in found.hint
@@ -33,7 +41,7 @@ def test_order_of_middleware(settings):
     """The toolbar must stand outside of the middleware that measures."""
     settings.MIDDLEWARE = [OURS[0], TOOLBAR, OURS[1]]
 
-    [found] = MetlogPanel.run_checks()
+    [found] = said()
     assert found.id == "metlog_toolbar.W001"
     assert OURS[0] in found.msg
     assert OURS[1] not in found.msg
@@ -43,13 +51,85 @@ def test_right_order_of_middleware(settings):
     """Outermost, or merely outside of ours, is fine; a path that leads nowhere too."""
     settings.MIDDLEWARE = ["gone.middleware.Gone", TOOLBAR, *OURS]
 
-    assert MetlogPanel.run_checks() == []
+    assert said() == []
+
+
+def test_own_class_of_ours(settings):
+    """A middleware of the project's own, made from one of ours, counts as ours."""
+    settings.MIDDLEWARE = ["testsite.middleware.Timing", TOOLBAR]
+
+    [found] = said()
+    assert found.id == "metlog_toolbar.W001"
+    assert "testsite.middleware.Timing" in found.msg
+
+
+def test_foreign_middleware_outside(settings):
+    """What measures nothing may stand outside of the toolbar, be it a function."""
+    settings.MIDDLEWARE = [
+        "django.middleware.common.CommonMiddleware",
+        "testsite.middleware.function",
+        TOOLBAR,
+        *OURS,
+    ]
+
+    assert said() == []
+
+
+@pytest.fixture
+def cache_panel(settings):
+    """The toolbar's own panel for caches is listed."""
+    settings.DEBUG_TOOLBAR_PANELS = [*project.DEBUG_TOOLBAR_PANELS, CACHE_PANEL]
+    forget_panels()
+    yield
+    settings.DEBUG_TOOLBAR_PANELS = project.DEBUG_TOOLBAR_PANELS
+    forget_panels()
+
+
+def in_order(settings, *apps, patches="METLOG_PATCHES"):
+    setattr(settings, patches, ["django_metlog.patches.cache"])
+    settings.INSTALLED_APPS = [
+        *(app for app in project.INSTALLED_APPS if app not in apps),
+        *apps,
+    ]
+
+
+@pytest.mark.parametrize("patches", ["METLOG_PATCHES", "STATSD_PATCHES"])
+def test_order_of_apps(settings, cache_panel, patches):
+    """With the toolbar's app first its CachePanel stands inside of the cache's timers;
+    the check says which app to put first."""
+    in_order(settings, "debug_toolbar", "django_metlog", patches=patches)
+
+    [found] = said()
+    assert found.id == "metlog_toolbar.W003"
+    assert 'put "django_metlog" before "debug_toolbar"' in found.hint
+
+
+def test_right_order_of_apps(settings, cache_panel):
+    """With django-metlog's app first there is nothing to say."""
+    in_order(settings, "django_metlog", "debug_toolbar")
+
+    assert said() == []
+
+
+def test_order_of_apps_without_cache_panel(settings):
+    """Without the toolbar's CachePanel any order will do."""
+    in_order(settings, "debug_toolbar", "django_metlog")
+
+    assert said() == []
+
+
+def test_order_of_apps_without_cache_patch(settings, cache_panel):
+    """Where caches are not timed any order will do."""
+    in_order(settings, "debug_toolbar", "django_metlog")
+    settings.METLOG_PATCHES = []
+
+    assert said() == []
 
 
 def test_graphite(settings):
     """A Graphite whose URL is not http(s) is said, under the name that was set."""
     settings.TOOLBAR_STATSD = {"graphite": "ftp://here/"}
 
-    [found] = MetlogPanel.run_checks()
+    [found] = said()
     assert found.id == "metlog_toolbar.W002"
     assert "TOOLBAR_STATSD['graphite'] must be the http or https URL" in found.msg

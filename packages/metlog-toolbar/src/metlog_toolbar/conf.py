@@ -18,6 +18,7 @@ __all__ = [
     "Production",
     "duplicates",
     "middleware",
+    "patches",
     "problems",
     "production",
 ]
@@ -58,6 +59,12 @@ def duplicates() -> int:
 def middleware() -> list[str]:
     """The project's ``MIDDLEWARE``, from the outermost."""
     return list(settings.MIDDLEWARE)
+
+
+def patches() -> list[str]:
+    """django-metlog's setting: what it measures, if it is there."""
+    historic = getattr(settings, "STATSD_PATCHES", [])
+    return list(getattr(settings, "METLOG_PATCHES", historic))
 
 
 def problems() -> list[str]:

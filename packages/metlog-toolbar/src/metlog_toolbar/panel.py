@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from debug_toolbar.decorators import render_with_toolbar_language, require_show_toolbar
 from debug_toolbar.middleware import DebugToolbarMiddleware
 from debug_toolbar.panels import Panel
+from debug_toolbar.panels.cache import CachePanel
+from debug_toolbar.toolbar import DebugToolbar
 from django.apps import apps
 from django.contrib.auth.decorators import login_not_required
 from django.core import checks
@@ -144,15 +146,25 @@ class MetlogPanel(Panel):
                     id=f"{_APP}.E001",
                 )
             )
-        inside = _measured_outside_the_toolbar(conf.middleware())
-        if inside:
+        outside = _measured_outside_the_toolbar(conf.middleware())
+        if outside:
             found.append(
                 checks.Warning(
-                    f"{', '.join(inside)} stand outside the toolbar's middleware: "
+                    f"{', '.join(outside)} stand outside the toolbar's middleware: "
                     "what they send is not in the panel.",
                     hint="In MIDDLEWARE, put debug_toolbar.middleware."
                     "DebugToolbarMiddleware before them.",
                     id=f"{_APP}.W001",
+                )
+            )
+        if _cache_panel_is_timed():
+            found.append(
+                checks.Warning(
+                    "The times of cache calls hold what the toolbar's CachePanel "
+                    "does besides.",
+                    hint='In INSTALLED_APPS, put "django_metlog" before '
+                    '"debug_toolbar".',
+                    id=f"{_APP}.W003",
                 )
             )
         found += [
@@ -179,16 +191,31 @@ def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
     outside: list[str] = []
     for dotted in middleware:
-        if dotted.startswith("django_metlog."):
-            outside.append(dotted)
-        elif _is_toolbar(dotted):
+        family = _family(dotted)
+        if DebugToolbarMiddleware in family:
             return outside
+        if any(one.__module__.startswith("django_metlog.") for one in family):
+            outside.append(dotted)
     return []
 
 
-def _is_toolbar(dotted: str) -> bool:
+def _family(dotted: str) -> tuple[type, ...]:
+    """A class with those it is made from; nothing of a function or a wrong path."""
     try:
         entry = import_string(dotted)
     except ImportError:
-        return False
-    return isclass(entry) and issubclass(entry, DebugToolbarMiddleware)
+        return ()
+    return entry.__mro__ if isclass(entry) else ()
+
+
+def _cache_panel_is_timed() -> bool:
+    """Both put themselves around a cache when it is made; outermost is the one whose
+    app came later."""
+    names = [app.name for app in apps.get_app_configs()]
+    both = [name for name in names if name in {"debug_toolbar", "django_metlog"}]
+    panels = DebugToolbar.get_panel_classes() or []
+    return (
+        both == ["debug_toolbar", "django_metlog"]
+        and "django_metlog.patches.cache" in conf.patches()
+        and any(issubclass(panel, CachePanel) for panel in panels)
+    )
