@@ -18,7 +18,7 @@ from recorded_graphite import RecordedGraphite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
     from server import Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,15 +32,20 @@ SIZES = {"wide": (1280, 860), "narrow": (720, 860)}
 
 
 @pytest.fixture(scope="module")
-def shop(start_panel_site: Callable[..., Site]) -> Iterator[Site]:
-    graphite = RecordedGraphite()
-    yield start_panel_site(
+def graphite() -> Iterator[RecordedGraphite]:
+    recorded = RecordedGraphite()
+    yield recorded
+    recorded.close()
+
+
+@pytest.fixture(scope="module")
+def shop(start_panel_site: Callable[..., Site], graphite: RecordedGraphite) -> Site:
+    return start_panel_site(
         TOOLBAR_METLOG={
             "graphite": graphite.url,
             "roots": {"timers": ["stats.timers.shop"], "counts": ["stats.shop"]},
         }
     )
-    graphite.close()
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -87,6 +92,9 @@ def test_pictures(shown: Panel, scheme: str, size: str) -> None:
     shown.page.screenshot(path=PICTURES / f"waterfall-{scheme}-{size}.png")
     open_keys(shown)
     shown.page.screenshot(path=PICTURES / f"keys-{scheme}-{size}.png")
+    shown.group("timer", "view.GET").screenshot(
+        path=PICTURES / f"production-{scheme}-{size}.png"
+    )
 
     assert (PICTURES / f"keys-{scheme}-{size}.png").stat().st_size > 10_000
 
@@ -112,15 +120,50 @@ def test_axe(shown: Panel) -> None:
     open_keys(shown)
     for summary in shown.element.locator("summary").all():
         summary.click()
-    shown.page.evaluate(AXE.read_text())
-    found: list[dict[str, Any]] = shown.page.evaluate(
-        """async () => {
-            const panel = {fromShadowDom: ["#djDebugRoot", "metlog-panel"]};
-            const {violations} = await axe.run({include: [panel]});
-            return violations.map(({id, impact, help, nodes}) => (
-                {id, impact, help, nodes: nodes.map(n => n.html.slice(0, 200))}));
-        }"""
+    assert serious(shown.page, PANEL) == []
+
+
+def test_axe_of_what_is_wrong(
+    shown: Panel, shop: Site, graphite: RecordedGraphite
+) -> None:
+    """axe finds nothing serious in badges, Graphite's errors and what a filter left."""
+    graphite.status = 503
+    try:
+        shown.visit(f"{shop.url}/repeated/")
+        shown.key("timer", "view.GET").click()
+        detail = shown.detail("timer", "view.GET")
+        expect(detail).to_contain_text("Graphite answered 503")
+        expect(shown.element.locator(".mt-badge")).to_be_visible()
+        assert serious(shown.page, PANEL) == []
+        shown.element.get_by_label("Filter").fill("execute")
+        assert serious(shown.page, PANEL) == []
+    finally:
+        graphite.status = 200
+
+
+def test_axe_of_the_reference(shown: Panel, shop: Site) -> None:
+    """axe finds nothing serious in the page of what keys mean; it fits its window."""
+    shown.page.route("**/favicon.ico", lambda route: route.abort())
+    shown.page.goto(f"{shop.url}/__debug__/metlog/reference/#timer-view.METHOD")
+    expect(shown.page.locator(":target")).to_be_in_viewport()
+
+    assert serious(shown.page, "html") == []
+    assert shown.page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
 
-    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert serious == []
+
+PANEL = {"fromShadowDom": ["#djDebugRoot", "metlog-panel"]}
+
+
+def serious(page: Page, where: object) -> list[dict[str, Any]]:
+    page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate(
+        """async where => {
+            const {violations} = await axe.run({include: [where]});
+            return violations.map(({id, impact, help, nodes}) => (
+                {id, impact, help, nodes: nodes.map(n => n.html.slice(0, 200))}));
+        }""",
+        where,
+    )
+    return [one for one in found if one["impact"] in {"serious", "critical"}]

@@ -6,6 +6,7 @@ import json
 import html5lib
 import pytest
 from django.test import Client
+from django.urls import resolve, reverse
 
 from metlog import catalogue
 
@@ -124,6 +125,12 @@ def test_hidden(production, path):
     assert production.asked == []
 
 
+@pytest.mark.parametrize("name", ["metlog_graph", "metlog_reference"])
+def test_site_that_asks_to_sign_in(name):
+    """LoginRequiredMiddleware lets both through, as it does the toolbar's own views."""
+    assert resolve(reverse(f"djdt:{name}")).func.login_required is False
+
+
 def test_reference():
     """The reference has an entry for each metric of the catalogue, to link to."""
     catalogue.declare(
@@ -135,5 +142,5 @@ def test_reference():
 
     assert parser.errors == []
     assert 'id="timer-a.b.c"' in html
-    assert "a.&lt;b&gt;.c" in html
+    assert "a.<wbr>&lt;b&gt;.<wbr>c" in html
     assert "How long it took." in html

@@ -46,7 +46,7 @@ def graph(request: HttpRequest) -> JsonResponse:
 @require_GET
 def reference(request: HttpRequest) -> HttpResponse:
     """Every metric that the running process has declared."""
-    metrics = [(anchor(metric), metric) for metric in catalogue.metrics()]
+    metrics = [(anchor(m), m, m.name.split(".")) for m in catalogue.metrics()]
     return render(request, "metlog_toolbar/reference.html", {"metrics": metrics})
 
 
