@@ -109,6 +109,11 @@ class Panel:
         begin, end = re.findall(r"-?[\d.]+", text)
         return float(begin), float(end)
 
+    def exact_view(self) -> tuple[float, float]:
+        """The same, not rounded."""
+        begin, end = self.waterfall.evaluate("element => element.view")
+        return begin, end
+
     def zoom(self, name: str) -> None:
         self.waterfall.get_by_role("button", name=name, exact=True).click()
 

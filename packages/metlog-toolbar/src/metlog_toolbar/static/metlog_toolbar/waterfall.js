@@ -26,6 +26,13 @@ const SERVER_ONLY =
     "The server’s part only: this request was not the load of this page " +
     "(or the browser hides Server-Timing, as it does outside https and localhost).";
 
+const FROM_CACHE =
+    "The server’s part only, from the request that once made this page: " +
+    "now the browser took it from its cache.";
+
+// A browser may round its times to whole milliseconds.
+const ROUNDED = 1;
+
 class MetlogWaterfall extends HTMLElement {
     connectedCallback() {
         if (this.ready) {
@@ -66,11 +73,13 @@ class MetlogWaterfall extends HTMLElement {
         }
         this.rows = [...this.querySelectorAll(".mt-row")];
         const server = this.querySelector(".mt-server");
-        const times = navigationTimes(this.dataset.request);
+        const serverMs = Number(server.dataset.ms);
+        const loaded = navigationTimes(this.dataset.request);
+        const times = loaded?.responseStart - loaded?.requestStart > serverMs - ROUNDED ? loaded : null;
         this.loading = times && !times.loadEventEnd;
-        this.querySelector(".mt-note").textContent = times ? "" : SERVER_ONLY;
+        this.querySelector(".mt-note").textContent = times ? "" : loaded ? FROM_CACHE : SERVER_ONLY;
         this.toggleAttribute("data-browser", Boolean(times));
-        const origin = times ? times.responseStart - Number(server.dataset.ms) : 0;
+        const origin = times ? times.responseStart - serverMs : 0;
         for (const row of this.rows) {
             row.start = Number(row.dataset.start) + origin;
             row.ms = Number(row.dataset.ms);
@@ -142,7 +151,7 @@ class MetlogWaterfall extends HTMLElement {
             rect.setAttribute("width", row.ms ? percent(from + row.ms) : "0.01%");
         }
         const pixel = (to - from) / Math.max(140, this.axis.clientWidth);
-        const step = niceStep(70 * pixel);
+        const step = niceStep(55 * pixel);
         const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
         const marks = [];
         for (let n = Math.ceil(from / step); n * step <= to; n++) {
@@ -242,7 +251,8 @@ class MetlogWaterfall extends HTMLElement {
 }
 
 // Milliseconds since the click, or null when `request` was not the load of this page:
-// the panel has written its id into that response's Server-Timing header.
+// the panel has written its id into that response's Server-Timing header. A page from
+// the browser's cache, as after Back, has that header still, and no time for the server.
 function navigationTimes(request) {
     const entry = performance.getEntriesByType("navigation")[0];
     if (!entry?.serverTiming?.some((timing) => timing.description === request)) {
