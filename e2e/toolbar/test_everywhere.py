@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
+from recorded_graphite import RecordedGraphite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,9 +40,10 @@ class Setup(NamedTuple):
     render: bool = False
     strict: bool = False
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self, graphite: str) -> dict[str, Any]:
         return {
             **(STRICT if self.strict else {}),
+            "TOOLBAR_METLOG": {"graphite": graphite, "roots": {"counts": ["stats"]}},
             "DEBUG_TOOLBAR_CONFIG": {
                 "TOOLBAR_STORE_CLASS": STORES + self.store,
                 "USE_SHADOW_DOM": self.shadow,
@@ -74,9 +76,11 @@ def setup(request: pytest.FixtureRequest) -> Setup:
 
 @pytest.fixture(scope="module")
 def setup_site(setup: Setup, start_panel_site: Callable[..., Site]) -> Iterator[Site]:
-    site = start_panel_site(setup.server, **setup.changes())
+    graphite = RecordedGraphite()
+    site = start_panel_site(setup.server, **setup.changes(graphite.url))
     yield site
     site.stop()
+    graphite.close()
 
 
 @pytest.fixture
@@ -114,6 +118,16 @@ def test_whole_panel(panel: Panel, setup_site: Site) -> None:
     assert lane.evaluate("e => getComputedStyle(e).fill") == "rgb(47, 158, 91)"
     panel.element.get_by_label("Filter").fill("checkout.stock")
     expect(panel.status).to_contain_text("2 of")
+
+
+def test_graph(panel: Panel, setup_site: Site) -> None:
+    """A key's graph is drawn and in its colour: no policy forbids it."""
+    panel.visit(f"{setup_site.url}/nested/")
+    panel.key("counter", "response.200").click()
+    line = panel.detail("counter", "response.200").locator("path.mt-rate")
+
+    expect(line).to_be_visible()
+    assert line.evaluate("e => getComputedStyle(e).stroke") == "rgb(100, 121, 140)"
 
 
 def test_two_requests_at_once(panel: Panel, page: Page, setup_site: Site) -> None:

@@ -146,21 +146,35 @@ def test_graphite_fails(nested: Panel, graphite: RecordedGraphite) -> None:
     expect(detail.get_by_role("link", name="Open in Graphite")).to_have_count(2)
 
 
-def test_without_roots_for_counters(
-    panel: Panel, graphite: RecordedGraphite, start_panel_site: Callable[..., Site]
+ONE_ROOT = [
+    ("timers", "timer", "view.GET", 2),
+    ("counts", "counter", "response.200", 1),
+]
+
+
+@pytest.mark.parametrize(("root", "kind", "key", "graphs"), ONE_ROOT)
+def test_one_root(
+    panel: Panel,
+    graphite: RecordedGraphite,
+    start_panel_site: Callable[..., Site],
+    root: str,
+    kind: str,
+    key: str,
+    graphs: int,
 ) -> None:
-    """With roots for timers alone, timers have graphs and counters none."""
+    """With roots for timers alone, or for counts, only those have graphs."""
     site = start_panel_site(
-        TOOLBAR_METLOG={"graphite": graphite.url, "roots": {"timers": ["stats.timers"]}}
+        TOOLBAR_METLOG={"graphite": graphite.url, "roots": {root: ["stats.shop"]}}
     )
     graphite.asked.clear()
     panel.visit(f"{site.url}/nested/")
-    panel.key("counter", "response.200").click()
-    panel.key("timer", "view.GET").click()
+    for _, each, name, _ in ONE_ROOT:
+        panel.key(each, name).click()
 
-    assert len(lines(panel, "timer", "view.GET")) == 2
+    assert len(lines(panel, kind, key)) == graphs
     assert len(graphite.asked) == 1
-    expect(panel.detail("counter", "response.200").locator("figure")).to_have_count(0)
+    expect(panel.element.locator("figure")).to_have_count(1)
+    site.stop()
 
 
 def test_without_production(panel: Panel, site: Site) -> None:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.conf import settings
 from django.http import HttpResponse
-from django.test import AsyncRequestFactory, RequestFactory
+from django.test import AsyncClient, AsyncRequestFactory, Client
+from testsite import views
+from testsite.shown import keys
 
 from metlog_toolbar.collect import KEPT, Records
 
@@ -28,49 +32,39 @@ def names(panel):
     return [one.name for one in panel._records.captured]
 
 
-def test_threads():
+def shown_of(response):
+    """The keys in the panel of this response's own request."""
+    request_id = re.search(r'desc="([0-9a-f]+)"', response.headers["Server-Timing"])[1]
+    return keys(get_store().panel(request_id, "MetlogPanel"))
+
+
+def test_threads(monkeypatch):
     """In threads, as under WSGI: 1,000 times two requests that wait for each other."""
     meet = threading.Barrier(2, timeout=30)
+    monkeypatch.setattr(views, "pause", meet.wait)
 
-    def view(request):
-        meet.wait()
-        settings.METLOG.incr(request.path)
-        meet.wait()
-        settings.METLOG.timer_send(request.path, 1)
-        return HttpResponse()
-
-    def one(path):
-        panel, _ = handle(view, RequestFactory().get(path))
-        return names(panel)
+    def one(key):
+        return shown_of(Client().get("/page/", {"key": key}))
 
     with ThreadPoolExecutor(2) as pool:
-        for number in range(TRIES):
-            left, right = f"/left/{number}", f"/right/{number}"
-            assert list(pool.map(one, [left, right])) == [[left] * 2, [right] * 2]
+        for _ in range(TRIES):
+            left, right = pool.map(one, ["left", "right"])
+            assert left == ["left", "page.seen", "page.work"]
+            assert right == ["page.seen", "page.work", "right"]
 
 
 def test_tasks():
-    """In tasks of one event loop, as under ASGI, with child tasks of each."""
+    """In tasks of one event loop, as under ASGI, each with child tasks and threads."""
+    both = ["async.left", "async.pool", "async.right", "async.thread", "async.view"]
 
-    async def view(request):
-        async def child():
-            await asyncio.sleep(0)
-            settings.METLOG.incr(request.path)
-
-        await asyncio.gather(child(), child())
-        settings.METLOG.incr(request.path)
-        return HttpResponse()
-
-    async def one(path):
-        panel, response = handle(view, AsyncRequestFactory().get(path))
-        await response
-        return names(panel)
+    async def one(key):
+        return shown_of(await AsyncClient().get("/async/", {"key": key}))
 
     async def main():
-        for number in range(TRIES):
-            left, right = f"/left/{number}", f"/right/{number}"
-            shown = await asyncio.gather(one(left), one(right))
-            assert shown == [[left] * 3, [right] * 3]
+        for _ in range(TRIES):
+            first, second = await asyncio.gather(one("first"), one("second"))
+            assert first == [*both, "first"]
+            assert second == [*both, "second"]
 
     asyncio.run(main())
 

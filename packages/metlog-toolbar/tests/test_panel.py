@@ -10,9 +10,10 @@ from debug_toolbar.toolbar import DebugToolbar
 from django.conf import settings as project
 from django.db import connection
 from django.test import Client
+from testsite import views
 from testsite.shown import content, get, keys, request_ids, stats, text_of
 
-from metlog import catalogue
+from metlog import capture, catalogue
 from metlog.client import MetlogClient
 from metlog.senders import DebugCaptureSender
 from metlog_toolbar.summary import LISTED
@@ -182,8 +183,6 @@ def test_hostile_texts(settings, render, shadow):
 
 def _through(work):
     """A request whose view is ``work``."""
-    from testsite import views
-
     original = views.settings.METLOG.incr
 
     def once(name, *args, **kwargs):
@@ -313,11 +312,16 @@ def test_switched_off():
     assert stats() == {}
 
 
-def test_toolbar_hidden():
-    """Where the toolbar is not shown nothing is collected, and nothing is stored."""
+def test_toolbar_hidden(monkeypatch):
+    """Where the toolbar is not shown nothing is stored, and the tee stays closed."""
+    tee = []
+    monkeypatch.setattr(views, "pause", lambda: tee.append(capture.is_on()))
     get("/page/", hidden="yes")
 
     assert request_ids() == []
+    get("/page/")
+    assert tee == [False, True]
+    assert not capture.is_on()
 
 
 def test_app_is_missing(settings):

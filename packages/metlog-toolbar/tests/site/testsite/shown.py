@@ -41,9 +41,9 @@ def content(request_id: str | None = None) -> str:
     return html
 
 
-def keys() -> list[str]:
-    """The names of all timers and counters of the latest request, sorted."""
-    summary = stats()
+def keys(summary: dict[str, Any] | None = None) -> list[str]:
+    """The names of all timers and counters, sorted; by default the latest request's."""
+    summary = summary or stats()
     return sorted(g["name"] for g in summary["timers"] + summary["counters"])
 
 

@@ -18,12 +18,17 @@ def show_toolbar(request: HttpRequest) -> bool:
     return "hidden" not in request.GET
 
 
+def pause() -> None:
+    """Where `page` waits, if a test wants it to."""
+
+
 def page(request: HttpRequest) -> HttpResponse:
     """Sends a counter, a timer and a message; ``key`` names another counter."""
     metlog = settings.METLOG
     metlog.incr("page.seen")
     metlog.timer_send("page.work", 12.5, fields={"step": "one"})
     metlog.warning("page is old")
+    pause()
     metlog.incr(request.GET.get("key", "page.nokey"))
     return HttpResponse(PAGE)
 
