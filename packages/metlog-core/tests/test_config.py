@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog import MetlogClient
+from metlog import MetlogClient, senders
 from metlog.config import (
     client_from_dict_config,
     client_from_stream_config,
@@ -382,7 +385,7 @@ NAME = ": the dotted name of a"
             "[metlog]",
             "metlog",
             "sender_class",
-            f" is missing{NAME} sender wanted, such",
+            f"{NAME} sender wanted, such as metlog.senders.UdpSender, got nothing",
         ),
         (
             f"{CLASS}no.where",
@@ -409,12 +412,12 @@ NAME = ": the dotted name of a"
             "sender_port",
             ": a whole number from 1 t",
         ),
-        (FILE, "metlog", "sender_filepath", " is missing: FileSender wants it"),
+        (FILE, "metlog", "sender_filepath", ": FileSender wants it, got nothing"),
         (
             f"{FILE}sender_filepath = /a/b",
             "metlog",
-            "",
-            ": FileSender cannot be made of ",
+            "sender_filepath",
+            ": a file that can be written wanted, got '/a/b': [Errno 2] No such file",
         ),
         (
             f"{OK}severity = loud",
@@ -428,14 +431,18 @@ NAME = ": the dotted name of a"
             "severity",
             ": 0 (EMERGENCY) to 7 (DEBUG) wanted",
         ),
-        (f"{OK}sevrity = 3", "metlog", "sevrity", " is unknown; is 'severity' meant?"),
+        (
+            f"{OK}sevrity = 3",
+            *("metlog", "sevrity"),
+            ": no such option; is 'severity' meant?",
+        ),
         (
             f"{OK}x = %(y)s",
             "metlog",
             "x",
             ": Bad value substitution: option 'x' in sect",
         ),
-        (FILTER, "metlog_filter_x", "provider", f" is missing{NAME} function wanted"),
+        (FILTER, "metlog_filter_x", "provider", f"{NAME} function wanted, got nothing"),
         (
             f"{FILTER}provider = metlog.filters.nothing",
             *("metlog_filter_x", "provider"),
@@ -445,7 +452,7 @@ NAME = ": the dotted name of a"
             MAX,
             "metlog_filter_x",
             "severity",
-            " is missing: severity_max_provider wants",
+            ": severity_max_provider wants it, got nothing",
         ),
         (
             f"{MAX}severity = loud",
@@ -464,7 +471,7 @@ NAME = ": the dotted name of a"
             *("metlog_filter_x", ""),
             ": fails cannot be made of this: KeyError: 'oh no'",
         ),
-        (PLUGIN, "metlog_plugin_x", "provider", f" is missing{NAME} function wanted"),
+        (PLUGIN, "metlog_plugin_x", "provider", f"{NAME} function wanted, got nothing"),
         (
             f"{PLUGIN}provider = a.b",
             "metlog_plugin_x",
@@ -509,7 +516,7 @@ def test_errors_in_ini_files_say_where_what_was_wanted_and_what_came(
         ),
         (
             f"{OK}x = ${{NO_SUCH}}",
-            "environment variable 'NO_SUCH' wanted for section [me",
+            "section [metlog], option 'x': environment variable 'NO_SUCH' wanted, but",
         ),
     ],
 )
@@ -525,7 +532,7 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
         (5, "config: a dict wanted, got 5"),
         (
             {},
-            "config['sender']['class'] is missing: the dotted name of a sender wanted",
+            "config['sender']['class']: the dotted name of a sender wanted, such as",
         ),
         ({"sender": "x"}, "config['sender']: a dict wanted, got 'x'"),
         (
@@ -556,10 +563,10 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
         ({"plugins": []}, "config['plugins']: a dict wanted, got []"),
         ({"plugins": {"a": 1}}, "config['plugins']['a']: (dotted name of a provider"),
         ({"global": 5}, "config['global']: a dict wanted, got 5"),
-        ({"loger": "x"}, "config['loger'] is unknown; is 'logger' meant?"),
+        ({"loger": "x"}, "config['loger']: no such option; is 'logger' meant?"),
         (
             {"logger": "${NO_SUCH_VARIABLE}"},
-            "environment variable 'NO_SUCH_VARIABLE' wa",
+            "config['logger']: environment variable 'NO_SUCH_VARIABLE' wanted, but it",
         ),
     ],
 )
@@ -571,6 +578,234 @@ def test_errors_in_dicts_say_where_what_was_wanted_and_what_came(
         config.setdefault("sender_class", CAPTURE)
     with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
         client_from_dict_config(config)
+
+
+ADDRESS = "tcp://127.0.0.1:5565"
+SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "DebugCaptureSender": ({}, {}),
+    "FanOutSender": ({}, {"routes": "x"}),
+    "FileSender": (
+        {"filepath": os.devnull},
+        {"filepath": "/no/such/folder/x", "formatter": "no.where"},
+    ),
+    "NoSendSender": ({}, {}),
+    "OtlpSender": (
+        {},
+        {
+            "endpoint": "localhost",
+            "resource": "shop",
+            "headers": "shop",
+            "interval": "often",
+            "timeout": "0",
+            "queue": "0",
+            "max_series": "0",
+        },
+    ),
+    "StatsdSender": (
+        {},
+        {
+            "host": "127.0.0.1:8125",
+            "port": "0",
+            "prefix": 5,
+            "dialect": "loud",
+            "transport": "tcp",
+            "max_packet": "9",
+            "flush_interval": "often",
+            "max_names": "0",
+            "max_timings": "many",
+        },
+    ),
+    "StdLibLoggingSender": (
+        {},
+        {"logger_name": 5, "payload_types": 5, "json_types": [5]},
+    ),
+    "StdOutSender": ({}, {"formatter": "no.where"}),
+    "StreamSender": ({"stream": sys.stdout}, {"stream": "x", "formatter": 5}),
+    "UdpSender": (
+        {},
+        {
+            "host": "http://localhost",
+            "port": "high",
+            "queue": "long",
+            "packed": "maybe",
+            "max_packet": "9",
+            "flush_interval": "often",
+        },
+    ),
+    "ZmqHandshakePubSender": (
+        {
+            "handshake_bind": ADDRESS,
+            "connect_bind": ADDRESS,
+            "handshake_timeout": "200",
+        },
+        {
+            "handshake_bind": "localhost",
+            "connect_bind": "localhost",
+            "handshake_timeout": "0",
+            "pool_size": "0",
+            "hwm": "0",
+            "livecheck": "often",
+            "debug_stderr": "maybe",
+        },
+    ),
+    "ZmqPubSender": (
+        {"bindstrs": ADDRESS},
+        {
+            "bindstrs": "localhost",
+            "pool_size": "0",
+            "queue_length": "0",
+            "livecheck": "often",
+            "debug_stderr": "maybe",
+        },
+    ),
+}
+"""What each sender needs, and a bad value for each of its options."""
+
+BAD_OPTIONS = [
+    (name, option, bad)
+    for name, (_, options) in SENDERS.items()
+    for option, bad in options.items()
+]
+
+
+def test_each_option_of_each_sender_has_a_bad_value() -> None:
+    """None is forgotten in the table above."""
+    protocols = {"Sender", "MetricSender", "SenderStats"}
+    assert SENDERS.keys() == set(senders.__all__) - protocols
+    for name, (_, options) in SENDERS.items():
+        if name not in {"DebugCaptureSender", "NoSendSender"}:  # take anything, nothing
+            assert set(inspect.signature(getattr(senders, name)).parameters) == {
+                *options
+            }
+
+
+@pytest.mark.parametrize(("name", "option", "bad"), BAD_OPTIONS)
+def test_each_option_of_each_sender_is_checked(
+    name: str, option: str, bad: object
+) -> None:
+    """In a dict, also deep in a fan-out, and in a file: the error says where the option
+    is, what was wanted, and what came."""
+    spec = {"class": f"metlog.senders.{name}", **SENDERS[name][0], option: bad}
+    came = f"{option!r}\\]: .* wanted.*, got {re.escape(repr(bad))}"
+    with pytest.raises(ConfigError, match=rf"^config\['sender'\]\[{came}"):
+        client_from_dict_config({"sender": spec})
+    routes = [{"sender": {"class": CAPTURE}}, {"sender": spec}]
+    fan_out = {"class": "metlog.senders.FanOutSender", "routes": routes}
+    where = r"config\['sender'\]\['routes'\]\[1\]\['sender'\]"
+    with pytest.raises(ConfigError, match=rf"^{where}\[{came}"):
+        client_from_dict_config({"sender": fan_out})
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "bad"),
+    [
+        (name, option, bad)
+        for name, option, bad in BAD_OPTIONS
+        if isinstance(bad, str) and name != "StreamSender"  # it needs an object
+    ],
+)
+def test_each_option_of_each_sender_is_checked_in_ini_files(
+    name: str, option: str, bad: str
+) -> None:
+    """Section and option, of the client and of a route."""
+    spec = {"class": f"metlog.senders.{name}", **SENDERS[name][0], option: bad}
+    lines = "".join(f"sender_{key} = {value}\n" for key, value in spec.items())
+    said = rf"option 'sender_{option}': .* wanted.*, got '?{re.escape(bad)}\b"
+    if option == "routes":
+        said = "a list of dicts wanted, got 'x'"
+    else:
+        with pytest.raises(ConfigError, match=rf"^section \[a_route_x\], {said}"):
+            client_from_text_config(f"{FAN_OUT}[a_route_x]\n{lines}", "a")
+    with pytest.raises(ConfigError, match=rf"^section \[a.*\](, |: ){said}"):
+        client_from_text_config(f"[a]\n{lines}", "a")
+
+
+FAN_OUT = "[a]\nsender_class = metlog.senders.FanOutSender\n"
+ROUTE = f"{FAN_OUT}[a_route_x]\n"
+SECOND_ROUTE = "[a_route_y]\nsender_class = metlog.senders.UdpSender\n"
+
+
+def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
+    """Each with its sender, its types and its severity; messages go where they say."""
+    client = client_from_text_config(
+        f"""
+        {FAN_OUT}
+        logger = shop
+        [a_route_metrics]
+        sender_class = {CAPTURE}
+        sender_colour = red
+        types = counter
+                timer
+        [a_route_logs]
+        sender_class = metlog.senders.FileSender
+        sender_filepath = {tmp_path / "log.jsonl"}
+        types = oldstyle
+        severity = 4
+        """.replace("\n        ", "\n"),
+        "a",
+    )
+    client.incr("hits")
+    client.warning("careful")
+    client.info("never mind")
+    metrics, _ = (route.sender for route in client.sender.routes)  # type: ignore[attr-defined]
+    assert metrics.colour == "red"
+    assert [json.loads(msg)["fields"]["name"] for msg in metrics.msgs] == ["hits"]
+    (logged,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert json.loads(logged)["payload"] == "careful"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("ini", "said"),
+    [
+        (FAN_OUT, "section [a_route_…]: FanOutSender wants it, got nothing"),
+        (
+            ROUTE,
+            "section [a_route_x], option 'sender_class': the dotted name of a sender",
+        ),
+        (
+            f"{ROUTE}sender_class = {CAPTURE}\nseverity = loud",
+            "section [a_route_x], option 'severity': 0 (EMERGENCY) to 7 (DEBUG) wanted",
+        ),
+        (
+            f"{ROUTE}sender_class = {CAPTURE}\ntipes = counter",
+            "section [a_route_x], option 'tipes': sender, types or severity wanted, g",
+        ),
+        (
+            f"{ROUTE}sender_class = {CAPTURE}\n{SECOND_ROUTE}sender_prot = 1",
+            "section [a_route_y], option 'sender_prot': UdpSender takes host, port",
+        ),
+        (
+            f"[a]\nsender_class = metlog.senders.UdpSender\n{SECOND_ROUTE}",
+            "section [a_route_y]: UdpSender takes host, port",
+        ),
+        (
+            f"{FAN_OUT}[a_ruote_x]\nsender_class = {CAPTURE}",
+            "section [a_ruote_x]: no such section; is [a_route_x] meant?",
+        ),
+        (
+            f"[a]\nsender_class = {CAPTURE}\n[a_filtr_x]\nprovider = x",
+            "section [a_filtr_x]: no such section; is [a_filter_x] meant?",
+        ),
+    ],
+)
+def test_errors_in_routes_name_their_section(ini: str, said: str) -> None:
+    """As everywhere else."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        client_from_text_config(ini, "a")
+
+
+def test_errors_about_arguments_by_position_say_which() -> None:
+    """``args`` is a list, so its place is a number."""
+    spec = {"class": "metlog.senders.UdpSender", "args": ["localhost", "x"]}
+    with pytest.raises(ConfigError, match=r"^config\['sender'\]\['args'\]\[1\]: a wh"):
+        client_from_dict_config({"sender": spec})
+
+
+def test_an_option_outside_of_a_configuration_is_named_too() -> None:
+    """For those who make a sender by themselves."""
+    with pytest.raises(ConfigError, match=r"^port: a whole number from 1 to 65535 wan"):
+        senders.UdpSender("localhost", 0)
 
 
 def test_errors_have_the_classes_of_metlog_py() -> None:

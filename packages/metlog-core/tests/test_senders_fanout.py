@@ -212,7 +212,7 @@ def test_routes_may_come_from_configuration() -> None:
         (["x"], r"routes\[0\]: a dict with 'sender'"),
         ([{"types": ["a"]}], r"routes\[0\]: a dict with 'sender'"),
         ([{"sender": 3}], r"routes\[0\]\['sender'\]: a dict with 'class'"),
-        ([{"sender": {}}], r"routes\[0\]\['sender'\]\['class'\] is missing"),
+        ([{"sender": {}}], r"routes\[0\]\['sender'\]\['class'\]: the .* got nothing"),
         (
             [{"sender": DebugCaptureSender()}, {"sender": {"class": "nope.Nope"}}],
             r"routes\[1\]\['sender'\]\['class'\]: .* got 'nope.Nope'",

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from textwrap import dedent
 from typing import Any
 
 from metlog.client import MetlogClient
 from metlog.construct import call, make_sender, resolve
-from metlog.exceptions import ConfigError, MethodNotFoundError
+from metlog.exceptions import ConfigError, MethodNotFoundError, within
 from metlog.ini import expand, nest_prefixes, read
 from metlog.message import to_json
 from metlog.registry import CLIENT_HOLDER
@@ -29,9 +28,6 @@ __all__ = [
     "dict_from_stream_config",
     "nest_prefixes",
 ]
-
-Place = Callable[..., str]
-"""Says where a part of the configuration was written, given the path to it."""
 
 
 def client_from_dict_config(
@@ -56,12 +52,13 @@ def client_from_dict_config(
     unless they look like one of these mistyped.
     """
     if not isinstance(config, Mapping):
-        raise ConfigError(f"config: a dict wanted, got {config!r}")
+        raise ConfigError(f"a dict wanted, got {config!r}", "config")
 
-    def place(*path: object) -> str:
-        return "config" + "".join(f"[{step!r}]" for step in path)
-
-    return _configure(_expanded(config, place), place, client, clear_global, config)
+    try:
+        return _configure(_expanded(config), client, clear_global, config)
+    except ConfigError as error:
+        error.path = ("config", *error.path)
+        raise
 
 
 def client_from_stream_config(
@@ -72,7 +69,11 @@ def client_from_stream_config(
 ) -> MetlogClient:
     """The same from INI lines; see `dict_from_stream_config` for their form."""
     config, place = read(stream, section)
-    return _configure(config, place, client, clear_global, config)
+    try:
+        return _configure(config, client, clear_global, config)
+    except ConfigError as error:
+        error.place = place
+        raise
 
 
 def client_from_text_config(
@@ -98,7 +99,6 @@ def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, An
 
 def _configure(
     config: dict[str, Any],
-    place: Place,
     client: MetlogClient | None,
     clear_global: bool,
     written: Mapping[str, Any],
@@ -110,30 +110,34 @@ def _configure(
         if value is None:
             return default
         if not isinstance(value, kinds):
-            raise ConfigError(f"{place(key)}: {wanted} wanted, got {value!r}")
+            raise ConfigError(f"{wanted} wanted, got {value!r}", key)
         return value
 
-    _refuse_mistyped(config, place)
+    _refuse_mistyped(config)
     for key in ("sender", "global"):
         part(key, Mapping, "a dict", {})
     nest_prefixes(config)
     logger = part("logger", str, "text", "")
-    severity = as_severity(config.get("severity", 6), place("severity"))
+    severity = as_severity(config.get("severity", 6), "severity")
     disabled_timers = part(
         "disabled_timers", (str, list, tuple, set, frozenset), "names of timers", ()
     )
-    sender = make_sender(config.get("sender", {}), partial(place, "sender"))
+    with within("sender"):
+        sender = make_sender(config.get("sender", {}))
     filters = []
     for i, spec in enumerate(part("filters", (list, tuple), "a list", ())):
-        provider, options = _provider(spec, partial(place, "filters", i))
-        filters.append(call(provider, (), options, partial(place, "filters", i, 1)))
+        with within("filters", i):
+            provider, options = _provider(spec)
+            with within(1):
+                filters.append(call(provider, (), options))
     methods = []
     for label, spec in part("plugins", Mapping, "a dict", {}).items():
-        here = partial(place, "plugins", label)
-        provider, options = _provider(spec, here)
-        override = options.pop("override", False)
-        method = call(provider, (options,), {}, partial(here, 1))
-        methods.append((method, _method_name(method, override, client, here)))
+        with within("plugins", label):
+            provider, options = _provider(spec)
+            override = options.pop("override", False)
+            with within(1):
+                method = call(provider, (options,), {})
+            methods.append((method, _method_name(method, override, client)))
 
     if client is None:
         client = MetlogClient(None, logger)
@@ -147,44 +151,42 @@ def _configure(
     return client
 
 
-def _provider(spec: object, place: Place) -> tuple[Callable[..., Any], dict[str, Any]]:
+def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:
     if not isinstance(spec, (list, tuple)) or len(spec) != 2:
         raise ConfigError(
-            f"{place()}: (dotted name of a provider, dict of options) wanted, "
-            f"got {spec!r}"
+            f"(dotted name of a provider, dict of options) wanted, got {spec!r}"
         )
     provider, options = spec
     if not isinstance(options, Mapping):
-        raise ConfigError(f"{place(1)}: a dict of options wanted, got {options!r}")
+        raise ConfigError(f"a dict of options wanted, got {options!r}", 1)
     try:
-        return resolve(provider, place(0), "a provider"), dict(options)
+        return resolve(provider, "a provider"), dict(options)
     except ConfigError as error:
-        raise MethodNotFoundError(str(error)) from error
+        raise MethodNotFoundError(str(error), 0) from error
 
 
-def _method_name(
-    method: Any, override: object, client: MetlogClient | None, place: Place
-) -> str:
+def _method_name(method: Any, override: object, client: MetlogClient | None) -> str:
     """The name a plugin's method will have; raises if that is taken."""
     if isinstance(override, str) and override:
         return override
     name = getattr(method, "metlog_name", None)
     if not callable(method) or not isinstance(name, str):
         raise ConfigError(
-            f"{place(0)}: a provider of a function with an attribute metlog_name "
-            f"wanted, it gave {method!r}"
+            "a provider of a function with an attribute metlog_name wanted, "
+            f"it gave {method!r}",
+            0,
         )
     earlier = () if client is None else client._dynamic_methods  # noqa: SLF001
     taken = hasattr(MetlogClient if client is None else client, name)
     if taken and not override and name not in earlier:
         raise ConfigError(
-            f"{place(1, 'override')}: the client has a method {name!r} already; "
-            "override = true replaces it"
+            f"the client has a method {name!r} already; override = true replaces it",
+            *(1, "override"),
         )
     return name
 
 
-def _refuse_mistyped(config: Mapping[str, Any], place: Place) -> None:
+def _refuse_mistyped(config: Mapping[str, Any]) -> None:
     known = [
         *("logger", "severity", "disabled_timers", "filters", "plugins"),
         *("sender", "global", "sender_class"),
@@ -194,15 +196,15 @@ def _refuse_mistyped(config: Mapping[str, Any], place: Place) -> None:
             continue
         meant = difflib.get_close_matches(key, known, 1, 0.8)
         if meant and not key.startswith(("sender_", "global_")):
-            raise ConfigError(f"{place(key)} is unknown; is {meant[0]!r} meant?")
+            raise ConfigError(f"no such option; is {meant[0]!r} meant?", key)
 
 
-def _expanded(value: Any, place: Place, *path: object) -> Any:
+def _expanded(value: Any, *path: object) -> Any:
     """A copy with environment variables in; what is no container is not copied."""
     if isinstance(value, str):
-        return expand(value, place(*path))
+        return expand(value, *path)
     if isinstance(value, Mapping):
-        return {k: _expanded(v, place, *path, k) for k, v in value.items()}
+        return {k: _expanded(v, *path, k) for k, v in value.items()}
     if type(value) in {list, tuple}:
-        return type(value)(_expanded(v, place, *path, i) for i, v in enumerate(value))
+        return type(value)(_expanded(v, *path, i) for i, v in enumerate(value))
     return value

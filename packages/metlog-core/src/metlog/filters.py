@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from metlog.exceptions import ConfigError
+from metlog.exceptions import ConfigError, within
 from metlog.message import Message
 from metlog.severity import as_severity
 
@@ -26,7 +26,7 @@ Filter = Callable[[Message], bool]
 
 def severity_max_provider(severity: int) -> Filter:
     """Drop what is less severe, that is has a higher number, than ``severity``."""
-    severity = as_severity(severity)
+    severity = as_severity(severity, "severity")
 
     def severity_max(msg: Message) -> bool:
         return msg["severity"] <= severity
@@ -64,8 +64,11 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
         isinstance(limit, Mapping) and limit.keys() == {"severity"}
         for limit in wanted.values()
     ):
-        raise ConfigError(f"types: {{type: {{'severity': n}}}} wanted, got {types!r}")
-    limits = {kind: severity_max_provider(**limit) for kind, limit in types.items()}
+        raise ConfigError(f"{{type: {{'severity': n}}}} wanted, got {types!r}", "types")
+    limits = {}
+    for kind, limit in types.items():
+        with within("types", kind):
+            limits[kind] = severity_max_provider(**limit)
 
     def type_severity_max(msg: Message) -> bool:
         limit = limits.get(msg["type"])
@@ -77,6 +80,7 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
 def _names(types: object) -> frozenset[str]:
     if isinstance(types, str):
         return frozenset([types])
-    if not isinstance(types, Iterable) or isinstance(types, bytes):
-        raise ConfigError(f"types: names of message types wanted, got {types!r}")
-    return frozenset(types)
+    found: Any = list(types) if isinstance(types, Iterable) else [types]
+    if not all(isinstance(name, str) for name in found):
+        raise ConfigError(f"names of message types wanted, got {types!r}", "types")
+    return frozenset(found)

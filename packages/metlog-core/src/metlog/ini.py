@@ -10,6 +10,7 @@ blank before it begins a comment.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, MutableMapping
@@ -42,21 +43,25 @@ def read(
     if section not in sections:
         found = ", ".join(f"[{name}]" for name in sections) or "no section at all"
         raise ConfigError(f"section [{section}] wanted, got {found}")
+    _refuse_mistyped(sections, section)
     config: dict[str, Any] = _options(parser, section)
 
     def place(*path: Any) -> str:
+        where = section
         match path:
             case ("filters", index, *rest):
-                where = filter_sections[index]
+                where, option = filter_sections[index], _of_provider(*rest)
             case ("plugins", label, *rest):
-                where = plugin_sections[label]
-            case ("sender" | "global" as prefix, key):
-                where, rest = section, [1, f"{prefix}_{key}"]
+                where, option = plugin_sections[label], _of_provider(*rest)
+            case ("sender", "routes", *rest):
+                names = route_sections or [f"{section}_route_…"]
+                where, option = _of_route(names, *rest)
+            case ("sender" | "global" as prefix, key, *_):
+                option = f"{prefix}_{key}"
             case ("sender" | "global",):
-                where, rest = section, []
+                option = ""
             case _:
-                where, rest = section, [1, *path]
-        option = "provider" if rest == [0] else "".join(map(str, rest[1:2]))
+                option = path[0]
         return f"section [{where}]" + (f", option {option!r}" if option else "")
 
     filter_sections = [n for n in sections if n.startswith(f"{section}_filter")]
@@ -65,6 +70,9 @@ def read(
         for name in sections
         if name.startswith(f"{section}_plugin")
     }
+    route_sections = [n for n in sections if n.startswith(f"{section}_route")]
+    if route_sections:
+        config["sender"] = {"routes": [_route(parser, n) for n in route_sections]}
     config["filters"] = [_provided(parser, name) for name in filter_sections]
     config["plugins"] = {
         label: _provided(parser, name) for label, name in plugin_sections.items()
@@ -92,13 +100,14 @@ def nest_prefixes(
     return config_dict
 
 
-def expand(text: str, where: str) -> str:
-    """``text`` with each ``${NAME}`` replaced by that environment variable."""
+def expand(text: str, *path: object) -> str:
+    """``text``, found at ``path``, with each ``${NAME}`` replaced by that environment
+    variable."""
 
     def variable(found: re.Match[str]) -> str:
         name = found[1]
         if name not in os.environ:
-            raise EnvironmentNotFoundError(name, where)
+            raise EnvironmentNotFoundError(name, *path)
         return os.environ[name]
 
     return re.sub(r"\$\{(\w+)\}", variable, text)
@@ -124,7 +133,7 @@ def _options(parser: Any, section: str) -> dict[str, Any]:
         try:
             text = parser.get(section, option)
         except configparser.Error as error:
-            raise ConfigError(f"{where}: {_one_line(error)}") from error
+            raise ConfigError(_one_line(error), where) from error
         options[option] = _convert(option, text, where)
     return options
 
@@ -133,10 +142,40 @@ def _provided(parser: Any, section: str) -> tuple[str, dict[str, Any]]:
     options = _options(parser, section)
     if "provider" not in options:
         raise ConfigError(
-            f"section [{section}], option 'provider' is missing: "
-            "the dotted name of a function wanted"
+            "the dotted name of a function wanted, got nothing",
+            f"section [{section}], option 'provider'",
         )
     return options.pop("provider"), options
+
+
+def _route(parser: Any, section: str) -> dict[str, Any]:
+    options = _options(parser, section)
+    route = {k: v for k, v in options.items() if not k.startswith("sender_")}
+    return {**route, "sender": nest_prefixes(options).get("sender", {})}
+
+
+def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
+    kinds = ("filter", "plugin", "route")
+    for name in sections:
+        if not name.startswith(f"{section}_"):
+            continue
+        word, _, label = name.removeprefix(f"{section}_").partition("_")
+        meant = difflib.get_close_matches(word, kinds, 1, 0.8)
+        if label and meant and not word.startswith(meant[0]):
+            raise ConfigError(
+                f"no such section; is [{section}_{meant[0]}_{label}] meant?",
+                f"section [{name}]",
+            )
+
+
+def _of_provider(where: object = None, option: object = "", *_: object) -> object:
+    """0 is the provider, 1 its options."""
+    return "provider" if where == 0 else option
+
+
+def _of_route(sections: list[str], index: int = 0, *steps: object) -> tuple[str, str]:
+    option = "" if steps == ("sender",) else "_".join(map(str, steps[:2]))
+    return sections[min(index, len(sections) - 1)], option
 
 
 def _convert(option: str, text: str, where: str) -> Any:

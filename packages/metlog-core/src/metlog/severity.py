@@ -23,8 +23,8 @@ class SEVERITY(IntEnum):
     DEBUG = 7
 
 
-def as_severity(value: object, what: str = "severity") -> int:
-    """``value`` if it is a severity; raises `ConfigError` about ``what`` if not."""
+def as_severity(value: object, *path: object) -> int:
+    """``value`` if it is a severity; raises `ConfigError` about ``path`` if not."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 7:
         return value
-    raise ConfigError(f"{what}: 0 (EMERGENCY) to 7 (DEBUG) wanted, got {value!r}")
+    raise ConfigError(f"0 (EMERGENCY) to 7 (DEBUG) wanted, got {value!r}", *path)

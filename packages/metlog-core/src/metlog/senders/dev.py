@@ -38,7 +38,7 @@ class StreamSender:
         self, stream: Writable | None, formatter: Formatter | str | None = None
     ) -> None:
         if stream is not None and not callable(getattr(stream, "write", None)):
-            raise ConfigError(f"stream: something to write to wanted, got {stream!r}")
+            raise ConfigError(f"something to write to wanted, got {stream!r}", "stream")
         self._stream = stream
         self._format = _formatter(formatter)
         self._lock = PerProcess(lambda _: threading.Lock())
@@ -90,13 +90,21 @@ class FileSender:
         filepath: str | os.PathLike[str],
         formatter: Formatter | str | None = None,
     ) -> None:
+        if not isinstance(filepath, (str, os.PathLike)) or not os.fspath(filepath):
+            raise ConfigError(f"a file's path wanted, got {filepath!r}", "filepath")
         self.filepath = os.path.abspath(filepath)  # noqa: PTH100  # pathlib: +4 ms import
         self._format = _formatter(formatter)
         self._lock = PerProcess(lambda _: threading.Lock())
         self._fd = -1
         self._torn = False
         self._sent = self._errors = 0
-        self._open()
+        try:
+            self._open()
+        except (OSError, ValueError) as error:  # a NUL character is a ValueError
+            raise ConfigError(
+                f"a file that can be written wanted, got {filepath!r}: {error}",
+                "filepath",
+            ) from error
 
     def send_message(self, msg: Message) -> None:
         """Append one line. OSError when that fails, say because the disk is full."""
@@ -183,9 +191,12 @@ def _formatter(formatter: Formatter | str | None) -> Formatter:
         try:
             formatter = resolve_name(formatter)
         except (ImportError, ValueError) as error:
-            raise ConfigError(f"formatter: {error}") from error
+            raise ConfigError(
+                f"a function or its dotted name wanted, got {formatter!r}: {error}",
+                "formatter",
+            ) from error
     if not callable(formatter):
         raise ConfigError(
-            f"formatter: a function or its dotted name wanted, got {formatter!r}"
+            f"a function or its dotted name wanted, got {formatter!r}", "formatter"
         )
     return formatter

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from math import inf
 from typing import Any, NamedTuple
 
 from metlog.construct import make_sender
-from metlog.exceptions import ConfigError
+from metlog.exceptions import ConfigError, within
 from metlog.measure import KINDS, Kind
 from metlog.message import Message, Origin
 from metlog.senders import base
@@ -20,6 +19,7 @@ from metlog.senders.base import (
     Sender,
     SenderStats,
 )
+from metlog.senders.options import types
 from metlog.severity import as_severity
 from metlog.trouble import Trouble
 
@@ -29,12 +29,17 @@ __all__ = ["FanOutSender"]
 class Route(NamedTuple):
     sender: Any
     types: frozenset[str] | None
-    severity: float
+    severity: int | None
     ignores: frozenset[str]
 
     def takes(self, kind: str) -> bool:
         """Is this the way for messages of that type?"""
         return kind not in self.ignores and (self.types is None or kind in self.types)
+
+    def send(self, msg: Message) -> None:
+        """Hand it over, unless it is too unimportant."""
+        if self.severity is None or msg["severity"] <= self.severity:
+            self.sender.send_message(msg)
 
 
 class FanOutSender:
@@ -43,16 +48,23 @@ class FanOutSender:
     ``routes`` is a list of dicts: ``sender`` is a sender, or what a configuration says
     of one (``{"class": dotted name, **options}``); ``types`` are the message types it
     gets, default all; ``severity`` is the highest number it gets, default all. One
-    sender that raises does not keep the others from theirs.
+    sender that raises does not keep the others from theirs. In INI each route is a
+    section ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types`` and
+    ``severity``.
 
     When all routes that get metrics lead to metric senders, and without a limit on
     severity, metrics travel without a message.
     """
 
     def __init__(self, routes: Iterable[Mapping[str, Any]]) -> None:
-        self.routes = [_route(route, i) for i, route in enumerate(routes)]
+        if not isinstance(routes, Iterable) or isinstance(routes, (str, Mapping)):
+            raise ConfigError(f"a list of dicts wanted, got {routes!r}", "routes")
+        self.routes = []
+        for i, route in enumerate(routes):
+            with within("routes", i):
+                self.routes.append(_route(route))
         if not self.routes:
-            raise ConfigError("routes: one or more wanted, got none")
+            raise ConfigError("one or more wanted, got none", "routes")
         self._trouble = Trouble("fan-out")
         self.ignores = frozenset(
             kind for kind in KINDS if not any(r.takes(kind) for r in self.routes)
@@ -62,7 +74,7 @@ class FanOutSender:
             for kind in KINDS
         }
         if all(
-            isinstance(route.sender, MetricSender) and route.severity == inf
+            isinstance(route.sender, MetricSender) and route.severity is None
             for lane in lanes.values()
             for route in lane
         ):
@@ -81,10 +93,9 @@ class FanOutSender:
 
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""
-        kind, severity = msg["type"], msg["severity"]
         for route in self.routes:
-            if severity <= route.severity and route.takes(kind):
-                self._guarded(route.sender, route.sender.send_message, msg)
+            if route.takes(msg["type"]):
+                self._guarded(route.sender, route.send, msg)
 
     def _send_metric(
         self,
@@ -122,28 +133,22 @@ class FanOutSender:
             self._trouble.report(f"{type(sender).__name__} failed", error)
 
 
-def _route(route: object, index: int) -> Route:
-    def place(*path: object) -> str:
-        return f"routes[{index}]" + "".join(f"[{step!r}]" for step in path)
-
+def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
-            f"{place()}: a dict with 'sender', and 'types' and 'severity' if wanted, "
-            f"wanted, got {route!r}"
+            "a dict with 'sender', and 'types' and 'severity' if wanted, wanted, "
+            f"got {route!r}"
         )
     for key in route:
         if key not in {"sender", "types", "severity"}:
-            raise ConfigError(f"{place(key)}: sender, types or severity wanted")
+            raise ConfigError(f"sender, types or severity wanted, got {key!r}", key)
     sender = route["sender"]
     if isinstance(sender, Mapping) or not isinstance(sender, Sender):
-        sender = make_sender(sender, partial(place, "sender"))
-    types = route.get("types")
-    if isinstance(types, str):
-        types = [types]
-    if types is not None and not isinstance(types, (list, tuple, set, frozenset)):
-        raise ConfigError(f"{place('types')}: message types wanted, got {types!r}")
-    limit = inf
+        with within("sender"):
+            sender = make_sender(sender)
+    wanted, limit = None, None
+    if route.get("types") is not None:
+        wanted = types("types", route["types"])
     if route.get("severity") is not None:
-        limit = as_severity(route["severity"], place("severity"))
-    wanted = None if types is None else frozenset(types)
+        limit = as_severity(route["severity"], "severity")
     return Route(sender, wanted, limit, base.ignored_types(sender))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -18,6 +19,8 @@ RESOLVE_SECONDS = 60.0
 
 RETRY_SECONDS = 5.0
 """How soon a name that could not be resolved is tried again."""
+
+_NOT_IN_NAMES = re.compile(r"[\s\x00/:@\[\]]")
 
 
 class Link:
@@ -43,8 +46,9 @@ class Link:
         if self._unix:
             if not hasattr(socket, "AF_UNIX"):
                 raise ConfigError(
-                    "transport 'udp' wanted, got 'unix': "
-                    "this system has no unix sockets for Python"
+                    "'udp' wanted, got 'unix': "
+                    "this system has no unix sockets for Python",
+                    "transport",
                 )
             self._set_address(socket.AF_UNIX, host)
         elif ":" in host and _is_literal(socket.AF_INET6, host):
@@ -53,13 +57,18 @@ class Link:
             self._set_address(socket.AF_INET, (host, port))
         else:
             self.needs_resolving = True
+            if _NOT_IN_NAMES.search(host):
+                raise ConfigError(
+                    f"a host name or an address, without port, wanted, got {host!r}",
+                    "host",
+                )
             try:
                 # As bytes, since a thread that has to import Python's codec for names
                 # fails when the interpreter is about to end.
                 self._name = host.encode("ascii" if host.isascii() else "idna")
             except UnicodeError as error:
                 raise ConfigError(
-                    f"a host name wanted, got {host!r}: {error}"
+                    f"a host name wanted, got {host!r}: {error}", "host"
                 ) from None
 
     @property

@@ -11,6 +11,7 @@ from metlog.exceptions import ConfigError
 from metlog.measure import KINDS
 from metlog.message import Message, to_json
 from metlog.senders.base import SenderStats
+from metlog.senders.options import types
 from metlog.senders.process import PerProcess
 from metlog.severity import SEVERITY
 
@@ -45,10 +46,12 @@ class StdLibLoggingSender:
         json_types: str | Iterable[str] | None = None,
     ) -> None:
         if logger_name is not None and not isinstance(logger_name, str):
-            raise ConfigError(f"logger_name: text wanted, got {logger_name!r}")
+            raise ConfigError(f"text wanted, got {logger_name!r}", "logger_name")
         self.logger = logging.getLogger(logger_name)
-        self.payload_types = _types("payload_types", payload_types, "oldstyle")
-        self.json_types = _types("json_types", json_types, "*")
+        self.payload_types = types(
+            "payload_types", "oldstyle" if payload_types is None else payload_types
+        )
+        self.json_types = types("json_types", "*" if json_types is None else json_types)
         wanted = self.payload_types | self.json_types
         self.ignores = frozenset() if "*" in wanted else frozenset(KINDS) - wanted
         self._lock = PerProcess(lambda _: threading.Lock())
@@ -75,13 +78,3 @@ class StdLibLoggingSender:
     def stats(self) -> SenderStats:
         """``sent`` is what was handed to `logging`."""
         return SenderStats(sent=self._sent)
-
-
-def _types(name: str, types: object, default: str) -> frozenset[str]:
-    if types is None:
-        return frozenset([default])
-    if isinstance(types, str):
-        return frozenset([types])
-    if isinstance(types, (list, tuple, set, frozenset)):
-        return frozenset(types)
-    raise ConfigError(f"{name}: message types wanted, got {types!r}")

@@ -68,13 +68,13 @@ class OtlpSender(QueuedSender):
     ) -> None:
         if not str(endpoint or "http://").startswith(("http://", "https://")):
             raise ConfigError(
-                "endpoint: a URL such as http://localhost:4318 wanted, "
-                f"got {endpoint!r}"
+                f"a URL such as http://localhost:4318 wanted, got {endpoint!r}",
+                "endpoint",
             )
         self._endpoint = endpoint
         self._resource = pairs("resource", resource)
         self._headers = pairs("headers", headers)
-        self._timeout = seconds("timeout", timeout)
+        self._timeout = seconds("timeout", timeout, least=0.01)
         self._max_series = whole("max_series", max_series, 1, 10**9)
         _sdk_class()
         self._sdk: Sdk | None = None

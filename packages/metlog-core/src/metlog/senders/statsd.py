@@ -66,10 +66,11 @@ class StatsdSender:
         """Nothing is opened or looked up before the first metric."""
         if not isinstance(host, str) or not host:
             raise ConfigError(
-                f"host: a host name, an address or a socket's path wanted, got {host!r}"
+                f"a host name, an address or a socket's path wanted, got {host!r}",
+                "host",
             )
         if not isinstance(prefix, str):
-            raise ConfigError(f"prefix: text such as 'myapp' wanted, got {prefix!r}")
+            raise ConfigError(f"text such as 'myapp' wanted, got {prefix!r}", "prefix")
         self._tagged = one_of("dialect", dialect, ("plain", "dogstatsd")) != "plain"
         way = one_of("transport", transport, ("udp", "unix"))
         port = whole("port", port, 1, 65535)

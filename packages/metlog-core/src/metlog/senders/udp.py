@@ -13,7 +13,7 @@ from metlog.exceptions import ConfigError
 from metlog.message import Message, Origin, to_json
 from metlog.senders.base import FastLane, SenderStats
 from metlog.senders.link import Link
-from metlog.senders.options import seconds, texts, whole
+from metlog.senders.options import seconds, texts, true_or_false, whole
 from metlog.senders.queued import QueuedSender
 from metlog.senders.udp_lane import Counters, Timers, Waiting
 
@@ -55,18 +55,18 @@ class UdpSender(QueuedSender):
         hosts = texts("host", host, "a host name or address, or a list of them")
         ports = [port] if isinstance(port, (int, str)) else list(port)
         if not ports:
-            raise ConfigError("port: a port or a list of them wanted, got an empty one")
+            raise ConfigError("a port or a list of them wanted, got none", "port")
         ports = [whole("port", number, 1, 65535) for number in ports]
         ports += ports[-1:] * (len(hosts) - len(ports))
         limit = whole("queue", queue, 0, 10**9)
-        if not isinstance(packed, bool):
-            raise ConfigError(f"packed: true or false wanted, got {packed!r}")
-        if packed and not limit:
+        if true_or_false("packed", packed) and not limit:
             raise ConfigError(
-                "packed: a queue wanted with it, for messages to be packed together; "
-                "give queue=10000"
+                "a queue wanted with it, for messages to be packed together, "
+                f"got queue={queue!r}; give queue=10000",
+                "packed",
             )
-        self._packet = whole("max_packet", max_packet, 64, LARGEST) if packed else 0
+        packet = whole("max_packet", max_packet, 64, LARGEST)
+        self._packet = packet if packed else 0
         interval = seconds("flush_interval", flush_interval)
         pairs = list(zip(hosts, ports, strict=False))
         self._links = [Link("udp", *pair) for pair in pairs]

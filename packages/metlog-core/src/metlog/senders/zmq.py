@@ -11,7 +11,7 @@ from typing import Any
 
 from metlog.exceptions import ConfigError
 from metlog.message import Message, to_json
-from metlog.senders.options import seconds, texts, whole
+from metlog.senders.options import seconds, texts, true_or_false, whole
 from metlog.senders.queued import QueuedSender
 
 __all__ = ["ZmqHandshakePubSender", "ZmqPubSender"]
@@ -28,21 +28,13 @@ class _Publisher(QueuedSender):
     """
 
     def __init__(self, addresses: list[str], limit: int, debug_stderr: bool) -> None:
-        self._zmq = _import_zmq()
         self._addresses = addresses
         self._limit_of_socket = limit
-        self._debug = debug_stderr
+        self._debug = true_or_false("debug_stderr", debug_stderr)
+        self._zmq = _import_zmq()
         self._context: Any = None
         self._socket: Any = None
         self._topics: set[bytes] = set()
-        try:
-            self._open()
-        except self._zmq.ZMQError as error:
-            raise ConfigError(
-                f"not an address for ZeroMQ: {addresses}: {error}"
-            ) from error
-        finally:
-            self.let_go()
         super().__init__(f"zmq {' '.join(addresses)}", limit, 0.0)
 
     def send_message(self, msg: Message) -> None:
@@ -126,7 +118,7 @@ class ZmqPubSender(_Publisher):
         whole("pool_size", pool_size, 1, 10**6)
         seconds("livecheck", livecheck)
         super().__init__(
-            texts("bindstrs", bindstrs, "an address or a list of them"),
+            _addresses("bindstrs", bindstrs),
             whole("queue_length", queue_length, 1, 10**9),
             debug_stderr,
         )
@@ -152,13 +144,13 @@ class ZmqHandshakePubSender(_Publisher):
         debug_stderr: bool = False,
     ) -> None:
         whole("pool_size", pool_size, 1, 10**6)
-        self._handshake = texts("handshake_bind", [handshake_bind], "an address")[0]
+        self._handshake = _addresses("handshake_bind", [handshake_bind])[0]
         self._timeout = whole("handshake_timeout", handshake_timeout, 1, 60_000) / 1000
         self._livecheck = seconds("livecheck", livecheck)
         self._check_at = 0.0
         self._answered = False
         super().__init__(
-            texts("connect_bind", [connect_bind], "an address"),
+            _addresses("connect_bind", [connect_bind]),
             whole("hwm", hwm, 1, 10**9),
             debug_stderr,
         )
@@ -201,6 +193,23 @@ class ZmqHandshakePubSender(_Publisher):
 
 
 _abandoned: list[object] = []  # kept: collected after a fork, they would be closed
+
+
+def _addresses(name: str, value: object) -> list[str]:
+    """One or more that ZeroMQ can connect to, as far as it tells at once."""
+    wanted = "an address such as tcp://127.0.0.1:5565"
+    found = texts(name, value, wanted)
+    zmq = _import_zmq()
+    with zmq.Context() as context, context.socket(zmq.XPUB) as trying:
+        trying.set(zmq.LINGER, 0)
+        for address in found:
+            try:
+                trying.connect(address)
+            except zmq.ZMQError as error:
+                raise ConfigError(
+                    f"{wanted} wanted, got {address!r}: {error}", name
+                ) from error
+    return found
 
 
 def _to_stderr(msg: Message) -> None:
