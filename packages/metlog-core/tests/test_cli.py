@@ -53,6 +53,7 @@ MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
         ("a:1|zz", Unreadable("a:1|zz")),
         ("a:x|c", Unreadable("a:x|c")),
         ("a:1|c|@x", Unreadable("a:1|c|@x")),
+        ("{:1|ms", Measurement("timer", "{", 1, 1.0, {})),
         ("{", Unreadable("{")),
         ('{"type": 1}', Unreadable('{"type": 1}')),
     ],

@@ -47,21 +47,22 @@ def parse(datagram: bytes) -> Iterator[Seen]:
         line = line.strip("\r \t")
         if not line:
             continue
-        if line.startswith("{"):
-            yield _message(line)
-        else:
+        msg = _message(line) if line.startswith("{") else None
+        if msg is not None:
+            yield msg
+        else:  # a metric's name may begin with a brace, too
             yield from _measurements(line)
 
 
-def _message(line: str) -> Seen:
+def _message(line: str) -> dict[str, Any] | None:
     try:
-        msg = json.loads(line)
+        msg: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError):
-        return Unreadable(line)
+        return None
     wanted: dict[str, type] = {"type": str, "payload": str, "fields": dict}
     if all(isinstance(msg.get(key), kind) for key, kind in wanted.items()):
-        return msg  # type: ignore[no-any-return]  # checked as far as we need it
-    return Unreadable(line)
+        return msg
+    return None
 
 
 def _measurements(line: str) -> Iterator[Seen]:
