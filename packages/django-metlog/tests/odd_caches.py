@@ -58,6 +58,20 @@ class Unlike(LocMemCache):
         return "pong"
 
 
+class Bare(BaseCache):
+    """No versions."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:  # type: ignore[override]
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:  # type: ignore[override]
+        self.values[key] = value
+
+
 class Final(LocMemCache):
     """Cannot be subclassed."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
+from testsite.middleware import NotesExceptions
 
 from django_metlog.middleware import (
     GraphiteMiddleware,
@@ -97,6 +98,20 @@ def test_alone_and_together(
     assert sent.counters() == ({"response.200": 1} if counts else {})
     assert len(sent.timers()) == (3 if times else 0)
     assert sent.active() == [1, -1]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_subclass_does_what_it_adds(
+    fetch: Fetch, sent: Any, settings: Any, place: int
+) -> None:
+    """Inside of the other of the two, or around it."""
+    settings.MIDDLEWARE = [TIMING]
+    settings.MIDDLEWARE.insert(place, "testsite.middleware.Subclass")
+    NotesExceptions.seen.clear()
+    fetch("/")
+    assert NotesExceptions.seen == ["subclass"]
+    assert sent.counters() == {"response.200": 1}
+    assert len(sent.timers()) == 3
 
 
 def test_the_view_timer_can_be_one(fetch: Fetch, sent: Any, settings: Any) -> None:

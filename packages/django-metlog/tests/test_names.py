@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import ResolverMatch, URLResolver, get_resolver, path, resolve
 from django.urls.resolvers import RegexPattern
 from hypothesis import given
@@ -269,6 +270,27 @@ def test_exclude_takes_methods_and_instances() -> None:
     assert is_excluded(one.health)
     assert is_excluded(exclude(one))
     assert not is_excluded(Views())
+
+
+def test_exclude_reaches_through_partials() -> None:
+    """A partial of a marked view is marked, and so may be a partial alone."""
+    assert is_excluded(partial(partial(views.health, word="a"), word="b"))
+    assert is_excluded(exclude(partial(views.index, word="a")))
+    assert not is_excluded(partial(views.index, word="a"))
+    assert not is_excluded(views.index)
+
+
+def test_one_view_in_two_urlconfs(sent: Any, settings: Any) -> None:
+    """A site may have a URLconf for each host: the same path to the same view, under
+    two names."""
+    settings.METLOG_VIEW_NAMES = "url_name"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "testsite.middleware.by_host"]
+    for host in ("shop", "blog"):
+        assert Client(headers={"host": host}).get("/").status_code == 200
+    assert [name for name in sent.timers() if name != "view.GET"] == [
+        "view.shop-home.GET",
+        "view.blog-home.GET",
+    ]
 
 
 def test_names_are_found_after_the_response(sent: Any, settings: Any) -> None:

@@ -307,6 +307,40 @@ def test_a_backend_of_its_own_kind(sent: Sent) -> None:
     }
 
 
+@both_ways
+def test_what_a_default_is_made_with(patched: None, sent: Sent, call: Call) -> None:
+    """A function given to get_or_set may ask caches itself: those calls count, too."""
+    for alias in ("default", "other"):
+        caches[alias].set("known", 1)
+    sent.clear()
+
+    def make() -> Any:
+        return caches["default"].get("known") + caches["other"].get("known")
+
+    assert call(caches["default"], "get_or_set", "sum", make) == 2
+    assert names(sent) == [
+        "cache.locmem.get",
+        "cache.locmem.hit",
+        "cache.locmem.other.get",
+        "cache.locmem.other.hit",
+        "cache.locmem.get_or_set",
+        "cache.locmem.miss",
+    ]
+
+
+def test_a_backend_with_fewer_parameters(sent: Sent) -> None:
+    """It is given what it was called with, and no version of our making."""
+    with override_settings(CACHES={"default": {"BACKEND": "odd_caches.Bare"}}):
+        cache_patch.patch()
+        try:
+            cache = caches["default"]
+            cache.set("a", 1)
+            assert (cache.get("a"), cache.get("b", 2)) == (1, 2)
+        finally:
+            cache_patch.unpatch()
+    assert sent.counters() == {"cache.odd_caches.hit": 1, "cache.odd_caches.miss": 1}
+
+
 def test_a_backend_that_cannot_be_measured(sent: Sent, capsys: Any) -> None:
     """It works on, unmeasured, and stderr says so."""
     with override_settings(CACHES={"default": {"BACKEND": "odd_caches.Final"}}):

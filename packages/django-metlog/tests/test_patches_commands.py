@@ -69,6 +69,14 @@ def test_outcomes(handle: Any, outcome: str, sent: Sent, capsys: Any) -> None:
     assert list(sent.timers()) == ["command.tidy_up.run"]
 
 
+def test_any_option(sent: Sent, capsys: Any) -> None:
+    """A command's options may be called whatever they like: ``shell`` has a
+    ``--command``."""
+    call_command("shell", command="print(1 + 1)")
+    assert "2" in capsys.readouterr().out
+    assert sent.counters() == {"command.shell.ok": 1}
+
+
 def test_from_manage_py(sent: Sent, capsys: Any) -> None:
     """The same from the command line, exit code and all."""
     with pytest.raises(SystemExit) as exit_info:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 __all__ = ["exclude", "is_excluded"]
@@ -26,6 +27,8 @@ def exclude(view: V) -> V:
 
 
 def is_excluded(view: object) -> bool:
-    """Does the view, or the class it was made from, carry the mark?"""
+    """Does the view, or the class or function it was made from, carry the mark?"""
+    while isinstance(view, partial) and not hasattr(view, "metlog_excluded"):
+        view = view.func
     parts = (view, getattr(view, "view_class", None), getattr(view, "cls", None))
     return any(getattr(part, "metlog_excluded", False) is True for part in parts)

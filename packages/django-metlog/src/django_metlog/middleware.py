@@ -107,8 +107,9 @@ class _Measuring:
         conf.validate()
         # Django wraps each middleware in a function. When the inner of the two stands
         # right inside that, this one does its part as well: two calls less.
-        inner = getattr(get_response, "__wrapped__", None)
-        if isinstance(inner, _Measuring):
+        # A subclass may do more, so it stays where it is.
+        inner: Any = getattr(get_response, "__wrapped__", None)
+        if {type(self), type(inner)} <= _PLAIN:
             self.part |= inner.part
             get_response = inner.get_response
         self.get_response = get_response
@@ -179,6 +180,11 @@ class GraphiteRequestTimingMiddleware(_Measuring):
         self._view_begins(request)
 
 
+_PLAIN: frozenset[type] = frozenset(
+    {GraphiteMiddleware, GraphiteRequestTimingMiddleware}
+)
+
+
 def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
     """A scope to be closed by the caller; None when it is not the caller's."""
     around: Scope | EllipsisType | None = getattr(request, SCOPE, ...)
@@ -212,7 +218,9 @@ def _close(
         match = request.resolver_match
         if match is not None:
             try:
-                names = plan.known[match.func, match.route, request.method]
+                names = plan.known[
+                    match.func, match.view_name, match.route, request.method
+                ]
             except (KeyError, TypeError):  # not seen yet, or a view that has no hash
                 names = plan.namer.names(match, request.method)
             if names.excluded:

@@ -180,8 +180,9 @@ class Namer:
         self._details = details
         self._seen: set[ViewName] = set()
         self._folding = False
-        self.known: dict[tuple[object, str | None, str | None], RequestNames] = {}
-        """What was found before, by view, route and method: look here first."""
+        self.known: dict[tuple[object, ...], RequestNames] = {}
+        """What was found before, by view, its name, route and method: look here first.
+        One view may stand in several URLconfs, under the same path."""
 
     def names(self, match: ResolverMatch, method: str | None) -> RequestNames:
         """For one request. Fills ``known``."""
@@ -189,7 +190,7 @@ class Namer:
         if method in METHODS and isinstance(match.func, Hashable):
             if len(self.known) >= 20 * self._most:  # views made for each request
                 self.known.clear()
-            self.known[match.func, match.route, method] = found
+            self.known[match.func, match.view_name, match.route, method] = found
         return found
 
     def _found(self, match: ResolverMatch, method: str) -> RequestNames:

@@ -8,7 +8,11 @@ from typing import Any, ClassVar
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.decorators import sync_and_async_middleware
+
+from django_metlog.middleware import GraphiteMiddleware
+from testsite import views
 
 
 @sync_and_async_middleware
@@ -23,6 +27,17 @@ def early(get_response: Callable[..., Any]) -> Callable[..., Any]:
 
     def answer(request: HttpRequest) -> HttpResponse:
         return HttpResponse("too many", status=429)
+
+    return answer
+
+
+def by_host(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Chooses a URLconf, as django-hosts does."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        home = path("", views.index, name=f"{request.get_host()}-home")
+        request.urlconf = (home,)  # type: ignore[attr-defined]
+        return get_response(request)  # type: ignore[no-any-return]
 
     return answer
 
@@ -60,3 +75,11 @@ class SyncOnly:
 
     def __call__(self, request: HttpRequest) -> Any:
         return self.get_response(request)
+
+
+class Subclass(GraphiteMiddleware):
+    """Ours, and more."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        NotesExceptions.seen.append("subclass")
+        return super().__call__(request)

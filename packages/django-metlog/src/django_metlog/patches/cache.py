@@ -200,20 +200,15 @@ class _MISSING:
 
 def _get(call: Function, report: _Report) -> Function:
     def get(
-        cache: Any,
-        key: Any,
-        default: Any = None,
-        version: Any = None,
-        *more: Any,
-        **named: Any,
+        cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
     ) -> Any:
         if _nested.get():
-            return call(cache, key, default, version, *more, **named)
+            return call(cache, key, default, *more, **named)
         hits = misses = 0
         _nested.set(True)
         start = perf_counter()
         try:
-            value = call(cache, key, _MISSING, version, *more, **named)
+            value = call(cache, key, _MISSING, *more, **named)
             if value is _MISSING:
                 misses = 1
                 return default
@@ -227,20 +222,15 @@ def _get(call: Function, report: _Report) -> Function:
 
 def _aget(call: Function, report: _Report) -> Function:
     async def aget(
-        cache: Any,
-        key: Any,
-        default: Any = None,
-        version: Any = None,
-        *more: Any,
-        **named: Any,
+        cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
     ) -> Any:
         if _nested.get():
-            return await call(cache, key, default, version, *more, **named)
+            return await call(cache, key, default, *more, **named)
         hits = misses = 0
         _nested.set(True)
         start = perf_counter()
         try:
-            value = await call(cache, key, _MISSING, version, *more, **named)
+            value = await call(cache, key, _MISSING, *more, **named)
             if value is _MISSING:
                 misses = 1
                 return default
@@ -260,7 +250,7 @@ Prepare = Callable[..., tuple[tuple[Any, ...], dict[str, Any], Judge]]
 
 
 def _call(call: Function, report: _Report, prepare: Prepare) -> Function:
-    def method(cache: Any, *args: Any, **named: Any) -> Any:
+    def method(cache: Any, /, *args: Any, **named: Any) -> Any:
         if _nested.get():
             return call(cache, *args, **named)
         args, named, judge = prepare(*args, **named)
@@ -278,7 +268,7 @@ def _call(call: Function, report: _Report, prepare: Prepare) -> Function:
 
 
 def _acall(call: Function, report: _Report, prepare: Prepare) -> Function:
-    async def amethod(cache: Any, *args: Any, **named: Any) -> Any:
+    async def amethod(cache: Any, /, *args: Any, **named: Any) -> Any:
         if _nested.get():
             return await call(cache, *args, **named)
         args, named, judge = prepare(*args, **named)
@@ -322,7 +312,13 @@ def _get_or_set(
     def make() -> Any:
         nonlocal asked
         asked = True
-        return default() if callable(default) else default
+        if not callable(default):
+            return default
+        _nested.set(False)  # what the site's function calls is no part of this call
+        try:
+            return default()
+        finally:
+            _nested.set(True)
 
     return (key, make, *more), named, lambda answer: (0, 1) if asked else (1, 0)
 

@@ -26,7 +26,7 @@ def unpatch() -> None:
 
 
 def _timed(execute: Function) -> Function:
-    def timed(command: BaseCommand, *args: Any, **options: Any) -> Any:
+    def timed(command: BaseCommand, /, *args: Any, **options: Any) -> Any:
         # The module's name is what one types.
         name = segment(type(command).__module__.rpartition(".")[2])
         outcome = "failed"

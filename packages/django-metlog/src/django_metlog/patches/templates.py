@@ -36,7 +36,7 @@ _nested: ContextVar[bool] = ContextVar("django_metlog_render", default=False)
 
 
 def _timed(render: Function) -> Function:
-    def timed(template: Any, *args: Any, **named: Any) -> Any:
+    def timed(template: Any, /, *args: Any, **named: Any) -> Any:
         if _nested.get():
             return render(template, *args, **named)
         _nested.set(True)
