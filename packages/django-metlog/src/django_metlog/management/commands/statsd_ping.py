@@ -11,8 +11,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
+from metlog.senders.statsd_lines import number, safe_name
 
 __all__ = ["Command"]
+
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 class Command(BaseCommand):
@@ -56,14 +59,15 @@ class Command(BaseCommand):
             )
         before = _losses(client)
         if timing is not None:
-            what = f"{key}:{timing:g}|ms"
+            what = f"{key}:{number(timing)}|ms"
             client.timer_send(key, timing)
         elif gauge is not None:
-            what = f"{key}:{gauge:g}|g"
+            what = f"{key}:{number(gauge)}|g"
             client.gauge(key, gauge)
         else:
-            what = f"{key}:{1 if count is None else count:g}|c"
-            client.incr(key, 1 if count is None else count)
+            count = 1 if count is None else count
+            what = f"{key}:{number(count)}|c"
+            client.incr(key, count)
         client.flush()
         lost = {
             name: losses - before[name]
@@ -88,7 +92,7 @@ def _losses(client: Any) -> dict[str, int]:
 
 
 def _key(text: str) -> str:
-    if not text or re.search(r"[\s:|@#]|\A\.|\.\Z|\.\.", text):
+    if not all(text.split(".")) or safe_name(text) != text:
         raise ArgumentTypeError(
             f"a dotted name such as 'ping.web1' wanted, got {text!r}"
         )
@@ -96,13 +100,11 @@ def _key(text: str) -> str:
 
 
 def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    # float() would also read "1_000" and "nan".
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    if not math.isfinite(value):
         raise ArgumentTypeError(f"a number wanted, got {text!r}")
-    return int(number) if number.is_integer() else number
+    return int(value) if value.is_integer() else value
 
 
 def _duration(text: str) -> float:
