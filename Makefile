@@ -29,6 +29,8 @@ docs: .tools/ready ## the site of the documentation, into docs/_build/html
 
 bench: .tools/ready ## measure what metlog costs, beside its peers
 	@$(HATCH) run bench:run
+	@$(HATCH) run bench-django:run
+	@$(HATCH) run bench-django-mozilla:run
 
 build: .tools/ready node_modules/.package-lock.json ## what is released, into dist/
 	@$(HATCH) run build:packages

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Rows of results: ours beside another's, and the ratio that was aimed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass
+class Row:
+    name: str
+    """What is measured."""
+    versus: str
+    """The other one."""
+    ours: float
+    peer: float
+    unit: str
+    ratio: float | None
+    """Of this run's medians; compare this one with other runs. None: lost in noise."""
+    target: float | None = None
+    met: bool | None = None
+    """None where nothing was aimed at."""
+
+
+def at_most(
+    name: str, versus: str, ours: float, peer: float, unit: str, target: float | None
+) -> Row:
+    """A row that is the better the less ours is."""
+    ratio = ours / peer if peer > 0 else None
+    met = None if target is None or ratio is None else ratio <= target
+    return Row(name, versus, ours, peer, unit, ratio, target, met)
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    lines = [
+        "| what | ours | beside | theirs | ratio | target | |",
+        "|---|--:|---|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        target = "" if row.target is None else f"{row.target:.2f}"
+        ratio = "?" if row.ratio is None else f"{row.ratio:.3f}"
+        met = {None: "", True: "met", False: "missed"}[row.met]
+        lines.append(
+            f"| {row.name} | {row.ours:.1f} {row.unit} | {row.versus} "
+            f"| {row.peer:.1f} {row.unit} | {ratio} | {target} | {met} |"
+        )
+    return "\n".join(lines)
