@@ -14,7 +14,7 @@ extensions = ["myst_parser", "reference"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # an included part begins where it stands
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "measured"]
 
 html_theme = "furo"
 html_title = "metlog"
