@@ -7,7 +7,7 @@ from typing import Any
 import django
 import pytest
 from django.contrib.staticfiles import finders
-from django.template import Context, Template
+from django.template import Context, Engine, RequestContext, Template
 from django.test import RequestFactory, override_settings
 from django.urls import NoReverseMatch
 
@@ -16,6 +16,7 @@ WITH_NONCE = re.compile(
     r'<script src="/static/stick\.js" data-url="/services/timing/record" defer'
     r' nonce="([\w-]+)"></script>'
 )
+TAGS = {"metlog": "django_metlog.templatetags.metlog"}
 
 
 def render(tag: str = "{% stick %}", **context: Any) -> str:
@@ -51,6 +52,14 @@ def test_the_tag_carries_the_nonce_of_django_csp() -> None:
     request = RequestFactory().get("/")
     request.csp_nonce = "abc-123"  # type: ignore[attr-defined]
     assert WITH_NONCE.fullmatch(render(request=request))
+
+
+def test_no_context_processor_is_needed() -> None:
+    """What ``render(request, …)`` makes has the request, whatever the settings say."""
+    request = RequestFactory().get("/")
+    request.csp_nonce = "abc-123"  # type: ignore[attr-defined]
+    template = Template("{% load metlog %}{% stick %}", engine=Engine(libraries=TAGS))
+    assert WITH_NONCE.fullmatch(template.render(RequestContext(request)))
 
 
 def test_a_nonce_is_escaped() -> None:

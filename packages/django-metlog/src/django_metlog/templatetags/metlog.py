@@ -40,7 +40,8 @@ def _nonce(context: template.Context) -> str:
     Django writes the nonce into the header once somebody has asked for its text.
     """
     nonce: Any = context.get("csp_nonce")  # Django's context processor
-    request = context.get("request")
+    # A RequestContext knows its request without the context processor, too.
+    request = getattr(context, "request", None) or context.get("request")
     if nonce is None and isinstance(request, HttpRequest):
         try:
             from django.middleware.csp import get_nonce
