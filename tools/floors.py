@@ -51,7 +51,7 @@ HOUSES = {
     "django_metlog": House(
         "packages/django-metlog/src/django_metlog",
         floors=(
-            "__init__ apps urls",
+            "__init__ apps asgi urls",
             "middleware views patches loggers checks panel management templatetags",
             "beacons guards headers names scope catalogue exclusion",
             "conf",

@@ -45,8 +45,8 @@ Fetch = Callable[..., Any]
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
 MODULES = """
-apps beacons catalogue checks conf exclusion guards headers loggers.errors middleware
-names patches.cache patches.celery patches.commands patches.db patches.models
+apps asgi beacons catalogue checks conf exclusion guards headers loggers.errors
+middleware names patches.cache patches.celery patches.commands patches.db patches.models
 patches.tasks patches.templates scope urls views management.commands.statsd_ping
 """
 

@@ -17,6 +17,7 @@ from django_metlog import conf
 
 NAMES = [
     "django_metlog:exclude",
+    "django_metlog.asgi:flush_at_shutdown",
     "django_metlog.middleware:GraphiteMiddleware",
     "django_metlog.middleware:GraphiteRequestTimingMiddleware",
     "django_metlog.patches.db:patch",

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MPL-2.0
+"""For ``asgi.py``: what metlog holds goes out before the server is gone.
+
+uvicorn, alone, with ``--workers`` or as gunicorn's worker, ends itself by the signal
+that stopped it, and so Python runs no exit handlers. But it says so before, by ASGI's
+lifespan protocol, which Django does not speak.
+https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from django_metlog import conf
+
+__all__ = ["flush_at_shutdown"]
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Application = Callable[[Event, Receive, Send], Awaitable[None]]
+
+
+def flush_at_shutdown(application: Application) -> Application:
+    """``application``, which has no lifespan of its own, with one that flushes.
+
+    The flush comes when all requests have been answered, and the server waits for it.
+    """
+
+    async def flushing(scope: Event, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await sync_to_async(conf.client().flush, thread_sensitive=False)()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return flushing
