@@ -66,6 +66,7 @@ BAD = [
     ("STATSD_PATCH", [], "W002"),
     ("METLOG_RECORD_KEYS", ["window.performance.timing.domCompleted"], "W004"),
     ("STATSD_RECORD_KEYS", ["window.performance.timing.navigationStart"], "W004"),
+    ("METLOG_MODELS", ["testsite", "testsite.bok"], "W005"),
     (
         "MIDDLEWARE",
         ["django.middleware.security.SecurityMiddleware", TIMING, COUNTING],
@@ -101,7 +102,7 @@ GOOD = [
     ("METLOG_EXCLUDE", ["^/health$", re.compile("probe")]),
     ("METLOG_SERVER_TIMING", True),
     ("METLOG_SERVER_TIMING", lambda request: True),
-    ("METLOG_MODELS", ("shop", "blog.post")),
+    ("METLOG_MODELS", ("Auth", "testsite.Book")),
     ("METLOG_RECORD_KEYS", set()),
     ("METLOG_RECORD_KEYS", ["window.performance.timing.responseStart"]),
     ("STATSD_HOST", "127.0.0.1"),  # another package's

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from conftest import Sent
 from django.contrib.auth.models import Group, User
 from django.core import serializers
+from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
 from django.test import override_settings
+from django.test.utils import isolate_apps
 from testsite.models import Book
 
 from django_metlog.patches import models
@@ -78,6 +81,20 @@ def test_allowed_models(allowed: list[str], counted: set[str], sent: Sent) -> No
         User.objects.create(username="jane")
         Group.objects.create(name="authors")
     assert {name.split(".")[2] for name in sent.names()} == counted
+
+
+def test_labels_with_capitals(sent: Sent) -> None:
+    """An app's label may have capitals; how METLOG_MODELS writes it does not matter."""
+    members: dict[str, Any] = {
+        "__module__": "testsite.models",
+        "Meta": type("Meta", (), {"app_label": "Shop"}),
+    }
+    with isolate_apps("testsite"):
+        order: Any = type("Order", (Model,), members)
+    for label in ("shop", "Shop.Order", "shop.order"):
+        with override_settings(METLOG_MODELS=[label]):
+            post_delete.send(order, instance=order())
+    assert sent.counters() == {"model.Shop.order.delete": 3}
 
 
 def test_unpatch(sent: Sent) -> None:

@@ -11,6 +11,7 @@
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
 ``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
+``W005``              ``METLOG_MODELS`` has what is no installed app and no model
 ====================  =============================================================
 """
 
@@ -20,6 +21,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 from django.utils.module_loading import import_string
@@ -61,11 +63,12 @@ def register_checks() -> None:
 
 
 def check(**kwargs: Any) -> list[CheckMessage]:
-    """All of them. Reads settings only."""
+    """All of them. Asks no database and no URLconf."""
     return [
         *_values(),
         *_guard(),
         *_record_keys(),
+        *_models(),
         *_written_twice(),
         *_unknown(),
         *_middleware(),
@@ -109,6 +112,24 @@ def _record_keys() -> Iterator[CheckMessage]:
             f"METLOG_RECORD_KEYS has {key!r}, which no browser reports.",
             hint=f"Did you mean {similar[0]!r}?" if similar else "Remove it.",
             id="django_metlog.W004",
+        )
+
+
+def _models() -> Iterator[CheckMessage]:
+    setting = conf.SETTINGS["METLOG_MODELS"]
+    labels = conf.read(setting)
+    if not setting.fits(labels):
+        return
+    known = {app.label.lower() for app in apps.get_app_configs()}.union(
+        model._meta.label.lower()  # noqa: SLF001  # public, documented
+        for model in apps.get_models(include_auto_created=True)
+    )
+    for label in sorted(label for label in labels if label.lower() not in known):
+        similar = difflib.get_close_matches(label.lower(), known, n=1, cutoff=0.6)
+        yield Caution(
+            f"METLOG_MODELS has {label!r}, which is no installed app and no model.",
+            hint=f"Did you mean {similar[0]!r}?" if similar else "Remove it.",
+            id="django_metlog.W005",
         )
 
 

@@ -45,7 +45,8 @@ def _count(model: type[Model], what: str) -> None:
     concrete = model._meta.concrete_model or model  # noqa: SLF001  # public, documented
     meta = concrete._meta  # noqa: SLF001
     allowed = _allowed()
-    if allowed and not allowed.intersection((meta.app_label, meta.label_lower)):
+    labels = (meta.app_label.lower(), meta.label.lower())
+    if allowed and not allowed.intersection(labels):
         return
     app, name = segment(meta.app_label), segment(meta.model_name or "")
     client().incr(f"model.{app}.{name}.{what}")
