@@ -23,7 +23,7 @@ from metlog.testing import UdpReceiver, add_up
 pytestmark = pytest.mark.services
 
 APP = """
-import json, os
+import json, os, pathlib, time
 from metlog.config import client_from_dict_config
 
 client = client_from_dict_config(
@@ -33,37 +33,70 @@ client.incr("imported")  # by a master before it forks, or by each worker
 open(f"loaded-{os.getpid()}", "w").close()
 
 def application(environ, start_response):
-    client.incr("requests")
-    client.metlog("note", payload=environ["PATH_INFO"])
+    count(environ["PATH_INFO"])
     start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
+    return Answer() if environ["PATH_INFO"] == "/last" else [b"ok"]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        client.flush()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    count(scope["path"])
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+def count(path):
+    client.incr("requests")
+    client.metlog("note", payload=path)
+
+class Answer(list):
+    # its request goes on until the server was told to stop
+    def __init__(self):
+        super().__init__([b"ok"])
+
+    def close(self):
+        while not pathlib.Path("told").exists():
+            time.sleep(0.01)
 """
 
 REQUESTS = 60
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-w", "2", "--log-level", "warning"]
+UVICORN = [sys.executable, "-m", "uvicorn", "app:asgi", "--log-level", "warning"]
 UWSGI = [
-    *(
-        str(Path(sys.executable).with_name("uwsgi")),
-        "--master",
-        "-p",
-        "2",
-        "--die-on-term",
-    ),
+    *(str(Path(sys.executable).with_name("uwsgi")), "--master", "-p", "2"),
     *("--disable-logging", "--need-app", "--wsgi-file", "app.py"),
+    *("--http-socket", "127.0.0.1:{port}", "--stats", "127.0.0.1:{stats}"),
 ]
+GRACEFUL = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
 
 SERVERS: dict[str, list[str]] = {
     "gunicorn": [*GUNICORN, "app", "-b", "127.0.0.1:{port}"],
     "gunicorn-preload": [*GUNICORN, "--preload", "app", "-b", "127.0.0.1:{port}"],
     "gunicorn-threads": [*GUNICORN, "--threads", "4", "app", "-b", "127.0.0.1:{port}"],
-    "uwsgi": [*UWSGI, "--http-socket", "127.0.0.1:{port}"],
-    "uwsgi-threads": [*UWSGI, "--enable-threads", "--http-socket", "127.0.0.1:{port}"],
-    "uwsgi-lazy": [*UWSGI, "--lazy-apps", "--http-socket", "127.0.0.1:{port}"],
+    "uvicorn": [*UVICORN, "--port", "{port}"],
+    "uvicorn-workers": [*UVICORN, "--port", "{port}", "--workers", "2"],
+    "uwsgi": [*UWSGI, *GRACEFUL],
+    "uwsgi-threads": [*UWSGI, *GRACEFUL, "--enable-threads"],
+    "uwsgi-lazy": [*UWSGI, *GRACEFUL, "--lazy-apps"],
+    "uwsgi-idle": [*UWSGI, "--die-on-term", "--enable-threads"],
 }
-"""As in the documentation of each. ``--die-on-term`` is how systemd stops uWSGI."""
+"""As in the documentation of each."""
 
-IN_THE_MASTER = {"gunicorn-preload", "uwsgi", "uwsgi-threads"}
+IMPORTED_ONCE = {
+    *("gunicorn-preload", "uvicorn"),
+    *("uwsgi", "uwsgi-threads", "uwsgi-idle"),
+}
+"""By a master before it forks, or because there is but one process."""
+
+STOPPED_WHEN_IDLE = {"uvicorn", "uvicorn-workers", "uwsgi-idle"}
+"""All others are stopped amid a request. uvicorn ends it as well, but an ``async def``
+has nothing that goes on when the answer is there. With ``--die-on-term`` uWSGI kills
+it, and then runs no exit handlers."""
 
 SENDERS = ["file", "udp", "udp-queue", "udp-name", "zmq", "otlp", "statsd"]
 
@@ -100,20 +133,36 @@ def engine(
 
 
 @contextmanager
-def serving(
-    command: list[str], folder: Path, config: dict[str, Any], imports: int
-) -> Iterator[int]:
+def serving(name: str, folder: Path, config: dict[str, Any]) -> Iterator[int]:
     """A server on a free port, from when it is ready until it is told to stop."""
 
     def ready() -> bool:
-        return len(list(folder.glob("loaded-*"))) == imports and answers(port)
+        # A worker of uWSGI that is told to stop while it starts takes it for Ctrl-C and
+        # stays, with and without us.
+        imports = 1 if name in IMPORTED_ONCE else 2
+        return (
+            len(list(folder.glob("loaded-*"))) == imports
+            and answers(port)
+            and (not is_uwsgi or (answers(stats) and all_workers("accepting")))
+        )
 
-    with socket.socket() as probe:
+    def idle() -> bool:
+        return not is_uwsgi or all_workers("idle")
+
+    def all_workers(are: str) -> bool:
+        with socket.create_connection(("127.0.0.1", stats), 10) as connection:
+            workers = json.load(connection.makefile())["workers"]
+        return all(worker["status"] == are or worker.get(are) for worker in workers)
+
+    is_uwsgi = name.startswith("uwsgi")
+    with socket.socket() as probe, socket.socket() as another:
         probe.bind(("127.0.0.1", 0))
+        another.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+        stats: int = another.getsockname()[1]
     (folder / "app.py").write_text(APP)
     server = subprocess.Popen(
-        [part.format(port=port) for part in command],
+        [part.format(port=port, stats=stats) for part in SERVERS[name]],
         cwd=folder,
         env={**os.environ, "METLOG_SENDER": json.dumps(config)},
         stderr=subprocess.STDOUT,
@@ -124,7 +173,9 @@ def serving(
         assert until(lambda: server.poll() is not None or ready())
         assert server.poll() is None, server.communicate()[0]
         yield port
+        assert name not in STOPPED_WHEN_IDLE or until(idle)
         server.send_signal(signal.SIGTERM)
+        (folder / "told").touch()
         said, _ = server.communicate(timeout=30)
         assert "Traceback" not in said, said
     finally:
@@ -156,15 +207,18 @@ def test_a_graceful_stop_loses_nothing(
     engine: tuple[dict[str, Any], Callable[[], dict[str, float]]],
     tmp_path: Path,
 ) -> None:
-    """Each request counts once; what a master counted before it forked does, too."""
+    """Each request counts once, also one that was not over yet; what a master counted
+    before it forked does, too."""
     config, counts = engine
-    imported = 1 if server in IN_THE_MASTER else 2
-    with serving(SERVERS[server], tmp_path, config, imported) as port:
-        for i in range(REQUESTS):
+    paths = [f"/{i}" for i in range(REQUESTS - 1)]
+    paths.append("/idle" if server in STOPPED_WHEN_IDLE else "/last")
+    with serving(server, tmp_path, config) as port:
+        for path in paths:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", f"/{i}")
+            connection.request("GET", path)
             assert connection.getresponse().read() == b"ok"
             connection.close()
+    imported = 1 if server in IMPORTED_ONCE else 2
     expected = {"imported": imported, "requests": REQUESTS}
     until(lambda: counts() == expected)
     assert counts() == expected
