@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserType
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def start_visit(
     database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str, Browser], Visit]]:

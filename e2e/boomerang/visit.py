@@ -25,7 +25,6 @@ class Visit:
     def __init__(self, name: str, browser: Browser, site: Site, lines: Receiver):
         self.name = name
         self.lines = lines
-        self.site = site
         context = browser.new_context(base_url=site.url)
         context.add_cookies([{"name": "visit", "value": name, "url": site.url}])
         self.page = context.new_page()

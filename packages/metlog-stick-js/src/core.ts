@@ -27,8 +27,8 @@ export const send = (url: string): void => {
   } else {
     onLoadedOrLeft(() => {
       if (!reported) post(url, () => loadFields(MILESTONES));
-      // Only now: Firefox stops a script that runs when its tab is closed, and then
-      // pagehide is a second chance.
+      // Only now: Firefox stops a script that still runs when its tab is closed, and
+      // then fires the other event, which is a second chance.
       reported = true;
     });
   }

@@ -79,8 +79,8 @@ export const send = (url: string, options: LoadOptions = {}): void => {
     if (deferred && left?.type === "visibilitychange") hidden = true;
     else if (!reported) {
       post(url, fields);
-      // Only now: Firefox stops a script that runs when its tab is closed, and then
-      // pagehide is a second chance.
+      // Only now: Firefox stops a script that still runs when its tab is closed, and
+      // then fires the other event, which is a second chance.
       reported = true;
       deferral.abort();
     }

@@ -38,8 +38,9 @@ export const sendVitals = (url: string, options: Options = {}): void => {
 
   let reported = false;
   const report = () => {
-    // When a page in sight is left, Chromium fires pagehide before visibilitychange, and
-    // only the latter makes web-vitals tell CLS and INP.
+    // A page that is left in sight gets pagehide before visibilitychange, and only that
+    // makes web-vitals tell what it still holds back:
+    // https://html.spec.whatwg.org/multipage/document-lifecycle.html#unload-a-document
     if (reported || !document.hidden || !Object.keys(vitals).length) return;
     post(url, () => {
       const view = serverView(performance.getEntriesByType("navigation")[0]);
