@@ -44,7 +44,8 @@ def test_name_on_the_wire():
 
 
 @pytest.mark.parametrize(
-    "key", ["", ".", "a..b", "*", "a.{b,c}", "randomWalk(1)", "a&target=b", "ä", "a/b"]
+    "key",
+    ["", ".", "a..b", "*", "a.{b,c}", "randomWalk(1)", "a&b=c", "ä", "a/b", "a" * 251],
 )
 def test_refused_keys(key):
     """A name that Graphite would read as an expression is not asked for."""
@@ -175,8 +176,8 @@ def test_drip(web):
     web.answer = drip
     ticks = iter(range(1000))
 
-    with pytest.raises(GraphiteError, match="took over 5 seconds"):
-        fetch(at(web.url), ["a"], timeout=5, clock=lambda: next(ticks))
+    with pytest.raises(GraphiteError, match="took over 60 seconds"):
+        fetch(at(web.url), ["a"], timeout=60, clock=lambda: next(ticks))
     assert gone.wait(10)
 
 

@@ -86,6 +86,11 @@ def test_value_that_is_none(production, value):
     assert "mt-mark" not in ask(kind="timer", key="view.GET", value=value)
 
 
+def test_value_of_a_counter(production):
+    """A rate is nothing to compare a count with: it is not marked."""
+    assert "mt-mark" not in ask(kind="counter", key="response.200", value="2")
+
+
 def test_refused_key(production):
     """A key that is an expression never reaches Graphite."""
     html = ask(400, kind="timer", key='x",y)<b>')
