@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.test import Client, RequestFactory
 from django.urls import ResolverMatch, URLResolver, get_resolver, path, resolve
 from django.urls.resolvers import RegexPattern
+from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 from testsite import views
@@ -246,6 +248,25 @@ def test_routes_of_nested_patterns_are_joined_as_django_does() -> None:
     root = URLResolver(RegexPattern(r"^/"), [outer])
     match = root.resolve("/a/7/x/word/")
     assert in_urlconf(root, "route") == {str(view_name(match, "GET", "route"))}
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+def test_routes_of_every_language(prefixed: bool) -> None:
+    """A report may come from a page in another language than its own request is in."""
+    pages = i18n_patterns(
+        path("books/", views.index, name="books"), prefix_default_language=prefixed
+    )
+    root = URLResolver(RegexPattern(r"^/"), pages)
+    named = {}
+    for language in ("en-us", "de", "pt-br"):
+        with override(language):
+            bare = language == "en-us" and not prefixed
+            match = root.resolve("/books/" if bare else f"/{language}/books/")
+            named[language] = str(view_name(match, "GET", "route"))
+    known = in_urlconf(root, "route", ("en-us", "de", "pt-br"))
+    assert set(named.values()) <= known
+    assert named["de"] == "de_books"
+    assert in_urlconf(root, "module") == {"testsite.views.index"}
 
 
 def test_exclude_leaves_a_view_what_it_is() -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "fault",
     "forget",
     "get",
+    "languages",
     "middleware",
     "patches",
     "read",
@@ -349,6 +350,11 @@ def forget() -> None:
 def middleware() -> list[str]:
     """``settings.MIDDLEWARE``, for the check of its order."""
     return list(settings.MIDDLEWARE)
+
+
+def languages() -> tuple[str, ...]:
+    """The codes of ``settings.LANGUAGES``, of which a URL may begin with one."""
+    return tuple(code for code, _ in settings.LANGUAGES)
 
 
 def until_changed(make: Callable[[], T]) -> Callable[[], T]:

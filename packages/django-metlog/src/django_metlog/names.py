@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from inspect import ismethod
 from typing import Any, NamedTuple
 
 from django.urls import ResolverMatch, URLPattern, URLResolver
+from django.urls.resolvers import LocalePrefixPattern
 
 from django_metlog.exclusion import is_excluded
 
@@ -127,21 +128,35 @@ def _route_name(route: str) -> str:
     return segment(route) if _UNSAFE.sub("", route) else "root"
 
 
-def in_urlconf(resolver: URLResolver, scheme: str) -> frozenset[str]:
-    """Every name that a view of this URLconf can have."""
+def in_urlconf(
+    resolver: URLResolver, scheme: str, languages: Sequence[str] = ()
+) -> frozenset[str]:
+    """Every name that a view of this URLconf can have.
+
+    ``languages`` are the codes that ``i18n_patterns`` puts before a route; only in
+    the scheme ``route`` they are part of a name.
+    """
+    methods = METHODS if scheme == "module" else ("GET",)
     return frozenset(
         str(view_name(match, method, scheme))
-        for match in _matches(resolver, [], "")
-        for method in METHODS
+        for match in _matches(resolver, [], "", languages)
+        for method in methods
     )
 
 
 def _matches(
-    resolver: URLResolver, namespaces: list[str | None], prefix: str
+    resolver: URLResolver,
+    namespaces: list[str | None],
+    prefix: str,
+    languages: Sequence[str],
 ) -> Iterator[ResolverMatch]:
     """One match for each pattern, as resolving a path would give it."""
-    for entry in resolver.url_patterns:
-        part = str(entry.pattern)
+    parts = (
+        (entry, part)
+        for entry in resolver.url_patterns
+        for part in _parts(entry.pattern, languages)
+    )
+    for entry, part in parts:
         # Django joins the routes of nested patterns in just this way.
         route = prefix + part.removeprefix("^") if prefix else part
         if isinstance(entry, URLPattern):
@@ -155,7 +170,17 @@ def _matches(
             )
         else:
             inner = [entry.namespace] if entry.namespace else []
-            yield from _matches(entry, [*namespaces, *inner], route)
+            yield from _matches(entry, [*namespaces, *inner], route, languages)
+
+
+def _parts(pattern: object, languages: Sequence[str]) -> Iterator[str]:
+    """A pattern's part of a route; for a language's prefix that of each language."""
+    if not languages or not isinstance(pattern, LocalePrefixPattern):
+        yield str(pattern)
+        return
+    yield from (f"{code}/" for code in languages)
+    if not pattern.prefix_default_language:
+        yield ""
 
 
 class RequestNames(NamedTuple):

@@ -125,7 +125,9 @@ def _send(report: beacons.Report) -> None:
 
 def _views() -> frozenset[str]:
     """Every name a view of this URLconf can have: a bounded set, unlike what comes."""
-    return _views_of(get_resolver(get_urlconf()), conf.get("METLOG_VIEW_NAMES"))
+    scheme = conf.get("METLOG_VIEW_NAMES")
+    languages = conf.languages() if scheme == "route" else ()
+    return _views_of(get_resolver(get_urlconf()), scheme, languages)
 
 
 _views_of = lru_cache(maxsize=8)(names.in_urlconf)
