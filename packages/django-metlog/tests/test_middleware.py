@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import RequestFactory, override_settings
+from django.test import RequestFactory
 from testsite.middleware import NotesExceptions
 
 from django_metlog.middleware import (
@@ -197,10 +197,20 @@ def test_a_foreign_status_is_counted_as_other(sent: Any) -> None:
     assert sent.counters() == {"response.other": 1}
 
 
-@override_settings(METLOG_VIEW_NAMES="class")
-def test_a_wrong_setting_stops_the_server_when_it_starts() -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("METLOG_VIEW_NAMES", "class", "METLOG_VIEW_NAMES must be"),
+        ("METLOG_RECORD_GUARD", "no_such.guard", "METLOG_RECORD_GUARD: No module"),
+        ("STATSD_RECORD_GUARD", "testsite.views.__doc__", "is not callable"),
+    ],
+)
+def test_a_wrong_setting_stops_the_server_when_it_starts(
+    setting: str, value: object, said: str, settings: Any
+) -> None:
     """Not every server runs system checks, so the middleware looks at all settings."""
-    with pytest.raises(ImproperlyConfigured, match="METLOG_VIEW_NAMES must be"):
+    setattr(settings, setting, value)
+    with pytest.raises(ImproperlyConfigured, match=said):
         GraphiteRequestTimingMiddleware(lambda request: None)
 
 

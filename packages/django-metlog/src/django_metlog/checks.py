@@ -24,7 +24,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
-from django.utils.module_loading import import_string
+from django.core.exceptions import ImproperlyConfigured
 
 from django_metlog import beacons, conf
 
@@ -86,16 +86,13 @@ def _values() -> Iterator[CheckMessage]:
 
 def _guard() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_RECORD_GUARD"]
-    guard = conf.read(setting)
-    if not isinstance(guard, str) or not setting.fits(guard):
+    if not setting.fits(conf.read(setting)):
         return
     try:
-        why = None if callable(import_string(guard)) else f"{guard} is not callable"
-    except ImportError as error:
-        why = str(error)
-    if why is not None:
+        conf.guard()
+    except ImproperlyConfigured as error:
         yield Error(
-            f"METLOG_RECORD_GUARD: {why}.",
+            str(error),
             hint="Give a callable that takes a request, or the dotted path to one.",
             id="django_metlog.E017",
         )

@@ -18,6 +18,7 @@ from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from metlog import MetlogClient
 
@@ -30,6 +31,7 @@ __all__ = [
     "fault",
     "forget",
     "get",
+    "guard",
     "languages",
     "middleware",
     "patches",
@@ -312,8 +314,11 @@ def get(name: str) -> Any:
 
     Raises `ImproperlyConfigured` when the value cannot work.
     """
-    setting = SETTINGS[name]
     _forget_on_change()
+    return _sound(SETTINGS[name])
+
+
+def _sound(setting: Setting) -> Any:
     wrong = fault(setting)
     if wrong is not None:
         raise ImproperlyConfigured(f"{wrong} ({DOCUMENTATION})")
@@ -323,6 +328,23 @@ def get(name: str) -> Any:
 def client() -> MetlogClient:
     """``settings.METLOG``; raises `ImproperlyConfigured` when there is none."""
     return cast("MetlogClient", get("METLOG"))
+
+
+def guard() -> Callable[..., Any] | None:
+    """``METLOG_RECORD_GUARD``, imported when it is a path.
+
+    Raises `ImproperlyConfigured` when there is no such thing.
+    """
+    found = _sound(SETTINGS["METLOG_RECORD_GUARD"])
+    if isinstance(found, str):
+        path = found
+        try:
+            found = import_string(path)
+        except ImportError as error:
+            raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {error}.") from error
+        if not callable(found):
+            raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {path} is not callable.")
+    return cast("Callable[..., Any] | None", found)
 
 
 def patches() -> list[str]:
@@ -339,6 +361,7 @@ def validate() -> None:
     """Raise `ImproperlyConfigured` for the first setting that cannot work."""
     for name in SETTINGS:
         get(name)
+    guard()
 
 
 def forget() -> None:

@@ -18,7 +18,6 @@ from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
-from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
 from django_metlog import beacons, conf, guards, names
@@ -76,11 +75,7 @@ async def arecord(request: HttpRequest) -> HttpResponseBase:
     return _never_stored(refusal or _recorded(request))
 
 
-@conf.until_changed
-def _guard() -> guards.Guard | None:
-    guard = conf.get("METLOG_RECORD_GUARD")
-    found: guards.Guard = import_string(guard) if isinstance(guard, str) else guard
-    return found
+_guard = conf.until_changed(conf.guard)
 
 
 def _wrong_method(request: HttpRequest) -> HttpResponse | None:
