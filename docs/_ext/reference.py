@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settings(SphinxDirective):
-    """One entry a setting: name, historic alias, default, meaning."""
+    """One entry a setting: name, historic alias, default, what fits, meaning."""
 
     def run(self) -> list[nodes.Node]:
         from django_metlog import conf
@@ -30,8 +30,11 @@ class Settings(SphinxDirective):
                 setting.name,
                 [
                     *([f"Historic alias: `{setting.alias}`."] if setting.alias else []),
-                    f"Default: `{setting.default!r}`.",
-                    setting.meaning,
+                    "Required."
+                    if setting.required
+                    else f"Default: `{setting.default!r}`.",
+                    f"Must be {setting.wanted}.",
+                    f"{setting.meaning[0].upper()}{setting.meaning[1:]}.",
                 ],
             )
             for setting in conf.SETTINGS.values()
