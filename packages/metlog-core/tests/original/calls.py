@@ -15,6 +15,7 @@ from __future__ import (  # noqa: UP010
 
 import json
 import logging
+import os
 import re
 import sys
 
@@ -227,6 +228,74 @@ def a_method_of_ones_own(client):
     greet.metlog_name = "greet"
     client.add_method(greet)
     client.greet("world")
+
+
+@call
+def a_method_in_place_of_another(client):
+    def incr(self, name):
+        self.metlog("counted", payload=name)
+
+    incr.metlog_name = "incr"
+    client.add_method(incr, override=True)
+    client.incr("a")
+
+    def count(self, name):
+        self.metlog("counted again", payload=name)
+
+    count.metlog_name = "count"
+    client.add_method(count, override="incr")
+    client.incr("b")
+
+
+def greeter(config):
+    """A provider for the plugins below."""
+
+    def greet(self, whom):
+        self.metlog("greeting", payload=config["word"] + " " + whom)
+
+    greet.metlog_name = config.get("name", "greet")
+    return greet
+
+
+@call
+def plugins_from_a_dict(client):
+    sender = client.sender
+    provider = __name__ + ".greeter"
+    config = {
+        "logger": "greeters",
+        "sender": {"class": "metlog.senders.DebugCaptureSender"},
+        "plugins": {
+            "one": (provider, {"word": "hello"}),
+            "two": (provider, {"word": "bye", "name": "warn", "override": True}),
+        },
+    }
+    client_from_dict_config(config, client)
+    client.sender = sender
+    client.greet("world")
+    client.warn("world")
+
+
+@call
+def plugins_and_variables_from_ini(client):
+    sender = client.sender
+    os.environ["METLOG_WORD"] = "ahoy"
+    text = """
+        [metlog]
+        logger = ${{METLOG_WORD}}
+        sender_class = metlog.senders.DebugCaptureSender
+        [metlog_plugin_greet]
+        provider = {0}.greeter
+        word = ${{METLOG_WORD}}
+        """
+    client_from_text_config(text.format(__name__), "metlog", client)
+    client.sender = sender
+    client.greet("world")
+
+
+@call
+def nested_timers(client):
+    with client.timer("outer"), client.timer("inner", fields={"deep": True}):
+        client.incr("inside")
 
 
 @call
