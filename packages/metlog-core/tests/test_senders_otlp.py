@@ -16,6 +16,7 @@ from metlog import MetlogClient
 from metlog.config import client_from_text_config
 from metlog.exceptions import ConfigError
 from metlog.logging import hook_logger
+from metlog.message import Message
 from metlog.senders import OtlpSender, Sender
 from metlog.testing import SenderContract
 
@@ -212,6 +213,33 @@ def test_what_comes_during_an_export_is_still_to_be_sent(
     client.flush()
     assert client.sender.stats == (2, 0, 0, 0)  # type: ignore[attr-defined]
     assert collector.counts() == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"severity": []}, {"severity": None}, {"payload": 5}, {"payload": None}),
+        *({"fields": None}, {"fields": [1]}, {"logger": None}, {"logger": 5}),
+        *({"type": 5}, {"type": []}, {"timestamp": None}),
+    ],
+)
+def test_what_a_filter_made_of_a_message_does_not_stop_its_neighbours(
+    client: MetlogClient, collector: Collector, change: dict[str, Any]
+) -> None:
+    """Each arrives once: as far as it can be, in its parts, or else as JSON."""
+
+    def spoil(msg: Message) -> bool:
+        if msg["payload"] == "odd":
+            msg.update(change)  # type: ignore[typeddict-item]
+        return True
+
+    client.filters = [spoil]
+    for payload in ("first", "odd", "last"):
+        client.metlog("note", payload=payload)
+    client.flush()
+    bodies = [record.body.string_value for record in collector.records()]
+    assert len(bodies) == 3
+    assert {"first", "last"} < {*bodies}
 
 
 def test_messages_that_are_never_accepted_do_not_stay_for_ever(

@@ -92,8 +92,8 @@ class Sdk:
     def export_messages(self, messages: Iterable[Message]) -> bool:
         """Export messages as log records; did the collector take them?"""
         for msg in messages:
-            logger = self._loggers.get_logger(encodable(msg["logger"]) or "metlog")
-            logger.emit(_record(msg))
+            name = encodable(as_text(msg.get("logger") or "metlog"))
+            self._loggers.get_logger(name).emit(_record(msg))
         return self._logs.export(self._emitted.taken()) is LogRecordExportResult.SUCCESS
 
     def close(self) -> None:
@@ -141,6 +141,14 @@ class _Emitted(LogRecordProcessor):
 
 
 def _record(msg: Message) -> LogRecord:
+    try:
+        return _structured(msg)
+    except Exception:
+        # A filter may make anything of a message. It is not to stop those around it.
+        return LogRecord(observed_timestamp=time.time_ns(), body=to_json(msg))
+
+
+def _structured(msg: Message) -> LogRecord:
     severity = msg["severity"]
     number = _SEVERITIES.get(severity)  # type: ignore[call-overload]  # an int finds its SEVERITY
     fields = {encodable(as_text(k)): _attribute(v) for k, v in msg["fields"].items()}
