@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,30 @@ class TestStatsd(SenderContract):
 class TestStatsdToAName(TestStatsd):
     def make_sender(self) -> Sender:
         return StatsdSender("localhost", self.receiver.port)
+
+
+class TestStatsdToIPv6(TestStatsd):
+    @pytest.fixture(autouse=True)
+    def _receiver(self) -> Iterator[None]:
+        with UdpReceiver(host="::1") as self.receiver:
+            yield
+
+    def make_sender(self) -> Sender:
+        return StatsdSender("::1", self.receiver.port)
+
+
+class TestStatsdToAUnixSocket(TestStatsd):
+    @pytest.fixture(autouse=True)
+    def _receiver(self, tmp_path: Path) -> Iterator[None]:
+        self.path = str(tmp_path / "statsd.sock")
+        with UdpReceiver(host=self.path) as self.receiver:
+            yield
+
+    def make_sender(self) -> Sender:
+        return StatsdSender(self.path, transport="unix")
+
+    def make_sender_without_engine(self) -> Sender:
+        return StatsdSender(f"{self.path}.nobody", transport="unix")
 
 
 class TestStatsdAtOnce(TestStatsd):

@@ -66,6 +66,23 @@ class TestStreamSender(FileContract):
         return StreamSender(closed)
 
 
+class TestStdOutSender(TestStreamSender):
+    @pytest.fixture(autouse=True)
+    def _stdout(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+
+    def make_sender(self) -> Sender:
+        self.stream = self.path.open("a", encoding="utf-8")
+        self.monkeypatch.setattr("sys.stdout", self.stream)
+        return StdOutSender()
+
+    def make_sender_without_engine(self) -> Sender:
+        closed = io.StringIO()
+        closed.close()
+        self.monkeypatch.setattr("sys.stdout", closed)
+        return StdOutSender()
+
+
 class TestDebugCaptureSender(SenderContract):
     sees_children = False
     calls_per_thread = 12  # it keeps 100

@@ -61,6 +61,16 @@ class TestUdpSenderToAName(UdpContract):
         return UdpSender("localhost", port)
 
 
+class TestUdpSenderToIPv6(UdpContract):
+    @pytest.fixture(autouse=True)
+    def _receiver(self) -> Iterator[None]:
+        with UdpReceiver(host="::1") as self.receiver:
+            yield
+
+    def make(self, host: str, port: int) -> Sender:
+        return UdpSender("::1", port)
+
+
 class TestUdpSenderWithQueue(UdpContract):
     def make(self, host: str, port: int) -> Sender:
         return UdpSender(host, port, queue=1000)

@@ -38,15 +38,21 @@ class UdpReceiver:
     """Receives StatsD lines and metlog messages on a free port of 127.0.0.1.
 
     ``port`` is where; ``datagrams`` holds the bytes of each so far. Runs from its
-    making until `close`, or for a ``with`` block.
+    making until `close`, or for a ``with`` block. ``host`` may be another address of
+    this machine, IPv6 too, or the path for a unix socket.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self.datagrams: list[bytes] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
+        address: Any = (host, port)
+        if "/" in host:
+            family, address = socket.AF_UNIX, host
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         _make_room(self._socket)
-        self._socket.bind(("127.0.0.1", port))
-        self.port: int = self._socket.getsockname()[1]
+        self._socket.bind(address)
+        self._address = self._socket.getsockname()
+        self.port: int = 0 if "/" in host else self._address[1]
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()
 
@@ -90,8 +96,8 @@ class UdpReceiver:
     def close(self) -> None:
         """Receive no more."""
         if self._thread.is_alive():
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knock:
-                knock.sendto(_KNOCK, ("127.0.0.1", self.port))
+            with socket.socket(self._socket.family, socket.SOCK_DGRAM) as knock:
+                knock.sendto(_KNOCK, self._address)
             self._thread.join()
         self._socket.close()
 
