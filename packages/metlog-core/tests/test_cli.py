@@ -249,6 +249,27 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
         assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["listen", "--port", "99999"], "--port: a port from 0 to 65535 wanted, got"),
+        (["listen", "--port", "-1"], "--port: a port from 0 to 65535 wanted, got '-1'"),
+        (["listen", "--count", "0"], "--count: a whole number from 1 wanted, got '0'"),
+        (["send", "x", "--port", "1e3"], "--port: a port from 0 to 65535 wanted, got"),
+        (["bench", "localhost", "99999"], "PORT: a port from 0 to 65535 wanted, got"),
+        (["bench", "localhost", "1", "--count", "9.5"], "--count: a whole number"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """Not taken for another: the system makes 34463 of port 99999."""
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_listen_says_what_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     """A port in use is an exit code and a sentence."""
     with UdpReceiver() as taken:

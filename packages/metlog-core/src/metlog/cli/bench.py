@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from metlog.cli import target
+from metlog.cli import numbers, target
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders.dev import DebugCaptureSender
@@ -31,14 +31,16 @@ def add_to(commands: Any) -> None:
         "fast as possible, until Ctrl-C, and say how many it were.",
     )
     parser.add_argument("host", metavar="HOST")
-    parser.add_argument("port", metavar="PORT", type=int)
+    parser.add_argument("port", metavar="PORT", type=numbers.port)
     parser.add_argument(
         "--raw", action="store_true", help="the same bytes again and again, no client"
     )
     parser.add_argument(
         "--seconds", type=float, default=math.inf, help="end after this"
     )
-    parser.add_argument("--count", type=int, metavar="N", help="end after N messages")
+    parser.add_argument(
+        "--count", type=numbers.count, metavar="N", help="end after N messages"
+    )
     target.add_options(parser)
     parser.set_defaults(run=run)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from metlog.cli import numbers
 from metlog.cli.parse import parse
 from metlog.cli.show import as_json, pretty, raw
 
@@ -27,12 +28,17 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument(
-        "--port", type=int, default=8125, help="default: %(default)s; 0 is any free one"
+        "--port",
+        type=numbers.port,
+        default=8125,
+        help="default: %(default)s; 0 is any free one",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="one JSON object a line")
     how.add_argument("--raw", action="store_true", help="lines as they were sent")
-    parser.add_argument("--count", type=int, metavar="N", help="end after N lines")
+    parser.add_argument(
+        "--count", type=numbers.count, metavar="N", help="end after N lines"
+    )
     parser.set_defaults(run=run)
 
 

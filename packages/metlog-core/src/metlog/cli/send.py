@@ -7,7 +7,7 @@ import argparse
 import sys
 from typing import Any
 
-from metlog.cli import target
+from metlog.cli import numbers, target
 from metlog.exceptions import ConfigError
 from metlog.severity import SEVERITY
 
@@ -28,7 +28,9 @@ def add_to(commands: Any) -> None:
     what.add_argument("--timer", metavar="NAME=MS", type=_metric, help="a time")
     what.add_argument("--gauge", metavar="NAME=VALUE", type=_metric, help="a level")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8125, help="default: %(default)s")
+    parser.add_argument(
+        "--port", type=numbers.port, default=8125, help="default: %(default)s"
+    )
     parser.add_argument("--type", default="oldstyle", help="default: %(default)s")
     parser.add_argument("--logger", help="who says so, default: metlog")
     parser.add_argument(
