@@ -47,6 +47,35 @@ for (const file of ["core.cjs", "send.cjs", "stick.js"]) {
     assert.deepEqual(page.requests.map(({ url }) => url), [URL_]);
   });
 
+  test(`${file}: no cookie and no storage is looked at or written`, () => {
+    const touched = [];
+    const watched = (...names) =>
+      Object.defineProperties(
+        {},
+        Object.fromEntries(
+          names.map((name) => [
+            name,
+            {
+              enumerable: true,
+              configurable: true,
+              get: () => touched.push(name),
+              set: () => touched.push(name),
+            },
+          ]),
+        ),
+      );
+    const page = loading(file);
+    const storages = watched("localStorage", "sessionStorage", "indexedDB", "caches");
+    Object.defineProperties(page.window, Object.getOwnPropertyDescriptors(storages));
+    const cookies = Object.getOwnPropertyDescriptors(watched("cookie"));
+    Object.defineProperties(page.document, cookies);
+    page.load(LOAD);
+    page.hide();
+    page.fire("pagehide");
+    assert.equal(page.reports.length, 1);
+    assert.deepEqual(touched, []);
+  });
+
   test(`${file}: called long after the load, it reports the load`, () => {
     const page = open(file, { document: { readyState: "complete" } });
     page.stick.send(URL_);
