@@ -110,6 +110,23 @@ def test_exceptions_in_each_form_that_logging_takes(
     assert [msg["payload"] for msg in metlog_sent[3:]] == ["d", "e"]
 
 
+@pytest.mark.parametrize("exc_info", [(), (1,), (KeyError, "x", None), "x", 5, object])
+def test_what_is_no_exception_adds_nothing(
+    client: MetlogClient, metlog_sent: Sent, exc_info: Any
+) -> None:
+    """And does not raise."""
+    client.error("a", exc_info=exc_info)
+    assert metlog_sent[0]["payload"] == "a"
+
+
+def test_fields_that_are_no_mapping(client: MetlogClient, metlog_sent: Sent) -> None:
+    """A message has them as text; a measurement with them is dropped and counted."""
+    client.metlog("note", fields=["a"])  # type: ignore[arg-type]
+    client.incr("hits", fields=5)  # type: ignore[arg-type]
+    assert [msg["fields"] for msg in metlog_sent] == [{"fields": "['a']"}]
+    assert client.stats.invalid == 1
+
+
 def test_a_payload_is_always_text(client: MetlogClient, metlog_sent: Sent) -> None:
     """Whatever is given as one."""
     for payload in (5, None, b"raw", ["a"]):
@@ -278,7 +295,10 @@ names = st.text() | st.none() | st.binary() | st.integers()
 more = st.fixed_dictionaries(
     {},
     optional={
-        "fields": st.none() | st.dictionaries(st.text(), st.text() | st.binary()),
+        "fields": st.none()
+        | st.dictionaries(st.text() | st.integers(), st.text() | st.binary())
+        | st.integers()
+        | st.lists(st.text()),
         "rate": numbers,
         "logger": st.none() | st.text(),
         "severity": st.none() | st.integers(0, 7),

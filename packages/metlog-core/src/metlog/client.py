@@ -441,6 +441,8 @@ class MetlogClient:
         exact: tuple[float, float] | None = None,
     ) -> None:
         why = fault(name, value, rate)
+        if why is None and fields is not None and not _is_mapping(fields):
+            why = "fields are no mapping"
         if why is not None:
             self._invalid += 1
             if why not in self._warned:
@@ -482,6 +484,8 @@ class MetlogClient:
         fields: Mapping[str, Any] | None,
     ) -> Message:
         text = payload if isinstance(payload, str) else as_text(payload)
+        if fields is not None and not _is_mapping(fields):
+            fields = {"fields": as_text(fields)}
         stamp = rfc3339(time.time())
         return new_message(type, stamp, self._origin, logger, severity, text, fields)
 
@@ -512,6 +516,10 @@ class MetlogClient:
     ) -> None:
         text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
+
+
+def _is_mapping(fields: object) -> bool:
+    return isinstance(fields, Mapping)
 
 
 def _left_out(rate: float) -> bool:

@@ -33,12 +33,11 @@ def _traceback(exc_info: object) -> str:
     """The text for ``exc_info`` in any form that `logging` takes, without newline."""
     if not exc_info:
         return ""
-    if isinstance(exc_info, BaseException):
-        error: BaseException | None = exc_info
-    elif isinstance(exc_info, tuple):
-        error = exc_info[1]
-    else:
+    error: object = exc_info
+    if isinstance(exc_info, tuple):
+        error = exc_info[1] if len(exc_info) > 1 else None
+    elif not isinstance(exc_info, BaseException):
         error = sys.exc_info()[1]
-    if error is None:
+    if not isinstance(error, BaseException):
         return ""
     return "".join(traceback.format_exception(error)).rstrip("\n")
