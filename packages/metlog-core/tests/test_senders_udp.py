@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -308,6 +309,31 @@ def test_a_change_of_the_client_shows_in_the_next_message(
         (m["logger"], m["severity"], m["metlog_hostname"]) for m in receiver.messages
     ]
     assert said == [("a", 6, "h")] * 3 + [("b", 3, "h")] * 3 + [("b", 3, "i")] * 3
+
+
+def test_a_client_that_changes_for_ever_does_not_fill_memory(
+    receiver: UdpReceiver,
+) -> None:
+    """Each value of ``logger`` needs its own texts; beyond some, none are kept."""
+    sender = UdpSender("127.0.0.1", receiver.port)
+    client = MetlogClient(sender, "app")
+
+    def work(names: range) -> None:
+        for i in names:
+            client.logger = f"user {i}"
+            client.incr("hits")
+
+    work(range(200))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        work(range(200, 2000))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    client.close()
+    assert sender.stats.sent == 2000
+    assert grown < 1_000_000  # were they kept, 3.8 MB
 
 
 def test_a_queue_that_is_full_drops_and_counts(receiver: UdpReceiver) -> None:

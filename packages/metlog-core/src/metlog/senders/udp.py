@@ -22,6 +22,9 @@ __all__ = ["UdpSender"]
 LARGEST = 65507
 """Bytes that fit one datagram over IPv4: 65535 less the headers of IP and UDP."""
 
+MOST_ORIGINS = 100
+"""Clients with a fast lane, or values of ``logger`` and ``severity`` that one had."""
+
 UNTIL_RESOLVED = 1000
 """Messages that wait for the address of a host name, if ``queue`` says nothing."""
 
@@ -98,6 +101,8 @@ class UdpSender(QueuedSender):
         if len(self._links) > 1:  # some might get it, and then be sent it again
             return None
         if origin not in self._lanes:
+            if len(self._lanes) >= MOST_ORIGINS:
+                return None
             counters, timers = Counters(self, origin), Timers(self, origin)
             self._tables.append((counters, timers))
             self._lanes[origin] = FastLane(counters, timers, bare=False)
