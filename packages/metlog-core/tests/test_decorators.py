@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -209,6 +209,30 @@ def test_an_async_function_is_measured_to_its_end(metlog_sent: Sent) -> None:
     asyncio.run(main())
     assert order == ["ran"]
     assert [kind for kind, _ in seen(metlog_sent)] == ["counter", "timer", "counter"]
+
+
+def test_a_generator_is_measured_when_it_is_made(metlog_sent: Sent) -> None:
+    """Its work is done later, by whoever wants its values; they all come."""
+    client = MetlogClient(None, "app")
+
+    @timeit("made", client=client)
+    @incr_count("made", client=client)
+    def numbers(upto: int) -> Iterator[int]:
+        yield from range(upto)
+
+    @timeit("made", client=client)
+    @incr_count("made", client=client)
+    async def later(upto: int) -> AsyncIterator[int]:
+        for i in range(upto):
+            yield i
+
+    async def collected() -> list[int]:
+        return [i async for i in later(3)]
+
+    made = numbers(3)
+    assert [msg["type"] for msg in metlog_sent] == ["counter", "timer"]
+    assert list(made) == asyncio.run(collected()) == [0, 1, 2]
+    assert [msg["type"] for msg in metlog_sent] == ["counter", "timer"] * 2
 
 
 def test_what_raises_is_measured_and_raises(metlog_sent: Sent) -> None:

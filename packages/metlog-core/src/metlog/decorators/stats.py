@@ -95,7 +95,8 @@ if TYPE_CHECKING:
         """Time each call of a function, with a `MetlogClient.timer`.
 
         Bare, or with that method's arguments; the default name is
-        ``<module>.<function>``.
+        ``<module>.<function>``. The call of a generator function only makes the
+        generator: to time its work, use ``with client.timer(...)`` in it.
         """
 
     @overload
