@@ -62,9 +62,9 @@ def middleware() -> list[str]:
 
 
 def patches() -> list[str]:
-    """django-metlog's setting: what it measures, if it is there."""
-    historic = getattr(settings, "STATSD_PATCHES", [])
-    return list(getattr(settings, "METLOG_PATCHES", historic))
+    """django-metlog's setting, which it checks itself: what it measures."""
+    historic = getattr(settings, "STATSD_PATCHES", None)
+    return list(getattr(settings, "METLOG_PATCHES", historic) or ())
 
 
 def problems() -> list[str]:
