@@ -121,6 +121,24 @@ def test_messages_go_where_their_severity_says() -> None:
     assert len(log.msgs) == 5
 
 
+@pytest.mark.parametrize("severity", ["loud", None, []])
+def test_a_severity_that_is_none_passes_where_nobody_asks_for_it(severity: Any) -> None:
+    """A route with a limit cannot tell: that is an error, and counted, there alone."""
+    limited, unlimited = DebugCaptureSender(), DebugCaptureSender()
+    routes = [{"sender": limited, "severity": 4}, {"sender": unlimited}]
+    client = MetlogClient(FanOutSender(routes), "app")
+
+    def spoil(msg: Message) -> bool:
+        msg["severity"] = severity
+        return True
+
+    client.filters = [spoil]
+    client.metlog("note", payload="a")
+    assert not limited.msgs
+    assert [json.loads(msg)["payload"] for msg in unlimited.msgs] == ["a"]
+    assert client.sender.stats.errors == 1  # type: ignore[attr-defined]
+
+
 def test_one_that_fails_does_not_stop_the_others() -> None:
     """Neither when sending nor when flushing or closing; the failures are counted."""
     kept = DebugCaptureSender()
