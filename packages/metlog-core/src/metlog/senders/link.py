@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -19,6 +20,9 @@ RESOLVE_SECONDS = 60.0
 
 RETRY_SECONDS = 5.0
 """How soon a name that could not be resolved is tried again."""
+
+LONGEST_PATH = 107 if sys.platform == "linux" else 103
+"""Bytes in ``sun_path`` of a unix socket's address, less the one that ends it."""
 
 _NOT_IN_NAMES = re.compile(r"[\s\x00/:@\[\]]")
 
@@ -49,6 +53,11 @@ class Link:
                     "'udp' wanted, got 'unix': "
                     "this system has no unix sockets for Python",
                     "transport",
+                )
+            if len(os.fsencode(host)) > LONGEST_PATH:
+                raise ConfigError(
+                    f"a path of at most {LONGEST_PATH} bytes wanted, got {host!r}",
+                    "host",
                 )
             self._set_address(socket.AF_UNIX, host)
         elif ":" in host and _is_literal(socket.AF_INET6, host):
