@@ -78,7 +78,7 @@ def test_all_else_is_the_application_s(sent: Any) -> None:
         assert (await server.receive_output())["body"] == b"hello"
         await server.wait()
         with pytest.raises(ValueError, match="websocket"):
-            await application({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+            await application({"type": "websocket"}, None, None)
 
     asyncio.run(serve())
     assert sent.counters() == {"response.200": 1}

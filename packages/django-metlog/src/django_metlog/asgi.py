@@ -9,7 +9,7 @@ https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -18,10 +18,8 @@ from django_metlog import conf
 
 __all__ = ["flush_at_shutdown"]
 
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-Application = Callable[[Event, Receive, Send], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""Scope, receive, send: each server and each type checker has its own types."""
 
 
 def flush_at_shutdown(application: Application) -> Application:
@@ -30,7 +28,7 @@ def flush_at_shutdown(application: Application) -> Application:
     The flush comes when all requests have been answered, and the server waits for it.
     """
 
-    async def flushing(scope: Event, receive: Receive, send: Send) -> None:
+    async def flushing(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await application(scope, receive, send)
             return

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import View
 
 from django_metlog import exclude
+from django_metlog.asgi import flush_at_shutdown
 from django_metlog.catalogue import METRICS
 from django_metlog.guards import Guard, rate_limit, same_origin
 from django_metlog.loggers.errors import StatsdHandler
@@ -24,6 +26,7 @@ from metlog.config import client_from_dict_config
 METLOG: MetlogClient = client_from_dict_config({"logger": "site"})
 METLOG_RECORD_GUARD = same_origin
 
+application = flush_at_shutdown(get_asgi_application())
 urlpatterns = [path("services/timing/", include("django_metlog.urls"))]
 
 
