@@ -22,6 +22,8 @@ from metlog import MetlogClient
 from metlog.senders import StatsdSender
 from metlog.testing import UdpReceiver
 
+PATIENCE = 60  # seconds, on a busy machine
+
 SITE = """
 from django.conf import settings
 from django.http import HttpResponse
@@ -52,11 +54,11 @@ def test_what_is_held_goes_out(settings: Any) -> None:
         application = flush_at_shutdown(get_asgi_application())
         server = ApplicationCommunicator(application, {"type": "lifespan"})
         await server.send_input({"type": "lifespan.startup"})
-        assert (await server.receive_output())["type"] == "lifespan.startup.complete"
+        assert (await told(server))["type"] == "lifespan.startup.complete"
         settings.METLOG.timer_send("view.GET", 5)
         await server.send_input({"type": "lifespan.shutdown"})
-        assert (await server.receive_output())["type"] == "lifespan.shutdown.complete"
-        await server.wait()
+        assert (await told(server))["type"] == "lifespan.shutdown.complete"
+        await server.wait(PATIENCE)
 
     with UdpReceiver() as receiver:
         sender = StatsdSender("127.0.0.1", receiver.port, flush_interval=60)
@@ -74,14 +76,19 @@ def test_all_else_is_the_application_s(sent: Any) -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
         server = ApplicationCommunicator(application, scope)
         await server.send_input({"type": "http.request"})
-        assert (await server.receive_output())["status"] == 200
-        assert (await server.receive_output())["body"] == b"hello"
-        await server.wait()
+        assert (await told(server))["status"] == 200
+        assert (await told(server))["body"] == b"hello"
+        await server.wait(PATIENCE)
         with pytest.raises(ValueError, match="websocket"):
             await application({"type": "websocket"}, None, None)
 
     asyncio.run(serve())
     assert sent.counters() == {"response.200": 1}
+
+
+async def told(server: ApplicationCommunicator) -> dict[str, Any]:
+    """What the application says next."""
+    return await server.receive_output(PATIENCE)  # type: ignore[no-any-return]
 
 
 @pytest.mark.services
@@ -106,7 +113,7 @@ def test_uvicorn(options: list[str], tmp_path: Path) -> None:
                 visit(listening.getsockname()[1])
             assert receiver.lines == []
             server.send_signal(signal.SIGTERM)
-            server.wait(30)
+            server.wait(PATIENCE)
         finally:
             server.kill()
             server.wait()
@@ -114,7 +121,7 @@ def test_uvicorn(options: list[str], tmp_path: Path) -> None:
 
 
 def visit(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("GET", "/", headers={"Connection": "close"})
     assert connection.getresponse().read() == b"hello"
     connection.close()
