@@ -131,6 +131,35 @@ def test_how_long_it_waited(
 
 
 @needs_tasks
+@override_settings(USE_TZ=False, TIME_ZONE="Europe/Berlin")
+def test_times_without_a_zone(sent: Sent) -> None:
+    """With USE_TZ = False tasks have local times, but may be told to run after any."""
+    from django.tasks.signals import task_started
+
+    now = datetime(2026, 1, 1, 1, 0, 2)  # noqa: DTZ001  # an hour ahead of UTC
+    times = {"enqueued_at": now, "started_at": now, "last_attempted_at": now}
+    task_started.send(sender=None, task_result=result(**times, run_after=at(0.5)))
+    assert sent.timers() == {"task.shop.tasks.locals.pay.queued": [0.0]}
+    sent.clear()
+    times["enqueued_at"] = now - timedelta(seconds=5)
+    task_started.send(sender=None, task_result=result(**times, run_after=at(0.5)))
+    assert sent.timers() == {"task.shop.tasks.locals.pay.queued": [1500.0]}
+
+
+@needs_tasks
+def test_a_result_unlike_django_s(sent: Sent, capsys: Any) -> None:
+    """A backend of somebody else's may tell what it likes: its tasks go on."""
+    from django.tasks import signals
+
+    told = result()
+    del told.task.queue_name
+    for signal in (signals.task_enqueued, signals.task_started, signals.task_finished):
+        signal.send(sender=None, task_result=told)
+    assert sent == []
+    assert "a task could not be measured" in capsys.readouterr().err
+
+
+@needs_tasks
 @pytest.mark.parametrize(
     ("times", "ran"),
     [

@@ -31,7 +31,9 @@ def unpatch() -> None:
     post_delete.disconnect(dispatch_uid=__name__)
 
 
-def _saved(sender: type[Model], created: bool, raw: bool, **kwargs: Any) -> None:
+def _saved(
+    sender: type[Model], created: bool = False, raw: bool = False, **kwargs: Any
+) -> None:
     if not raw:  # a fixture is loaded: nobody did that
         _count(sender, "create" if created else "update")
 

@@ -8,11 +8,15 @@ enqueued. Under Django 5.2, which has no tasks, this does nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.utils.timezone import is_naive, make_aware
+
 from django_metlog.names import segment
 from django_metlog.patches.sending import client
+from metlog.trouble import Trouble
 
 try:
     from django.tasks import TaskResultStatus
@@ -40,21 +44,40 @@ def unpatch() -> None:
             signal.disconnect(dispatch_uid=__name__)
 
 
-def _enqueued(sender: Any, task_result: Any, **kwargs: Any) -> None:
+_trouble = Trouble("django_metlog.patches.tasks")
+
+
+def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
+    """Signals let exceptions through, and other backends' results may be unlike ours:
+    a task must not fail because of that."""
+
+    def receiver(task_result: Any, **kwargs: Any) -> None:
+        try:
+            tell(task_result)
+        except Exception as error:
+            _trouble.report("a task could not be measured", error)
+
+    return receiver
+
+
+@_receiver
+def _enqueued(task_result: Any) -> None:
     client().incr(f"{_prefix(task_result)}.enqueued", fields=_fields(task_result))
 
 
-def _started(sender: Any, task_result: Any, **kwargs: Any) -> None:
+@_receiver
+def _started(task_result: Any) -> None:
     prefix, fields = _prefix(task_result), _fields(task_result)
     client().incr(f"{prefix}.started", fields=fields)
     started = task_result.started_at
     if started == task_result.last_attempted_at:  # not when it is tried again
         times = (task_result.enqueued_at, task_result.task.run_after)
-        ready = max((time for time in times if time is not None), default=None)
+        ready = max((_aware(time) for time in times if time is not None), default=None)
         _send_span(f"{prefix}.queued", ready, started, fields)
 
 
-def _finished(sender: Any, task_result: Any, **kwargs: Any) -> None:
+@_receiver
+def _finished(task_result: Any) -> None:
     prefix, fields = _prefix(task_result), _fields(task_result)
     failed = task_result.status == TaskResultStatus.FAILED
     client().incr(f"{prefix}.{'failed' if failed else 'succeeded'}", fields=fields)
@@ -66,9 +89,15 @@ def _send_span(
     metric: str, start: datetime | None, end: datetime | None, fields: dict[str, str]
 ) -> None:
     """Clocks of two machines may tell of an end before the start: then nothing."""
-    if start is not None and end is not None and end >= start:
-        ms = (end - start).total_seconds() * 1000
-        client().timer_send(metric, round(ms, 3), fields=fields)
+    if start is not None and end is not None:
+        ms = (_aware(end) - _aware(start)).total_seconds() * 1000
+        if ms >= 0:
+            client().timer_send(metric, round(ms, 3), fields=fields)
+
+
+def _aware(time: datetime) -> datetime:
+    """Without USE_TZ a task's own times are naive, while ``run_after`` is anything."""
+    return make_aware(time) if is_naive(time) else time
 
 
 def _prefix(task_result: Any) -> str:
