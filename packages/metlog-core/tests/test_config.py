@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import os
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -806,6 +807,17 @@ def test_an_option_outside_of_a_configuration_is_named_too() -> None:
     """For those who make a sender by themselves."""
     with pytest.raises(ConfigError, match=r"^port: a whole number from 1 to 65535 wan"):
         senders.UdpSender("localhost", 0)
+
+
+@pytest.mark.parametrize(
+    "ini", [f"{UDP}sender_port = 0", f"{UDP}sender_host = ${{NO_SUCH}}", "nonsense"]
+)
+def test_errors_can_be_pickled(ini: str) -> None:
+    """For whoever configures in a process of a pool."""
+    with pytest.raises(ConfigError) as caught:
+        client_from_text_config(ini, "metlog")
+    copy = pickle.loads(pickle.dumps(caught.value))  # it is ours
+    assert (type(copy), str(copy)) == (type(caught.value), str(caught.value))
 
 
 def test_errors_have_the_classes_of_metlog_py() -> None:

@@ -72,7 +72,8 @@ def client_from_stream_config(
     try:
         return _configure(config, client, clear_global, config)
     except ConfigError as error:
-        error.place = place
+        if error.path:
+            error.path = (place(*error.path),)
         raise
 
 

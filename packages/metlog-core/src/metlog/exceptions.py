@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = [
     "ConfigError",
@@ -24,17 +25,20 @@ class ConfigError(MetlogError, ValueError):
 
     ``path`` leads to what is wrong: ``ConfigError("a port wanted, got 'x'", "port")``
     of a sender is ``sender``, ``port`` for the configuration that names this sender
-    (see `within`). ``place`` writes a path as the author of the configuration would.
+    (see `within`).
     """
 
     def __init__(self, problem: str, *path: object) -> None:
         super().__init__(problem)
         self.path = path
-        self.place: Callable[..., str] = _place
 
     def __str__(self) -> str:
         problem = super().__str__()
-        return f"{self.place(*self.path)}: {problem}" if self.path else problem
+        if not self.path:
+            return problem
+        first, *steps = self.path
+        place = f"{first}" + "".join(f"[{step!r}]" for step in steps)
+        return f"{place}: {problem}"
 
 
 class EnvironmentNotFoundError(ConfigError):
@@ -49,6 +53,9 @@ class EnvironmentNotFoundError(ConfigError):
             f"environment variable {varname!r} wanted, but it is not set", *path
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.varname, *self.path)
+
 
 class MethodNotFoundError(ConfigError):
     """A plugin wants to override a client method that does not exist."""
@@ -62,7 +69,3 @@ def within(*path: object) -> Iterator[None]:
     except ConfigError as error:
         error.path = (*path, *error.path)
         raise
-
-
-def _place(option: object, *steps: object) -> str:
-    return f"{option}" + "".join(f"[{step!r}]" for step in steps)

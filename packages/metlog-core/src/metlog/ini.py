@@ -173,9 +173,13 @@ def _of_provider(where: object = None, option: object = "", *_: object) -> objec
     return "provider" if where == 0 else option
 
 
-def _of_route(sections: list[str], index: int = 0, *steps: object) -> tuple[str, str]:
+def _of_route(
+    sections: list[str], index: object = 0, *steps: object
+) -> tuple[str, str]:
     option = "" if steps == ("sender",) else "_".join(map(str, steps[:2]))
-    return sections[min(index, len(sections) - 1)], option
+    if not isinstance(index, int) or index >= len(sections):
+        index = 0  # a sender of somebody else's, with routes of another kind
+    return sections[index], option
 
 
 def _convert(option: str, text: str, where: str) -> Any:
