@@ -148,7 +148,10 @@ def listening(*options: str, **popen: Any) -> Iterator[tuple[Any, int]]:
     """A listener in a process of its own, and its port."""
     command = [sys.executable, "-m", "metlog", "listen", "--port", "0", *options]
     popen = {"stdout": subprocess.PIPE, "text": True, **popen}
+    # A shell's background job, and what it starts, ignores Ctrl-C: not this one.
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, **popen)
+    signal.signal(signal.SIGINT, earlier)
     try:
         said = process.stderr.readline()
         found = re.fullmatch(r"listening on 127\.0\.0\.1:([0-9]+) \(UDP\)\n", said)
