@@ -785,6 +785,10 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
             "section [a_ruote_x]: no such section; is [a_route_x] meant?",
         ),
         (
+            f"{FAN_OUT}[a_routes_x]\nsender_class = {CAPTURE}",
+            "section [a_routes_x]: no such section; is [a_route_x] meant?",
+        ),
+        (
             f"[a]\nsender_class = {CAPTURE}\n[a_filtr_x]\nprovider = x",
             "section [a_filtr_x]: no such section; is [a_filter_x] meant?",
         ),

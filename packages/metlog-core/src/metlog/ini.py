@@ -70,7 +70,7 @@ def read(
         for name in sections
         if name.startswith(f"{section}_plugin")
     }
-    route_sections = [n for n in sections if n.startswith(f"{section}_route")]
+    route_sections = [n for n in sections if n.startswith(f"{section}_route_")]
     if route_sections:
         config["sender"] = {"routes": [_route(parser, n) for n in route_sections]}
     config["filters"] = [_provided(parser, name) for name in filter_sections]
@@ -161,7 +161,8 @@ def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
             continue
         word, _, label = name.removeprefix(f"{section}_").partition("_")
         meant = difflib.get_close_matches(word, kinds, 1, 0.8)
-        if label and meant and not word.startswith(meant[0]):
+        known = word == "route" or word.startswith(("filter", "plugin"))
+        if label and meant and not known:
             raise ConfigError(
                 f"no such section; is [{section}_{meant[0]}_{label}] meant?",
                 f"section [{name}]",
