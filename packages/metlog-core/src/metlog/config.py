@@ -92,8 +92,9 @@ def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, An
     """The dict for `client_from_dict_config` that is written in INI lines.
 
     The client is in ``[section]``, each filter in ``[section_filter_*]`` and each
-    plugin in ``[section_plugin_*]``, these with their ``provider``. `metlog.ini` says
-    what becomes of the values.
+    plugin in ``[section_plugin_*]``, these with their ``provider``; each route of a
+    `metlog.senders.FanOutSender` is in ``[section_route_*]``. `metlog.ini` says what
+    becomes of the values.
     """
     return read(stream, section)[0]
 
