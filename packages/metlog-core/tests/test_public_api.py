@@ -63,6 +63,8 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
     "metlog": "type, logger=None, severity=None, payload='', fields=None",
     "timer": "name, logger=None, severity=None, fields=None, rate=1.0",
     "timer_send": ("name, elapsed, logger=None, severity=None, fields=None, rate=1.0"),
+    "timers_send": "names, elapsed",
+    "takes_updown": None,
     "incr": "name, count=1, logger=None, severity=None, fields=None, rate=1.0",
     "gauge": "name, value, logger=None, severity=None, fields=None, rate=1.0",
     "debug": "msg, *args, **kwargs",

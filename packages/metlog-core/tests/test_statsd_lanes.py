@@ -208,6 +208,22 @@ def test_a_collector_that_comes_later_sees_what_happens_then(
     assert len([line for line in receiver.lines if line.startswith("t:")]) == 4
 
 
+def test_one_time_under_several_names(receiver: UdpReceiver) -> None:
+    """`timers_send` sends what one `timer_send` for each name does, on every lane."""
+    values: list[Any] = [12.5, 3, 0.0, -1.0, float("nan"), "x"]
+    for lane in ("direct", "metric", "message", "capture"):
+        receiver.datagrams.clear()
+        with client_on(lane, receiver.port) as client:
+            for value in values:
+                client.timers_send(("a", "b"), value)
+                client.timers_send(("a", "b"), value)
+            client.timers_send(None, 1.0)  # type: ignore[arg-type]  # never raises
+        expected = sorted(f"{name}:{ms}|ms" for name in "ab" for ms in (12.5, 3, 0, -1) * 2)
+        assert receiver.wait_until(lambda r: len(r.lines) == 16), lane
+        assert sorted(receiver.lines) == expected
+        assert client.stats.invalid == 9
+
+
 def test_a_subclass_sees_the_timers_it_overrides(receiver: UdpReceiver) -> None:
     """A client's own ``timer_send`` is what its timers go through, as ever."""
     seen = []

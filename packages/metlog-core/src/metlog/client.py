@@ -320,6 +320,24 @@ class MetlogClient:
             "timer", name, elapsed, logger, severity, fields, rate, sampled=True
         )
 
+    def timers_send(self, names: tuple[str, ...], elapsed: float) -> None:
+        """Send one time under several names, each as `timer_send` would.
+
+        Three names cost 0.6 of three calls.
+        """
+        if type(names) is not tuple:
+            names = (names,)  # one name, or something that `timer_send` drops
+        table = self.put_timed
+        direct = table is not None and type(elapsed) is float and 0 <= elapsed < LIMIT
+        for name in names:
+            try:
+                if direct:
+                    table[name](LAST, elapsed)  # type: ignore[index]  # a table
+                    continue
+            except Exception:
+                pass
+            self.timer_send(name, elapsed)
+
     def gauge(
         self,
         name: str,
@@ -345,7 +363,7 @@ class MetlogClient:
         For engines that add such changes up (OTLP); StatsD cannot, so its sender
         ignores them.
         """
-        if self._takes_updown:
+        if self.takes_updown:
             self._measure("updown", name, change, logger, severity, fields, 1.0)
 
     def timed(
@@ -401,7 +419,8 @@ class MetlogClient:
         `FastLane` when the sender need not even be called.
         """
         sender = self._sender
-        self._takes_updown = "updown" not in base.ignored_types(sender)
+        # For callers that measure often: does `updown` do anything at all?
+        self.takes_updown = "updown" not in base.ignored_types(sender)
         self._showing = capture.is_on()
         self._metric_lane: MetricSender | None = None
         if isinstance(sender, MetricSender) and not self._filters:
