@@ -53,7 +53,8 @@ class _Plan:
     namer: Namer
     known: dict[Any, RequestNames]
     excludes: Callable[[HttpRequest], object] | None
-    auth_counts: str
+    counts_users: bool
+    loads_users: bool
     queue_time: bool
     server_timing: Callable[[HttpRequest], object] | None
     names_view: bool
@@ -77,7 +78,8 @@ def _plan() -> _Plan:
         namer=namer,
         known=namer.known,
         excludes=_excludes(conf.get("METLOG_EXCLUDE")),
-        auth_counts=conf.get("METLOG_AUTH_COUNTS"),
+        counts_users=conf.get("METLOG_AUTH_COUNTS") != "off",
+        loads_users=conf.get("METLOG_AUTH_COUNTS") == "always",
         queue_time=queue_time,
         server_timing=(lambda request: True) if shows is True else shows or None,
         names_view=names_view,
@@ -131,7 +133,7 @@ class _Measuring:
             return cast("HttpResponseBase", self.get_response(request))
         try:
             response: HttpResponseBase = self.get_response(request)
-            if plan.auth_counts == "always":
+            if plan.loads_users:
                 _load_user(request)
         except BaseException as error:
             _close(request, opened, plan, None, error)
@@ -146,7 +148,7 @@ class _Measuring:
             return cast("HttpResponseBase", await self.get_response(request))
         try:
             response: HttpResponseBase = await self.get_response(request)
-            if plan.auth_counts == "always":
+            if plan.loads_users:
                 await _aload_user(request)
         except BaseException as error:
             _close(request, opened, plan, None, error)
@@ -197,7 +199,8 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         return None
     scope = open_scope(perf_counter(), part)
     setattr(request, SCOPE, scope)
-    plan.client.updown("request.active", 1)
+    if plan.client.takes_updown:
+        plan.client.updown("request.active", 1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
     return scope
@@ -214,7 +217,8 @@ def _close(
     now = perf_counter()
     client = plan.client
     try:
-        client.updown("request.active", -1)
+        if client.takes_updown:
+            client.updown("request.active", -1)
         match = request.resolver_match
         if match is not None:
             try:
@@ -228,9 +232,7 @@ def _close(
             scope.view = names.view
             if scope.parts & TIMES and scope.view_started is not None:
                 scope.view_ms = ms = _ms(now - scope.view_started)
-                send = client.timer_send
-                for name in names.timers:
-                    send(name, ms)
+                client.timers_send(names.timers, ms)
         if response is None:
             if scope.parts & COUNTS and isinstance(error, CancelledError):
                 client.incr("response.cancelled")
@@ -238,7 +240,7 @@ def _close(
             if scope.parts & COUNTS:
                 status = response.status_code
                 client.incr(_COUNTER.get(status, "response.other"))
-                if plan.auth_counts != "off" and _is_logged_in(request):
+                if plan.counts_users and _is_logged_in(request):
                     client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
             if response.streaming and scope.parts & TIMES:
                 _time_body(response, client, now)
