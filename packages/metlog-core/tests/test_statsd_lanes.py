@@ -218,7 +218,8 @@ def test_one_time_under_several_names(receiver: UdpReceiver) -> None:
                 client.timers_send(("a", "b"), value)
                 client.timers_send(("a", "b"), value)
             client.timers_send(None, 1.0)  # type: ignore[arg-type]  # never raises
-        expected = sorted(f"{name}:{ms}|ms" for name in "ab" for ms in (12.5, 3, 0, -1) * 2)
+        sent = [12.5, 3, 0, -1] * 2
+        expected = sorted(f"{name}:{ms}|ms" for name in "ab" for ms in sent)
         assert receiver.wait_until(lambda r: len(r.lines) == 16), lane
         assert sorted(receiver.lines) == expected
         assert client.stats.invalid == 9

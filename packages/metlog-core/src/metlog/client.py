@@ -325,8 +325,8 @@ class MetlogClient:
 
         Three names cost 0.6 of three calls.
         """
-        if type(names) is not tuple:
-            names = (names,)  # one name, or something that `timer_send` drops
+        if type(names) is not tuple:  # one name, or something that timer_send drops
+            names = (names,)  # type: ignore[assignment]
         table = self.put_timed
         direct = table is not None and type(elapsed) is float and 0 <= elapsed < LIMIT
         for name in names:
