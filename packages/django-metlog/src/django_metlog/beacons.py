@@ -116,7 +116,7 @@ class Report:
 def sender(fields: Fields) -> str:
     """Who made this report: ``stick`` or ``boomerang``. Raises `BadReportError`."""
     names = set(fields.get("client", ()))
-    if len(names) != 1 or not names <= set(_CLIENTS):
+    if len(names) != 1 or not names <= _CLIENTS.keys():
         raise BadReportError(
             "A report must say who made it: client=stick or boomerang."
         )

@@ -87,7 +87,7 @@ def _wrong_method(request: HttpRequest) -> HttpResponse | None:
 def _recorded(request: HttpRequest) -> HttpResponse:
     try:
         fields = _fields(request)
-        if beacons.sender(fields) == "stick" and request.method != "POST":
+        if request.method != "POST" and beacons.sender(fields) == "stick":
             return _answer(405, "A stick report comes by POST.", Allow="POST")
         report = beacons.read(fields, conf.get("METLOG_RECORD_KEYS"))
     except beacons.BadReportError as error:
@@ -137,7 +137,7 @@ def _fields(request: HttpRequest) -> dict[str, list[str]]:
     try:
         # WSGI's text is bytes in disguise: https://peps.python.org/pep-3333/
         encoding = "latin-1" if isinstance(request, WSGIRequest) else "utf-8"
-        pairs = _pairs(query.encode(encoding))
+        pairs = _pairs(query.encode(encoding)) if query else []
         if request.method == "POST":
             pairs += _posted(request, limit)
     except UnicodeError:
