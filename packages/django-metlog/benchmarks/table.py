@@ -27,7 +27,7 @@ def at_most(
     name: str, versus: str, ours: float, peer: float, unit: str, target: float | None
 ) -> Row:
     """A row that is the better the less ours is."""
-    ratio = ours / peer if peer > 0 else None
+    ratio = ours / peer if ours > 0 and peer > 0 else None
     met = None if target is None or ratio is None else ratio <= target
     return Row(name, versus, ours, peer, unit, ratio, target, met)
 
