@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,13 +20,9 @@ SERVERS = {
     ),
     "asgi": (
         *("uvicorn", "e2e_site.asgi:application", f"--app-dir={SITE}", "--fd={fd}"),
-        *("--lifespan=off", "--log-level=warning"),
+        "--log-level=warning",
     ),
 }
-
-# After SIGTERM uvicorn ends in order as well, but then raises the signal once more:
-# it dies before its exit handlers run (capture_signals in uvicorn/server.py).
-STOP = {"wsgi": signal.SIGTERM, "asgi": signal.SIGINT}
 
 
 class Site:
@@ -66,7 +61,7 @@ class Site:
     def stop(self) -> None:
         """As an operator stops a server: gracefully, so that nothing is lost."""
         if self.process.poll() is None:
-            self.process.send_signal(STOP[self.server])
+            self.process.terminate()
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
