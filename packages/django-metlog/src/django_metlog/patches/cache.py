@@ -129,7 +129,7 @@ def _method(call: Function, name: str, prefix: str) -> Any:
     """The measuring one in place of that."""
     is_async = name not in METHODS
     method = name.removeprefix("a") if is_async else name
-    report = _Report(prefix, method)
+    report = _report(prefix, method)
     measuring: Function
     if method == "get":
         measuring = (_aget if is_async else _get)(call, report)
@@ -172,33 +172,34 @@ class _Inherited:
         return bound
 
 
-class _Report:
-    """Sends what one method did; calling it ends a measurement."""
+Report = Callable[..., None]
+"""``(start, hits=0, misses=0)``: ends a measurement and sends it."""
 
-    def __init__(self, prefix: str, method: str) -> None:
-        self._metric = f"{prefix}.{method}"
-        self._hit = f"{prefix}.hit"
-        self._miss = f"{prefix}.miss"
 
-    def __call__(self, start: float, hits: int = 0, misses: int = 0) -> None:
+def _report(prefix: str, method: str) -> Report:
+    metric, hit, miss = f"{prefix}.{method}", f"{prefix}.hit", f"{prefix}.miss"
+
+    def report(start: float, hits: int = 0, misses: int = 0) -> None:
         ms = ms_since(start)
         _nested.set(False)
         metlog = client()
-        metlog.timer_send(self._metric, ms)
+        metlog.timer_send(metric, ms)
         if hits:
-            metlog.incr(self._hit, hits)
+            metlog.incr(hit, hits)
         if misses:
-            metlog.incr(self._miss, misses)
+            metlog.incr(miss, misses)
         scope = current()
         if scope is not None:
             scope.add_cache_call(ms, hits, misses)
+
+    return report
 
 
 class _MISSING:
     """What `get` is given as default. A class, for copies of one are the same class."""
 
 
-def _get(call: Function, report: _Report) -> Function:
+def _get(call: Function, report: Report) -> Function:
     def get(
         cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
     ) -> Any:
@@ -208,7 +209,10 @@ def _get(call: Function, report: _Report) -> Function:
         _nested.set(True)
         start = perf_counter()
         try:
-            value = call(cache, key, _MISSING, *more, **named)
+            if more or named:
+                value = call(cache, key, _MISSING, *more, **named)
+            else:  # the same, for a tenth less in all
+                value = call(cache, key, _MISSING)
             if value is _MISSING:
                 misses = 1
                 return default
@@ -220,7 +224,7 @@ def _get(call: Function, report: _Report) -> Function:
     return get
 
 
-def _aget(call: Function, report: _Report) -> Function:
+def _aget(call: Function, report: Report) -> Function:
     async def aget(
         cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
     ) -> Any:
@@ -249,7 +253,7 @@ Prepare = Callable[..., tuple[tuple[Any, ...], dict[str, Any], Judge]]
 """A read's arguments → those to call it with, and who judges the answer."""
 
 
-def _call(call: Function, report: _Report, prepare: Prepare) -> Function:
+def _call(call: Function, report: Report, prepare: Prepare) -> Function:
     def method(cache: Any, /, *args: Any, **named: Any) -> Any:
         if _nested.get():
             return call(cache, *args, **named)
@@ -267,7 +271,7 @@ def _call(call: Function, report: _Report, prepare: Prepare) -> Function:
     return method
 
 
-def _acall(call: Function, report: _Report, prepare: Prepare) -> Function:
+def _acall(call: Function, report: Report, prepare: Prepare) -> Function:
     async def amethod(cache: Any, /, *args: Any, **named: Any) -> Any:
         if _nested.get():
             return await call(cache, *args, **named)

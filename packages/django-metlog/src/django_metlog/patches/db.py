@@ -127,7 +127,7 @@ def _wrapper(prefix: str) -> Execute:
                 fields = _BY_START[sql[:6]]
             except (KeyError, TypeError):
                 fields = _FIELDS[operation(sql)]
-            client().timer_send(many_times if many else one, ms, fields=fields)
+            client().timer_send(many_times if many else one, ms, None, None, fields)
             scope = current()
             if scope is not None:
                 scope.add_query(ms)
