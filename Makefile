@@ -28,9 +28,9 @@ docs: .tools/ready ## the site of the documentation, into docs/_build/html
 	@$(HATCH) run docs:build
 
 bench: .tools/ready ## measure what metlog costs, beside its peers
-	@$(HATCH) run bench:run
-	@$(HATCH) run bench-django:run
-	@$(HATCH) run bench-django-mozilla:run
+	@$(HATCH) run bench:run $(ARGS)
+	@$(HATCH) run bench-django:run $(ARGS)
+	@$(HATCH) run bench-django-mozilla:run $(ARGS)
 
 build: .tools/ready node_modules/.package-lock.json ## what is released, into dist/
 	@$(HATCH) run build:packages

@@ -3,7 +3,7 @@
 
     hatch run bench-django:run                      # all rows, then the table
     hatch run bench-django:run --fast               # fewer of everything
-    hatch run bench-django:run --output rows.json   # the table as JSON, too
+    hatch run bench-django:run --write              # and keep it in docs/measured
     hatch run bench-django-mozilla:run              # a peer that clashes with another
 
 *Added* is the time that a request took, minus what the same request took of the same
@@ -61,6 +61,8 @@ SCENARIOS = (
     ),
 )
 
+KEPT = Path(__file__).resolve().parents[3] / "docs" / "measured"
+
 Values = dict[str, list[list[float]]]
 """Site → for each of its processes, the seconds per request of each series."""
 
@@ -68,7 +70,8 @@ Values = dict[str, list[list[float]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="rougher and sooner")
-    parser.add_argument("--output", type=Path, help="write the rows here, as JSON")
+    parser.add_argument("--write", action="store_true", help=f"keep it in {KEPT.name}/")
+    parser.add_argument("--name", default="requests", help="of what is kept")
     parser.add_argument("--pyperf", type=Path, help="write each value, for pyperf")
     parser.add_argument("--only", default="", help="rows with this in their name")
     parser.add_argument(
@@ -91,9 +94,14 @@ def main() -> None:
         rows += record_rows(10 if options.fast else 60)
     if options.only in "import":
         rows += import_rows(10 if options.fast else 40)
-    sys.stdout.write(f"{as_text(rows)}\n")
-    if options.output:
-        options.output.write_text(json.dumps([asdict(row) for row in rows], indent=2))
+    kept = KEPT / f"{options.name}.json"
+    earlier = json.loads(kept.read_text()) if kept.exists() else []
+    text = as_text(rows, [Row(**row) for row in earlier])
+    sys.stdout.write(f"{text}\n")
+    if options.write:
+        KEPT.mkdir(exist_ok=True)
+        kept.write_text(f"{json.dumps([asdict(row) for row in rows], indent=1)}\n")
+        kept.with_suffix(".md").write_text(f"{text}\n")
     if options.pyperf and benchmarks:
         pyperf.BenchmarkSuite(benchmarks).dump(str(options.pyperf), replace=True)
 

@@ -32,17 +32,23 @@ def at_most(
     return Row(name, versus, ours, peer, unit, ratio, target, met)
 
 
-def as_text(rows: Iterable[Row]) -> str:
+def as_text(rows: Iterable[Row], earlier: Iterable[Row] = ()) -> str:
+    """``earlier`` are the rows of the run before, to compare with."""
+    before = {(row.name, row.versus): row.ratio for row in earlier}
     lines = [
-        "| what | ours | beside | theirs | ratio | target | |",
-        "|---|--:|---|--:|--:|--:|---|",
+        "| what | ours | beside | theirs | ratio | the run before | target | |",
+        "|---|--:|---|--:|--:|--:|--:|---|",
     ]
     for row in rows:
         target = "" if row.target is None else f"{row.target:.2f}"
-        ratio = "?" if row.ratio is None else f"{row.ratio:.3f}"
         met = {None: "", True: "met", False: "missed"}[row.met]
         lines.append(
             f"| {row.name} | {row.ours:.1f} {row.unit} | {row.versus} "
-            f"| {row.peer:.1f} {row.unit} | {ratio} | {target} | {met} |"
+            f"| {row.peer:.1f} {row.unit} | {_text(row.ratio)} "
+            f"| {_text(before.get((row.name, row.versus)))} | {target} | {met} |"
         )
     return "\n".join(lines)
+
+
+def _text(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.3f}"
