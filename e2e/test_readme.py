@@ -42,8 +42,6 @@ def project(tmp_path: Path, blocks: dict[str, str]) -> Path:
     for name in ("settings.py", "urls.py"):
         with (tmp_path / "mysite" / name).open("a") as file:
             file.write(f"\n{blocks[name]}")
-    urls = tmp_path / "mysite" / "urls.py"
-    urls.write_text(urls.read_text().replace("import path", "import include, path"))
     run("manage.py", "migrate", "--verbosity=0")
     return tmp_path
 
