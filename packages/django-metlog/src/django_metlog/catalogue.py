@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every metric this package can send; the reference and the dashboards come from here.
+"""Every metric this package can send, for the reference, the panel and our tests.
 
 ``<name>`` stands for one dotted segment, ``<name...>`` for one or more.
 """

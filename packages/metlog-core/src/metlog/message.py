@@ -25,8 +25,8 @@ ENV_VERSION = "0.8"
 
 
 class Message(TypedDict):
-    """One event. Types ``timer``, ``counter`` and ``gauge`` carry ``name`` and
-    ``rate`` in ``fields`` and their number, as text, in ``payload``."""
+    """One event. Types ``timer``, ``counter``, ``gauge`` and ``updown`` carry ``name``
+    and ``rate`` in ``fields`` and their number, as text, in ``payload``."""
 
     type: str
     timestamp: str
