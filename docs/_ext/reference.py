@@ -82,7 +82,7 @@ class Checks(SphinxDirective):
         rows += [
             (f"django_metlog.{found[1]}", found[2].replace("``", ""))
             for line in (checks.__doc__ or "").splitlines()
-            if (found := re.fullmatch(r"``([EW]\d+)``\s+(.+)", line))
+            if (found := re.fullmatch(r"``([EW]\d+)``\s+([^…].+)", line))
         ]
         return [
             _table(
