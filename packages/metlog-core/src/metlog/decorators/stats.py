@@ -41,6 +41,8 @@ class _Measuring(MetlogDecorator):
 
 
 class _TimeIt(_Measuring):
+    """Time each call of a function, with a `MetlogClient.timer`."""
+
     method = "timer"
     decorator_name = "timeit"
 
@@ -51,6 +53,8 @@ class _TimeIt(_Measuring):
 
 
 class _IncrCount(_Measuring):
+    """Count each call of a function with `MetlogClient.incr`, when it ends."""
+
     method = "incr"
     decorator_name = "incr_count"
 
