@@ -70,7 +70,8 @@ class Panel:
         return self.open()
 
     def open(self) -> Panel:
-        """Press the panel's name in the toolbar, and wait until all is drawn."""
+        """Press the panel's name in the toolbar, and wait until all is drawn and its
+        buttons work; each of its two scripts comes when it comes."""
         handle = self.page.locator("#djShowToolBarButton")
         name = self.page.locator("#djDebugPanelList a.MetlogPanel")
         handle.or_(name).filter(visible=True).first.wait_for()
@@ -78,6 +79,7 @@ class Panel:
             handle.click()
         name.click()
         self.waterfall.locator(".mt-grid line").first.wait_for(state="attached")
+        self.page.locator("metlog-panel:defined").wait_for(state="attached")
         return self
 
     @property
