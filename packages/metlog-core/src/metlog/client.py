@@ -255,12 +255,12 @@ class MetlogClient:
         """Add ``count`` to a counter. ``rate`` 0.1 keeps one call in ten."""
         # `is`, as True == 1; there is only one 1.
         if count is _ONE and (
-            self._bare or (fields is None and logger is None and severity is None)
+            self._bare
+            or (self._direct and fields is None and logger is None and severity is None)
         ):
-            table = self._count
             try:
-                if table is not None and rate == 1.0:
-                    next(table[name])
+                if rate == 1.0:
+                    next(self._count[name])
                     return
             except Exception:
                 pass  # the long way finds out what is wrong, if anything is
@@ -308,11 +308,13 @@ class MetlogClient:
         if (
             (type(elapsed) is float and 0.0 <= elapsed < LIMIT)
             or (type(elapsed) is int and 0 <= elapsed < _LIMIT_INT)
-        ) and (self._bare or (fields is None and logger is None and severity is None)):
-            table = self._put
+        ) and (
+            self._bare
+            or (self._direct and fields is None and logger is None and severity is None)
+        ):
             try:
-                if table is not None and rate == 1.0:
-                    table[name](LAST, elapsed)
+                if rate == 1.0:
+                    self._put[name](LAST, elapsed)
                     return
             except Exception:
                 pass
@@ -432,10 +434,10 @@ class MetlogClient:
         self._origin = Origin(
             self._logger, self._severity, self._hostname, self.env_version
         )
-        self._count: Mapping[str, Iterator[object]] | None = None
-        self._put: Mapping[str, Callable[[int, float], object]] | None = None
-        self.put_timed = self._put
-        self._bare = False
+        self._count: Mapping[str, Iterator[object]] = {}
+        self._put: Mapping[str, Callable[[int, float], object]] = {}
+        self.put_timed: Mapping[str, Callable[[int, float], object]] | None = None
+        self._direct = self._bare = False
         if self._showing or self._filters:
             return
         lane = None
@@ -443,6 +445,7 @@ class MetlogClient:
             lane = sender.fast_lane(self._origin)
         if lane is not None:
             self._count, self._put, self._bare = lane
+            self._direct = True
             if self._timer_send_is_ours:
                 self.put_timed = self._put
 
@@ -477,12 +480,15 @@ class MetlogClient:
         if lane is not None and not self._showing:
             self._guarded(lane.send_metric, kind, name, value, rate, fields)
             return
-        msg = self._message(
+        own = {"name": name, "rate": rate}
+        msg = new_message(
             kind,
+            rfc3339(time.time()),
+            self._origin,
             logger,
             severity,
             str(value),
-            {**(fields or {}), "name": name, "rate": rate},
+            {**fields, **own} if fields else own,
         )
         if not self._passes(msg):
             return
@@ -503,10 +509,11 @@ class MetlogClient:
         fields: Mapping[str, Any] | None,
     ) -> Message:
         text = payload if isinstance(payload, str) else as_text(payload)
-        if fields is not None and not _is_mapping(fields):
-            fields = {"fields": as_text(fields)}
+        own = None
+        if fields is not None:
+            own = dict(fields) if _is_mapping(fields) else {"fields": as_text(fields)}
         stamp = rfc3339(time.time())
-        return new_message(type, stamp, self._origin, logger, severity, text, fields)
+        return new_message(type, stamp, self._origin, logger, severity, text, own)
 
     def _passes(self, msg: Message) -> bool:
         for accepts in self._filters:

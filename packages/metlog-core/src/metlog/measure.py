@@ -17,9 +17,17 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LIMIT = 1e308
 """Larger numbers, infinity and NaN are no measurement."""
 
+_SMALL = 2**30  # such integers Python compares quickest
+
 
 def fault(name: object, value: object, rate: object) -> str | None:
     """Why this cannot be measured, or None when it can."""
+    # What nearly always comes, at a third of the price of looking closer.
+    if (
+        (type(value) is int and -_SMALL < value < _SMALL)
+        or (type(value) is float and -LIMIT < value < LIMIT)
+    ) and (type(rate) is float and rate >= 0.0 and type(name) is str and name):
+        return None
     if not isinstance(name, str) or not name:
         return "name is not text"
     # bool is an int to Python; as a measurement it is a slip

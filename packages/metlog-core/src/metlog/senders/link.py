@@ -40,7 +40,8 @@ class Link:
         self._port = port
         self._unix = transport == "unix"
         self._name = b""
-        self._socket: socket.socket | None = None
+        self.socket: socket.socket | None = None
+        """The open one; its own ``send`` is the shortest way, if nothing goes wrong."""
         self._family: int = socket.AF_INET
         self._address: Any = None
         self.needs_resolving = False
@@ -113,7 +114,7 @@ class Link:
         Raises OSError when this one was not sent. ``patience`` is how many seconds to
         wait for a reader that is slow.
         """
-        current = self._socket or self._open()
+        current = self.socket or self._open()
         try:
             current.send(data)
             return True
@@ -131,7 +132,7 @@ class Link:
             # it means that the engine has left (and perhaps come back).
             if self._unix:
                 self.close()
-            (self._socket or self._open()).send(data)
+            (self.socket or self._open()).send(data)
             return self._unix
         except OSError:
             self.close()
@@ -140,17 +141,10 @@ class Link:
             self._open().send(data)
             return True
 
-    def send_now(self, data: bytes) -> None:
-        """The shortest way to `send`, which may raise any error without having sent it;
-        then `send` is the way."""
-        if self._socket is None:
-            raise LookupError("not open yet")
-        self._socket.send(data)
-
     def close(self) -> None:
         """Close the socket; the next `send` opens another."""
         with self._lock:
-            current, self._socket = self._socket, None
+            current, self.socket = self.socket, None
         if current is not None:
             current.close()
 
@@ -171,7 +165,7 @@ class Link:
 
     def _open(self) -> socket.socket:
         with self._lock:
-            if self._socket is None:
+            if self.socket is None:
                 if self._address is None:
                     raise OSError(f"no address for {self._host!r} yet")
                 fresh = socket.socket(self._family, socket.SOCK_DGRAM)
@@ -181,8 +175,8 @@ class Link:
                 except BaseException:
                     fresh.close()
                     raise
-                self._socket = fresh
-            return self._socket
+                self.socket = fresh
+            return self.socket
 
 
 def _is_literal(family: int, host: str) -> bool:
