@@ -30,7 +30,7 @@ KEPT = HERE.parents[2] / "docs" / "measured" / "calls.json"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="few rounds, few calls")
-    parser.add_argument("--rounds", type=int, help="of all targets (9; 2 when fast)")
+    parser.add_argument("--rounds", type=int, help="of all targets (5; 2 when fast)")
     parser.add_argument("--write", action="store_true", help=f"write {KEPT.name}")
     options = parser.parse_args()
     fast: bool = options.fast
@@ -38,7 +38,7 @@ def main() -> None:
     earlier = json.loads(KEPT.read_text()) if KEPT.exists() else None
     found = {
         "machine": machine(),
-        "ratios": ratios(options.rounds or (2 if fast else 9), fast),
+        "ratios": ratios(options.rounds or (2 if fast else 5), fast),
         "calls": {} if fast else calls(sorted(OURS) + sorted(PEERS)),
         "tail": script("tail.py", f"--calls={50_000 if fast else 500_000}"),
         "memory": script("memory.py"),
@@ -72,7 +72,7 @@ def ratio(target: Target, found: list[float]) -> Ratio:
 def calls(rows: list[str]) -> dict[str, float]:
     """Row → nanoseconds, for a look at everything; no target hangs on these."""
     say(f"{len(rows)} rows of calls")
-    return {name: round(ns) for name, ns in time_rows(rows, 2, 3).items()}
+    return {name: round(ns) for name, ns in time_rows(rows, 1, 3).items()}
 
 
 def time_rows(rows: list[str], processes: int, values: int) -> dict[str, float]:
