@@ -30,6 +30,7 @@ from metlog import MetlogClient
 from metlog.message import Origin
 from metlog.senders import (
     DebugCaptureSender,
+    FanOutSender,
     FileSender,
     NoSendSender,
     Sender,
@@ -99,6 +100,13 @@ def dogstatsd() -> Sender:
     return StatsdSender(HOST, port(), dialect="dogstatsd")
 
 
+def fan_out() -> Sender:
+    """Metrics to StatsD, the rest to a file, as in its documentation."""
+    metrics = {"types": ["counter", "timer"], "sender": StatsdSender(HOST, port())}
+    notes = {"types": ["note"], "sender": FileSender(os.devnull)}
+    return FanOutSender([metrics, notes])
+
+
 SENDERS: dict[str, Callable[[], Sender]] = {
     "StatsdSender": lambda: StatsdSender(HOST, port()),
     "StatsdSender, dogstatsd": dogstatsd,
@@ -106,6 +114,7 @@ SENDERS: dict[str, Callable[[], Sender]] = {
     "UdpSender": lambda: UdpSender(HOST, port()),
     "UdpSender, queue": lambda: UdpSender(HOST, port(), queue=100_000, packed=True),
     "FileSender": lambda: FileSender(os.devnull),
+    "FanOutSender": fan_out,
     "StdLibLoggingSender": lambda: StdLibLoggingSender("bench"),
     "DebugCaptureSender": DebugCaptureSender,
     "NoSendSender": NoSendSender,
