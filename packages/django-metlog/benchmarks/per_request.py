@@ -34,7 +34,7 @@ import pyperf
 from importing import import_rows
 from record_view import record_rows
 from sites import SITES
-from table import Row, as_text, at_most
+from table import Row, as_text, at_most, together
 from talk import Talk
 
 
@@ -96,7 +96,8 @@ def main() -> None:
         rows += import_rows(10 if options.fast else 40)
     kept = KEPT / f"{options.name}.json"
     earlier = json.loads(kept.read_text()) if kept.exists() else []
-    text = as_text(rows, [Row(**row) for row in earlier])
+    rows, before = together(rows, [Row(**row) for row in earlier])
+    text = as_text(rows, before)
     sys.stdout.write(f"{text}\n")
     if options.write:
         KEPT.mkdir(exist_ok=True)

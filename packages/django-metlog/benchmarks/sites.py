@@ -41,6 +41,9 @@ def _bare(port: int) -> dict[str, Any]:
     return {}
 
 
+PATCHES = ("db", "cache", "templates", "models", "tasks", "celery", "commands")
+
+
 def _metlog(port: int) -> dict[str, Any]:
     from metlog.config import client_from_dict_config
 
@@ -55,7 +58,7 @@ def _metlog(port: int) -> dict[str, Any]:
                 },
             }
         ),
-        "METLOG_PATCHES": ["django_metlog.patches.db", "django_metlog.patches.cache"],
+        "METLOG_PATCHES": [f"django_metlog.patches.{name}" for name in PATCHES],
         "INSTALLED_APPS": ["django_metlog"],
         "MIDDLEWARE": [
             "django_metlog.middleware.GraphiteRequestTimingMiddleware",

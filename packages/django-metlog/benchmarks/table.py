@@ -32,6 +32,15 @@ def at_most(
     return Row(name, versus, ours, peer, unit, ratio, target, met)
 
 
+def together(now: list[Row], before: list[Row]) -> tuple[list[Row], list[Row]]:
+    """All rows, the ones that were not measured now as they were; and the earlier ones
+    that can be compared."""
+    new = {(row.name, row.versus): row for row in now}
+    comparable = [row for row in before if (row.name, row.versus) in new]
+    rows = [new.pop((row.name, row.versus), row) for row in before]
+    return [*rows, *new.values()], comparable
+
+
 def as_text(rows: Iterable[Row], earlier: Iterable[Row] = ()) -> str:
     """``earlier`` are the rows of the run before, to compare with."""
     before = {(row.name, row.versus): row.ratio for row in earlier}
