@@ -32,18 +32,21 @@ def main() -> None:
         with UdpReceiver() as receiver:
             client = MetlogClient(sender(name, receiver.port), "bench")
             work(client, counts, timings)
-            sent = (THREADS + 1) * counts
+            sent = ((THREADS + 1) * counts, (THREADS + 1) * timings)
             receiver.wait_until(arrived(sent))
-            times = sum("|ms" in x or '"timer"' in x for x in receiver.lines)
-            found[name] = {
-                "increments": (sent, int(receiver.counts.get("hit", 0))),
-                "timings": ((THREADS + 1) * timings, times),
-            }
+            hits, times = totals(receiver)
+            found[name] = {"increments": (sent[0], hits), "timings": (sent[1], times)}
     print(json.dumps(found, indent=2))
 
 
-def arrived(count: int) -> Callable[[UdpReceiver], bool]:
-    return lambda receiver: receiver.counts.get("hit") == count
+def arrived(sent: tuple[int, int]) -> Callable[[UdpReceiver], bool]:
+    return lambda receiver: totals(receiver) == sent
+
+
+def totals(receiver: UdpReceiver) -> tuple[int, int]:
+    """Increments and timings."""
+    times = sum("|ms" in line or '"timer"' in line for line in receiver.lines)
+    return int(receiver.counts.get("hit", 0)), times
 
 
 def sender(name: str, port: int) -> Sender:
