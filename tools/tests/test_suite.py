@@ -58,10 +58,10 @@ def test_skips(
     """A skip is named; where everything has to run it is a failure."""
     monkeypatch.setattr("run_tests.CI", ci)
     some = Suite("some", (), passed=2, skipped=["away: no server here"])
-    none = Suite("none", (), missing="there is no Python 3.10 here")
+    none = Suite("none", (), missing="there is no Python 3.11 here")
 
     assert summary([some, none]) == int(ci)
     printed = capsys.readouterr().out
     assert "some: away: no server here" in printed
-    assert "none: there is no Python 3.10 here" in printed
+    assert "none: there is no Python 3.11 here" in printed
     assert printed.endswith("\n2 passed, 0 failed, 2 skipped\n")

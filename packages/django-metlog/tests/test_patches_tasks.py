@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_a_backend_that_only_enqueues(sent: Sent) -> None:
 
 
 def at(seconds: float) -> datetime:
-    return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 
 
 def result(**times: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def test_timestamps_are_those_of_datetime(moments: list[float]) -> None:
     """Whichever came before: the text of a second is kept for the next call."""
     for seconds in moments:
         for moment in (seconds, seconds + 1e-6, seconds + 0.3):
-            stamp = datetime.fromtimestamp(moment, timezone.utc)
+            stamp = datetime.fromtimestamp(moment, UTC)
             assert rfc3339(moment) == stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

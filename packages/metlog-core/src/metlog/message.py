@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 __all__ = [
@@ -91,7 +91,7 @@ def rfc3339(seconds: float) -> str:
 
 def _rfc3339(seconds: float) -> str:
     global _last_second
-    stamp = datetime.fromtimestamp(seconds, timezone.utc)
+    stamp = datetime.fromtimestamp(seconds, UTC)
     text = stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if seconds >= 0:
         _last_second = (int(stamp.timestamp()), text[:-8])

@@ -8,7 +8,7 @@ the message carries along when it was sent.
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
@@ -104,7 +104,7 @@ def _waited_ms(request: Any, now: float) -> float | None:
         except ValueError:
             return None
         if at.tzinfo is None:
-            at = at.replace(tzinfo=timezone.utc)
+            at = at.replace(tzinfo=UTC)
         sent_at = max(sent_at, at.timestamp())
     # The clocks of two machines differ: what went backwards says nothing.
     return round((now - sent_at) * 1000, 3) if now >= sent_at else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -40,7 +40,7 @@ _SEVERITIES = {
     SEVERITY.INFORMATIONAL: SeverityNumber.INFO,
     SEVERITY.DEBUG: SeverityNumber.DEBUG,
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
 
 
@@ -184,7 +184,7 @@ def _instrument_name(name: str) -> str:
 
 def _nanoseconds(timestamp: str) -> int:
     try:
-        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(timestamp)
         return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
     except (TypeError, ValueError):  # a filter's, or without a time zone
         return time.time_ns()
