@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from suite import REPORT, RESULTS, ROOT, Suite
+from suite import REPORT, RESULTS, ROOT, Suite, stop
 
 HATCH = str(ROOT / ".tools" / "bin" / "hatch")
 CI = bool(os.environ.get("CI"))
@@ -39,8 +40,14 @@ def main() -> int:
         for chain in (browsers(), javascript(), *python())
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(run, chains))
+        try:
+            list(pool.map(run, chains))
+        except KeyboardInterrupt:
+            print("\ninterrupted: ending what runs", flush=True)
+            stop()
+            return 128 + signal.SIGINT
     return summary([suite for chain in chains for suite in chain])
 
 
@@ -155,7 +162,8 @@ def run(chain: Chain) -> None:
         if suite.missing:
             print(f"not run  {suite.title}: {suite.missing}", flush=True)
             continue
-        suite.run()
+        if not suite.run():
+            return
         said = "failed" if suite.failed else "passed"
         print(f"{said}   {suite.title} ({suite.seconds:.0f} s)", flush=True)
 

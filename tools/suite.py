@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +17,12 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "test-results"
 REPORT = "{report}"
+GRACE_SECONDS = 5
+"""How long an interrupted suite may take to stop its servers and browsers."""
+
+_running: set[subprocess.Popen[bytes]] = set()
+_stopped = False
+_starting = threading.Lock()
 
 
 @dataclass
@@ -34,7 +43,8 @@ class Suite:
     seconds: float = 0.0
     output: str = ""
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Return whether it ran to its end, with whatever result."""
         report = RESULTS / f"{re.sub('[^A-Za-z0-9.]+', '-', self.title)}.xml"
         report.parent.mkdir(exist_ok=True)
         report.unlink(missing_ok=True)
@@ -42,24 +52,34 @@ class Suite:
             name: value.replace(REPORT, str(report))
             for name, value in self.variables.items()
         }
+        log = report.with_suffix(".log")
         started = time.perf_counter()
-        done = subprocess.run(
-            [word.replace(REPORT, str(report)) for word in self.command],
-            cwd=ROOT,
-            env=os.environ | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        # Not a pipe: a process that a test left behind would keep it open.
+        with log.open("wb") as output, _starting:
+            if _stopped:
+                return False
+            process = subprocess.Popen(
+                [word.replace(REPORT, str(report)) for word in self.command],
+                cwd=ROOT,
+                env=os.environ | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that stop() reaches all it started
+            )
+            _running.add(process)
+        process.wait()
+        _running.discard(process)
+        if _stopped:
+            return False
         self.seconds = time.perf_counter() - started
-        self.output = done.stdout.decode(errors="replace")
-        report.with_suffix(".log").write_text(self.output, encoding="utf-8")
+        self.output = log.read_text(encoding="utf-8", errors="replace")
         if report.exists():
             self.read(report)
-        if not self.failed and (done.returncode or not self.passed):
+        if not self.failed and (process.returncode or not self.passed):
             # It broke outside of its tests, or found none.
             self.failed = 1
+        return True
 
     def read(self, report: Path) -> None:
         for case in ElementTree.parse(report).iter("testcase"):
@@ -71,3 +91,29 @@ class Suite:
                 self.skipped.append(f"{case.get('name')}: {reason}")
             else:
                 self.passed += 1
+
+
+def stop() -> None:
+    """End every suite that runs, within seconds, and begin no other."""
+    global _stopped
+    with _starting:
+        _stopped = True
+        running = list(_running)
+    try:
+        for process in running:
+            _signal(process, signal.SIGINT)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue
+    finally:  # also when the patience of whoever interrupted is shorter
+        for process in running:
+            _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """To the whole group, which may outlive its first process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
