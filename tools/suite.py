@@ -21,7 +21,7 @@ GRACE_SECONDS = 5
 """How long an interrupted suite may take to stop its servers and browsers."""
 
 _running: set[subprocess.Popen[bytes]] = set()
-_stopped = False
+_stopped = threading.Event()
 _starting = threading.Lock()
 
 
@@ -56,7 +56,7 @@ class Suite:
         started = time.perf_counter()
         # Not a pipe: a process that a test left behind would keep it open.
         with log.open("wb") as output, _starting:
-            if _stopped:
+            if _stopped.is_set():
                 return False
             process = subprocess.Popen(
                 [word.replace(REPORT, str(report)) for word in self.command],
@@ -70,7 +70,7 @@ class Suite:
             _running.add(process)
         process.wait()
         _running.discard(process)
-        if _stopped:
+        if _stopped.is_set():
             return False
         self.seconds = time.perf_counter() - started
         self.output = log.read_text(encoding="utf-8", errors="replace")
@@ -95,9 +95,8 @@ class Suite:
 
 def stop() -> None:
     """End every suite that runs, within seconds, and begin no other."""
-    global _stopped
     with _starting:
-        _stopped = True
+        _stopped.set()
         running = list(_running)
     try:
         for process in running:
