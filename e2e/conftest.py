@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import chromium
 import pytest
+from patience import PATIENCE_MS
 from server import SERVERS, Site, make_database
 from statsd import Receiver
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserType
+    from playwright.sync_api import BrowserContext, BrowserType
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,12 @@ def browser_type_launch_args(
         "executable_path": found,
         "args": chromium.arguments(),
     }
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PATIENCE_SECONDS = 15.0
 
 
 class Line(NamedTuple):

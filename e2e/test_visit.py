@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from patience import PATIENCE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Visit(NamedTuple):
 def visit(server: str, start_site: Callable[..., Any], browser: Browser) -> Visit:
     site, lines = start_site(server)
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(site.url)
     lines.wait_for(f"{TIMING}.domComplete")
     navigation = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")

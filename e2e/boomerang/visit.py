@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from patience import PATIENCE_MS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from server import Site
@@ -27,6 +29,7 @@ class Visit:
         self.lines = lines
         context = browser.new_context(base_url=site.url)
         context.add_cookies([{"name": "visit", "value": name, "url": site.url}])
+        context.set_default_timeout(PATIENCE_MS)
         self.page = context.new_page()
         self._recorded: tuple[int, tuple[str, ...], dict[str, int]] | None = None
 

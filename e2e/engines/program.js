@@ -57,9 +57,12 @@ export class Program {
   }
 }
 
-/** Asks until the answer is something; after twenty seconds throws what it waited for. */
+/** How long a thing may come late on a busy machine, in milliseconds. */
+export const PATIENCE = 120_000;
+
+/** Asks until the answer is something; throws what it waited for in vain. */
 export async function eventually(what, ask) {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + PATIENCE; Date.now() < deadline; ) {
     const answer = await ask();
     if (answer) return answer;
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -2,7 +2,7 @@
 
 // WebKitGTK and WPE WebKit through their WebDrivers: https://w3c.github.io/webdriver
 
-import { Program, eventually, find, freePort } from "./program.js";
+import { PATIENCE, Program, eventually, find, freePort } from "./program.js";
 
 const XVFB = find("Xvfb");
 const COG = find("cog");
@@ -48,7 +48,7 @@ class WebKit {
     const response = await fetch(this.driver + this.session + path, {
       method,
       body: body && JSON.stringify(body),
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(PATIENCE),
     });
     const { value } = await response.json();
     if (!response.ok) throw new Error(`${path}: ${value.message || value.error}`);

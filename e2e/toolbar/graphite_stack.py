@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+from patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 STATSD = ROOT / "node_modules" / "statsd" / "stats.js"
-PATIENCE_SECONDS = 60.0
 SAY_YOURSELF = "import carbon, sys; print(sys.executable)"
 
 CARBON = """\

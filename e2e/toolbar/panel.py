@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from patience import PATIENCE_MS
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ class Row(NamedTuple):
     """The lane's width in pixels."""
     browser: bool
 
-
-PATIENCE_MS = 20_000
 
 expect.set_options(timeout=PATIENCE_MS)
 
