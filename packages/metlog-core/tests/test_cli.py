@@ -55,6 +55,13 @@ MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
         ("a:1|c|@x", Unreadable("a:1|c|@x")),
         ("{:1|ms", Measurement("timer", "{", 1, 1.0, {})),
         ("{", Unreadable("{")),
+        ("a:1|ms:", Unreadable("a:1|ms:")),
+        ("a:1|ms:2", Unreadable("a:1|ms:2")),
+        ("a:1|ms:2|zz", Unreadable("a:1|ms:2|zz")),
+        ("a:1:x|ms", Unreadable("a:1:x|ms")),
+        ("a:1:|ms", Unreadable("a:1:|ms")),
+        ("a:", Unreadable("a:")),
+        ("a|b:1|c", Unreadable("a|b:1|c")),
         ('{"type": 1}', Unreadable('{"type": 1}')),
     ],
 )
@@ -71,10 +78,47 @@ def test_a_datagram_may_hold_many_lines_and_a_line_many_values() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("a:1:2|ms", [("timer", 1, 1.0), ("timer", 2, 1.0)]),
+        ("a:1|ms:2|ms", [("timer", 1, 1.0), ("timer", 2, 1.0)]),
+        ("a:1|ms:2|c", [("timer", 1, 1.0), ("counter", 2, 1.0)]),
+        ("a:1|c|@0.1:2|ms", [("counter", 1, 0.1), ("timer", 2, 1.0)]),
+        ("a:1|c|@0.1:2|c|@0.5", [("counter", 1, 0.1), ("counter", 2, 0.5)]),
+        ("a:1:2|ms:3|h", [("timer", 1, 1.0), ("timer", 2, 1.0), ("histogram", 3, 1.0)]),
+        ("a:0|g:-5|g", [("gauge", 0, 1.0), ("gauge", -5, 1.0)]),
+        ("a:x:y|s", [("set", "x", 1.0), ("set", "y", 1.0)]),
+    ],
+)
+def test_values_that_share_a_line(line: str, seen: list[Any]) -> None:
+    """Several values of a type, as DogStatsD 1.1, and several types, as StatsD."""
+    parsed = list(parse(line.encode()))
+    assert [(m.kind, m.value, m.rate) for m in parsed] == seen  # type: ignore[union-attr]
+    assert {m.name for m in parsed} == {"a"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "|@0.5|#env:prod|c:83c0a99c|T1656581400",
+        "|@0.5|#env:prod|c:in-83c0|e:it-false,cn-web|card:low",
+        "|@0.5|c:1|#env:prod",
+        "|c:1|#env:prod|@0.5",
+    ],
+)
+def test_parts_of_later_dialects_change_nothing(rest: str) -> None:
+    """A container, an origin or a time are no values, wherever they stand."""
+    assert list(parse(f"a:1:2|ms{rest}".encode())) == [
+        Measurement("timer", "a", value, 0.5, {"env": "prod"}) for value in (1, 2)
+    ]
+
+
 anything = st.one_of(
     st.binary(),
     st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.from_regex(r"[a-z.]*:[-+0-9.e:]*\|[cgmshd]+(\|[@#|].*)?").map(str.encode),
+    st.text("a1:|@#,.\n", max_size=30).map(str.encode),
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

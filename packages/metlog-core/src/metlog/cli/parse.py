@@ -66,33 +66,56 @@ def _message(line: str) -> dict[str, Any] | None:
 
 
 def _measurements(line: str) -> Iterator[Seen]:
-    # name:value[:value…]|type[|@rate][|#tag:value,…]
-    head, *parts = line.split("|")
-    name, colon, values = head.partition(":")
-    kind = _KINDS.get(parts[0]) if parts else None
-    if not (name and colon and values and kind):
-        yield Unreadable(line)
-        return
-    rate = 1.0
+    """Read ``name:1|ms``, and what dialects write into one line.
+
+    Several values of a type (DogStatsD 1.1) are ``name:1:2|ms|@0.5|#tag:value``,
+    several types (plain StatsD) ``name:1|ms|@0.5:2|c``. What else stands in a part of
+    its own, such as DogStatsD's ``c:…`` and ``T…``, is passed over.
+    """
+    name, _, rest = line.partition(":")
+    first, *parts = rest.split("|")
+    values: list[str] | None = first.split(":")
+    groups: list[tuple[str, float, list[str]]] = []
     fields: dict[str, str] = {}
+    more = ""
     try:
-        for part in parts[1:]:
-            if part.startswith("@"):
-                rate = float(part[1:])
-            elif part.startswith("#"):
-                for tag in filter(None, part[1:].split(",")):
-                    key, _, value = tag.partition(":")
-                    fields[key] = value
+        for part in parts:
+            if values is not None:
+                code, colon, more = part.partition(":")
+                groups.append((_KINDS[code], 1.0, values))
+            elif part.startswith("@"):
+                rate, colon, more = part[1:].partition(":")
+                groups[-1] = (groups[-1][0], float(rate), groups[-1][2])
+            else:
+                colon = ""
+                if part.startswith("#"):
+                    fields |= _tags(part[1:])
+            values = more.split(":") if colon else None
+        if not name or "|" in name or values is not None:
+            raise ValueError(line)
         seen = [
-            Measurement(
-                kind, name, text if kind == "set" else _number(text), rate, fields
-            )
-            for text in values.split(":")
+            Measurement(kind, name, _value(kind, text), rate, fields.copy())
+            for kind, rate, texts in groups
+            for text in texts
         ]
-    except ValueError:
+    except (KeyError, ValueError):
         yield Unreadable(line)
     else:
         yield from seen
+
+
+def _tags(text: str) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for tag in filter(None, text.split(",")):
+        key, _, value = tag.partition(":")
+        tags[key] = value
+    return tags
+
+
+def _value(kind: str, text: str) -> float | str:
+    if not text:
+        raise ValueError(text)
+    return text if kind == "set" else _number(text)
 
 
 def _number(text: str) -> float:
