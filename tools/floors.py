@@ -40,6 +40,7 @@ HOUSES = {
             "registry logging",
             "client",
             "filters timers capture senders construct",
+            "aggregate",
             "exceptions severity message measure trouble path ini catalogue oldstyle",
         ),
         only={

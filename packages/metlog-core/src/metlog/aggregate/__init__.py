@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The middle of the library: series, what they add up to, and who takes it."""

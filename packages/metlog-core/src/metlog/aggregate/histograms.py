@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Distributions of values: buckets with given bounds, or with bounds that adapt.
+
+Count, sum, minimum, maximum and every bucket are exact. Nothing here knows a clock, a
+thread or a backend.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from math import ceil, fsum, inf, log2
+from typing import NamedTuple, TypeAlias, TypeVar
+
+__all__ = [
+    "COUNTS",
+    "SECONDS",
+    "Explicit",
+    "Exponential",
+    "Histogram",
+    "Range",
+    "fold_slices",
+]
+
+SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Default bounds for times."""
+
+COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Default bounds for what is counted."""
+
+SLICE = 500
+"""Sorting this many values keeps other threads waiting for about 0.07 ms."""
+
+Buckets: TypeAlias = dict[int, int]  # index -> count
+
+
+class _Totals:
+    """What every distribution knows beside its buckets."""
+
+    __slots__ = ("count", "maximum", "minimum", "sum")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0.0
+        self.minimum = inf
+        """`math.inf` while there is no value."""
+        self.maximum = -inf
+        """``-math.inf`` while there is no value."""
+
+    def _total(self, values: Sequence[float]) -> None:
+        """Add ``values``, which are sorted and at least one."""
+        self.count += len(values)
+        self.sum = _finite_sum(chain((self.sum,), values))
+        self.minimum = min(self.minimum, values[0])
+        self.maximum = max(self.maximum, values[-1])
+
+    def _total_of(self, other: _Totals) -> None:
+        self.count += other.count
+        self.sum = _finite_sum((self.sum, other.sum))
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+
+    def _copy_to(self, copy: _T) -> _T:
+        copy.count, copy.sum = self.count, self.sum
+        copy.minimum, copy.maximum = self.minimum, self.maximum
+        return copy
+
+
+_T = TypeVar("_T", bound=_Totals)
+
+
+class Explicit(_Totals):
+    """Buckets whose upper bounds are given, ascending; the last bucket has none.
+
+    A value that equals a bound belongs to the bucket below it, as OpenTelemetry and
+    Prometheus have it.
+    """
+
+    __slots__ = ("bounds", "buckets")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        super().__init__()
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+
+    def fold(self, values: Iterable[float]) -> None:
+        """Add values. Sorting first costs less than looking each of them up."""
+        ordered = sorted(values)
+        if not ordered:
+            return
+        self._total(ordered)
+        buckets, end, below = self.buckets, len(ordered), 0
+        for index, bound in enumerate(self.bounds):
+            upto = bisect_right(ordered, bound, below)
+            buckets[index] += upto - below
+            below = upto
+            if upto == end:
+                return
+        buckets[-1] += end - below
+
+    def merge(self, other: Explicit) -> None:
+        """Add what ``other`` holds; its bounds must be the same."""
+        if other.bounds != self.bounds:
+            raise ValueError(f"expected bounds {self.bounds}, got {other.bounds}")
+        self._total_of(other)
+        self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
+
+    def copy(self) -> Explicit:
+        """Return one with the same values, which goes its own way."""
+        copy = self._copy_to(Explicit(self.bounds))
+        copy.buckets = self.buckets.copy()
+        return copy
+
+
+class Range(NamedTuple):
+    """Neighbouring buckets: ``counts[0]`` belongs to the index ``offset``."""
+
+    offset: int
+    counts: list[int]
+
+
+class Exponential(_Totals):
+    """Buckets that grow by a factor of ``2 ** 2 ** -scale``, as many as are needed.
+
+    Bucket ``i`` holds values above ``2 ** (i * 2 ** -scale)``, up to and with
+    ``2 ** ((i + 1) * 2 ** -scale)``. With more than ``max_buckets`` on one side of zero
+    the scale falls, which joins neighbours in pairs. See
+    https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogram
+    """
+
+    __slots__ = ("above", "below", "max_buckets", "scale", "zero_count")
+
+    def __init__(self, max_scale: int = 20, max_buckets: int = 160) -> None:
+        super().__init__()
+        self.scale = max_scale
+        self.max_buckets = max_buckets
+        self.zero_count = 0
+        self.above: Buckets = {}
+        """Index → count of the values above zero."""
+        self.below: Buckets = {}
+        """The same of the absolutes of values below zero."""
+
+    @property
+    def positive(self) -> Range:
+        """The buckets of `above`, in a row."""
+        return _range(self.above)
+
+    @property
+    def negative(self) -> Range:
+        """The buckets of `below`, in a row."""
+        return _range(self.below)
+
+    @property
+    def buckets(self) -> tuple[Range, Range]:
+        """Both sides: `positive` and `negative`."""
+        return self.positive, self.negative
+
+    def fold(self, values: Iterable[float]) -> None:
+        """Add values."""
+        ordered = sorted(values)
+        if not ordered:
+            return
+        self._total(ordered)
+        zeros = bisect_right(ordered, -_SMALLEST)
+        end_of_zeros = bisect_right(ordered, 0.0)
+        self.zero_count += end_of_zeros - zeros
+        negative = [-value for value in reversed(ordered[:zeros])]
+        positive = ordered[end_of_zeros:]
+        for side, values in ("above", positive), ("below", negative):
+            if values:
+                low, high = (_index(v, self.scale) for v in (values[0], values[-1]))
+                self._make_room(side, low, high)
+        _count_into(self.above, positive, self.scale)
+        _count_into(self.below, negative, self.scale)
+
+    def merge(self, other: Exponential) -> None:
+        """Add what ``other`` holds, at the coarser of both scales or a coarser one."""
+        other = other.copy()
+        self.coarsen(self.scale - min(self.scale, other.scale))
+        other.coarsen(other.scale - self.scale)
+        for side in _SIDES:
+            theirs: Buckets = getattr(other, side)
+            if theirs:
+                shift = other.scale - self.scale
+                self._make_room(side, min(theirs) >> shift, max(theirs) >> shift)
+        other.coarsen(other.scale - self.scale)
+        self._total_of(other)
+        self.zero_count += other.zero_count
+        _add(self.above, other.above)
+        _add(self.below, other.below)
+
+    def copy(self) -> Exponential:
+        """Return one with the same values, which goes its own way."""
+        copy = self._copy_to(Exponential(self.scale, self.max_buckets))
+        copy.zero_count = self.zero_count
+        copy.above, copy.below = self.above.copy(), self.below.copy()
+        return copy
+
+    def _make_room(self, side: str, low: int, high: int) -> None:
+        """Lower the scale until there is room from ``low`` to ``high``, too."""
+        buckets: Buckets = getattr(self, side)
+        if buckets:
+            low, high = min(low, *buckets), max(high, *buckets)
+        change = 0
+        while (high >> change) - (low >> change) >= self.max_buckets:
+            change += 1
+        self.coarsen(change)
+
+    def coarsen(self, change: int) -> None:
+        """Lower the scale by ``change``."""
+        if change:
+            self.scale -= change
+            for side in _SIDES:
+                coarse: Buckets = {}
+                for index, count in getattr(self, side).items():
+                    index >>= change
+                    coarse[index] = coarse.get(index, 0) + count
+                setattr(self, side, coarse)
+
+
+Histogram: TypeAlias = Explicit | Exponential
+
+
+def fold_slices(
+    histogram: Histogram,
+    values: Sequence[float],
+    pause: Callable[[], object] = lambda: time.sleep(0),
+) -> None:
+    """Fold many values without keeping other threads waiting.
+
+    ``pause`` gives the GIL to whoever wants it. Without it the end of a slice would
+    give it to nobody: the interpreter switches threads only every 5 ms.
+    """
+    for start in range(0, len(values), SLICE):
+        if start:
+            pause()
+        histogram.fold(values[start : start + SLICE])
+
+
+_SIDES = ("above", "below")
+_SMALLEST = 5e-324  # no float between it and zero
+_MAX = sys.float_info.max
+
+
+def _finite_sum(values: Iterable[float]) -> float:
+    """The exact sum, or the largest float where none can hold it."""
+    values = list(values)
+    try:
+        return max(-_MAX, min(_MAX, fsum(values)))
+    except (OverflowError, ValueError):  # beyond a float on the way, or at the end
+        return max(-_MAX, min(_MAX, sum(value / 2**64 for value in values) * 2**64))
+
+
+def _index(value: float, scale: int) -> int:
+    """The bucket of a value above zero."""
+    return ceil(log2(value) * 2.0**scale) - 1
+
+
+def _upper_bound(index: int, scale: int) -> float:
+    exponent = (index + 1) * 2.0**-scale
+    return 2.0**exponent if exponent < 1024 else inf
+
+
+def _count_into(buckets: Buckets, ordered: list[float], scale: int) -> None:
+    done, end = 0, len(ordered)
+    while done < end:
+        index = _index(ordered[done], scale)
+        # The logarithm and the power are rounded: the value itself is always in.
+        upto = max(bisect_right(ordered, _upper_bound(index, scale), done), done + 1)
+        buckets[index] = buckets.get(index, 0) + upto - done
+        done = upto
+
+
+def _add(buckets: Buckets, more: Buckets) -> None:
+    for index, count in more.items():
+        buckets[index] = buckets.get(index, 0) + count
+
+
+def _range(buckets: Buckets) -> Range:
+    if not buckets:
+        return Range(0, [])
+    first = min(buckets)
+    return Range(first, [buckets.get(i, 0) for i in range(first, max(buckets) + 1)])
