@@ -41,7 +41,9 @@ HOUSES = {
             "client",
             "filters timers capture senders construct",
             "aggregate",
-            "exceptions severity message measure trouble path ini catalogue oldstyle",
+            "shapes",
+            "rules catalogue wire",
+            "exceptions severity message measure trouble path ini oldstyle semconv",
         ),
         only={
             "opentelemetry": {"senders.otlp_sdk"},

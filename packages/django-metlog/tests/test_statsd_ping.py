@@ -24,7 +24,12 @@ KINDS: list[Any] = ["counter", "timer", "gauge"]
 @pytest.fixture(autouse=True)
 def declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key is the user's own."""
-    catalogue.declare(*(Metric("ping.web1", kind, "", "A test.") for kind in KINDS))
+    catalogue.declare(
+        *(
+            Metric("ping.web1", kind, "", "A test.", base=f"ping.{kind}")
+            for kind in KINDS
+        )
+    )
     assert METRICS
 
 

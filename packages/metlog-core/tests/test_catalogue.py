@@ -1,20 +1,52 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from metlog import catalogue
-from metlog.catalogue import Metric
+from metlog.catalogue import Metric, segment
+from metlog.exceptions import ConfigError
+from metlog.semconv import Semconv
+
+VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 
 
 @pytest.fixture(autouse=True)
 def empty_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(catalogue, "_metrics", {})
+    monkeypatch.setattr(catalogue, "_prefixes", {})
     catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
     yield
     catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
+
+
+class Client:
+    """Shows what a declaration asks of a client: its handles are what was asked."""
+
+    def __init__(self) -> None:
+        self.remembered: dict[Any, Any] = {}
+        self.made = 0
+
+    def declared(
+        self,
+        metric: Metric,
+        name: str,
+        fields: Mapping[str, Any] | None,
+        parts: Mapping[str, str],
+    ) -> Any:
+        self.made += 1
+        return name, fields, dict(parts)
 
 
 def counter(name: str) -> Metric:
@@ -59,3 +91,349 @@ def test_metrics_come_sorted_and_once() -> None:
     catalogue.declare(counter("b"), counter("a"))
     catalogue.declare(counter("b"))
     assert [metric.name for metric in catalogue.metrics()] == ["a", "b"]
+
+
+def test_a_declaration_is_likelier_than_a_sum() -> None:
+    """A view and the sum of a module can be called the same."""
+    modules = replace(VIEW, name="view.<module...>.<method>", sum_of="view")
+    catalogue.declare(modules, VIEW)
+    assert catalogue.find("timer", "view.shop.views.GET") is VIEW
+
+
+# -- what a declaration is -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("response.<status>", "response"),
+        ("response.cancelled", "response.cancelled"),
+        ("db.<client>.<alias>.execute", "db.execute"),
+        ("db.<client>.<alias>.error.<class>", "db.error"),
+        ("view.<view...>.<method>", "view"),
+        ("task.<task...>.run", "task.run"),
+    ],
+)
+def test_the_base_is_what_is_literal(name: str, base: str) -> None:
+    """Without a base of its own, a declaration has its literal segments."""
+    assert Metric(name, "counter", "{thing}", "A thing.").base == base
+    assert Metric(name, "counter", "{thing}", "A thing.", base="x").base == "x"
+
+
+def test_labels_are_placeholders_fields_and_what_is_fixed() -> None:
+    """In this order."""
+    metric = Metric(
+        "cache.<backend>.<method>",
+        "timer",
+        "s",
+        "A call.",
+        ("operation",),
+        base="cache.call",
+        fixed=(("alias", "default"),),
+    )
+    assert metric.labels == ("backend", "method", "operation", "alias")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": ""}, "expected dotted segments"),
+        ({"name": "a..b"}, "expected dotted segments"),
+        ({"name": ".a"}, "expected dotted segments"),
+        ({"name": "a."}, "expected dotted segments"),
+        ({"name": "page_<name>"}, "placeholder being a whole one"),
+        ({"name": "page.<name>s"}, "placeholder being a whole one"),
+        ({"name": "page.<>"}, "placeholder being a whole one"),
+        ({"name": "page.<na me>"}, "placeholder being a whole one"),
+        ({"name": "page.<a.b>"}, "placeholder being a whole one"),
+        ({"name": "<a...>.x.<b...>"}, "one placeholder with '...' at most"),
+        ({"name": "<a>.<b>"}, "expected a base"),
+        ({"kind": "meter"}, "expected a kind of counter, timer, gauge"),
+        ({"across": "mean"}, "expected across to be one of"),
+        ({"bounds": ()}, "finite and rise"),
+        ({"bounds": (1.0, 1.0)}, "finite and rise"),
+        ({"bounds": (2.0, 1.0)}, "finite and rise"),
+        ({"bounds": (1.0, float("inf"))}, "finite and rise"),
+        ({"bounds": (float("nan"),)}, "finite and rise"),
+        ({"semconv": Semconv("http.x", ())}, "expected semconv to be one of http"),
+    ],
+)
+def test_a_declaration_that_cannot_work(changes: dict[str, Any], says: str) -> None:
+    """Says so where it is written."""
+    options = {"name": "a", "kind": "counter", "unit": "", "meaning": "", **changes}
+    with pytest.raises(ConfigError, match=says):
+        Metric(**options)
+
+
+@pytest.mark.parametrize(
+    "doubled",
+    [
+        {"name": "a.<x>.<x>"},
+        {"name": "a.<x>.<x...>"},
+        {"name": "a.<x>", "fields": ("x",)},
+        {"name": "a", "fields": ("x", "x")},
+        {"name": "a.<x>", "fixed": (("x", "1"),)},
+    ],
+)
+def test_a_doubled_part_of_a_declaration(doubled: dict[str, Any]) -> None:
+    """Is a slip in code."""
+    with pytest.raises(TypeError, match="expected each part once, got \\['x'\\] twice"):
+        Metric(**{"kind": "counter", "unit": "", "meaning": "", **doubled})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(VIEW, name="view", kind="counter", fields=("view", "method")),
+        replace(VIEW, name="view.<view>"),
+        replace(VIEW, name="view.<view>.<verb>"),
+        replace(VIEW, name="view", kind="histogram", fields=("view", "method")),
+        replace(VIEW, name="other", base="view"),
+        replace(VIEW, name="view.<view>.<method>.x", fields=("more",), base="view"),
+    ],
+)
+def test_one_base_has_one_kind_one_unit_and_one_set_of_labels(other: Metric) -> None:
+    """Anything else is refused, with both that are meant, and nothing is entered."""
+    catalogue.declare(VIEW)
+    good = counter("good")
+    with pytest.raises(ConfigError, match=r"expected one kind, unit and set of labels"):
+        catalogue.declare(good, other)
+    assert list(catalogue.metrics()) == [VIEW]
+
+
+def test_units_are_compared_too() -> None:
+    """But a timer is in seconds, whatever is written."""
+    catalogue.declare(Metric("size", "histogram", "By", "Bytes."))
+    with pytest.raises(ConfigError, match=r"'By', no label.*'{page}', no label"):
+        catalogue.declare(Metric("x", "histogram", "{page}", "Pages.", base="size"))
+    catalogue.declare(VIEW)
+    catalogue.declare(replace(VIEW, name="v.<view...>.<method>", unit="ms"))
+
+
+def test_what_fits_one_base_may_share_it() -> None:
+    """Two dotted names of one thing, and sums, which have no base."""
+    default = Metric(
+        "cache.<backend>.hit", "counter", "{key}", "A.", fixed=(("alias", "default"),)
+    )
+    other = Metric("cache.<backend>.<alias>.hit", "counter", "{key}", "B.")
+    total = Metric("cache.hit", "timer", "s", "All.", sum_of="cache.hit")
+    catalogue.declare(default, other, total)
+    catalogue.declare(replace(default, meaning="Again."), replace(other, meaning="C."))
+
+
+def test_a_redeclaration_may_change_what_its_base_is() -> None:
+    """The later declaration of the same name wins."""
+    catalogue.declare(VIEW)
+    later = replace(VIEW, fields=("more",))
+    catalogue.declare(later)
+    assert list(catalogue.metrics()) == [later]
+
+
+def test_a_prefix_is_known_by_the_declaration() -> None:
+    """Who declares says what Prometheus puts in front."""
+    catalogue.declare(VIEW, prefix="django_")
+    catalogue.declare(counter("a"))
+    assert catalogue.prefix_of(VIEW) == "django_"
+    assert catalogue.prefix_of(counter("a")) == catalogue.prefix_of(counter("b")) == ""
+
+
+def test_declarations_can_be_compared_copied_and_pickled() -> None:
+    """They are values."""
+    for twin in (
+        copy.copy(VIEW),
+        copy.deepcopy(VIEW),
+        pickle.loads(pickle.dumps(VIEW)),
+    ):
+        assert twin == VIEW
+        assert hash(twin) == hash(VIEW)
+        assert twin.dotted({"view": "a", "method": "GET"}) == "view.a.GET"
+
+
+# -- series ----------------------------------------------------------------------------
+
+
+def test_name_and_labels_come_from_the_same_parts() -> None:
+    """Labels have the real values, the dotted name has segments."""
+    client = Client()
+    made = VIEW.series(client, view="shop.views.index", method="GET")
+    parts = {"view": "shop.views.index", "method": "GET"}
+    assert made == ("view.shop.views.index.GET", None, parts)
+
+    page = Metric("template.<name>", "timer", "s", "A render.")
+    assert page.series(client, name="shop/index.html") == (
+        "template.shop_index_html",
+        None,
+        {"name": "shop/index.html"},
+    )
+
+
+def test_parts_that_are_no_placeholder_are_labels_only() -> None:
+    """They are the fields of messages; those not given are empty labels."""
+    execute = Metric(
+        "db.<client>.<alias>.execute", "timer", "s", "A statement.", ("operation",)
+    )
+    client = Client()
+    name = "db.psql.default.execute"
+    parts = {"client": "psql", "alias": "default", "operation": "select"}
+    assert execute.series(client, **parts) == (name, {"operation": "select"}, parts)
+    del parts["operation"]
+    assert execute.series(client, **parts) == (name, None, {**parts, "operation": ""})
+
+
+def test_fixed_labels_are_no_parts() -> None:
+    """They are there by themselves."""
+    get = Metric("a.<x>", "timer", "s", "A.", fixed=(("alias", "default"),))
+    assert get.series(Client(), x="1")[2] == {"x": "1", "alias": "default"}
+    with pytest.raises(TypeError, match="expected the parts x, got 'alias'"):
+        get.series(Client(), x="1", alias="other")
+
+
+def test_parts_for_a_convention_are_no_labels() -> None:
+    """What only OpenTelemetry's spelling needs is a part beside the labels."""
+    semconv = Semconv("db.client.operation.duration", (("db.system.name", "system"),))
+    metric = Metric("db.<alias>.execute", "timer", "s", "A.", semconv=semconv)
+    assert metric.labels == ("alias",)
+    assert metric.series(Client(), alias="a", system="sqlite") == (
+        "db.a.execute",
+        None,
+        {"alias": "a", "system": "sqlite"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({}, "expected the part '(view|method)', got none"),
+        ({"view": "a"}, "expected the part 'method', got none"),
+        ({"view": "a", "method": "GET", "more": 1}, "parts method, view, got 'more'"),
+        ({"view": "a", "method": "GET", "view_": "b"}, "expected one 'view', got two"),
+        ({"view": "a", "METHOD": "GET"}, "parts method, view, got 'METHOD'"),
+        ({"view...": "a", "method": "GET"}, r"got 'view\.\.\.'"),
+        ({"view": "a", "method__": "GET"}, "got 'method__'"),
+    ],
+)
+def test_a_missing_unknown_or_doubled_part(parts: dict[str, Any], says: str) -> None:
+    """Is a slip in code: a TypeError, and nothing is made."""
+    client = Client()
+    with pytest.raises(TypeError, match=says):
+        VIEW.series(client, **parts)
+    assert (client.made, client.remembered) == (0, {})
+
+
+def test_a_part_may_be_called_as_python_calls_something() -> None:
+    """``class`` is given as ``class_``; ``client`` is a part like any other."""
+    error = Metric("error.<class>", "counter", "{record}", "A.")
+    made = error.series(Client(), class_="valueerror")
+    assert made == ("error.valueerror", None, {"class": "valueerror"})
+    assert error.series(Client(), **{"class": "valueerror"}) == made
+    clients = Metric("x.<client>.<self>", "counter", "", "A.")
+    assert clients.series(Client(), client="psql", self_="me")[0] == "x.psql.me"
+
+
+def test_a_handle_is_remembered_per_client_and_parts() -> None:
+    """In whatever order the parts come."""
+    client, other = Client(), Client()
+    for _ in range(3):
+        VIEW.series(client, view="a", method="GET")
+    assert client.made == 1
+    VIEW.series(client, view="a", method="POST")
+    assert client.made == 2
+    VIEW.series(other, view="a", method="GET")
+    assert (client.made, other.made) == (2, 1)
+    replace(VIEW, meaning="Another.").series(client, view="a", method="GET")
+    assert client.made == 3
+
+
+def test_equal_parts_that_are_told_differently_are_not_mixed_up() -> None:
+    """1, True and 1.0 are equal to Python; a label's text is its own."""
+    metric = Metric("a.<x>", "counter", "", "A.")
+    client = Client()
+    values = [1, True, 1.0, 0, False, "1", "True", 200, 200.0, "200", None, b"x", [1]]
+    for _ in range(2):
+        told = [metric.series(client, x=value)[2]["x"] for value in values]
+        assert told == [
+            *("1", "True", "1", "0", "False", "1", "True"),
+            *("200", "200", "200", "", "x", "[1]"),
+        ]
+
+
+def test_a_member_of_an_enum_of_texts_is_its_text() -> None:
+    """Whoever came first."""
+
+    class Colour(str, Enum):  # noqa: UP042  # older code has such
+        RED = "red"
+
+    metric = Metric("a.<x>", "counter", "", "A.")
+    for values in (("red", Colour.RED), (Colour.RED, "red")):
+        client = Client()
+        for value in values:
+            assert metric.series(client, x=value) == ("a.red", None, {"x": "red"})
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that never come again do not fill the memory."""
+    monkeypatch.setattr(catalogue, "MAX_REMEMBERED", 10)
+    client = Client()
+    for number in range(100):
+        VIEW.series(client, view=f"v{number}", method="GET")
+    assert len(client.remembered) <= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shop.views", "shop_views"),
+        ("shop/index.html", "shop_index_html"),
+        ("<lambda>", "lambda"),
+        ("a:b|c@d#e", "a_b_c_d_e"),
+        ("Bücher", "Bücher"),
+        ("本", "本"),
+        ("", "unnamed"),
+        ("..", "unnamed"),
+        ("a b\n", "a_b"),
+        ("api.example.com:443", "api_example_com_443"),
+    ],
+)
+def test_a_segment_has_no_dot(text: str, expected: str) -> None:
+    """Nor anything else that means something to StatsD or Graphite."""
+    assert segment(text) == expected
+
+
+@given(st.text(), st.text())
+@example(view="..", method=".")
+@example(view="GET", method="a.b")
+@example(view="a..b", method="\ud800")
+def test_any_parts_make_a_name_that_fits_the_declaration(
+    view: str, method: str
+) -> None:
+    """Without empty segments; and a name of segments gives the same parts again."""
+    name, _, parts = VIEW.series(Client(), view=view, method=method)
+    assert parts == {"view": view, "method": method}
+    assert "" not in name.split(".")
+    again = VIEW.parts_of(name)
+    assert again is not None
+    assert VIEW.dotted(again) == name
+    assert "." not in again["method"]
+
+
+# -- plain names, taken apart ----------------------------------------------------------
+
+
+def test_plain_names_are_taken_apart_for_who_asks_for_it() -> None:
+    """``parse`` is for code that cannot be changed."""
+    get = Metric(
+        "get.<host>.<path...>.ms",
+        "timer",
+        "s",
+        "A.",
+        ("more",),
+        parse=True,
+        fixed=(("via", "x"),),
+    )
+    catalogue.declare(get, counter("hits.<page>"))
+    labels = {"host": "a", "path": "b.c", "more": "", "via": "x"}
+    assert catalogue.taken_apart("timer", "get.a.b.c.ms") == (get, labels)
+    assert catalogue.taken_apart("counter", "get.a.b.c.ms") is None
+    assert catalogue.taken_apart("timer", "get.a.ms") is None
+    assert catalogue.taken_apart("timer", "get.a..ms") is None
+    assert catalogue.taken_apart("counter", "hits.home") is None

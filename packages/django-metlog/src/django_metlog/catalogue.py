@@ -1,193 +1,450 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every metric this package can send, for the reference, the panel and our tests.
+"""Every metric this package can send; what sends one makes it from its declaration.
 
-``<name>`` stands for one dotted segment, ``<name...>`` for one or more.
+``<name>`` stands for one dotted segment, ``<name...>`` for one or more. Where there are
+labels, each placeholder is one.
 """
 
 from __future__ import annotations
 
 from metlog import catalogue
 from metlog.catalogue import Metric
+from metlog.semconv import Semconv
+from metlog.shapes import SECONDS
 
 __all__ = ["METRICS"]
 
+# -- requests --------------------------------------------------------------------------
 
-def _counter(
-    name: str, unit: str, meaning: str, fields: tuple[str, ...] = ()
-) -> Metric:
-    return Metric(name, "counter", unit, meaning, fields)
-
-
-def _timer(name: str, meaning: str, fields: tuple[str, ...] = ()) -> Metric:
-    return Metric(name, "timer", "ms", meaning, fields)
-
+REQUEST = Metric(
+    "request",
+    "timer",
+    "s",
+    "One whole request, as the outermost of our middlewares saw it.",
+    fields=("view", "method", "status"),
+    semconv=Semconv(
+        "http.server.request.duration",
+        (
+            ("http.request.method", "method"),
+            ("url.scheme", "scheme"),
+            ("http.response.status_code", "status"),
+            ("http.route", "route"),
+            ("error.type", "error"),
+        ),
+        keeps=("view",),
+    ),
+)
+REQUEST_QUEUE = Metric(
+    "request.queue",
+    "timer",
+    "s",
+    "How long a request waited before Django: from X-Request-Start until the "
+    "middleware (METLOG_QUEUE_TIME).",
+)
+REQUEST_ACTIVE = Metric(
+    "request.active",
+    "updown",
+    "{request}",
+    "Requests in flight. Backends that add up changes get it; StatsD does not.",
+    fields=("method",),
+    semconv=Semconv(
+        "http.server.active_requests",
+        (("http.request.method", "method"), ("url.scheme", "scheme")),
+    ),
+)
+REQUEST_QUERIES = Metric(
+    "request.queries",
+    "histogram",
+    "{query}",
+    "How many statements one request sent to databases.",
+    fields=("view", "method"),
+)
+REQUEST_QUERY_TIME = Metric(
+    "request.query_time",
+    "timer",
+    "s",
+    "How long all statements of one request took together.",
+    fields=("view", "method"),
+)
+RESPONSE = Metric(
+    "response.<status>", "counter", "{response}", "Answered with this status code."
+)
+RESPONSE_AUTH = Metric(
+    "response.auth.<status>",
+    "counter",
+    "{response}",
+    "Answered with this status code to a logged-in user (METLOG_AUTH_COUNTS).",
+)
+RESPONSE_CANCELLED = Metric(
+    "response.cancelled",
+    "counter",
+    "{request}",
+    "The client went away before there was a response (seen under ASGI).",
+)
+VIEW = Metric(
+    "view.<view...>.<method>",
+    "timer",
+    "s",
+    "One call of this view: from just before it until its response was there.",
+)
+VIEW_MODULE = Metric(
+    "view.<module...>.<method>",
+    "timer",
+    "s",
+    "Calls of all views of one module, from just before a view until its response was "
+    "there (METLOG_VIEW_TIMER_DETAILS). A view can have the same dotted name.",
+    sum_of="view",
+)
+VIEW_ALL = Metric(
+    "view.<method>",
+    "timer",
+    "s",
+    "Calls of all views, from just before a view until its response was there "
+    "(METLOG_VIEW_TIMER_DETAILS).",
+    sum_of="view",
+)
+VIEW_STREAM = Metric(
+    "view.stream",
+    "timer",
+    "s",
+    "One streaming response, from its headers until it was closed.",
+)
 
 _REQUESTS = (
-    _counter("response.<status>", "responses", "Answered with this status code."),
-    _counter(
-        "response.auth.<status>",
-        "responses",
-        "Answered with this status code to a logged-in user (METLOG_AUTH_COUNTS).",
+    REQUEST,
+    REQUEST_QUEUE,
+    REQUEST_ACTIVE,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
+    RESPONSE,
+    RESPONSE_AUTH,
+    RESPONSE_CANCELLED,
+    VIEW,
+    VIEW_MODULE,
+    VIEW_ALL,
+    VIEW_STREAM,
+)
+
+# -- databases and caches --------------------------------------------------------------
+
+_OPERATION = Semconv(
+    "db.client.operation.duration",
+    (
+        ("db.system.name", "system"),
+        ("db.namespace", "namespace"),
+        ("db.operation.name", "operation"),
+        ("error.type", "error"),
     ),
-    _counter(
-        "response.cancelled",
-        "requests",
-        "The client went away before there was a response (seen under ASGI).",
-    ),
-    _timer(
-        "view.<view...>.<METHOD>",
-        "From just before a view until its response was there, by module and name; "
-        "by module alone for all views of one (METLOG_VIEW_TIMER_DETAILS).",
-    ),
-    _timer("view.<METHOD>", "The same, for all views (METLOG_VIEW_TIMER_DETAILS)."),
-    _timer(
-        "view.stream",
-        "From a streaming response's headers until it was closed.",
-    ),
-    _timer(
-        "request.queue",
-        "From X-Request-Start until the middleware (METLOG_QUEUE_TIME).",
-    ),
-    Metric(
-        "request.active",
-        "updown",
-        "requests",
-        "Requests in flight. Engines that add up changes get it; StatsD does not.",
-    ),
+)
+
+DB_EXECUTE = Metric(
+    "db.<client>.<alias>.execute",
+    "timer",
+    "s",
+    "One statement, until the database answered.",
+    fields=("operation",),
+    semconv=_OPERATION,
+)
+DB_EXECUTEMANY = Metric(
+    "db.<client>.<alias>.executemany",
+    "timer",
+    "s",
+    "One executemany, until the database answered.",
+    fields=("operation",),
+    semconv=_OPERATION,
+)
+DB_COMMIT = Metric(
+    "db.<client>.<alias>.commit", "timer", "s", "One commit of a transaction."
+)
+DB_ROLLBACK = Metric(
+    "db.<client>.<alias>.rollback", "timer", "s", "One rollback of a transaction."
+)
+DB_CONNECT = Metric(
+    "db.<client>.<alias>.connect",
+    "timer",
+    "s",
+    "One connection opened; with a pool, one taken from it.",
+)
+DB_ERROR = Metric(
+    "db.<client>.<alias>.error.<class>",
+    "counter",
+    "{error}",
+    "Raised by the database, by Django's exception class in lower case.",
 )
 
 _DATABASE = (
-    _timer(
-        "db.<client>.<alias>.execute",
-        "One statement, until the database answered.",
-        ("operation",),
-    ),
-    _timer(
-        "db.<client>.<alias>.executemany",
-        "One executemany, until the database answered.",
-        ("operation",),
-    ),
-    _timer("db.<client>.<alias>.commit", "One commit."),
-    _timer("db.<client>.<alias>.rollback", "One rollback."),
-    _timer(
-        "db.<client>.<alias>.connect",
-        "One connection opened; with a pool, one taken from it.",
-    ),
-    _counter(
-        "db.<client>.<alias>.error.<class>",
-        "errors",
-        "Raised by the database, by Django's exception class in lower case.",
-    ),
+    DB_EXECUTE,
+    DB_EXECUTEMANY,
+    DB_COMMIT,
+    DB_ROLLBACK,
+    DB_CONNECT,
+    DB_ERROR,
 )
 
-_CACHE = tuple(
-    metric
-    for cache, which in (
-        ("cache.<backend>", "the default cache"),
-        ("cache.<backend>.<alias>", "another cache"),
+_DEFAULT = (("alias", "default"),)
+
+
+def _cache(
+    what: str, base: str, meaning: str, *, timer: bool = False
+) -> tuple[Metric, Metric]:
+    """The same for the default cache, whose alias is in no name, and for others."""
+    kind, unit = ("timer", "s") if timer else ("counter", "{key}")
+    return (
+        Metric(
+            f"cache.<backend>.{what}",
+            kind,  # type: ignore[arg-type]  # one of two kinds
+            unit,
+            meaning.format("the default cache"),
+            base=base,
+            fixed=_DEFAULT,
+        ),
+        Metric(
+            f"cache.<backend>.<alias>.{what}",
+            kind,  # type: ignore[arg-type]
+            unit,
+            meaning.format("a cache that is not the default one"),
+            base=base,
+        ),
     )
-    for metric in (
-        _timer(f"{cache}.<method>", f"One call of {which}; nested calls count once."),
-        _counter(f"{cache}.hit", "keys", f"Keys asked of {which} that it had."),
-        _counter(f"{cache}.miss", "keys", f"Keys asked of {which} that it had not."),
-    )
+
+
+CACHE_CALL, CACHE_CALL_OF = _cache(
+    "<method>", "cache.call", "One call of {}; nested calls count once.", timer=True
+)
+CACHE_HIT, CACHE_HIT_OF = _cache("hit", "cache.hit", "Keys asked of {} that it had.")
+CACHE_MISS, CACHE_MISS_OF = _cache(
+    "miss", "cache.miss", "Keys asked of {} that it did not have."
+)
+
+_CACHE = (
+    *(CACHE_CALL, CACHE_HIT, CACHE_MISS),
+    *(CACHE_CALL_OF, CACHE_HIT_OF, CACHE_MISS_OF),
+)
+
+# -- code ------------------------------------------------------------------------------
+
+ERROR = Metric(
+    "error.<class>",
+    "counter",
+    "{record}",
+    "Logged with an exception of this class (lower case), by StatsdHandler.",
+)
+TEMPLATE = Metric(
+    "template.<name>",
+    "timer",
+    "s",
+    "One top-level render of a template; 'inline' for one made from a string.",
+)
+MODEL_CREATE = Metric(
+    "model.<app>.<model>.create",
+    "counter",
+    "{object}",
+    "Objects of this model saved for the first time.",
+)
+MODEL_UPDATE = Metric(
+    "model.<app>.<model>.update",
+    "counter",
+    "{object}",
+    "Objects of this model saved again.",
+)
+MODEL_DELETE = Metric(
+    "model.<app>.<model>.delete",
+    "counter",
+    "{object}",
+    "Objects of this model deleted.",
+)
+COMMAND_RUN = Metric(
+    "command.<name>.run", "timer", "s", "One run of a management command."
+)
+COMMAND_OK = Metric(
+    "command.<name>.ok",
+    "counter",
+    "{run}",
+    "Runs of a management command that ended without an exception.",
+)
+COMMAND_FAILED = Metric(
+    "command.<name>.failed",
+    "counter",
+    "{run}",
+    "Runs of a management command that ended with an exception.",
 )
 
 _CODE = (
-    _counter(
-        "error.<class>",
-        "records",
-        "Logged with an exception of this class (lower case), by StatsdHandler.",
-    ),
-    _timer(
-        "template.<name>",
-        "One top-level render of a template; 'inline' for one made from a string.",
-    ),
-    _counter("model.<app>.<model>.create", "objects", "Saved for the first time."),
-    _counter("model.<app>.<model>.update", "objects", "Saved again."),
-    _counter("model.<app>.<model>.delete", "objects", "Deleted."),
-    _timer("command.<name>.run", "One run of a management command."),
-    _counter("command.<name>.ok", "runs", "Ended without an exception."),
-    _counter("command.<name>.failed", "runs", "Ended with an exception."),
+    ERROR,
+    TEMPLATE,
+    MODEL_CREATE,
+    MODEL_UPDATE,
+    MODEL_DELETE,
+    COMMAND_RUN,
+    COMMAND_OK,
+    COMMAND_FAILED,
 )
 
-_QUEUE = ("queue", "backend")
+
+def _task(kind: str, what: str, meaning: str) -> Metric:
+    name = f"{kind}.<task...>.{what}"
+    if what in {"queued", "run"}:
+        return Metric(name, "timer", "s", meaning, ("queue", "backend"))
+    return Metric(name, "counter", "{task}", meaning, ("queue", "backend"))
+
+
+TASK_ENQUEUED = _task("task", "enqueued", "Tasks of Django put into a queue.")
+TASK_STARTED = _task("task", "started", "Tasks of Django taken up by a worker.")
+TASK_SUCCEEDED = _task(
+    "task", "succeeded", "Tasks of Django that ended without an exception."
+)
+TASK_FAILED = _task("task", "failed", "Tasks of Django that ended with an exception.")
+TASK_QUEUED = _task(
+    "task",
+    "queued",
+    "How long a task of Django waited, from when it could run until it was taken up.",
+)
+TASK_RUN = _task("task", "run", "One run of a task of Django, from start to end.")
+CELERY_SENT = _task("celery", "sent", "Celery tasks published to the broker.")
+CELERY_SUCCEEDED = _task(
+    "celery", "succeeded", "Celery tasks that ended without an exception."
+)
+CELERY_FAILED = _task("celery", "failed", "Celery tasks that ended with an exception.")
+CELERY_RETRIED = _task(
+    "celery", "retried", "Celery tasks that ended in order to be tried again."
+)
+CELERY_QUEUED = _task(
+    "celery",
+    "queued",
+    "How long a Celery task waited, from when it could run until it was taken up.",
+)
+CELERY_RUN = _task("celery", "run", "One run of a Celery task, from start to end.")
 
 _TASKS = (
-    _counter("task.<path...>.enqueued", "tasks", "Put into a queue.", _QUEUE),
-    _counter("task.<path...>.started", "tasks", "Taken up by a worker.", _QUEUE),
-    _counter(
-        "task.<path...>.succeeded", "tasks", "Ended without an exception.", _QUEUE
-    ),
-    _counter("task.<path...>.failed", "tasks", "Ended with an exception.", _QUEUE),
-    _timer(
-        "task.<path...>.queued", "From when it could run until it was taken up.", _QUEUE
-    ),
-    _timer("task.<path...>.run", "From start to end.", _QUEUE),
-    _counter("celery.<task...>.sent", "tasks", "Published to the broker."),
-    _counter("celery.<task...>.succeeded", "tasks", "Ended without an exception."),
-    _counter("celery.<task...>.failed", "tasks", "Ended with an exception."),
-    _counter("celery.<task...>.retried", "tasks", "Ended in order to be tried again."),
-    _timer("celery.<task...>.queued", "From when it could run until it was taken up."),
-    _timer("celery.<task...>.run", "From start to end."),
+    TASK_ENQUEUED,
+    TASK_STARTED,
+    TASK_SUCCEEDED,
+    TASK_FAILED,
+    TASK_QUEUED,
+    TASK_RUN,
+    CELERY_SENT,
+    CELERY_SUCCEEDED,
+    CELERY_FAILED,
+    CELERY_RETRIED,
+    CELERY_QUEUED,
+    CELERY_RUN,
+)
+
+# -- browsers --------------------------------------------------------------------------
+
+_BROWSER_SECONDS = tuple(sorted({*SECONDS, 0.2, 0.8, 1.8, 3.0, 4.0}))
+
+
+def _browser(
+    name: str,
+    meaning: str,
+    base: str | None = None,
+    fixed: tuple[tuple[str, str], ...] = (),
+) -> Metric:
+    return Metric(
+        name,
+        "timer",
+        "s",
+        meaning,
+        ("view",),
+        base=base,  # type: ignore[arg-type]  # None: what is literal
+        bounds=_BROWSER_SECONDS,
+        fixed=fixed,
+    )
+
+
+TIMING = _browser(
+    "window.performance.timing.<milestone>",
+    "From the start of the navigation to this milestone of the page's load.",
+)
+TIMING_BY_VIEW = Metric(
+    "window.performance.view.<view...>.timing.<milestone>",
+    "timer",
+    "s",
+    "For pages of one view, from the start of the navigation to this milestone of the "
+    "load (METLOG_RECORD_BY_VIEW).",
+    sum_of="window.performance.timing",
+)
+
+CALCULATED = {
+    span: _browser(
+        f"window.performance.calculated.{span}",
+        meaning,
+        "window.performance.calculated",
+        (("span", span),),
+    )
+    for span, meaning in (
+        (
+            "network",
+            "From the start of the navigation to the response's first byte.",
+        ),
+        (
+            "app",
+            "From the response's first byte until the document was parsed: domLoading.",
+        ),
+        ("dom", "From domLoading to domComplete of the page's load."),
+        ("rendering", "From domComplete to loadEventEnd of the page's load."),
+    )
+}
+VITALS = {
+    vital: _browser(
+        f"window.performance.vitals.{vital}",
+        meaning,
+        "window.performance.vitals",
+        (("vital", vital),),
+    )
+    for vital, meaning in (
+        ("LCP", "Largest Contentful Paint of a page."),
+        ("INP", "Interaction to Next Paint of a page."),
+        ("FCP", "First Contentful Paint of a page."),
+        ("TTFB", "Time to First Byte of a page."),
+    )
+}
+LAYOUT_SHIFT = Metric(
+    "window.performance.vitals.CLS",
+    "timer",  # a histogram as soon as the record view sends one
+    "1",
+    "Cumulative Layout Shift of a page: a score, in the dotted shape times 1000.",
+    ("view",),
+    base="window.performance.layout_shift",
+    bounds=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+REDIRECTS = Metric(
+    "window.performance.navigation.redirectCount",
+    "counter",
+    "{redirect}",
+    "Redirects on the way to a page; 0 is added as well.",
+    base="window.performance.navigation.redirects",
+)
+NAVIGATION_TYPE = Metric(
+    "window.performance.navigation.type.<type>",
+    "counter",
+    "{load}",
+    "How visitors came: navigate, reload, back_forward, prerender or reserved.",
+)
+REJECTED = Metric(
+    "window.performance.rejected",
+    "counter",
+    "{value}",
+    "Values reported by browsers that were dropped because they are impossible.",
+)
+HIDDEN = Metric(
+    "window.performance.hidden",
+    "counter",
+    "{load}",
+    "Loads of a page in a hidden tab, whose times are not recorded.",
 )
 
 _BROWSER = (
-    _timer(
-        "window.performance.timing.<milestone>",
-        "From the start of the navigation to this milestone of the page's load.",
-        ("view",),
-    ),
-    _timer(
-        "window.performance.view.<view...>.timing.<milestone>",
-        "The same, for the pages of one view (METLOG_RECORD_BY_VIEW).",
-    ),
-    _counter(
-        "window.performance.navigation.redirectCount",
-        "redirects",
-        "Redirects on the way to the page; 0 is added as well.",
-    ),
-    _counter(
-        "window.performance.navigation.type.<type>",
-        "loads",
-        "How visitors came: navigate, reload, back_forward, prerender or reserved.",
-    ),
-    _timer(
-        "window.performance.calculated.network",
-        "From the start of the navigation to the response's first byte.",
-    ),
-    _timer(
-        "window.performance.calculated.app",
-        "From the response's first byte until the document was parsed: domLoading.",
-    ),
-    _timer(
-        "window.performance.calculated.dom",
-        "From domLoading to domComplete.",
-    ),
-    _timer(
-        "window.performance.calculated.rendering",
-        "From domComplete to loadEventEnd.",
-    ),
-    *(
-        _timer(f"window.performance.vitals.{name}", meaning)
-        for name, meaning in (
-            ("LCP", "Largest Contentful Paint."),
-            ("CLS", "Cumulative Layout Shift, a plain number, times 1000."),
-            ("INP", "Interaction to Next Paint."),
-            ("FCP", "First Contentful Paint."),
-            ("TTFB", "Time to First Byte."),
-        )
-    ),
-    _counter(
-        "window.performance.rejected",
-        "values",
-        "Reported values that were dropped because they are impossible.",
-    ),
-    _counter(
-        "window.performance.hidden",
-        "loads",
-        "Loads in a hidden tab, whose times are not recorded.",
-    ),
+    TIMING,
+    TIMING_BY_VIEW,
+    REDIRECTS,
+    NAVIGATION_TYPE,
+    *CALCULATED.values(),
+    *VITALS.values(),
+    LAYOUT_SHIFT,
+    REJECTED,
+    HIDDEN,
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -199,4 +456,4 @@ METRICS: tuple[Metric, ...] = (
     *_BROWSER,
 )
 
-catalogue.declare(*METRICS)
+catalogue.declare(*METRICS, prefix="django_")

@@ -1,16 +1,65 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The registry of metrics: what a name means, so that tools can tell people."""
+"""Declarations of metrics: one each, from which every backend gets its own shape.
+
+A declaration makes the dotted name for Graphite and the labels for everything that has
+labels from the same parts, so that no name ever has to be taken apart.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Protocol
 
-from metlog.measure import Kind
+from metlog.exceptions import ConfigError
+from metlog.measure import KINDS, Kind
+from metlog.message import as_text
+from metlog.semconv import CONVENTIONS, Semconv
 
-__all__ = ["Metric", "declare", "find", "metrics"]
+__all__ = [
+    "Metric",
+    "declare",
+    "find",
+    "metrics",
+    "prefix_of",
+    "segment",
+    "taken_apart",
+]
+
+MAX_REMEMBERED = 10_000
+"""Handles that one client remembers for `Metric.series`; beyond, it begins anew."""
+
+_UNSAFE = re.compile(r"[^\w-]+")
+_PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_]*)(…)?>")
+_ACROSS = ("sum", "max", "min", "last")
+
+
+def segment(text: str) -> str:
+    """Return ``text`` as one segment of a dotted name.
+
+    Dots, white space and all that means something to StatsD or Graphite become one
+    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
+    """
+    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
+
+
+class Declaring(Protocol):
+    """What `Metric.series` needs of a client."""
+
+    remembered: dict[Any, Any]
+    """The handles made before."""
+
+    def declared(
+        self,
+        metric: Metric,
+        name: str,
+        fields: Mapping[str, Any] | None,
+        parts: Mapping[str, str],
+    ) -> Any:
+        """Return a new handle."""
 
 
 @dataclass(frozen=True)
@@ -18,28 +67,186 @@ class Metric:
     """One metric, or a family of them when ``name`` has ``<placeholders>``.
 
     A placeholder stands for one dotted segment; one that ends in ``...>`` for one or
-    more: ``response.<status>``, ``view.<module...>.<METHOD>``.
+    more: ``response.<status>``, ``view.<view...>.<method>``. Each is also a label.
     """
 
     name: str
+    """The dotted name."""
     kind: Kind
     unit: str
-    """``ms``, or what is counted: ``responses``, ``statements`` …"""
+    """``s``, ``By``, ``1``, or what is counted in braces: ``{request}``.
+
+    It is the unit where there are labels. Timers have seconds there, and milliseconds
+    on the StatsD wire.
+    """
     meaning: str
-    """One sentence: when it is sent and what the number says."""
+    """One sentence that stands alone: when it is sent and what the number says."""
     fields: tuple[str, ...] = ()
+    """Labels that are no placeholder, such as ``operation``."""
+    base: str = None  # type: ignore[assignment]  # filled in below
+    """The name where there are labels; by default the segments that are literal."""
+    sum_of: str | None = None
+    """The base that this only adds up; it is left out where there are labels."""
+    across: str = "sum"
+    """How gauges of several processes combine: ``sum``, ``max``, ``min``, ``last``."""
+    bounds: tuple[float, ...] | None = None
+    """Upper bounds of a histogram's buckets, in ``unit``; None: the default ones."""
+    parse: bool = False
+    """Take plain names apart that fit? For code that cannot be changed."""
+    scale: float = 1
+    """The factor of values in the dotted shape."""
+    semconv: Semconv | None = None
+    """How OpenTelemetry's conventions spell it, if they know such a metric."""
     reference: str = ""
     """The entry in the reference documentation, if there is one: an anchor or URL."""
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Labels whose value is always the same."""
+
+    labels: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The names of all labels: placeholders, ``fields``, ``fixed``."""
+    _pieces: tuple[str | tuple[str, bool], ...] = field(
+        init=False, repr=False, compare=False
+    )
+    _placeholders: frozenset[str] = field(init=False, repr=False, compare=False)
+    _parts: frozenset[str] = field(init=False, repr=False, compare=False)
+    _fixed: frozenset[str] = field(init=False, repr=False, compare=False)
+    _key: object = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The dots of "<view...>" part nothing.
+        pieces = tuple(map(_piece, self.name.replace("...>", "…>").split(".")))
+        placeholders = tuple(piece[0] for piece in pieces if isinstance(piece, tuple))
+        labels = (*placeholders, *self.fields, *(label for label, _ in self.fixed))
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise TypeError(f"{self.name}: expected each part once, got {twice} twice")
+        problem = _problem(self, pieces)
+        if problem:
+            raise ConfigError(problem, self.name or "name")
+        extra = self.semconv.parts if self.semconv else frozenset()
+        if not self.base:
+            literal = [piece for piece in pieces if isinstance(piece, str)]
+            _set(self, "base", ".".join(literal))
+        # What follows from these:
+        _set(self, "labels", labels)
+        _set(self, "_pieces", pieces)
+        _set(self, "_placeholders", frozenset(placeholders))
+        _set(self, "_parts", frozenset(labels) | extra)
+        _set(self, "_fixed", frozenset(label for label, _ in self.fixed))
+        _set(self, "_key", object())
+        if not self.base:
+            raise ConfigError("expected a base, since no segment is literal", self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(
+            getattr(self, each.name) for each in fields(self) if each.init
+        )
+
+    def series(self, client: Declaring, /, **parts: object) -> Any:
+        """Return the handle for one series; the same parts get the same handle.
+
+        A part is named as its placeholder without the dots, ``class`` as ``class_``.
+        A missing, unknown or doubled one is a TypeError. Parts that are no placeholder
+        are labels only, and empty when they are not given.
+        """
+        try:
+            return client.remembered[self._key, *parts.items()]
+        except (KeyError, TypeError):
+            return self._new_series(client, parts)
+
+    def dotted(self, parts: Mapping[str, str]) -> str:
+        """Return the dotted name for these parts, each as one or more segments."""
+        return ".".join(
+            piece if isinstance(piece, str) else _segments(parts[piece[0]], piece[1])
+            for piece in self._pieces
+        )
+
+    def parts_of(self, name: str) -> dict[str, str] | None:
+        """Return the segments that ``name`` has for the placeholders, None if it
+        does not fit."""
+        found = name.split(".")
+        pieces = self._pieces
+        long = next((i for i, p in enumerate(pieces) if type(p) is tuple and p[1]), -1)
+        more = len(found) - len(pieces)
+        if more < 0 or (more and long < 0) or "" in found:
+            return None
+        if more:
+            found[long : long + more + 1] = [".".join(found[long : long + more + 1])]
+        parts = {}
+        for piece, text in zip(pieces, found, strict=True):
+            if isinstance(piece, tuple):
+                parts[piece[0]] = text
+            elif piece != text:
+                return None
+        return parts
+
+    def _new_series(self, client: Declaring, given: Mapping[str, object]) -> Any:
+        parts = self._checked(given)
+        shown = {label: parts[label] for label in self.fields if label in parts}
+        every = {**self._empty(), **parts}
+        handle = client.declared(self, self.dotted(parts), shown or None, every)
+        # 1 == True == 1.0, so only what is equal to nothing else is found again.
+        if all(
+            type(value) is str or (type(value) is int and value > 1)
+            for value in given.values()
+        ):
+            if len(client.remembered) >= MAX_REMEMBERED:
+                client.remembered.clear()
+            client.remembered[self._key, *given.items()] = handle
+        return handle
+
+    def _empty(self) -> dict[str, str]:
+        """The labels before anything is known of them."""
+        empty: dict[str, str] = dict.fromkeys(self.labels, "")
+        empty.update(self.fixed)
+        return empty
+
+    def _checked(self, given: Mapping[str, object]) -> dict[str, str]:
+        parts = {}
+        for name, value in given.items():
+            part = name if name in self._parts else name.removesuffix("_")
+            if part not in self._parts or part in self._fixed:
+                wanted = ", ".join(sorted(self._parts - self._fixed)) or "none"
+                raise TypeError(
+                    f"{self.name}: expected the parts {wanted}, got {name!r}"
+                )
+            if part in parts:
+                raise TypeError(f"{self.name}: expected one {part!r}, got two")
+            parts[part] = _text(value)
+        for part in self._placeholders:
+            if part not in parts:
+                raise TypeError(f"{self.name}: expected the part {part!r}, got none")
+        return parts
 
 
 _metrics: dict[tuple[str, str], Metric] = {}
+_prefixes: dict[tuple[str, str], str] = {}
 
 
-def declare(*metrics: Metric) -> None:
-    """Enter metrics. The same one twice is fine; the later declaration wins."""
-    for metric in metrics:
-        _metrics[metric.kind, metric.name] = metric
+def declare(*metrics: Metric, prefix: str = "") -> None:
+    """Enter metrics. The same one twice is fine; the later declaration wins.
+
+    One base has one kind, one unit and one set of label names: anything else is a
+    ConfigError, and then nothing is entered. ``prefix`` is what Prometheus puts in
+    front of their names unless it is configured, such as ``django_``.
+    """
+    after = dict(_metrics)
+    after.update({(metric.kind, metric.name): metric for metric in metrics})
+    first: dict[str, Metric] = {}
+    for metric in after.values():
+        if metric.sum_of is None:
+            other = first.setdefault(metric.base, metric)
+            if _in_common(metric) != _in_common(other):
+                raise ConfigError(
+                    f"expected one kind, unit and set of labels for the base "
+                    f"{metric.base!r}, got {_told(other)} and {_told(metric)}; "
+                    "give one of them another base",
+                    metric.name,
+                )
+    _metrics.update(after)
+    _prefixes.update({(metric.kind, metric.name): prefix for metric in metrics})
     find.cache_clear()
+    taken_apart.cache_clear()
 
 
 def metrics() -> Iterator[Metric]:
@@ -47,23 +254,102 @@ def metrics() -> Iterator[Metric]:
     return iter(sorted(_metrics.values(), key=lambda metric: metric.name))
 
 
+def prefix_of(metric: Metric) -> str:
+    """Return the prefix that ``metric`` was declared with."""
+    return _prefixes.get((metric.kind, metric.name), "")
+
+
 @lru_cache(maxsize=4096)
 def find(kind: str, name: str) -> Metric | None:
-    """The metric a sent name belongs to: the most literal declaration that fits."""
+    """Return the most literal declaration that a sent name fits.
+
+    It is a guess, for tools that show names to people: a view can be called as a
+    module's sum is. Who made the name knows better, see `Metric.series`.
+    """
     fitting = [
         metric
         for metric in _metrics.values()
-        if metric.kind == kind and _pattern(metric.name).fullmatch(name)
+        if metric.kind == kind and metric.parts_of(name) is not None
     ]
-    return min(fitting, key=lambda metric: metric.name.count("<"), default=None)
+    return min(fitting, key=_likelihood, default=None)
 
 
-@lru_cache(maxsize=1024)
-def _pattern(name: str) -> re.Pattern[str]:
-    parts = re.split(r"<([^>]*)>", name)
-    for i, part in enumerate(parts):
-        if i % 2:
-            parts[i] = ".+" if part.endswith("...") else "[^.]+"
-        else:
-            parts[i] = re.escape(part)
-    return re.compile("".join(parts))
+@lru_cache(maxsize=4096)
+def taken_apart(kind: str, name: str) -> tuple[Metric, dict[str, str]] | None:
+    """Return the declaration with ``parse`` that a plain name fits, and its parts."""
+    for metric in sorted(_metrics.values(), key=_likelihood):
+        if metric.parse and metric.kind == kind:
+            parts = metric.parts_of(name)
+            if parts is not None:
+                return metric, {**metric._empty(), **parts}  # noqa: SLF001  # its own
+    return None
+
+
+def unit_of(kind: str, unit: str) -> str:
+    """Return the unit where there are labels: timers are seconds there."""
+    return "s" if kind == "timer" else unit
+
+
+def _likelihood(metric: Metric) -> tuple[int, bool]:
+    return metric.name.count("<"), metric.sum_of is not None
+
+
+def _in_common(metric: Metric) -> tuple[object, ...]:
+    return metric.kind, unit_of(metric.kind, metric.unit), frozenset(metric.labels)
+
+
+def _told(metric: Metric) -> str:
+    labels = ", ".join(sorted(metric.labels)) or "no label"
+    unit = unit_of(metric.kind, metric.unit)
+    return f"{metric.name} ({metric.kind}, {unit!r}, {labels})"
+
+
+def _problem(metric: Metric, pieces: tuple[str | tuple[str, bool], ...]) -> str:
+    bounds = metric.bounds
+    if not all(pieces) or any("<" in piece or ">" in piece for piece in pieces):
+        return (
+            f"expected dotted segments, a placeholder being a whole one, got "
+            f"{metric.name!r}; write 'page.<name>' instead of 'page_<name>'"
+        )
+    if sum(piece[1] for piece in pieces if isinstance(piece, tuple)) > 1:
+        return f"expected one placeholder with '...' at most, got {metric.name!r}"
+    if metric.kind not in KINDS:
+        return f"expected a kind of {', '.join(KINDS)}, got {metric.kind!r}"
+    if metric.across not in _ACROSS:
+        return f"expected across to be one of {_ACROSS}, got {metric.across!r}"
+    if bounds is not None and (
+        not bounds
+        or any(not -1e308 < bound < 1e308 for bound in bounds)
+        or any(low >= high for low, high in pairwise(bounds))
+    ):
+        return f"expected bounds that are finite and rise, got {bounds!r}"
+    if metric.semconv is not None and metric.semconv.name not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        return f"expected semconv to be one of {known}, got {metric.semconv.name!r}"
+    return ""
+
+
+def _piece(text: str) -> str | tuple[str, bool]:
+    found = _PLACEHOLDER.fullmatch(text)
+    return (found[1], found[2] is not None) if found else text
+
+
+def _segments(text: str, several: bool) -> str:
+    if not several:
+        return segment(text)
+    return ".".join(segment(part) for part in text.split(".") if part) or "unnamed"
+
+
+def _text(value: object) -> str:
+    if type(value) is str:
+        return value
+    if isinstance(value, str):  # an Enum's member is its text, as it is equal to it
+        return str.__str__(value)
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 200.0 is the label that 200 is
+    return as_text(value)
+
+
+_set = object.__setattr__

@@ -9,8 +9,9 @@ from metlog.message import Message
 
 __all__ = ["KINDS", "LIMIT", "Kind", "Measured", "fault", "from_message"]
 
-Kind = Literal["counter", "timer", "gauge", "updown"]
-"""``updown`` is a level kept by adding and subtracting, such as requests in flight."""
+Kind = Literal["counter", "timer", "gauge", "updown", "histogram"]
+"""``updown`` is a level kept by adding and subtracting, such as requests in flight;
+``histogram`` a distribution of something that is not time."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

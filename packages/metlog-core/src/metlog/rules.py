@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Rules on dotted names: what is dropped, renamed, labelled or thinned.
+
+A client has rules, and so has each route of a `metlog.senders.FanOutSender`. They are
+asked once for each series, so that they cost nothing per call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from metlog.exceptions import ConfigError, within
+from metlog.message import as_text
+
+__all__ = ["KEEP", "NO_RULES", "Decision", "Rules", "common_fields", "is_reserved"]
+
+Label = str | int | float | bool
+
+_NONE: Mapping[str, Label] = MappingProxyType({})
+_OPTIONS = ("match", "drop", "rename", "labels", "rate")
+_RESERVED = frozenset({"host", "device", "source", "le", "quantile", "job", "instance"})
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
+
+
+def is_reserved(label: str) -> bool:
+    """Return whether a backend takes labels of this name for something of its own.
+
+    Datadog makes another host of ``host``, and ``device`` and ``source`` are its own
+    too; Prometheus has ``le``, ``quantile``, ``job``, ``instance`` and ``__…``.
+    """
+    return label in _RESERVED or label.startswith("__")
+
+
+class Decision(NamedTuple):
+    """What the rules say of one series."""
+
+    drop: bool = False
+    rename: str | None = None
+    """The dotted name instead of its own."""
+    labels: Mapping[str, Label] = _NONE
+    """Labels that replace or join its own."""
+    rate: float = 1.0
+    """The share of it that StatsD gets; other backends get all."""
+
+
+KEEP = Decision()
+"""What no rule speaks of stays as it is."""
+
+
+class Rules:
+    """Some rules in order; the first whose pattern fits a name decides."""
+
+    def __init__(self, rules: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Each is a dict of ``match`` and of ``drop``, or of ``rename``, ``labels`` and
+        ``rate``. Raises `ConfigError` for anything else, with the path to it.
+
+        ``match`` is a pattern of `fnmatch.fnmatchcase`, where ``*`` fits dots, too.
+        """
+        if isinstance(rules, (str, bytes, Mapping)) or not isinstance(rules, Sequence):
+            raise ConfigError(f"expected a list of dicts, got {rules!r}")
+        self._rules: list[tuple[str, Decision]] = []
+        for i, rule in enumerate(rules):
+            with within(i):
+                self._rules.append(_rule(rule))
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def for_(self, name: str) -> Decision:
+        """Return what the first rule that fits ``name`` says, `KEEP` if none does."""
+        for pattern, decision in self._rules:
+            if fnmatchcase(name, pattern):
+                return decision
+        return KEEP
+
+
+NO_RULES = Rules()
+
+
+def common_fields(fields: object) -> dict[str, Label]:
+    """Return a client's common fields, or raise `ConfigError`.
+
+    They are texts, numbers, or true and false. Names that are `is_reserved` are for
+    messages only.
+    """
+    if not isinstance(fields, Mapping):
+        raise ConfigError(f"expected a dict, got {fields!r}")
+    return _labels(fields)
+
+
+def _rule(rule: object) -> tuple[str, Decision]:
+    if not isinstance(rule, Mapping):
+        raise ConfigError(f"expected a dict with 'match', got {rule!r}")
+    for option in rule:
+        if option not in _OPTIONS:
+            known = ", ".join(_OPTIONS)
+            raise ConfigError(f"expected one of {known}, got {option!r}", option)
+    match = rule.get("match")
+    if not isinstance(match, str) or not match:
+        raise ConfigError(
+            f"expected a pattern such as 'cache.*.get', got {match!r}", "match"
+        )
+    drop = rule.get("drop", False)
+    if not isinstance(drop, bool):
+        raise ConfigError(f"expected true or false, got {drop!r}", "drop")
+    others = [option for option in ("rename", "labels", "rate") if option in rule]
+    if drop and others:
+        raise ConfigError(f"expected nothing beside drop, got {others[0]!r}", others[0])
+    if not others and "drop" not in rule:
+        raise ConfigError(f"expected drop, rename, labels or rate, got only {match!r}")
+    return match, Decision(
+        drop,
+        _name(rule["rename"]) if "rename" in rule else None,
+        _labelled(rule["labels"]) if "labels" in rule else _NONE,
+        _rate(rule["rate"]) if "rate" in rule else 1.0,
+    )
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"expected a metric name, got {name!r}", "rename")
+    return name
+
+
+def _labelled(labels: object) -> Mapping[str, Label]:
+    if not isinstance(labels, Mapping) or not labels:
+        raise ConfigError(f"expected a dict of labels, got {labels!r}", "labels")
+    with within("labels"):
+        for label in filter(is_reserved, map(as_text, labels)):
+            raise ConfigError(
+                "expected a name that no backend has for something of its own, "
+                f"got {label!r}; choose another word",
+                label,
+            )
+        return MappingProxyType(_labels(labels))
+
+
+def _labels(labels: Mapping[Any, Any]) -> dict[str, Label]:
+    checked: dict[str, Label] = {}
+    for label, value in labels.items():
+        if not isinstance(label, str) or not label:
+            raise ConfigError(f"expected text as a name, got {label!r}", label)
+        if not isinstance(value, (str, int, float)) or value != value:
+            raise ConfigError(
+                f"expected text, a number, true or false, got {value!r}", label
+            )
+        checked[label] = value
+    return checked
+
+
+def _rate(rate: object) -> float:
+    try:
+        share = -1.0 if isinstance(rate, bool) else float(as_text(rate))
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise ConfigError(
+            f"expected a share above 0, at most 1, got {rate!r}; "
+            "to send nothing write drop",
+            "rate",
+        )
+    return share

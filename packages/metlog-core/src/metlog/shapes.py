@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a series is called by a backend: its dotted name, or a base and labels.
+
+Both shapes come from one declaration (`metlog.catalogue`). A plain name is itself in
+every shape, and its fields are its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from metlog.catalogue import Metric, prefix_of, taken_apart, unit_of
+from metlog.exceptions import ConfigError
+from metlog.measure import Kind
+from metlog.rules import KEEP, NO_RULES, Decision, Rules, is_reserved
+from metlog.semconv import Convention
+
+__all__ = ["COUNTS", "NAMES", "SECONDS", "Shape", "Shaped", "default_bounds"]
+
+NAMES = ("dotted", "labels", "semconv")
+"""The shapes: for what has only names; for what has labels; the same in the words of
+OpenTelemetry's semantic conventions, where there are such."""
+
+STABILITIES = ("stable", "development")
+
+SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Upper bounds of the buckets for times."""
+
+COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Upper bounds of the buckets for everything else."""
+
+MAX_TOLD = 1_000
+"""Names about which a conflict is noticed; beyond, nobody would read it."""
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+Report = Callable[[str, object], None]
+"""Count one more of a kind of trouble, and say its detail now and then."""
+
+
+class AnySeries(Protocol):
+    """What a shape is made of, see `metlog.aggregate.series`."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, Any] | None: ...
+    @property
+    def metric(self) -> Metric | None: ...
+    @property
+    def parts(self) -> Mapping[str, str] | None: ...
+
+
+class Shaped(NamedTuple):
+    """A series as one backend gets it."""
+
+    name: str
+    labels: Mapping[str, Any]
+    """With a declaration all that it names; one that does not apply is ``""``."""
+    unit: str = ""
+    meaning: str = ""
+    bounds: tuple[float, ...] = ()
+    """Upper bounds of a histogram's buckets: a timer's in seconds."""
+    scale: float = 1
+    """What its values are to be multiplied by."""
+    rate: float = 1.0
+    """The share that StatsD gets."""
+    prefix: str = ""
+    """What Prometheus puts in front of the name by default."""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The labels that apply."""
+        return {k: v for k, v in self.labels.items() if v is not None and v != ""}
+
+
+def default_bounds(kind: str) -> tuple[float, ...]:
+    """Return the bounds of a histogram that declares none: a timer's in seconds."""
+    return SECONDS if kind == "timer" else COUNTS
+
+
+class Shape:
+    """How one sender, or one route to it, calls series."""
+
+    def __init__(
+        self,
+        names: str = "labels",
+        *,
+        semconv: Iterable[str] = ("stable",),
+        rules: Rules = NO_RULES,
+        tagged: bool = True,
+        report: Report = lambda kind, detail: None,
+    ) -> None:
+        """``tagged`` is whether the backend has labels at all. ``semconv`` names the
+        stabilities of conventions that are wanted."""
+        if names not in NAMES:
+            raise ConfigError(f"expected {_or(NAMES)}, got {names!r}", "names")
+        if names != "dotted" and not tagged:
+            raise ConfigError(
+                f"expected 'dotted', as plain StatsD has no labels, got {names!r}; "
+                "with dialect='dogstatsd' it has",
+                "names",
+            )
+        wanted = [semconv] if isinstance(semconv, str) else semconv
+        self._stabilities = frozenset(wanted)
+        if not self._stabilities <= set(STABILITIES):
+            raise ConfigError(
+                f"expected {_or(STABILITIES)}, got {semconv!r}", "semconv"
+            )
+        self.names = names
+        self._rules = rules
+        self._tagged = tagged
+        self._report = report
+        self._told: set[object] = set()
+        self._gauges: dict[str, Mapping[str, Any]] = {}
+
+    def of(
+        self,
+        series: AnySeries,
+        common: Mapping[str, Any] = _NONE,
+        decision: Decision = KEEP,
+    ) -> Shaped | None:
+        """Return what to call ``series``, None when it is not sent in this shape.
+
+        ``common`` are the fields of its client, ``decision`` is what the client's rules
+        say of it. Ask once for each series, and keep the answer.
+        """
+        name = decision.rename or series.name
+        ours = self._rules.for_(name)
+        if decision.drop or ours.drop:
+            return None
+        name = ours.rename or name
+        ruled = {**decision.labels, **ours.labels}
+        rate = decision.rate * ours.rate
+        metric, parts = series.metric, series.parts or {}
+        if metric is None and self.names != "dotted":
+            found = taken_apart(series.kind, series.name)
+            if found is not None:
+                metric, parts = found
+        fields = {**common, **(series.fields or {})}
+        if metric is None or self.names == "dotted":
+            shaped = self._dotted(series, name, {**fields, **ruled})
+        elif metric.sum_of is not None:
+            return None
+        else:
+            shaped = self._labelled(metric, parts, fields, ruled)
+        return shaped._replace(labels=self._allowed(shaped.labels), rate=rate)
+
+    def _dotted(
+        self, series: AnySeries, name: str, labels: Mapping[str, Any]
+    ) -> Shaped:
+        metric = series.metric
+        if series.kind == "gauge" and not self._tagged:
+            self._watch(name, labels)
+        if metric is None:
+            unit = unit_of(series.kind, "")
+            return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
+        bounds = metric.bounds or default_bounds(metric.kind)
+        return Shaped(
+            name,
+            labels,
+            unit_of(metric.kind, metric.unit),
+            metric.meaning,
+            tuple(bound * metric.scale for bound in bounds),
+            metric.scale,
+            prefix=prefix_of(metric),
+        )
+
+    def _labelled(
+        self,
+        metric: Metric,
+        parts: Mapping[str, str],
+        fields: Mapping[str, Any],
+        ruled: Mapping[str, Any],
+    ) -> Shaped:
+        others = {}
+        for label, value in fields.items():
+            if label not in metric.labels:
+                others[label] = value
+            elif value != parts.get(label, ""):
+                self._tell(
+                    "a field is named as a part, which wins",
+                    (metric.name, label),
+                    f"{label}={value!r} of {metric.name}",
+                )
+        parts = {**parts, **{k: str(v) for k, v in ruled.items() if k in metric.labels}}
+        others.update({k: v for k, v in ruled.items() if k not in metric.labels})
+        convention = self._convention(metric)
+        if metric.semconv is not None and convention is not None:
+            return Shaped(
+                convention.name,
+                {**others, **metric.semconv.spell(parts)},
+                convention.unit,
+                convention.meaning,
+                convention.bounds,
+            )
+        return Shaped(
+            metric.base,
+            {**others, **{label: parts.get(label, "") for label in metric.labels}},
+            unit_of(metric.kind, metric.unit),
+            metric.meaning,
+            metric.bounds or default_bounds(metric.kind),
+            prefix=prefix_of(metric),
+        )
+
+    def _convention(self, metric: Metric) -> Convention | None:
+        if self.names != "semconv" or metric.semconv is None:
+            return None
+        convention = metric.semconv.convention
+        return convention if convention.stability in self._stabilities else None
+
+    def _allowed(self, labels: Mapping[str, Any]) -> Mapping[str, Any]:
+        reserved = [label for label in labels if is_reserved(str(label))]
+        for label in reserved:
+            self._tell(
+                "a label was left out, as backends have it for something of their own",
+                label,
+                f"{label!r}; choose another word",
+            )
+        return {k: v for k, v in labels.items() if k not in reserved}
+
+    def _watch(self, name: str, labels: Mapping[str, Any]) -> None:
+        if len(self._gauges) < MAX_TOLD and self._gauges.setdefault(name, labels) != (
+            labels
+        ):
+            self._tell(
+                "gauges that differ in fields only are one where there are no labels",
+                name,
+                f"{name!r} with {dict(self._gauges[name])!r} and {dict(labels)!r}",
+            )
+
+    def _tell(self, kind: str, key: object, detail: str) -> None:
+        if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add((kind, key))
+            self._report(kind, detail)
+
+
+def _or(choices: Iterable[str]) -> str:
+    return " or ".join(repr(choice) for choice in choices)

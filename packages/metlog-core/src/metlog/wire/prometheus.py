@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Prometheus' names: what it allows, and what ``promtool check metrics`` asks for.
+
+https://prometheus.io/docs/practices/naming/ and, for units,
+https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from metlog.message import as_text, encodable
+
+__all__ = ["Families", "base_unit", "family_name", "labels"]
+
+MAX_FAMILIES = 10_000
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_RESERVED = frozenset({"le", "quantile", "job", "instance"})
+
+_UNITS: Mapping[str, tuple[str, float]] = {
+    "s": ("seconds", 1.0),
+    "ms": ("seconds", 1e-3),
+    "us": ("seconds", 1e-6),
+    "ns": ("seconds", 1e-9),
+    "min": ("seconds", 60.0),
+    "h": ("seconds", 3600.0),
+    "d": ("seconds", 86400.0),
+    "By": ("bytes", 1.0),
+    "kBy": ("bytes", 1e3),
+    "MBy": ("bytes", 1e6),
+    "GBy": ("bytes", 1e9),
+    "KiBy": ("bytes", 1024.0),
+    "MiBy": ("bytes", 1024.0**2),
+    "GiBy": ("bytes", 1024.0**3),
+    "%": ("ratio", 0.01),
+    "Cel": ("celsius", 1.0),
+    "m": ("meters", 1.0),
+    "g": ("grams", 1.0),
+    "J": ("joules", 1.0),
+    "V": ("volts", 1.0),
+    "A": ("amperes", 1.0),
+}
+
+
+def base_unit(kind: str, unit: str) -> tuple[str, float]:
+    """Return the word for a unit, and the factor that makes values such.
+
+    Counted things have no word. ``1`` is a ratio as a gauge, a plain number otherwise.
+    """
+    if unit == "1" and kind == "gauge":
+        return "ratio", 1.0
+    return _UNITS.get(unit, ("", 1.0))
+
+
+def family_name(base: str, kind: str, unit: str = "", prefix: str = "") -> str:
+    """Return the name for one kind and unit: ``shop_basket_bytes_total``."""
+    name = _snake(base) or "unnamed"
+    suffix = base_unit(kind, unit)[0]
+    total = name.endswith("_total")
+    if kind == "counter" and total:
+        name = name.removesuffix("_total")
+    if suffix and not name.endswith(f"_{suffix}"):
+        name = f"{name}_{suffix}"
+    if kind == "counter":
+        name = f"{name}_total"
+    name = _snake(prefix) + "_" + name if _snake(prefix) else name
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def labels(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return labels under names that Prometheus allows, with text as values.
+
+    What it has for itself is left out. Of two that become one name the first in the
+    order of the alphabet stays.
+    """
+    clean: dict[str, str] = {}
+    for field in sorted(fields, key=as_text):
+        name = _snake(as_text(field)) or "unnamed"
+        name = f"_{name}" if name[0].isdigit() else name
+        value = fields[field]
+        if name not in _RESERVED and name not in clean:
+            clean[name] = "" if value is None else encodable(as_text(value))
+    return clean
+
+
+class Families:
+    """Who has which name: two metrics that become one name are a conflict."""
+
+    def __init__(
+        self, report: Callable[[str, object], None], prefix: str | None = None
+    ) -> None:
+        """``prefix`` is for all; None leaves it to each declaration."""
+        self._report = report
+        self._prefix = prefix
+        self._owners: dict[str, tuple[str, str, str]] = {}
+        self._refused: set[tuple[str, str, str]] = set()
+
+    def claim(self, base: str, kind: str, unit: str, prefix: str = "") -> str | None:
+        """Return the name, None when it belongs to another metric already.
+
+        The caller counts what it drops because of that; it is said once.
+        """
+        wanted = self._prefix if self._prefix is not None else prefix
+        owner = (base, kind, unit)
+        name = family_name(base, kind, unit, wanted)
+        for sample in _samples(name, kind):
+            other = self._owners.get(sample, owner)
+            if other != owner:
+                if owner not in self._refused and len(self._refused) < MAX_FAMILIES:
+                    self._refused.add(owner)
+                    self._report(
+                        "two metrics would have one name, the second is dropped",
+                        f"{name}: {other[0]!r} ({other[1]}) and {base!r} ({kind})",
+                    )
+                return None
+        if len(self._owners) < MAX_FAMILIES * 5:
+            self._owners.update(dict.fromkeys(_samples(name, kind), owner))
+        return name
+
+
+def _samples(name: str, kind: str) -> tuple[str, ...]:
+    """Every name that a family's lines can have."""
+    if kind == "counter":
+        family = name.removesuffix("_total")
+        return family, name, f"{family}_created"
+    if kind in {"timer", "histogram"}:
+        return (name, *(f"{name}_{x}" for x in ("bucket", "count", "sum", "created")))
+    return (name,)
+
+
+def _snake(text: str) -> str:
+    return _UNSAFE.sub("_", _HUMP.sub("_", text)).strip("_").lower()
