@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from metlog.cli import numbers
+from metlog.cli import numbers, receiver
 from metlog.cli.parse import parse
 from metlog.cli.show import as_json, pretty, raw
 
@@ -45,37 +45,22 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Listen until Ctrl-C, SIGTERM or ``--count``, which are all good ends."""
     try:
-        receiver = _bound(options.host, options.port)
+        bound = receiver.bind(options.host, options.port)
     except (OSError, OverflowError) as error:
         where = f"{options.host}:{options.port}"
         print(f"cannot listen on {where}: {error}; try --port", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with receiver:
+    with bound:
         try:
-            host, port = receiver.getsockname()[:2]
-            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            where = receiver.where(bound)
             print(f"listening on {where} (UDP)", file=sys.stderr, flush=True)
-            _print_all(receiver, _shower(options), options.count)
+            _print_all(bound, _shower(options), options.count)
         except KeyboardInterrupt:
             pass
         except BrokenPipeError:  # whoever read what we print has left
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-    )[0]
-    receiver = socket.socket(family, kind, protocol)
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        receiver.bind(address)
-    except BaseException:
-        receiver.close()
-        raise
-    return receiver
 
 
 def _shower(options: argparse.Namespace) -> Callable[[bytes], Iterable[str]]:
@@ -88,13 +73,13 @@ def _shower(options: argparse.Namespace) -> Callable[[bytes], Iterable[str]]:
 
 
 def _print_all(
-    receiver: socket.socket,
+    bound: socket.socket,
     show: Callable[[bytes], Iterable[str]],
     count: int | None,
 ) -> None:
     shown = 0
     while count is None or shown < count:
-        for line in show(receiver.recv(65535)):
+        for line in show(bound.recv(65535)):
             data = f"{line}\n".encode(
                 sys.stdout.encoding or "utf-8", "backslashreplace"
             )

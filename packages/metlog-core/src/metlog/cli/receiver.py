@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A UDP socket to receive what senders send, with room for their bursts."""
+
+from __future__ import annotations
+
+import socket
+
+__all__ = ["bind", "where"]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a socket; OSError or OverflowError says why that is not possible."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+    )[0]
+    receiver = socket.socket(family, kind, protocol)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        receiver.bind(address)
+    except BaseException:
+        receiver.close()
+        raise
+    return receiver
+
+
+def where(receiver: socket.socket) -> str:
+    """Return its address as ``127.0.0.1:8125`` or ``[::1]:8125``."""
+    host, port = receiver.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

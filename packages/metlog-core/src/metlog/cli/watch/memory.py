@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What arrived in the last 15 minutes: every series, in slots of five seconds.
+
+Time is an argument: seconds of a clock that never goes back. Whoever uses a `Memory`
+from several threads holds its ``lock``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from metlog.cli.parse import Measurement
+from metlog.cli.watch.roles import SPREADS, Role, role_of
+
+__all__ = ["KEPT_SECONDS", "SLOT_SECONDS", "Cell", "Memory", "Said", "Series", "Slot"]
+
+KEPT_SECONDS = 900.0
+SLOT_SECONDS = 5.0
+
+_MAX_TEXT = 300
+_MAX_LABELS = 20
+_MAX_MEMBERS = 256
+_GROWTH = math.log(1.05)
+_FURTHEST = 512  # 70 milliards, and as many parts of one
+_NOT_POSITIVE = -_FURTHEST - 1
+
+
+class Cell:
+    """What one series said in some time."""
+
+    __slots__ = ("buckets", "count", "high", "last", "low", "total")
+
+    def __init__(self) -> None:
+        self.count = 0.0
+        """How many values; one that was sent at a rate of 0.1 stands for ten."""
+        self.total = 0.0
+        self.low = math.inf
+        self.high = -math.inf
+        self.last = 0.0
+        self.buckets: dict[int | str, float] | None = None
+        """Count by bucket, each 5 % wide; of a set, by member."""
+
+    def add(self, value: float, weight: float, bucket: int | str | None) -> None:
+        """Take in a value that stands for ``weight`` of its kind."""
+        self.count += weight
+        self.total += value * weight
+        self.last = value
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
+        if bucket is not None:
+            buckets = self.buckets
+            if buckets is None:
+                buckets = self.buckets = {}
+            if bucket in buckets:
+                buckets[bucket] += weight
+            elif isinstance(bucket, int) or len(buckets) < _MAX_MEMBERS:
+                buckets[bucket] = weight
+
+    def merge(self, later: Cell) -> None:
+        """Take in what another cell of the same series, or kind of series, holds."""
+        self.count += later.count
+        self.total += later.total
+        self.low = min(self.low, later.low)
+        self.high = max(self.high, later.high)
+        self.last = later.last
+        if later.buckets:
+            buckets = self.buckets = self.buckets or {}
+            for bucket, count in later.buckets.items():
+                buckets[bucket] = buckets.get(bucket, 0.0) + count
+
+    def forget(self, old: Cell) -> None:
+        """Take out what was merged once. Highest and lowest stay as they were."""
+        self.count -= old.count
+        self.total -= old.total
+        if self.buckets and old.buckets:
+            for bucket, count in old.buckets.items():
+                left = self.buckets.get(bucket, 0.0) - count
+                if left > 1e-9:
+                    self.buckets[bucket] = left
+                else:
+                    self.buckets.pop(bucket, None)
+
+    @property
+    def mean(self) -> float | None:
+        """None when there is nothing."""
+        return self.total / self.count if self.count > 0 else None
+
+    @property
+    def members(self) -> int:
+        """How many different ones a set has, up to 256."""
+        return len(self.buckets or ())
+
+    def quantile(self, share: float) -> float | None:
+        """The value that ``share`` (0 to 1) of all do not exceed, within 2.5 %."""
+        buckets = self.buckets
+        if not buckets:
+            return None
+        wanted = share * sum(buckets.values()) - 1e-9
+        seen = 0.0
+        value = self.high
+        for bucket in sorted(b for b in buckets if isinstance(b, int)):
+            seen += buckets[bucket]
+            if seen >= wanted:
+                if bucket == _NOT_POSITIVE:
+                    return self.low
+                value = math.exp((bucket - 0.5) * _GROWTH)
+                break
+        return min(max(value, self.low), self.high)
+
+
+def bucket_of(value: float) -> int:
+    """The number of the 5 % wide bucket of ``value``; those up to 0 share one."""
+    if value <= 0:
+        return _NOT_POSITIVE
+    return max(-_FURTHEST, min(math.ceil(math.log(value) / _GROWTH), _FURTHEST))
+
+
+class Series:
+    """A name with its labels, and what it said in the time that is kept."""
+
+    __slots__ = ("cells", "feeds", "kind", "labels", "level", "name", "role", "window")
+
+    def __init__(self, kind: str, name: str, labels: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.labels = labels
+        self.role: Role | None = None
+        self.feeds: tuple[Series, ...] = ()
+        """Sums over series of one role, which are told whatever this one is told."""
+        self.cells = 0
+        self.window = Cell()
+        """All its cells, merged; only ``low`` and ``high`` may be older."""
+        self.level = 0.0
+        """What an updown's changes come to."""
+
+
+class Slot:
+    """Some seconds, usually five, and what was said in them."""
+
+    __slots__ = ("cells", "seconds", "start")
+
+    def __init__(self, start: float, seconds: float = SLOT_SECONDS) -> None:
+        self.start = start
+        self.seconds = seconds
+        self.cells: dict[Series, Cell] = {}
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+class Said(NamedTuple):
+    """A message that is no metric."""
+
+    at: float
+    type: str
+    severity: int | None
+    logger: str
+    payload: str
+    fields: str
+
+
+class Memory:
+    """Everything that is kept, and how much is not.
+
+    At most ``max_series`` names with their labels are known at a time; a line of
+    another one is counted in ``refused``. When there are more than ``max_cells``
+    cells, neighbouring slots become one, the oldest first: the older, the coarser.
+    """
+
+    def __init__(self, max_series: int = 10_000, max_cells: int = 400_000) -> None:
+        self.lock = threading.Lock()
+        self.slots: list[Slot] = []
+        self.messages: deque[Said] = deque(maxlen=100)
+        self.lines = 0
+        self.unreadable = 0
+        self.unreadable_last = ""
+        self.refused = 0
+        self.max_series = max_series
+        self._max_cells = max_cells
+        self._cells = 0
+        self._series: dict[tuple[Any, ...], Series] = {}
+        self._feeds: dict[tuple[str, bool], Series] = {}
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    @property
+    def series(self) -> Iterator[Series]:
+        """All that said something in the time that is kept."""
+        return iter(self._series.values())
+
+    def feed(self, name: str) -> Series | None:
+        """The sum over a role's series, dotted or with labels, whichever is more."""
+        forms = [self._feeds.get((name, labelled)) for labelled in (True, False)]
+        said = [feed for feed in forms if feed is not None and feed.cells]
+        return max(said, key=lambda feed: feed.window.count, default=None)
+
+    def measure(self, said: Measurement, now: float) -> None:
+        """Take in one value."""
+        kind, name, value, rate, fields = said
+        weight = 1.0 / rate if 0 < rate < 1 else 1.0
+        bucket: int | str | None = None
+        if isinstance(value, str):
+            bucket, value = value[:_MAX_TEXT], 1.0
+        elif not -1e200 < value < 1e200 or weight > 1e9:
+            self.cannot_read(f"{name}:{value}", now)
+            return
+        elif kind in SPREADS:
+            bucket = bucket_of(value)
+        slot = self._slot(now)  # what is forgotten by now makes room
+        series = self._find(kind, name, fields)
+        if series is None:
+            self.refused += 1
+            return
+        if kind == "updown":
+            series.level += value
+            value = series.level
+        self.lines += 1
+        for one in (series, *series.feeds):
+            cell = slot.cells.get(one)
+            if cell is None:
+                cell = slot.cells[one] = Cell()
+                one.cells += 1
+                self._cells += 1
+            cell.add(value, weight, bucket)
+            one.window.add(value, weight, bucket)
+        if self._cells > self._max_cells:
+            self._thin()
+
+    def say(self, said: Said, now: float) -> None:
+        """Take in a message; it is counted as a series, too."""
+        self.messages.append(said)
+        labels = {"logger": said.logger}
+        if said.severity is not None:
+            labels["severity"] = str(said.severity)
+        self.measure(Measurement("message", said.type, 1, 1.0, labels), now)
+
+    def cannot_read(self, text: str, now: float) -> None:
+        """Count a line that is nothing."""
+        self.expire(now)
+        self.unreadable += 1
+        self.unreadable_last = text[:_MAX_TEXT]
+
+    def whole(self, series: Series) -> Cell:
+        """All its cells as one, with the highest and lowest that are still kept."""
+        whole = Cell()
+        for slot in self.slots:
+            cell = slot.cells.get(series)
+            if cell is not None:
+                whole.merge(cell)
+        return whole
+
+    def expire(self, now: float) -> None:
+        """Forget what is older than 15 minutes."""
+        while self.slots and self.slots[0].end <= now - KEPT_SECONDS:
+            for series, cell in self.slots.pop(0).cells.items():
+                series.window.forget(cell)
+                self._drop_cell(series)
+
+    def _slot(self, now: float) -> Slot:
+        start = now // SLOT_SECONDS * SLOT_SECONDS
+        if not self.slots or self.slots[-1].end <= start:
+            self.expire(now)
+            self.slots.append(Slot(start))
+        return self.slots[-1]
+
+    def _find(self, kind: str, name: str, fields: Mapping[str, str]) -> Series | None:
+        key = (kind, name, *sorted(fields.items()))
+        series = self._series.get(key)
+        if series is None:
+            labels = {
+                label[:_MAX_TEXT]: text[:_MAX_TEXT]
+                for label, text in itertools.islice(sorted(fields.items()), _MAX_LABELS)
+            }
+            name = name[:_MAX_TEXT]
+            key = (kind, name, *labels.items())
+            series = self._series.get(key)
+        if series is None:
+            if len(self._series) >= self.max_series:
+                return None
+            series = self._series[key] = Series(kind, name, labels)
+            series.role = role = role_of(kind, name, labels)
+            if role is not None:
+                series.feeds = tuple(
+                    self._feeds.setdefault(
+                        (feed, role.labelled), Series(kind, feed, {})
+                    )
+                    for feed in role.feeds
+                )
+        return series
+
+    def _drop_cell(self, series: Series) -> None:
+        self._cells -= 1
+        series.cells -= 1
+        if not series.cells:
+            series.window = Cell()
+            key = (series.kind, series.name, *series.labels.items())
+            if self._series.get(key) is series:
+                del self._series[key]
+
+    def _thin(self) -> None:
+        """Make one of two neighbours where that costs least: oldest and shortest."""
+        while self._cells > self._max_cells and len(self.slots) > 2:
+            past = self.slots[:-1]
+            spans = [b.end - a.start for a, b in itertools.pairwise(past)]
+            at = spans.index(min(spans))
+            kept, later = past[at], past[at + 1]
+            kept.seconds = spans[at]
+            for series, cell in later.cells.items():
+                if series in kept.cells:
+                    kept.cells[series].merge(cell)
+                    self._drop_cell(series)
+                else:
+                    kept.cells[series] = cell
+            del self.slots[at + 1]
