@@ -46,8 +46,10 @@ HOUSES = {
             "exceptions severity message measure trouble path ini oldstyle semconv",
         ),
         only={
-            "opentelemetry": {"senders.otlp_sdk"},
+            "opentelemetry": {"senders._otlp_session", "senders.otlp_sdk"},
             "pytest": {"pytest_plugin"},
+            "requests": {"senders._otlp_session"},
+            "urllib3": {"senders._otlp_session"},
             "zmq": {"senders.zmq"},
         },
     ),

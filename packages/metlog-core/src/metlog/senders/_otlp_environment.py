@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What `OtlpSender` was told: by its arguments, else by OpenTelemetry's variables.
+
+First the argument, then the signal's variable, then the general one, then our default.
+What cannot be used is an error now, not a line in a log while running. No error shows
+a header's value, or who logs in at an endpoint.
+
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+
+from metlog.exceptions import ConfigError
+
+__all__ = ["SIGNALS", "Settings", "Target", "instance_id", "read", "shown"]
+
+SIGNALS = ("metrics", "logs")
+INTERVAL = 5.0
+TIMEOUT = 5.0
+
+Temporality = Literal["cumulative", "delta", "lowmemory"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one signal goes, and how."""
+
+    endpoint: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    timeout: float
+    """Seconds for one request, in total."""
+    compression: str
+    protocol: str
+    certificate: str | None = None
+    client_key: str | None = None
+    client_certificate: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an `OtlpSender` needs to know. A signal without a target is not sent."""
+
+    metrics: Target | None
+    logs: Target | None
+    interval: float
+    temporality: Temporality
+    histogram: Literal["explicit", "exponential"] | tuple[float, ...]
+
+
+def read(
+    *,
+    endpoint: object = None,
+    headers: object = None,
+    timeout: object = None,
+    interval: object = None,
+    histogram: object = None,
+    signals: object = None,
+    protocol: object = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Read all of it, or raise a `ConfigError` that names the argument or variable."""
+    if environ.get("OTEL_CONFIG_FILE"):
+        raise ConfigError(
+            "expected no configuration file, got one; metlog does not read it. Give "
+            "OtlpSender its arguments and unset the variable where metlog starts",
+            "OTEL_CONFIG_FILE",
+        )
+    reader = _Reader(environ)
+    disabled = reader.boolean("OTEL_SDK_DISABLED")
+    wanted = _signals(signals) if signals is not None else reader.signals()
+    made: dict[str, Target | None] = {}
+    for signal in SIGNALS:
+        made[signal] = None
+        if signal in wanted:
+            made[signal] = _target(reader, signal, endpoint, headers, timeout, protocol)
+    if disabled:
+        made = dict.fromkeys(SIGNALS)
+    return Settings(
+        metrics=made["metrics"],
+        logs=made["logs"],
+        interval=_interval(reader, interval),
+        temporality=cast(
+            Temporality,
+            reader.choice(
+                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                "cumulative delta lowmemory",
+                "cumulative",
+            ),
+        ),
+        histogram=_histogram(reader, histogram),
+    )
+
+
+def shown(url: object) -> str:
+    """A URL as it may be printed: without who logs in, and without its query."""
+    text = str(url)
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        scheme, rest = "", text
+    return scheme + slashes + rest.rpartition("@")[2].partition("?")[0]
+
+
+def instance_id(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The ``service.instance.id`` of ``OTEL_RESOURCE_ATTRIBUTES``, if it has one."""
+    for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, _, value = pair.partition("=")
+        if key.strip() == "service.instance.id":
+            return unquote(value.strip()) or None
+    return None
+
+
+# -- one argument each -----------------------------------------------------------
+
+
+def _target(
+    reader: _Reader,
+    signal: str,
+    endpoint: object,
+    headers: object,
+    timeout: object,
+    protocol: object,
+) -> Target:
+    found = {**reader.headers(signal), **_headers(headers)}
+    return Target(
+        endpoint=_endpoint(reader, signal, endpoint),
+        headers=found,
+        timeout=_timeout(reader, signal, timeout),
+        compression=reader.first(
+            signal, "COMPRESSION", _choice("none gzip deflate"), "none"
+        ),
+        protocol=_protocol(reader, signal, protocol),
+        certificate=reader.first(signal, "CERTIFICATE", _file, None),
+        client_key=reader.first(signal, "CLIENT_KEY", _file, None),
+        client_certificate=reader.first(signal, "CLIENT_CERTIFICATE", _file, None),
+    )
+
+
+def _endpoint(reader: _Reader, signal: str, argument: object) -> str:
+    path = f"/v1/{signal}"
+    if argument is not None:
+        return _url(argument, "endpoint").rstrip("/") + path
+    name, value = reader.named(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
+    if value:
+        return _url(value, name)
+    name, value = reader.named("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return _url(value or "http://localhost:4318", name).rstrip("/") + path
+
+
+def _url(value: object, name: str) -> str:
+    try:
+        parts = urlsplit(str(value))
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        usable = usable and parts.port != 0 and not re.search(r"[\s\x00]", str(value))
+    except ValueError:  # its text may hold a password
+        usable = False
+    if not usable or not isinstance(value, str):
+        raise ConfigError(
+            f"expected a URL such as http://localhost:4318, got {shown(value)!r}", name
+        )
+    return value
+
+
+def _headers(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)):
+            raise ConfigError(
+                "expected a dict, or texts such as 'name=value', got "
+                f"a {type(value).__name__}",
+                "headers",
+            )
+        for text in texts:
+            name, equals, rest = str(text).partition("=")
+            pairs.append((name.strip() if equals else None, rest.strip()))
+    return _checked_headers(pairs, "headers")
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, str]:
+    """Lower-case names. What is wrong is said by its place, as all of it is secret."""
+    found = {}
+    for position, (name, value) in enumerate(pairs, 1):
+        if not (
+            isinstance(name, str)
+            and isinstance(value, str)
+            and _TOKEN.fullmatch(name)
+            and _VALUE.fullmatch(value)
+        ):
+            raise ConfigError(
+                "expected name=value of a header each, in printable Latin-1, got "
+                f"something else as number {position} (not shown: it may be secret)",
+                where,
+            )
+        found[name.lower()] = value
+    return found
+
+
+def _timeout(reader: _Reader, signal: str, argument: object) -> float:
+    if argument is not None:
+        return _seconds(argument, "timeout")
+    found: float | None = reader.first(signal, "TIMEOUT", _seconds, None)
+    if found is None and signal == "metrics":
+        found = reader.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT")
+    return TIMEOUT if found is None else found
+
+
+def _interval(reader: _Reader, argument: object) -> float:
+    if argument is not None:
+        return max(0.01, _seconds(argument, "interval", 0.0))
+    found = reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL")
+    return INTERVAL if found is None else found
+
+
+def _seconds(value: object, name: str, least: float = 0.01) -> float:
+    number = _number(value)
+    if number is None or not least <= number <= 3600:
+        raise ConfigError(
+            f"expected seconds from {least:g} to 3600, got {value!r}", name
+        )
+    return number
+
+
+def _histogram(
+    reader: _Reader, argument: object
+) -> Literal["explicit", "exponential"] | tuple[float, ...]:
+    if argument is None:
+        found = reader.choice(
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram base2_exponential_bucket_histogram",
+            "explicit_bucket_histogram",
+        )
+        return "explicit" if found.startswith("explicit") else "exponential"
+    if argument == "explicit":
+        return "explicit"
+    if argument == "exponential":
+        return "exponential"
+    if isinstance(argument, (list, tuple)) and argument:
+        bounds = [_number(bound) for bound in argument]
+        numbers = tuple(bound for bound in bounds if bound is not None)
+        if len(numbers) == len(bounds) and list(numbers) == sorted(set(numbers)):
+            return numbers
+    raise ConfigError(
+        "expected 'explicit', 'exponential' or a list of ascending bounds, "
+        f"got {argument!r}",
+        "histogram",
+    )
+
+
+def _signals(argument: object) -> frozenset[str]:
+    found: Any = [argument] if isinstance(argument, str) else argument
+    if (
+        isinstance(found, (list, tuple, set, frozenset))
+        and found
+        and all(signal in SIGNALS for signal in found)
+    ):
+        return frozenset(found)
+    raise ConfigError(
+        f"expected 'metrics', 'logs' or both, got {argument!r}", "signals"
+    )
+
+
+def _protocol(reader: _Reader, signal: str, argument: object) -> str:
+    name = "protocol"
+    if argument is None:
+        for name in (
+            f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ):
+            _, argument = reader.named(name)
+            if argument:
+                break
+        else:
+            return "http/protobuf"
+    if argument == "http/protobuf":
+        return "http/protobuf"
+    raise ConfigError(
+        f"expected 'http/protobuf', got {argument!r}; metlog has no other way to a "
+        "collector. Give OtlpSender protocol='http/protobuf' and an endpoint for it "
+        "(usually port 4318) to leave the variable as it is",
+        name,
+    )
+
+
+def _choice(choices: str) -> Callable[[object, str], str]:
+    def check(value: object, name: str) -> str:
+        found = str(value).lower()
+        if found not in choices.split():
+            expected = ", ".join(repr(choice) for choice in choices.split())
+            raise ConfigError(f"expected one of {expected}, got {value!r}", name)
+        return found
+
+    return check
+
+
+def _file(value: object, name: str) -> str:
+    if not os.path.isfile(str(value)):  # noqa: PTH113  # a text is all requests takes
+        raise ConfigError(f"expected a file, got {value!r}", name)
+    return str(value)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+class _Reader:
+    """The environment. An empty variable is one that is not set."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def named(self, name: str) -> tuple[str, str | None]:
+        """The name and the value, if there is one."""
+        return name, self._environ.get(name, "").strip() or None
+
+    def first(
+        self, signal: str, what: str, check: Callable[[object, str], T], default: Any
+    ) -> Any:
+        """The signal's variable, else the general one, checked; else the default."""
+        for name in (
+            f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}",
+            f"OTEL_EXPORTER_OTLP_{what}",
+        ):
+            _, value = self.named(name)
+            if value is not None:
+                return check(value, name)
+        return default
+
+    def choice(self, name: str, choices: str, default: str) -> str:
+        """One of a few words, in upper or lower case."""
+        _, value = self.named(name)
+        return default if value is None else _choice(choices)(value, name)
+
+    def boolean(self, name: str) -> bool:
+        """Return whether it says true."""
+        return self.choice(name, "true false", "false") == "true"
+
+    def milliseconds(self, name: str) -> float | None:
+        """A time, in seconds."""
+        _, value = self.named(name)
+        if value is None:
+            return None
+        number = _number(value)
+        if number is None or not 10 <= number <= 3_600_000:
+            raise ConfigError(
+                f"expected milliseconds from 10 to 3600000, got {value!r}", name
+            )
+        return number / 1000
+
+    def headers(self, signal: str) -> dict[str, str]:
+        """``name=value,name=value``, with ``%20`` and the like in values."""
+
+        def check(value: object, name: str) -> dict[str, str]:
+            pairs: list[tuple[str | None, str]] = []
+            for text in str(value).split(","):
+                key, equals, rest = text.partition("=")
+                if text.strip():
+                    decoded = unquote(rest.strip(), errors="surrogateescape")
+                    pairs.append((unquote(key.strip()) if equals else None, decoded))
+            return _checked_headers(pairs, name)
+
+        found: dict[str, str] = self.first(signal, "HEADERS", check, {})
+        return found
+
+    def signals(self) -> frozenset[str]:
+        """Those whose exporter is OTLP, which is the default."""
+        wanted = set()
+        for signal in SIGNALS:
+            name, value = self.named(f"OTEL_{signal.upper()}_EXPORTER")
+            words = {word.strip().lower() for word in (value or "otlp").split(",")}
+            if "otlp" in words:
+                wanted.add(signal)
+            elif words != {"none"}:
+                raise ConfigError(
+                    f"expected 'otlp' or 'none', got {value!r}; give OtlpSender "
+                    "signals=... to leave the variable as it is",
+                    name,
+                )
+        return frozenset(wanted)

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What `OtlpSender` was told, and by whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metlog.exceptions import ConfigError
+from metlog.senders._otlp_environment import instance_id, read, shown
+
+
+def test_without_a_word_there_are_defaults() -> None:
+    """The collector on this machine, both signals, every five seconds."""
+    settings = read(environ={})
+    assert settings.metrics
+    assert settings.logs
+    assert settings.metrics.endpoint == "http://localhost:4318/v1/metrics"
+    assert settings.logs.endpoint == "http://localhost:4318/v1/logs"
+    assert (settings.metrics.timeout, settings.interval) == (5, 5)
+    assert (settings.temporality, settings.histogram) == ("cumulative", "explicit")
+    assert settings.metrics.headers == {}
+
+
+@pytest.mark.parametrize("general", ["http://all:1", "http://all:1/"])
+def test_the_argument_wins_then_the_signals_variable_then_the_general(
+    general: str,
+) -> None:
+    """A signal's own endpoint is used as it is, the others get the signal's path."""
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": general}
+    settings = read(environ=environ)
+    assert settings.metrics
+    assert settings.metrics.endpoint == "http://all:1/v1/metrics"
+    environ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] = "https://metrics:2/here"
+    settings = read(environ=environ)
+    assert settings.metrics
+    assert settings.logs
+    assert settings.metrics.endpoint == "https://metrics:2/here"
+    assert settings.logs.endpoint == "http://all:1/v1/logs"
+    settings = read(endpoint="http://given:3/base/", environ=environ)
+    assert settings.metrics
+    assert settings.metrics.endpoint == "http://given:3/base/v1/metrics"
+
+
+def test_times_come_in_the_units_of_their_variables() -> None:
+    """The exporter's timeout in seconds, the interval in milliseconds."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "7",
+        "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "2.5",
+        "OTEL_METRIC_EXPORT_INTERVAL": "60000",
+        "OTEL_METRIC_EXPORT_TIMEOUT": "30000",
+    }
+    settings = read(environ=environ)
+    assert settings.metrics
+    assert settings.logs
+    assert (settings.metrics.timeout, settings.logs.timeout) == (7, 2.5)
+    assert settings.interval == 60
+    del environ["OTEL_EXPORTER_OTLP_TIMEOUT"]
+    settings = read(environ=environ, interval="0.5")
+    assert settings.metrics
+    assert (settings.metrics.timeout, settings.interval) == (30, 0.5)
+    settings = read(environ=environ, timeout=1)
+    assert settings.metrics
+    assert settings.logs
+    assert (settings.metrics.timeout, settings.logs.timeout) == (1, 1)
+
+
+def test_headers_add_up_and_the_argument_wins() -> None:
+    """Names are compared without case, values are percent-decoded."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20abc%3D, x-scope = one,",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x-scope=logs",
+    }
+    settings = read(headers={"X-Scope": "mine"}, environ=environ)
+    assert settings.metrics
+    assert settings.logs
+    assert settings.metrics.headers == {
+        "authorization": "Basic abc=",
+        "x-scope": "mine",
+    }
+    assert settings.logs.headers == {"x-scope": "mine"}
+    settings = read(headers=["a=1", "b = 2=3"], environ={})
+    assert settings.metrics
+    assert settings.metrics.headers == {"a": "1", "b": "2=3"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "metrics", "logs"),
+    [
+        ({"OTEL_METRICS_EXPORTER": "none"}, False, True),
+        ({"OTEL_LOGS_EXPORTER": "none"}, True, False),
+        ({"OTEL_METRICS_EXPORTER": "console, otlp"}, True, True),
+        ({"OTEL_METRICS_EXPORTER": ""}, True, True),
+        ({"OTEL_SDK_DISABLED": "true"}, False, False),
+        ({"OTEL_SDK_DISABLED": "TRUE"}, False, False),
+        ({"OTEL_SDK_DISABLED": "false"}, True, True),
+    ],
+)
+def test_signals_can_be_switched_off(
+    environ: dict[str, str], metrics: bool, logs: bool
+) -> None:
+    """One by one, or all of OpenTelemetry."""
+    settings = read(environ=environ)
+    assert (settings.metrics is not None, settings.logs is not None) == (metrics, logs)
+
+
+def test_signals_as_an_argument_are_what_counts() -> None:
+    """The variables say something else, and are not even looked at."""
+    environ = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_LOGS_EXPORTER": "none"}
+    settings = read(signals=("metrics", "logs"), environ=environ)
+    assert settings.metrics
+    assert settings.logs
+    settings = read(signals="logs", environ=environ)
+    assert (settings.metrics is None, settings.logs is None) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("argument", "variable", "expected"),
+    [
+        (None, "", "explicit"),
+        (None, "explicit_bucket_histogram", "explicit"),
+        (None, "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM", "exponential"),
+        ("explicit", "base2_exponential_bucket_histogram", "explicit"),
+        ("exponential", "", "exponential"),
+        ([0.1, 1, "2.5"], "", (0.1, 1, 2.5)),
+    ],
+)
+def test_the_form_of_histograms(argument: Any, variable: str, expected: Any) -> None:
+    """The argument, else the environment's choice of two, else explicit bounds."""
+    name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    assert read(histogram=argument, environ={name: variable}).histogram == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://host:port"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ho st"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "10000"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "nan"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "-1"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5s"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/there/is/none.pem"),
+        ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/there/is/none.pem"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "linear"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_LOGS_EXPORTER", "console"),
+        ("OTEL_SDK_DISABLED", "yes"),
+        ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_an_error(name: str, value: str) -> None:
+    """At start-up, and it says which."""
+    with pytest.raises(ConfigError, match=f"^{name}: expected .*got"):
+        read(environ={name: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"endpoint": "localhost:4318"}, "endpoint: expected a URL such as"),
+        ({"endpoint": 4318}, "endpoint: expected a URL"),
+        ({"endpoint": ""}, "endpoint: expected a URL"),
+        ({"endpoint": "grpc://host:4317"}, "endpoint: expected a URL"),
+        ({"headers": 5}, "headers: expected a dict"),
+        ({"headers": "nonsense"}, "headers: expected name=value"),
+        ({"headers": {"a": 1}}, "headers: expected name=value"),
+        ({"headers": {"a b": "1"}}, "headers: expected name=value"),
+        ({"headers": {"a": "1\r\nb: 2"}}, "headers: expected name=value"),
+        ({"headers": {"a": "\u20ac"}}, "headers: expected name=value"),
+        ({"timeout": "long"}, "timeout: expected seconds"),
+        ({"timeout": 0}, "timeout: expected seconds"),
+        ({"timeout": True}, "timeout: expected seconds"),
+        ({"interval": -1}, "interval: expected seconds"),
+        ({"interval": float("nan")}, "interval: expected seconds"),
+        ({"histogram": "linear"}, "histogram: expected 'explicit'"),
+        ({"histogram": []}, "histogram: expected 'explicit'"),
+        ({"histogram": [2, 1]}, "histogram: expected 'explicit'"),
+        ({"histogram": [1, 1]}, "histogram: expected 'explicit'"),
+        ({"histogram": [1, float("inf")]}, "histogram: expected 'explicit'"),
+        ({"histogram": [1, "x"]}, "histogram: expected 'explicit'"),
+        ({"signals": ()}, "signals: expected 'metrics'"),
+        ({"signals": "traces"}, "signals: expected 'metrics'"),
+        ({"signals": 5}, "signals: expected 'metrics'"),
+        ({"protocol": "grpc"}, "protocol: expected 'http/protobuf'"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], said: str) -> None:
+    """The error names the argument, what was expected and what came."""
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        read(**arguments, environ={})
+
+
+SECRET = "s3cret"  # not one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        ({"endpoint": f"user:{SECRET}@host:4318"}, {}),
+        ({"endpoint": f"http://user:{SECRET}@host:port"}, {}),
+        ({"endpoint": f"http://host:port/?key={SECRET}"}, {}),
+        ({"endpoint": f"ftp://{SECRET}@host"}, {}),
+        ({"endpoint": f"http://user:{SECRET}@[::1"}, {}),
+        ({"headers": SECRET}, {}),
+        ({"headers": {"a": f"{SECRET}\n"}}, {}),
+        ({"headers": {"a": [SECRET]}}, {}),
+        ({"headers": {SECRET}}, {}),
+        ({}, {"OTEL_EXPORTER_OTLP_HEADERS": SECRET}),
+        ({}, {"OTEL_EXPORTER_OTLP_HEADERS": f"a b={SECRET}"}),
+        ({}, {"OTEL_EXPORTER_OTLP_LOGS_HEADERS": f"a=1%0A{SECRET}"}),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"user:{SECRET}@host"}),
+    ],
+)
+def test_no_error_shows_a_secret(
+    arguments: dict[str, Any], environ: dict[str, str]
+) -> None:
+    """Neither its text nor what stands behind it."""
+    with pytest.raises(ConfigError) as caught:
+        read(**arguments, environ=environ)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in f"{error} {error!r}"
+        error = None if error.__suppress_context__ else error.__context__
+    settings = read(
+        endpoint=f"http://user:{SECRET}@host", headers={"a": SECRET}, environ={}
+    )
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://user:pass@host:1/path?key=x", "http://host:1/path"),
+        ("https://host", "https://host"),
+        ("user:p@ss@host", "host"),
+        ("http://a@b@c/d@e", "http://e"),
+    ],
+)
+def test_a_url_as_it_may_be_printed(url: str, expected: str) -> None:
+    """Too little of it rather than too much."""
+    assert shown(url) == expected
+
+
+def test_certificates_are_files(tmp_path: Path) -> None:
+    """The signal's own, else the general one."""
+    general, own = tmp_path / "all.pem", tmp_path / "logs.pem"
+    general.touch()
+    own.touch()
+    settings = read(
+        environ={
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(general),
+            "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": str(own),
+        }
+    )
+    assert settings.metrics
+    assert settings.logs
+    assert settings.metrics.certificate == str(general)
+    assert settings.logs.certificate == str(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("service.instance.id=web%2D1,service.name=shop", "web-1"),
+        ("service.name=shop, service.instance.id = a ", "a"),
+        ("service.name=shop", None),
+        ("service.instance.id=", None),
+        ("", None),
+    ],
+)
+def test_the_environments_instance(text: str, expected: str | None) -> None:
+    """One of the attributes of ``OTEL_RESOURCE_ATTRIBUTES``."""
+    assert instance_id({"OTEL_RESOURCE_ATTRIBUTES": text}) == expected

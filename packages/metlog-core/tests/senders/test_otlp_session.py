@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One request, whatever the collector does: real sockets on this machine."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceResponse,
+)
+
+from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
+
+SECRET = "s3cret"
+TIMEOUT = 0.5
+PATIENCE = 5.0  # a busy machine's; without a deadline all of these would take 30 s
+
+
+class In:
+    """A deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+
+class Peer:
+    """Takes connections; what it does with each request is for ``answer`` to say."""
+
+    def __init__(
+        self, answer: Callable[[socket.socket], object], greeting: bytes = b""
+    ) -> None:
+        self.connections = self.requests = 0
+        self.ended = threading.Event()
+        self._answer = answer
+        self._greeting = greeting
+        self._open: list[socket.socket] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1/metrics"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            connection.sendall(self._greeting)
+            threading.Thread(
+                target=self._serve, args=(connection,), daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        data = b""
+        try:
+            while chunk := connection.recv(65_536):
+                data += chunk
+                if data.endswith(b"body"):
+                    self.requests += 1
+                    data = b""
+                    self._answer(connection)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.ended.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Peer]]:
+    made: list[Peer] = []
+    yield made
+    for peer in made:
+        peer.close()
+
+
+def answering(status: int, body: bytes = b"", headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def post(url: str, session: Session | None = None, timeout: float = TIMEOUT) -> Outcome:
+    session = session or Session("the collector")
+    session.begin(In(timeout))
+    start = time.monotonic()
+    answer = session.post(
+        url=url, data=b"body", headers={"x-key": SECRET}, timeout=30, verify=True
+    )
+    assert time.monotonic() - start < timeout + PATIENCE
+    outcome = session.outcome
+    assert outcome is not None
+    assert answer.ok == outcome.delivered
+    assert answer.status_code in (200, 400)
+    assert SECRET not in f"{outcome} {answer!r} {answer.text}"
+    return outcome
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_what_is_taken_is_delivered(peers: list[Peer], status: int) -> None:
+    """And the connection is kept for the next."""
+    peers.append(Peer(lambda connection: connection.sendall(answering(status))))
+    session = Session("the collector")
+    for _ in range(3):
+        assert post(peers[0].url, session) == Outcome(True)
+    assert (peers[0].requests, peers[0].connections) == (3, 1)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        *((status, False) for status in (300, 301, 302, 303, 304, 307, 308)),
+        *((status, False) for status in (400, 401, 403, 404, 405, 413, 415, 422)),
+        *((status, True) for status in (408, 429, 500, 502, 503, 504)),
+    ],
+)
+def test_everything_else_is_refused_after_one_request(
+    peers: list[Peer], status: int, again: bool
+) -> None:
+    """No redirect is followed, nothing is tried again behind our back."""
+    headers = "Location: /elsewhere\r\nRetry-After: 0\r\n"
+    answer = answering(status, b"go away", headers)
+    peers.append(Peer(lambda connection: connection.sendall(answer)))
+    outcome = post(peers[0].url)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, again, True)
+    assert outcome.why == f"the collector answered {status}"
+    assert peers[0].requests == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ExportMetricsServiceResponse(
+            partial_success=ExportMetricsPartialSuccess(
+                rejected_data_points=3, error_message="too old"
+            )
+        ),
+        ExportLogsServiceResponse(
+            partial_success=ExportLogsPartialSuccess(
+                rejected_log_records=3, error_message="too old"
+            )
+        ),
+    ],
+)
+def test_what_the_collector_rejects_of_it_is_told(
+    peers: list[Peer],
+    answer: ExportMetricsServiceResponse | ExportLogsServiceResponse,
+) -> None:
+    """Both signals' answers are read."""
+    body = answering(200, answer.SerializeToString())
+    peers.append(Peer(lambda connection: connection.sendall(body)))
+    outcome = post(peers[0].url)
+    assert (outcome.delivered, outcome.rejected) == (True, 3)
+    assert outcome.why == "the collector rejected 3: too old"
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"\xff" * 100, b"<html>", b"x" * 1_000_000, b"\x0a\x7f"]
+)
+def test_an_answer_that_is_none_is_a_200_all_the_same(
+    peers: list[Peer], body: bytes
+) -> None:
+    """Whatever it says, it was taken."""
+    peers.append(Peer(lambda connection: connection.sendall(answering(200, body))))
+    assert post(peers[0].url) == Outcome(True)
+
+
+def drip(connection: socket.socket, data: bytes, ended: threading.Event) -> None:
+    for i in range(len(data)):
+        connection.sendall(data[i : i + 1])
+        if ended.wait(TIMEOUT / 5):
+            return
+
+
+def test_an_answer_that_drips_does_not_hold_us(peers: list[Peer]) -> None:
+    """The deadline is for all of it: headers came in time, the rest does not."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n")
+        drip(connection, b"x" * 300, peers[0].ended)
+
+    peers.append(Peer(answer))
+    assert post(peers[0].url) == Outcome(True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        answering(200, headers="X-Long: " + "x" * 300 + "\r\n"),
+        answering(503, b"x" * 300, headers="X-Long: " + "x" * 300 + "\r\n"),
+        b"HTTP/1.1 " + b" " * 300,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
+    ],
+)
+def test_headers_that_drip_do_not_hold_us(peers: list[Peer], data: bytes) -> None:
+    """Nobody knows whether the collector has it."""
+    peers.append(Peer(lambda connection: drip(connection, data, peers[0].ended)))
+    outcome = post(peers[0].url)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, True, True)
+
+
+def test_no_answer_does_not_hold_us(peers: list[Peer]) -> None:
+    """Taken, and then nothing."""
+    peers.append(Peer(lambda connection: peers[0].ended.wait(30)))
+    outcome = post(peers[0].url)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, True, True)
+    assert outcome.why.startswith("no answer from the collector")
+
+
+def test_a_connection_that_breaks_is_told(peers: list[Peer]) -> None:
+    """It may have been closed while it idled: worth another attempt at once."""
+    peers.append(Peer(lambda connection: connection.shutdown(socket.SHUT_RDWR)))
+    outcome = post(peers[0].url)
+    assert (outcome.again, outcome.reached, outcome.broken) == (True, True, True)
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n", b"\x00\x01\x02\r\n\r\n"])
+def test_something_that_is_no_collector(peers: list[Peer], data: bytes) -> None:
+    """Neither raises nor counts as delivered."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    peers.append(Peer(answer))
+    assert not post(peers[0].url).delivered
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://{user}127.0.0.1:{port}/v1/logs?key={secret}",
+        "https://{user}127.0.0.1:{port}/{secret}",
+        "http://{user}no.such.host.invalid:{port}/{secret}",
+    ],
+)
+def test_nobody_there_is_known_not_to_have_it(url: str) -> None:
+    """And what is said of it has no URL: paths and queries may be secret."""
+    url = url.format(user=f"user:{SECRET}@", port=closed_port(), secret=SECRET)
+    outcome = post(url)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, True, False)
+    assert outcome.why.startswith("no answer from the collector (")
+
+
+def test_a_collector_without_tls_is_known_not_to_have_it(peers: list[Peer]) -> None:
+    """Nothing was sent."""
+    peers.append(Peer(lambda connection: None, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    outcome = post(peers[0].url.replace("http:", "https:"))
+    assert (outcome.delivered, outcome.reached) == (False, False)
+
+
+def test_without_time_nothing_is_sent(peers: list[Peer]) -> None:
+    """A deadline that has passed is told as one."""
+    peers.append(Peer(lambda connection: connection.sendall(answering(200))))
+    outcome = post(peers[0].url, timeout=0)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, True, False)
+    assert peers[0].requests == 0
+
+
+@pytest.mark.parametrize("url", [f"nonsense:{SECRET}", f"http://[{SECRET}", ""])
+def test_what_cannot_be_requested_is_not_tried_again(url: str) -> None:
+    """It will never work."""
+    outcome = post(url)
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, False, False)
+
+
+def test_what_exporters_log_is_ours_while_we_export(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In our thread, and only as long as we are at it."""
+    ours = logging.getLogger("opentelemetry.exporter.otlp.proto.http.metric_exporter")
+    others = logging.getLogger("app")
+    with quietly():
+        assert is_exporting()
+        ours.error("inside")
+        others.error("app inside")
+        with quietly():
+            pass
+        ours.error("still inside")
+        thread = threading.Thread(target=lambda: ours.error("another thread"))
+        thread.start()
+        thread.join()
+    assert not is_exporting()
+    ours.error("outside")
+    said = [record.message for record in caplog.records]
+    assert said == ["app inside", "another thread", "outside"]
