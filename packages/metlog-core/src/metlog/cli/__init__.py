@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from metlog.cli import bench, listen, send, watch
+from metlog.cli import bench, listen, mapping, send, watch
 
 __all__ = ["main"]
 
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 is good, 1 is not, 2 is misuse."""
     parser = argparse.ArgumentParser(prog="python -m metlog", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (listen, watch, send, bench):
+    for command in (listen, watch, send, bench, mapping):
         command.add_to(commands)
     options = parser.parse_args(argv)
     code: int = options.run(options)

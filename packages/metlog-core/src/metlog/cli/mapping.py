@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``mapping``: what turns dotted lines into labels, for who goes on to send them.
+
+A mapping reads names, so it can only guess as well as a reader could. With
+``METLOG_VIEW_TIMER_DETAILS=False`` no two of django-metlog's declarations can have the
+same dotted name, and it is right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from metlog import catalogue
+from metlog.catalogue import Metric
+from metlog.cli.declared import add_option, load
+from metlog.shapes import default_bounds
+from metlog.wire.prometheus import base_unit, family_name
+
+__all__ = ["add_to", "datadog", "run", "statsd_exporter"]
+
+
+def add_to(commands: Any) -> None:
+    """Enter the command among ``commands``."""
+    parser = commands.add_parser(
+        "mapping",
+        help="print what makes labels of dotted lines",
+        description="Print a mapping that makes names and labels of dotted StatsD "
+        "lines, from the declarations of metrics. Views are told from their modules' "
+        "sums with METLOG_VIEW_TIMER_DETAILS=False alone.",
+    )
+    parser.add_argument("reader", choices=("statsd-exporter", "datadog"))
+    parser.add_argument(
+        "--prefix",
+        default="",
+        help="what the sender's option prefix puts in front of names",
+    )
+    add_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it; 1 if there is nothing to print."""
+    problem = load(options.declare)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    write = statsd_exporter if options.reader == "statsd-exporter" else datadog
+    print("\n".join(write(catalogue.metrics(), options.prefix)))
+    return 0
+
+
+def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
+    """The YAML of a mapping for Prometheus' statsd_exporter.
+
+    https://github.com/prometheus/statsd_exporter#metric-mapping-and-configuration
+    Times come out in seconds, because it makes seconds of a timer's milliseconds.
+    """
+    yield "mappings:"
+    for metric in _in_order(metrics):
+        yield f"- match: {_quoted(_pattern(metric, prefix))}"
+        yield "  match_type: regex"
+        yield f"  match_metric_type: {_observed(metric)}"
+        if metric.sum_of is not None:
+            yield "  action: drop"
+            yield '  name: "dropped"'
+            continue
+        name = family_name(
+            metric.base, metric.kind, metric.unit, catalogue.prefix_of(metric)
+        )
+        yield f"  name: {_quoted(name)}"
+        yield f"  help: {_quoted(metric.meaning)}"
+        if metric.kind in {"timer", "histogram"}:
+            yield "  observer_type: histogram"
+            yield "  histogram_options:"
+            yield f"    buckets: {json.dumps(_buckets(metric))}"
+        if metric.kind == "histogram" and metric.scale != 1000:
+            # A plain StatsD line calls it ms, and the exporter divides it by 1000.
+            yield f"  scale: {1000 / metric.scale:g}"
+        if metric.kind == "gauge":
+            factor = base_unit(metric.kind, metric.unit)[1] / metric.scale
+            if factor != 1:
+                yield f"  scale: {factor:g}"
+        yield from _labels(metric, "  labels:", "    ")
+
+
+def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
+    """The YAML of a profile for the mapper of Datadog's agent.
+
+    https://docs.datadoghq.com/developers/dogstatsd/dogstatsd_mapper/
+    It cannot drop, so sums arrive under their dotted name.
+    """
+    yield "dogstatsd_mapper_profiles:"
+    yield '- name: "metlog"'
+    start = prefix.rstrip(".") + "." if prefix else "*"
+    yield f"  prefix: {_quoted(start)}"
+    yield "  mappings:"
+    for metric in _in_order(metrics):
+        if metric.sum_of is not None:
+            continue
+        # The agent puts ^ and $ around it.
+        yield f"  - match: {_quoted(_pattern(metric, prefix)[1:-1])}"
+        yield "    match_type: regex"
+        yield f"    name: {_quoted(metric.base)}"
+        yield from _labels(metric, "    tags:", "      ")
+
+
+def _in_order(metrics: Iterable[Metric]) -> Sequence[Metric]:
+    """The most literal first, because the first that fits is taken.
+
+    A sum whose names could be those of what it adds up is left out: nobody could tell.
+    """
+    chosen = [metric for metric in metrics if metric.kind != "updown"]
+    shapes = {_shape(metric) for metric in chosen if metric.sum_of is None}
+    return sorted(
+        (m for m in chosen if m.sum_of is None or _shape(m) not in shapes),
+        key=lambda m: (m.name.count("..."), m.name.count("<"), m.name),
+    )
+
+
+def _shape(metric: Metric) -> tuple[str, str]:
+    return metric.kind, re.sub(r"<[^.>]*", "<", metric.name)
+
+
+def _pattern(metric: Metric, prefix: str) -> str:
+    """A regular expression of RE2: one group for each placeholder."""
+    name = f"{prefix.rstrip('.')}.{metric.name}" if prefix else metric.name
+    parts = re.split(r"<[^.>]*(\.\.\.)?>", name)
+    pattern = re.escape(parts[0])
+    for many, literal in zip(parts[1::2], parts[2::2], strict=True):
+        pattern += ("(.+)" if many else r"([^.]+)") + re.escape(literal)
+    return f"^{pattern}$".replace("\\-", "-")
+
+
+def _labels(metric: Metric, head: str, indent: str) -> Iterator[str]:
+    placeholders = re.findall(r"<([^.>]*)(?:\.\.\.)?>", metric.name)
+    labels = {name: f"${i}" for i, name in enumerate(placeholders, 1)}
+    labels.update(metric.fixed)
+    if labels:
+        yield head
+        yield from (f"{indent}{name}: {_quoted(text)}" for name, text in labels.items())
+
+
+def _observed(metric: Metric) -> str:
+    return metric.kind if metric.kind in {"counter", "gauge"} else "observer"
+
+
+def _buckets(metric: Metric) -> list[float]:
+    factor = base_unit(metric.kind, metric.unit)[1] if metric.kind != "timer" else 1.0
+    bounds = metric.bounds or default_bounds(metric.kind)
+    return [bound * factor for bound in bounds]
+
+
+def _quoted(text: str) -> str:
+    """A text of JSON is a text of YAML."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Mappings, read as their readers document it, beside our own second shape."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metlog.catalogue import Metric
+from metlog.cli.mapping import datadog, statsd_exporter
+from metlog.shapes import SECONDS, Shape
+from metlog.wire.prometheus import family_name
+
+VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
+METRICS = [
+    VIEW,
+    Metric("view.<module...>.<method>", "timer", "s", "A module.", sum_of="view"),
+    Metric("view.<method>", "timer", "s", "All views.", sum_of="view"),
+    Metric("view.stream", "timer", "s", 'A stream: "so" long.'),
+    Metric("db.<client>.<alias>.execute", "timer", "s", "A.", ("operation",)),
+    Metric("db.<client>.<alias>.error.<class>", "counter", "{error}", "A."),
+    Metric("response.<status>", "counter", "{response}", "A."),
+    Metric("response.auth.<status>", "counter", "{response}", "A."),
+    Metric("response.cancelled", "counter", "{request}", "A."),
+    Metric(
+        "cache.<backend>.<method>",
+        "timer",
+        "s",
+        "A.",
+        base="cache.call",
+        fixed=(("alias", "default"),),
+    ),
+    Metric("cache.<backend>.<alias>.<method>", "timer", "s", "A.", base="cache.call"),
+    Metric(
+        "cache.<backend>.hit", "counter", "{key}", "A.", fixed=(("alias", "default"),)
+    ),
+    Metric("cache.<backend>.<alias>.hit", "counter", "{key}", "A."),
+    Metric("task.<task...>.run", "timer", "s", "A."),
+    Metric("task.<task...>.failed", "counter", "{task}", "A."),
+    Metric("queries", "histogram", "{query}", "A."),
+    Metric("CLS", "histogram", "1", "A.", base="shift", scale=1000, bounds=(0.1, 0.25)),
+    Metric("memory", "gauge", "By", "A."),
+    Metric("load.<disk>", "gauge", "ms", "A."),
+    Metric("active", "updown", "{request}", "A."),
+]
+
+Found = tuple[str, dict[str, str]]
+
+
+def by_statsd_exporter(
+    mappings: Mapping[str, Any], kind: str, name: str
+) -> Found | None:
+    """The first mapping that fits: a regular expression that is found in the name, of
+    the type that is asked for. ``$1`` is a group."""
+    observed = {"counter": "counter", "gauge": "gauge"}.get(kind, "observer")
+    for mapping in mappings["mappings"]:
+        assert mapping["match_type"] == "regex"
+        found = re.search(mapping["match"], name)
+        if mapping["match_metric_type"] == observed and found:
+            if mapping.get("action") == "drop":
+                return None
+            return mapping["name"], _filled(mapping.get("labels", {}), found)
+    return name, {}
+
+
+def by_datadog(profiles: Mapping[str, Any], name: str) -> Found:
+    """In each profile whose prefix fits, the first mapping whose whole expression fits.
+    It does not ask for a type."""
+    for profile in profiles["dogstatsd_mapper_profiles"]:
+        if profile["prefix"] == "*" or name.startswith(profile["prefix"]):
+            for mapping in profile["mappings"]:
+                assert mapping["match_type"] == "regex"
+                found = re.search(f"^{mapping['match']}$", name)
+                if found:
+                    return mapping["name"], _filled(mapping.get("tags", {}), found)
+    return name, {}
+
+
+def _filled(labels: Mapping[str, str], found: re.Match[str]) -> dict[str, str]:
+    return {
+        label: re.sub(r"\$(\d+)", lambda group: found[int(group[1])], text)
+        for label, text in labels.items()
+    }
+
+
+class Client:
+    def __init__(self) -> None:
+        self.remembered: dict[Any, Any] = {}
+
+    def declared(self, metric: Metric, name: str, fields: Any, parts: Any) -> Any:
+        class Series:
+            kind = metric.kind
+
+        series = Series()
+        vars(series).update(name=name, metric=metric, fields=fields, parts=parts)
+        return series
+
+
+HOSTILE = [
+    *("GET", "hit", "miss", "execute", "error", "timing", "stream", "auth", "run"),
+    *("cancelled", "failed", "default", "a_b", "Bücher", "本", "x-y", "200", "_"),
+]
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in METRICS if m.sum_of is None and m.kind != "updown"], ids=str
+)
+def test_a_mapping_gives_what_the_labelled_shape_gives(metric: Metric) -> None:
+    """Same bases and same labels, the values being segments; for whatever views,
+    aliases and tasks are called."""
+    exporter = yaml.safe_load("\n".join(statsd_exporter(METRICS)))
+    mapper = yaml.safe_load("\n".join(datadog(METRICS)))
+    placeholders = re.findall(r"<([^.>]*)", metric.name)
+    many = {p for p in placeholders if f"<{p}...>" in metric.name}
+    for i in range(len(HOSTILE)):
+        parts = {}
+        for n, placeholder in enumerate(placeholders):
+            text = HOSTILE[(i + n) % len(HOSTILE)]
+            parts[placeholder] = f"{text}.{HOSTILE[i]}" if placeholder in many else text
+        series = metric.series(Client(), **parts)
+        shaped = Shape("labels").of(series)
+        assert shaped is not None
+        labels = {k: v for k, v in shaped.labels.items() if k not in metric.fields}
+        if _is_another(series.name, metric):
+            continue
+        name = family_name(metric.base, metric.kind, metric.unit)
+        found = by_statsd_exporter(exporter, metric.kind, series.name)
+        assert found == (name, labels)
+        assert by_datadog(mapper, series.name) == (shaped.name, labels)
+
+
+def _is_another(name: str, metric: Metric) -> bool:
+    """Whether another declaration says more of it literally: a status "cancelled"."""
+    return any(
+        other.name.count("<") < metric.name.count("<")
+        and other.parts_of(name) is not None
+        for other in METRICS
+    )
+
+
+def test_sums_are_dropped_where_that_can_be_said() -> None:
+    """All views' sum is; a module's cannot be told from a view's."""
+    mappings = yaml.safe_load("\n".join(statsd_exporter(METRICS)))
+    assert by_statsd_exporter(mappings, "timer", "view.GET") is None
+    assert by_datadog(yaml.safe_load("\n".join(datadog(METRICS))), "view.GET") == (
+        "view.GET",
+        {},
+    )
+    assert "module" not in str(mappings)
+
+
+def test_a_prefix_of_the_sender_is_part_of_the_match() -> None:
+    """With or without its dot."""
+    for prefix in ("shop", "shop."):
+        mappings = yaml.safe_load("\n".join(statsd_exporter([VIEW], prefix)))
+        name = "shop.view.a.b.GET"
+        labels = {"view": "a.b", "method": "GET"}
+        assert by_statsd_exporter(mappings, "timer", name) == ("view_seconds", labels)
+        profiles = yaml.safe_load("\n".join(datadog([VIEW], prefix)))
+        assert by_datadog(profiles, name) == ("view", labels)
+        assert by_datadog(profiles, "view.a.b.GET") == ("view.a.b.GET", {})
+
+
+def test_buckets_and_units_are_those_of_the_labelled_shape() -> None:
+    """statsd_exporter divides what is ``ms`` by 1000: times are seconds, and what is
+    not time is made right again."""
+    mappings = {
+        mapping["name"]: mapping
+        for mapping in yaml.safe_load("\n".join(statsd_exporter(METRICS)))["mappings"]
+    }
+    assert mappings["view_seconds"]["histogram_options"]["buckets"] == list(SECONDS)
+    assert mappings["view_seconds"].get("scale") is None
+    assert mappings["queries"]["scale"] == 1000
+    assert mappings["shift"].get("scale") is None
+    assert mappings["shift"]["histogram_options"]["buckets"] == [0.1, 0.25]
+    assert mappings["load_seconds"]["scale"] == 0.001
+    assert mappings["memory_bytes"].get("scale") is None
+    assert mappings["view_stream_seconds"]["help"] == 'A stream: "so" long.'
+
+
+def metlog(
+    *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "metlog", "mapping", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def test_the_command_reads_declarations(tmp_path: Path) -> None:
+    """Of modules that are named."""
+    (tmp_path / "shop_metrics.py").write_text(
+        "from metlog.catalogue import Metric, declare\n"
+        "declare(Metric('sold.<what>', 'counter', '{thing}', 'Sold.'), prefix='shop_')"
+    )
+    done = metlog("statsd-exporter", "--declare=shop_metrics", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = by_statsd_exporter(yaml.safe_load(done.stdout), "counter", "sold.bread")
+    assert found == ("shop_sold_total", {"what": "bread"})
+    done = metlog("datadog", "--declare=shop_metrics", cwd=tmp_path)
+    assert by_datadog(yaml.safe_load(done.stdout), "sold.bread") == (
+        "sold",
+        {"what": "bread"},
+    )
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    """A module that is not there, one that declares nothing, a reader unknown."""
+    done = metlog("datadog", "--declare=no_such_module")
+    assert done.returncode == 1
+    assert (
+        "expected a module that declares metrics, got 'no_such_module'" in done.stderr
+    )
+    done = metlog("datadog", "--declare=json")
+    assert done.returncode == 1
+    assert "name a module with --declare" in done.stderr
+    assert metlog("telegraf").returncode == 2
