@@ -43,7 +43,10 @@ HOUSES = {
             "aggregate",
             "shapes",
             "rules catalogue wire",
+            "senders._delivery",
+            "senders.base",
             "exceptions severity message measure trouble path ini oldstyle semconv",
+            "diagnostics",
         ),
         only={
             "opentelemetry": {"senders._otlp_session", "senders.otlp_sdk"},

@@ -27,7 +27,7 @@ from loops import (
 from sink import HOST, port
 
 from metlog import MetlogClient
-from metlog.message import Origin
+from metlog.message import Origin, new_message, rfc3339, to_json
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -38,7 +38,6 @@ from metlog.senders import (
     StdLibLoggingSender,
     UdpSender,
 )
-from metlog.senders.udp_lane import Template
 
 THREADS = 4
 
@@ -62,7 +61,10 @@ class Empty:
 def sendto() -> Loop:
     """The very bytes that `incr` sends as JSON, by a socket alone."""
     origin = Origin("bench", 6, socket.gethostname())
-    data = Template("counter", "app.hit", origin).fill(time.time(), 1)
+    fields = {"name": "app.hit", "rate": 1.0}
+    stamp = rfc3339(time.time())
+    msg = new_message("counter", stamp, origin, payload="1", fields=fields)
+    data = to_json(msg).encode()
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     return call_with_two(out.sendto, data, (HOST, port()))
 

@@ -108,11 +108,12 @@ SIGNATURES = {
         "logger_name=None, payload_types=None, json_types=None"
     ),
     "metlog.senders.ZmqPubSender": (
-        "bindstrs, pool_size=10, queue_length=1000, livecheck=10, debug_stderr=False"
+        "bindstrs, pool_size=10, queue_length=1000, livecheck=10, debug_stderr=False, "
+        "queue_bytes=33554432"
     ),
     "metlog.senders.ZmqHandshakePubSender": (
         "handshake_bind, connect_bind, handshake_timeout, pool_size=10, hwm=200, "
-        "livecheck=10, debug_stderr=False"
+        "livecheck=10, debug_stderr=False, queue_bytes=33554432"
     ),
 }
 

@@ -291,7 +291,7 @@ def test_a_line_too_long_is_dropped_and_counted(receiver: UdpReceiver) -> None:
     client.close()
     assert receiver.wait_until(lambda r: len(r.lines) == 2)
     assert receiver.lines == ["x" * 59 + ":1|c", "fine:1|c"]
-    assert sender.stats == (2, 2, 0, 0)
+    assert sender.stats == (2, 2, 0, 0, 0)
 
 
 def test_every_timing_arrives_up_to_the_limit(receiver: UdpReceiver) -> None:
@@ -367,7 +367,7 @@ def test_too_many_names_are_dropped_and_counted_with_one_warning(
     client.close()
     assert receiver.wait_until(lambda r: len(r.lines) == 10)
     assert receiver.counts == {f"user.{i}": 1 + (i == 3) for i in range(10)}
-    assert sender.stats == (11, 20, 0, 0)
+    assert sender.stats == (11, 20, 0, 0, 0)
     assert capsys.readouterr().err.count("too many distinct names") == 1
 
 
@@ -415,7 +415,7 @@ def test_messages_that_are_no_metrics_are_dropped_and_counted(
     client.close()
     assert receiver.wait_until(lambda r: len(r.lines) == 3)
     assert receiver.lines == ["x:3|c", "t:1.5|ms|@0.5", "g:2|g"]
-    assert sender.stats == (3, 4, 0, 0)
+    assert sender.stats == (3, 4, 0, 0, 0)
 
 
 def test_at_once_means_one_datagram_for_each(receiver: UdpReceiver) -> None:
@@ -427,7 +427,7 @@ def test_at_once_means_one_datagram_for_each(receiver: UdpReceiver) -> None:
         with client.timer("t"):
             pass
     client.gauge("g", -1)
-    assert sender.stats == (5, 0, 0, 0)
+    assert sender.stats == (5, 0, 0, 0, 0)
     assert receiver.wait_until(lambda r: len(r.datagrams) == 5)
     lines = ["x:1|c", "t:0|ms", "x:1|c", "t:0|ms", "g:0|g", "g:-1|g"]
     assert receiver.lines == lines
@@ -445,9 +445,9 @@ def test_stats_tell_what_is_held(receiver: UdpReceiver) -> None:
     client.timer_send("t", 1)
     client.timer_send("t", 2)
     client.gauge("g", 1)
-    assert sender.stats == (0, 0, 0, 8)
+    assert sender.stats == (0, 0, 0, 8, 0)
     client.close()
-    assert sender.stats == (8, 0, 0, 0)
+    assert sender.stats == (8, 0, 0, 0, 0)
     assert receiver.wait_until(lambda r: len(r.lines) == 4)
     assert receiver.counts == {"x": 14}
 
@@ -461,7 +461,7 @@ def test_after_close_metrics_are_dropped_and_counted(receiver: UdpReceiver) -> N
     client.incr("x")
     client.timer_send("t", 1)
     client.flush()
-    assert sender.stats == (1, 2, 0, 0)
+    assert sender.stats == (1, 2, 0, 0, 0)
 
 
 def test_making_one_opens_nothing() -> None:
@@ -475,29 +475,38 @@ def test_making_one_opens_nothing() -> None:
     sender = StatsdSender("no.such.host.invalid")
     assert (next_descriptor(), threading.active_count()) == before
     sender.flush()
-    assert sender.stats == (0, 0, 0, 0)
+    assert sender.stats == (0, 0, 0, 0, 0)
     sender.close()
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"host": ""}, "host: .* wanted, got ''"),
-        ({"host": None}, "host: .* wanted, got None"),
-        ({"host": "a" * 64 + ".é"}, "a host name wanted"),
-        ({"host": "localhost:8125"}, "host: .* without port, wanted, got 'localhost:8"),
-        ({"host": "[::1]"}, r"host: .* wanted, got '\[::1\]'"),
-        ({"host": "/" + "x" * 107, "transport": "unix"}, "host: a path of at most"),
-        ({"port": 0}, "port: a whole number from 1 to 65535 wanted, got 0"),
+        ({"host": ""}, "host: expected .*, got ''"),
+        ({"host": None}, "host: expected .*, got None"),
+        ({"host": "a" * 64 + ".é"}, "expected a host name"),
+        (
+            {"host": "localhost:8125"},
+            "host: expected .* without port, got 'localhost:8",
+        ),
+        ({"host": "[::1]"}, r"host: expected .*, got '\[::1\]'"),
+        (
+            {"host": "/" + "x" * 107, "transport": "unix"},
+            "host: expected a path of at most",
+        ),
+        ({"port": 0}, "port: expected a whole number from 1 to 65535, got 0"),
         ({"port": "statsd"}, "port: .* got 'statsd'"),
         ({"port": True}, "port: .* got True"),
-        ({"prefix": 3}, "prefix: text .* got 3"),
-        ({"dialect": "influx"}, "dialect: 'plain' or 'dogstatsd' wanted, got 'influx'"),
-        ({"transport": "tcp"}, "transport: 'udp' or 'unix' wanted, got 'tcp'"),
-        ({"max_packet": 10}, "max_packet: .* from 64 to 65507 wanted, got 10"),
-        ({"flush_interval": -1}, "flush_interval: seconds .* got -1"),
-        ({"flush_interval": "soon"}, "flush_interval: seconds .* got 'soon'"),
-        ({"flush_interval": math.nan}, "flush_interval: seconds .* got nan"),
+        ({"prefix": 3}, "prefix: expected text .* got 3"),
+        (
+            {"dialect": "influx"},
+            "dialect: expected 'plain' or 'dogstatsd', got 'influx'",
+        ),
+        ({"transport": "tcp"}, "transport: expected 'udp' or 'unix', got 'tcp'"),
+        ({"max_packet": 10}, "max_packet: .* from 64 to 65507, got 10"),
+        ({"flush_interval": -1}, "flush_interval: expected seconds .* got -1"),
+        ({"flush_interval": "soon"}, "flush_interval: expected seconds .* got 'soon'"),
+        ({"flush_interval": math.nan}, "flush_interval: expected seconds .* got nan"),
         ({"max_names": 0}, "max_names: .* got 0"),
         ({"max_timings": 2.5}, "max_timings: .* got 2.5"),
     ],
@@ -523,7 +532,7 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
 
     client.incr("nobody")
     client.flush()
-    assert sender.stats == (0, 1, 1, 0)
+    assert sender.stats == (0, 1, 1, 0, 0)
 
     with engine() as first:
         client.incr("first")
@@ -531,7 +540,7 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
         assert first.recv(1000) == b"first:1|c"
     client.incr("gone")
     client.flush()
-    assert sender.stats == (1, 2, 2, 0)
+    assert sender.stats == (1, 2, 2, 0, 0)
 
     with engine() as second:
         client.incr("second", 2)

@@ -85,7 +85,7 @@ def test_a_subscriber_that_comes_back_gets_what_is_sent_then(
     client.incr("a")
     assert first.gets({"a": 1})
     first.close()
-    assert until(lambda: not client.sender.ready())  # type: ignore[attr-defined]
+    assert until(lambda: not client.sender.is_ready())  # type: ignore[attr-defined]
     client.incr("b")
     again = subscribers(first.address)
     assert again.gets({"b": 1})
@@ -144,7 +144,7 @@ def test_messages_wait_while_nobody_answers_handshakes(subscriber: Subscriber) -
     client.incr("a")
     assert subscriber.gets({"a": 1})
     subscriber.answers = False
-    assert until(lambda: not sender.ready())
+    assert until(lambda: not sender.is_ready())
     client.incr("a")
     assert sender.stats.queued == 1
     subscriber.answers = True
@@ -200,7 +200,10 @@ def test_a_configuration_of_metlog_py_is_understood(subscriber: Subscriber) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"bindstrs": "nonsense"}, "bindstrs: an address such as .* got 'nonsense'"),
+        (
+            {"bindstrs": "nonsense"},
+            "bindstrs: expected an address such as .* got 'nonsense'",
+        ),
         ({"bindstrs": []}, "bindstrs"),
         ({"bindstrs": "tcp://127.0.0.1:1", "queue_length": 0}, "queue_length"),
     ],

@@ -375,9 +375,11 @@ def test_a_name_is_looked_up_off_the_callers_path(
             (socket.AF_INET, 2, 17, "", (addresses[0], port)),
         ]
 
-    monkeypatch.setattr("metlog.senders.link.socket.getaddrinfo", getaddrinfo)
-    monkeypatch.setattr("metlog.senders.link.RESOLVE_SECONDS", 0.0)
-    monkeypatch.setattr("metlog.senders.link.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(
+        "metlog.senders._delivery.socket.socket.getaddrinfo", getaddrinfo
+    )
+    monkeypatch.setattr("metlog.senders._delivery.socket.RESOLVE_TTL", 0.0)
+    monkeypatch.setattr("metlog.senders._delivery.socket.RESOLVE_BACKOFF", 0.0)
     sender = StatsdSender("statsd.example", receiver.port, flush_interval=0.02)
     client = MetlogClient(sender, "app")
     start = time.perf_counter()

@@ -9,7 +9,6 @@ threads) and to those that collect everywhere.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
+from metlog.diagnostics import Diagnostics
 from metlog.message import Message
-from metlog.trouble import Trouble
+from metlog.senders._delivery.process import Lock
 
 __all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
 
@@ -59,9 +59,9 @@ class Collection(NamedTuple):
 _here: ContextVar[tuple[Collector, ...]] = ContextVar("metlog_collectors", default=())
 _everywhere: tuple[Collector, ...] = ()
 _running = 0
-_lock = threading.Lock()
+_lock = Lock()
 _listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
-_trouble = Trouble("capture")
+_trouble = Diagnostics("capture")
 
 
 def start(collector: Collector, *, everywhere: bool = False) -> Collection:

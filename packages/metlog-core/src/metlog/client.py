@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from metlog import capture
+from metlog.diagnostics import Diagnostics as Trouble
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.measure import LIMIT, Kind, fault
@@ -34,7 +35,6 @@ from metlog.senders.base import (
 )
 from metlog.severity import SEVERITY
 from metlog.timers import NoOpTimer, Special, Timer
-from metlog.trouble import Trouble
 
 __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from threading import get_ident
 
 from metlog.client import MetlogClient
 from metlog.severity import SEVERITY
@@ -23,9 +24,18 @@ class MetlogHandler(logging.Handler):
         self.metlog_client = metlog_client
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send it, unless a `StdLibLoggingSender` has just logged it."""
-        if hasattr(record, "metlog"):
+        """Send it, unless a `StdLibLoggingSender` has just logged it, or this thread is
+        in here already: what a sender logs while it sends would come back for ever."""
+        here = get_ident()
+        if hasattr(record, "metlog") or here in _emitting:
             return
+        _emitting.add(here)
+        try:
+            self._send(record)
+        finally:
+            _emitting.discard(here)
+
+    def _send(self, record: logging.LogRecord) -> None:
         try:
             payload = self.format(record)
         except Exception:  # arguments that do not fit the format
@@ -34,6 +44,10 @@ class MetlogHandler(logging.Handler):
         self.metlog_client.metlog(
             "oldstyle", severity=_severity(record.levelno), payload=payload
         )
+
+
+_emitting: set[int] = set()
+"""The threads that are in `MetlogHandler.emit`."""
 
 
 def hook_logger(logger_name: str | None, client: MetlogClient) -> None:

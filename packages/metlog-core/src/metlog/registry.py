@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from metlog.client import MetlogClient
+from metlog.senders._delivery.process import Lock
 
 __all__ = ["CLIENT_HOLDER", "MetlogClientHolder"]
 
@@ -21,7 +21,7 @@ class MetlogClientHolder:
     def __init__(self) -> None:
         self.global_config: dict[str, Any] = {}
         self._clients: dict[str, MetlogClient] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def get_client(self, name: str) -> MetlogClient:
         """Same name, same client, in every thread. A new one drops everything until

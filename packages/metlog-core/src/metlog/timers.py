@@ -11,6 +11,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from metlog.senders._delivery.process import Lock
 from metlog.senders.base import LAST
 
 __all__ = ["NoOpTimer", "Reporter", "Timer"]
@@ -194,7 +195,7 @@ class NoOpTimer(Timer):
         pass
 
 
-_sharing = threading.Lock()
+_sharing = Lock()
 
 
 def _here() -> object:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from metlog.measure import Kind
 from metlog.message import Message, Origin
 
 __all__ = [
     "LAST",
+    "BaseSender",
     "DirectSender",
     "FastLane",
     "MetricSender",
@@ -30,8 +32,8 @@ class Sender(Protocol):
 
     It may raise: the client catches, counts and goes on. It may also have
 
-    * ``flush()``: what was accepted is handed over when this returns;
-    * ``close()``: flush and let go of sockets, files and threads; twice is fine;
+    * ``flush(timeout)``: hand over what was accepted, within so many seconds;
+    * ``close(timeout)``: flush, then release sockets, files and threads; idempotent;
     * ``stats``: a `SenderStats`;
     * ``ignores``: a frozenset of message types for which it has no form. The client
       does not even build those, and nobody counts them as lost.
@@ -93,7 +95,7 @@ LAST = sys.maxsize
 
 
 class SenderStats(NamedTuple):
-    """How a sender is doing, since it was made (in this process)."""
+    """How a sender is doing, since it was made; in a forked child, since the fork."""
 
     sent: int = 0
     """messages and metrics handed to the engine, as far as can be known"""
@@ -103,18 +105,47 @@ class SenderStats(NamedTuple):
     """failures: of a socket, a file, an encoder"""
     queued: int = 0
     """accepted, not handed over yet"""
+    retried: int = 0
+    """sent once more, as nobody could tell whether they had arrived"""
 
 
-class NoSendSender:
+class BaseSender:
+    """What a sender need not write itself. All it has to add is `send_message`."""
+
+    ignores: frozenset[str] = frozenset()
+
+    def send_message(self, msg: Message) -> None:
+        """Take a message to the backend."""
+        raise NotImplementedError
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Hand over what was accepted, within ``timeout`` seconds. Nothing waits."""
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Flush, then release what is held. Nothing is."""
+
+    @property
+    def stats(self) -> SenderStats:
+        """How it is doing."""
+        return SenderStats()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class NoSendSender(BaseSender):
     """Drops everything: what a client has until it is given a real sender."""
 
     def send_message(self, msg: Message) -> None:
         """Drop it."""
-
-    @property
-    def stats(self) -> SenderStats:
-        """All zero: nothing was accepted."""
-        return SenderStats()
 
 
 def ignored_types(sender: Sender) -> frozenset[str]:

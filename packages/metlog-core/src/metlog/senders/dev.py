@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,8 +12,9 @@ from typing import Any, Protocol
 from metlog.exceptions import ConfigError
 from metlog.message import Message, to_json
 from metlog.path import resolve_name
-from metlog.senders.base import SenderStats
-from metlog.senders.process import PerProcess
+from metlog.senders._delivery.turns import Turns
+from metlog.senders._delivery.worker import Tally
+from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["DebugCaptureSender", "FileSender", "StdOutSender", "StreamSender"]
 
@@ -27,8 +27,8 @@ class Writable(Protocol):
     def write(self, text: str, /) -> Any: ...
 
 
-class StreamSender:
-    """Writes each message as one line of JSON to a stream, and flushes it.
+class StreamSender(BaseSender):
+    """Write each message as one line of JSON to a stream, and flushes it.
 
     ``formatter``, a function or its dotted name, makes another text of a message. The
     stream is not ours: `close` leaves it open.
@@ -38,11 +38,13 @@ class StreamSender:
         self, stream: Writable | None, formatter: Formatter | str | None = None
     ) -> None:
         if stream is not None and not callable(getattr(stream, "write", None)):
-            raise ConfigError(f"something to write to wanted, got {stream!r}", "stream")
+            raise ConfigError(
+                f"expected something to write to, got {stream!r}", "stream"
+            )
         self._stream = stream
         self._format = _formatter(formatter)
-        self._lock = PerProcess(lambda _: threading.Lock())
-        self._sent = self._errors = 0
+        self._tally = Tally("stream")
+        self._turns = Turns(self._write, self._tally)
 
     @property
     def stream(self) -> Writable:
@@ -51,34 +53,31 @@ class StreamSender:
 
     def send_message(self, msg: Message) -> None:
         """Write one line. What the stream raises is raised on."""
-        try:
-            line = f"{self._format(msg)}\n"
-            with self._lock.get():
-                stream = self.stream
-                stream.write(line)
-                flush = getattr(stream, "flush", None)
-                if flush is not None:  # while the lock is held: no fork copies a rest
-                    flush()
-                self._sent += 1
-        except Exception:
-            self._errors += 1
-            raise
+        with self._tally.one():
+            self._turns.take(f"{self._format(msg)}\n")
 
     @property
     def stats(self) -> SenderStats:
         """Nothing is ever queued."""
-        return SenderStats(self._sent, self._errors, self._errors)
+        return self._tally.stats()
+
+    def _write(self, line: str) -> None:
+        stream = self.stream
+        stream.write(line)
+        flush = getattr(stream, "flush", None)
+        if flush is not None:  # before anybody else's turn: no fork copies a rest
+            flush()
 
 
 class StdOutSender(StreamSender):
-    """Writes each message as one line of JSON to what ``sys.stdout`` is at the time."""
+    """Write each message as one line of JSON to what ``sys.stdout`` is at the time."""
 
     def __init__(self, formatter: Formatter | str | None = None) -> None:
         super().__init__(None, formatter)
 
 
-class FileSender:
-    """Appends each message as one line of JSON to a file.
+class FileSender(BaseSender):
+    """Append each message as one line of JSON to a file.
 
     Each line is one write to a file opened for appending, so that many processes may
     share the file. When it was moved or removed (logrotate), a new one is begun.
@@ -91,36 +90,30 @@ class FileSender:
         formatter: Formatter | str | None = None,
     ) -> None:
         if not isinstance(filepath, (str, os.PathLike)) or not os.fspath(filepath):
-            raise ConfigError(f"a file's path wanted, got {filepath!r}", "filepath")
+            raise ConfigError(f"expected a file's path, got {filepath!r}", "filepath")
         self.filepath = os.path.abspath(filepath)  # noqa: PTH100  # pathlib: +4 ms import
         self._format = _formatter(formatter)
-        self._lock = PerProcess(lambda _: threading.Lock())
+        self._tally = Tally(f"file {self.filepath}")
+        self._turns = Turns(self._write, self._tally)
         self._fd = -1
         self._torn = False
-        self._sent = self._errors = 0
         try:
             self._open()
         except (OSError, ValueError) as error:  # a NUL character is a ValueError
             raise ConfigError(
-                f"a file that can be written wanted, got {filepath!r}: {error}",
+                f"expected a file that can be written, got {filepath!r}: {error}",
                 "filepath",
             ) from error
 
     def send_message(self, msg: Message) -> None:
         """Append one line. OSError when that fails, say because the disk is full."""
-        try:
+        with self._tally.one():
             line = f"{self._format(msg)}\n".encode("utf-8", "backslashreplace")
-            with self._lock.get():
-                self._follow()
-                self._write(line)
-                self._sent += 1
-        except Exception:
-            self._errors += 1
-            raise
+            self._turns.take(line)
 
-    def close(self) -> None:
+    def close(self, timeout: float = 2.0) -> None:
         """Close the file. A message after that opens it again."""
-        with self._lock.get():
+        with self._turns.mine(timeout):
             fd, self._fd = self._fd, -1
             if fd >= 0:
                 os.close(fd)
@@ -128,7 +121,7 @@ class FileSender:
     @property
     def stats(self) -> SenderStats:
         """Nothing is ever queued."""
-        return SenderStats(self._sent, self._errors, self._errors)
+        return self._tally.stats()
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
@@ -149,6 +142,7 @@ class FileSender:
         self._open()
 
     def _write(self, line: bytes) -> None:
+        self._follow()
         if self._torn:
             line = b"\n" + line
         rest = memoryview(line)
@@ -158,30 +152,27 @@ class FileSender:
             self._torn = bool(rest)
 
 
-class DebugCaptureSender:
-    """Keeps the last 100 messages, as JSON text, in ``msgs``.
+class DebugCaptureSender(BaseSender):
+    """Keep the last 100 messages, as JSON text, in ``msgs``.
 
     Keyword arguments become attributes, which is handy in tests.
     """
 
     def __init__(self, **attributes: object) -> None:
         self.msgs: deque[str] = deque(maxlen=100)
-        self._lock = PerProcess(lambda _: threading.Lock())
-        self._sent = 0
+        self._tally = Tally("capture")
         for name, value in attributes.items():
             setattr(self, name, value)
 
     def send_message(self, msg: Message) -> None:
         """Append the message's JSON; the oldest goes when there are 100."""
-        text = to_json(msg)
-        with self._lock.get():
-            self.msgs.append(text)
-            self._sent += 1
+        self.msgs.append(to_json(msg))
+        self._tally.add(sent=1)
 
     @property
     def stats(self) -> SenderStats:
         """``sent`` counts all, also those that were pushed out since."""
-        return SenderStats(sent=self._sent)
+        return self._tally.stats()
 
 
 def _formatter(formatter: Formatter | str | None) -> Formatter:
@@ -192,11 +183,11 @@ def _formatter(formatter: Formatter | str | None) -> Formatter:
             formatter = resolve_name(formatter)
         except (ImportError, ValueError) as error:
             raise ConfigError(
-                f"a function or its dotted name wanted, got {formatter!r}: {error}",
+                f"expected a function or its dotted name, got {formatter!r}: {error}",
                 "formatter",
             ) from error
     if not callable(formatter):
         raise ConfigError(
-            f"a function or its dotted name wanted, got {formatter!r}", "formatter"
+            f"expected a function or its dotted name, got {formatter!r}", "formatter"
         )
     return formatter

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from metlog.construct import make_sender
+from metlog.diagnostics import Diagnostics as Trouble
 from metlog.exceptions import ConfigError, within
 from metlog.measure import KINDS, Kind
 from metlog.message import Message, Origin
 from metlog.senders import base
+from metlog.senders._delivery.options import message_types
 from metlog.senders.base import (
     DirectSender,
     FastLane,
@@ -19,9 +21,7 @@ from metlog.senders.base import (
     Sender,
     SenderStats,
 )
-from metlog.senders.options import types
 from metlog.severity import as_severity
-from metlog.trouble import Trouble
 
 __all__ = ["FanOutSender"]
 
@@ -148,7 +148,7 @@ def _route(route: object) -> Route:
             sender = make_sender(sender)
     wanted, limit = None, None
     if route.get("types") is not None:
-        wanted = types("types", route["types"])
+        wanted = message_types("types", route["types"])
     if route.get("severity") is not None:
         limit = as_severity(route["severity"], "severity")
     return Route(sender, wanted, limit, base.ignored_types(sender))

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable
 
 from metlog.exceptions import ConfigError
 from metlog.measure import KINDS
 from metlog.message import Message, to_json
-from metlog.senders.base import SenderStats
-from metlog.senders.options import types
-from metlog.senders.process import PerProcess
+from metlog.senders._delivery.options import message_types
+from metlog.senders._delivery.worker import Tally
+from metlog.senders.base import BaseSender, SenderStats
 from metlog.severity import SEVERITY
 
 __all__ = ["StdLibLoggingSender"]
@@ -29,8 +28,8 @@ _LEVELS = {
 }
 
 
-class StdLibLoggingSender:
-    """Logs each message with the logger ``logger_name``, default the root logger.
+class StdLibLoggingSender(BaseSender):
+    """Log each message with the logger ``logger_name``, default the root logger.
 
     Messages of ``payload_types`` (default ``oldstyle``) are logged as their payload,
     those of ``json_types`` (default ``*``, all others) as JSON, the rest not at all.
@@ -46,16 +45,17 @@ class StdLibLoggingSender:
         json_types: str | Iterable[str] | None = None,
     ) -> None:
         if logger_name is not None and not isinstance(logger_name, str):
-            raise ConfigError(f"text wanted, got {logger_name!r}", "logger_name")
+            raise ConfigError(f"expected text, got {logger_name!r}", "logger_name")
         self.logger = logging.getLogger(logger_name)
-        self.payload_types = types(
+        self.payload_types = message_types(
             "payload_types", "oldstyle" if payload_types is None else payload_types
         )
-        self.json_types = types("json_types", "*" if json_types is None else json_types)
+        self.json_types = message_types(
+            "json_types", "*" if json_types is None else json_types
+        )
         wanted = self.payload_types | self.json_types
         self.ignores = frozenset() if "*" in wanted else frozenset(KINDS) - wanted
-        self._lock = PerProcess(lambda _: threading.Lock())
-        self._sent = 0
+        self._tally = Tally("logging")
 
     def send_message(self, msg: Message) -> None:
         """Log it. What handlers raise is up to `logging`."""
@@ -71,10 +71,9 @@ class StdLibLoggingSender:
             return
         # No arguments: a % in the text stays a %.
         self.logger.log(level, text, extra={"metlog": msg})
-        with self._lock.get():
-            self._sent += 1
+        self._tally.add(sent=1)
 
     @property
     def stats(self) -> SenderStats:
         """``sent`` is what was handed to `logging`."""
-        return SenderStats(sent=self._sent)
+        return self._tally.stats()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from metlog.exceptions import ConfigError
 from metlog.measure import KINDS, Kind, from_message
 from metlog.message import Message, as_text, encodable
+from metlog.senders._delivery import process
+from metlog.senders._delivery.options import integer, pairs, seconds
+from metlog.senders._delivery.process import Deadline, Lock
+from metlog.senders._delivery.queue import QueuedSender
 from metlog.senders.base import SenderStats
-from metlog.senders.options import pairs, seconds, whole
-from metlog.senders.queued import QueuedSender
 
 if TYPE_CHECKING:
     from metlog.senders.otlp_sdk import Sdk
@@ -28,6 +29,9 @@ __all__ = ["OtlpSender"]
 
 BATCH = 512
 """Messages in one request, as in the SDK."""
+
+BATCH_BYTES = 4 * 2**20
+"""Bytes in one request: collectors refuse what is too large, with all in it."""
 
 TRIES = 5
 """So often are messages sent that the collector does not accept."""
@@ -56,6 +60,8 @@ class OtlpSender(QueuedSender):
     export gives up after ``timeout`` seconds.
     """
 
+    waits_for_answers = True
+
     def __init__(
         self,
         endpoint: str | None = None,
@@ -74,14 +80,14 @@ class OtlpSender(QueuedSender):
         self._endpoint = endpoint
         self._resource = pairs("resource", resource)
         self._headers = pairs("headers", headers)
-        self._timeout = seconds("timeout", timeout, least=0.01)
-        self._max_series = whole("max_series", max_series, 1, 10**9)
+        self._timeout = seconds("timeout", timeout, minimum=0.01)
+        self._max_series = integer("max_series", max_series, 1, 10**9)
         _sdk_class()
         self._sdk: Sdk | None = None
         self._forget_all()
         super().__init__(
             f"otlp {endpoint or ''}".rstrip(),
-            whole("queue", queue, 1, 10**9),
+            integer("queue", queue, 1, 10**9),
             max(0.01, seconds("interval", interval)),
         )
 
@@ -112,11 +118,11 @@ class OtlpSender(QueuedSender):
         fields: Mapping[str, Any] | None,
     ) -> None:
         """Record it; see `metlog.senders.base.MetricSender`."""
-        self.own_process()
+        process.check()
         if self._closed:
             self._drop_metric(f"closed: {name}")
             return
-        self.start()
+        self.worker.start()
         if value < 0 and kind in {"counter", "timer"}:
             self._drop_metric(f"{kind} {name} below zero: OTLP has no form for it")
             return
@@ -136,27 +142,32 @@ class OtlpSender(QueuedSender):
                 self._names.add((kind, name))
             self._recorded += 1
             self._ready_sdk().record(kind, name, value, attributes)
-        self.kept()
+        self.on_enqueued()
 
     # -- out -----------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Export what there is, now. Takes up to twice the timeout."""
-        self.own_process()
-        with self._working:
-            if self._queue or self._recorded:
-                self._export()
+    def flush(self, timeout: float = 2.0) -> None:
+        """Export what there is, now."""
+        process.check()
+        self._flush(Deadline(timeout))
 
-    def ready(self) -> bool:
+    def _flush(self, deadline: Deadline) -> None:
+        if (len(self.queue) or self._recorded) and deadline.acquire(self._working):
+            try:
+                self._work(deadline)
+            finally:
+                self._working.release()
+
+    def is_ready(self) -> bool:
         """We cannot know before we try."""
         return True
 
-    def hand_over(self, queue: deque[Message]) -> None:
+    def drain(self, deadline: Deadline | None) -> None:
         """Export metrics and messages."""
-        if queue or self._recorded:
+        if len(self.queue) or self._recorded:
             self._export()
 
-    def let_go(self) -> None:
+    def disconnect(self, timeout: float) -> None:
         """Close the connections. What was recorded and not exported is dropped."""
         with self._recording:
             lost, self._recorded = self._recorded, 0
@@ -164,11 +175,11 @@ class OtlpSender(QueuedSender):
             self._series.clear()
             self._names.clear()
         if lost:
-            self.count(dropped=lost)
+            self.tally.add(dropped=lost)
         if sdk is not None:
             sdk.close()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """The parent's sums are the parent's."""
         _abandoned.append(self._sdk)
         self._sdk = None
@@ -181,7 +192,7 @@ class OtlpSender(QueuedSender):
         return stats._replace(queued=stats.queued + self._recorded)
 
     def _forget_all(self) -> None:
-        self._recording = threading.RLock()
+        self._recording = Lock()
         self._exporting = 0
         self._recorded = 0
         self._tries = 0
@@ -213,35 +224,35 @@ class OtlpSender(QueuedSender):
             return False  # their sums come with the next export
         with self._recording:
             self._recorded -= recorded
-        self.count(sent=recorded)
+        self.tally.add(sent=recorded)
         return True
 
     def _export_messages(self) -> None:
-        while batch := [self._queue[i] for i in range(min(BATCH, len(self._queue)))]:
+        while batch := self.queue.first(BATCH, BATCH_BYTES):
             if self._exported(partial(self._ready_sdk().export_messages, batch)):
-                self.count(sent=len(batch))
+                self.tally.add(sent=len(batch))
             else:
                 self._tries += 1
                 if self._tries < TRIES or self._closed:
                     return  # next time, they are still the first
-                self.count(dropped=len(batch))
+                self.tally.add(dropped=len(batch))
             self._tries = 0
             for _ in batch:
-                self._queue.popleft()
+                self.queue.pop()
 
     def _exported(self, export: Callable[[], bool]) -> bool:
         try:
             if export():
                 return True
-            self.trouble.report("not exported", "the collector did not take it")
+            self.tally.report("not exported", "the collector did not take it")
         except Exception as error:  # older exporters raise when nobody is there
-            self.trouble.report("not exported", error)
-        self.count(errors=1)
+            self.tally.report("not exported", error)
+        self.tally.add(errors=1)
         return False
 
     def _drop_metric(self, why: str) -> None:
-        self.count(dropped=1)
-        self.trouble.report("metric dropped", why)
+        self.tally.add(dropped=1)
+        self.tally.report("metric dropped", why)
 
 
 _abandoned: list[object] = []  # the parent's, kept as collecting would close it

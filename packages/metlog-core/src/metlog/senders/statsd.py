@@ -9,16 +9,17 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from metlog.diagnostics import Diagnostics as Trouble
 from metlog.exceptions import ConfigError
 from metlog.measure import Kind, from_message
 from metlog.message import Message, Origin
-from metlog.senders import lifecycle
+from metlog.senders._delivery import process
+from metlog.senders._delivery.options import choice, integer, seconds
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders.aggregate import Aggregate, Line, new_series
 from metlog.senders.base import FastLane, SenderStats
-from metlog.senders.link import Link
-from metlog.senders.options import one_of, seconds, whole
 from metlog.senders.statsd_lines import pack, rate_part, safe_name, tags_part
-from metlog.trouble import Trouble
 
 __all__ = ["StatsdSender"]
 
@@ -66,23 +67,25 @@ class StatsdSender:
         """Nothing is opened or looked up before the first metric."""
         if not isinstance(host, str) or not host:
             raise ConfigError(
-                f"a host name, an address or a socket's path wanted, got {host!r}",
+                f"expected a host name, an address or a socket's path, got {host!r}",
                 "host",
             )
         if not isinstance(prefix, str):
-            raise ConfigError(f"text such as 'myapp' wanted, got {prefix!r}", "prefix")
-        self._tagged = one_of("dialect", dialect, ("plain", "dogstatsd")) != "plain"
-        way = one_of("transport", transport, ("udp", "unix"))
-        port = whole("port", port, 1, 65535)
-        self._max_packet = whole("max_packet", max_packet, 64, 65507)
+            raise ConfigError(
+                f"expected text such as 'myapp', got {prefix!r}", "prefix"
+            )
+        self._tagged = choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
+        way = choice("transport", transport, ("udp", "unix"))
+        port = integer("port", port, 1, 65535)
+        self._max_packet = integer("max_packet", max_packet, 64, 65507)
         self._interval = seconds("flush_interval", flush_interval)
-        self._max_names = whole("max_names", max_names, 1, 10**9)
-        limit = whole("max_timings", max_timings, 1, 10**9)
+        self._max_names = integer("max_names", max_names, 1, 10**9)
+        limit = integer("max_timings", max_timings, 1, 10**9)
         prefix = safe_name(prefix.rstrip("."))
         self._prefix = f"{prefix}." if prefix else ""
         self._aggregate = Aggregate(self._prefix, self._max_names, limit)
         self._keys: dict[object, str] = {}
-        self._link = Link(way, host, port)
+        self._link = DatagramSocket(way, host, port)
         self._owner = f"statsd {host}" if way == "unix" else f"statsd {host}:{port}"
         self._closed = False
         self._new_process()
@@ -116,7 +119,7 @@ class StatsdSender:
         if len(key) > self._max_packet:
             self._drop(1)
             self._trouble.report("name too long for a datagram, dropped", key[:100])
-        elif self._at_once and self._link.ready:
+        elif self._at_once and self._link.is_ready:
             lines: list[Line] = []
             series = new_series(kind, rate, 1)
             series.add(value)
@@ -142,21 +145,21 @@ class StatsdSender:
 
     # -- out ----------------------------------------------------------------------
 
-    def flush(self) -> None:
+    def flush(self, timeout: float = 2.0) -> None:
         """Send what is held. Waits for a host name's address, at most 2 s."""
         if os.getpid() != self._pid:
             self.after_fork()
-        if self._running and not self._link.ready:
-            self._link.wait_ready(_RESOLVE_PATIENCE)
+        if self._running and not self._link.is_ready:
+            self._wait_ready(Deadline(timeout))
         self._flush(now_or_never=True)
 
-    def close(self) -> None:
+    def close(self, timeout: float = 2.0) -> None:
         """Flush, stop the thread, close the socket. Later metrics are dropped."""
         if self._closed:
             return
         self._closed = True
         self._aggregate.close_fast_lane()
-        self.flush()
+        self.flush(timeout)
         self._stop.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -171,10 +174,10 @@ class StatsdSender:
                 self._sent, self._dropped, self._errors, self._aggregate.pending()
             )
 
-    def at_exit(self) -> None:
+    def at_exit(self, deadline: Deadline) -> None:
         """Send what is held; what comes still later is sent at once."""
         self._send_at_once()
-        self.flush()
+        self.flush(deadline.left)
         self._link.close()
 
     def after_fork(self) -> None:
@@ -204,10 +207,10 @@ class StatsdSender:
             if self._running:
                 return
             self._running = True
-            lifecycle.watch(self)
-            if lifecycle.ends_unheard():
+            process.register(self)
+            if process.skips_exit_handlers() or process.ending():
                 self._send_at_once()
-            elif not lifecycle.threads_run():
+            elif not process.threads_enabled():
                 self._send_at_once()
                 self._trouble.report(
                     "uWSGI runs no threads, so each metric is sent by itself",
@@ -242,16 +245,22 @@ class StatsdSender:
 
     def _look_up(self) -> None:
         try:
-            self._link.resolve()
+            self._link.resolve(may_wait=True)
         except Exception as error:
             self._trouble.report("no address", error)
             with self._counting:
                 self._errors += 1
 
+    def _wait_ready(self, deadline: Deadline) -> None:
+        try:
+            self._link.wait_ready(deadline)
+        except Exception as error:
+            self._trouble.report("no address", error)
+
     def _flush(self, *, now_or_never: bool = False) -> None:
         """Without an address it can wait, for one is being looked for."""
         with self._flushing:
-            if not (self._link.ready or now_or_never):
+            if not (self._link.is_ready or now_or_never):
                 return
             lines, left_out = self._aggregate.take(time.monotonic())
             if left_out:
@@ -268,7 +277,7 @@ class StatsdSender:
                 continue
             left = max(0.0, deadline - time.monotonic()) if patience else 0.0
             try:
-                last_arrived = self._link.send(datagram, left)
+                last_arrived = self._link.send(datagram, Deadline(left))
             except OSError as error:
                 with self._counting:
                     self._errors += 1

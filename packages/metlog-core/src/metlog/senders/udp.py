@@ -3,47 +3,42 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from metlog.exceptions import ConfigError
-from metlog.message import Message, Origin, to_json
-from metlog.senders.base import FastLane, SenderStats
-from metlog.senders.link import Link
-from metlog.senders.options import seconds, texts, true_or_false, whole
-from metlog.senders.queued import QueuedSender
-from metlog.senders.udp_lane import Counters, Timers, Waiting
+from metlog.message import Message, to_json
+from metlog.senders._delivery import process
+from metlog.senders._delivery.options import boolean, integer, seconds, strings
+from metlog.senders._delivery.pacing import Pacing, cost
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.queue import QUEUE_BYTES, QueuedSender
+from metlog.senders._delivery.socket import DatagramSocket
 
 __all__ = ["UdpSender"]
 
-LARGEST = 65507
+MAX_DATAGRAM = 65507
 """Bytes that fit one datagram over IPv4: 65535 less the headers of IP and UDP."""
 
-MOST_ORIGINS = 100
-"""Clients with a fast lane, or values of ``logger`` and ``severity`` that one had."""
-
-UNTIL_RESOLVED = 1000
+UNRESOLVED_QUEUE_SIZE = 1000
 """Messages that wait for the address of a host name, if ``queue`` says nothing."""
 
 
 class UdpSender(QueuedSender):
-    """Sends each message as one datagram of JSON to one host, or to several.
+    """Send each message as one datagram of JSON to one host, or to several.
 
     ``host`` and ``port`` may be lists: they are paired, and the last port serves all
     further hosts. Names are looked up in the background, and again every minute.
 
     At once and in the caller's thread, unless ``queue`` is given: then up to that many
-    messages wait for a thread that encodes and sends them every ``flush_interval``
-    seconds; what comes when the queue is full is dropped and counted. What such a
-    message holds must not change afterwards.
+    messages, of up to ``queue_bytes`` in all, wait for a thread that encodes and sends
+    them at least every ``flush_interval`` seconds. It spreads bursts, so that a
+    receiver with the system's default buffer gets them whole. What comes when the queue
+    is full is dropped and counted. What such a message holds must not change
+    afterwards.
 
-    A thread of a busy program gets to send a few hundred datagrams a second, for each
-    costs it the interpreter's lock. ``packed=True`` puts several messages, a line
-    each, into one datagram of up to ``max_packet`` bytes, for receivers that split
-    lines; 1432 fits the usual network, 60000 a receiver on the same machine.
+    ``packed=True`` puts several messages, a line each, into one datagram of up to
+    ``max_packet`` bytes, for receivers that split lines; 1432 fits the usual network,
+    60000 a receiver on the same machine.
     """
 
     def __init__(
@@ -54,179 +49,171 @@ class UdpSender(QueuedSender):
         packed: bool = False,
         max_packet: int = 1432,
         flush_interval: float = 0.2,
+        queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        hosts = texts("host", host, "a host name or address, or a list of them")
+        hosts = strings("host", host, "a host name or address, or a list of them")
         ports = [port] if isinstance(port, (int, str)) else list(port)
         if not ports:
-            raise ConfigError("a port or a list of them wanted, got none", "port")
-        ports = [whole("port", number, 1, 65535) for number in ports]
+            raise ConfigError("expected a port or a list of them, got none", "port")
+        ports = [integer("port", number, 1, 65535) for number in ports]
         ports += ports[-1:] * (len(hosts) - len(ports))
-        limit = whole("queue", queue, 0, 10**9)
-        if true_or_false("packed", packed) and not limit:
+        limit = integer("queue", queue, 0, 10**9)
+        if boolean("packed", packed) and not limit:
             raise ConfigError(
-                "a queue wanted with it, for messages to be packed together, "
+                "expected a queue with it, for messages to be packed together, "
                 f"got queue={queue!r}; give queue=10000",
                 "packed",
             )
-        packet = whole("max_packet", max_packet, 64, LARGEST)
+        packet = integer("max_packet", max_packet, 64, MAX_DATAGRAM)
         self._packet = packet if packed else 0
         interval = seconds("flush_interval", flush_interval)
+        max_bytes = integer("queue_bytes", queue_bytes, 1, 2**40)
         pairs = list(zip(hosts, ports, strict=False))
-        self._links = [Link("udp", *pair) for pair in pairs]
-        self._link = self._links[0]
         self._queueing = limit > 0
-        self._lanes: dict[Origin, FastLane] = {}
-        self._tables: list[tuple[Counters, Timers]] = []
-        self._sent_now, self._asked = itertools.count(), 0
-        self._looked_up = False
+        self._pacing = Pacing()
+        self._left = 0  # messages that the last slice did not send
+        self._each = 0.5  # tokens that one message costs, about
+        self._encoded: tuple[Message, bytes] | None = None
+        self._targets = [_Target(*pair) for pair in pairs]
         super().__init__(
             "udp " + ", ".join(f"{host}:{port}" for host, port in pairs),
-            limit or UNTIL_RESOLVED,
+            limit or UNRESOLVED_QUEUE_SIZE,
             interval if limit else 1.0,
+            max_bytes,
+            threaded=self._queueing
+            or any(target.socket.needs_resolving for target in self._targets),
         )
+        for target in self._targets:
+            target.socket.on_resolved = self.worker.wake
 
-    @property
-    def needs_thread(self) -> bool:
-        """For the queue, and for looking up names."""
-        return self._queueing or any(link.needs_resolving for link in self._links)
-
-    def at_once(self, msg: Message) -> bool:
+    def send_now(self, msg: Message) -> bool:
         """Unless there is a queue, or an address to wait for."""
-        if self._queueing or not self.ready():
+        if self._queueing or not self.is_ready():
             return False
-        self._transmit(to_json(msg).encode(), 1, 0.0)
+        self._transmit([to_json(msg).encode()])
         return True
 
-    def fast_lane(self, origin: Origin) -> FastLane | None:
-        """See `metlog.senders.base.DirectSender`."""
-        if len(self._links) > 1:  # some might get it, and then be sent it again
-            return None
-        if origin not in self._lanes:
-            if len(self._lanes) >= MOST_ORIGINS:
-                return None
-            counters, timers = Counters(self, origin), Timers(self, origin)
-            self._tables.append((counters, timers))
-            self._lanes[origin] = FastLane(counters, timers, bare=False)
-        return self._lanes[origin]
-
-    def lane_open(self) -> bool:
-        """May metrics come by `fast_lane` now?"""
-        if self._closed or self._at_once or not self._running:
-            return False
-        return self._thread is not None if self._queueing else self.ready()
-
-    def send_now(self, data: bytes) -> None:
-        """Send and count it, or raise without having sent it."""
-        try:
-            self._link.socket.send(data)  # type: ignore[union-attr]  # may raise
-        except ConnectionRefusedError:  # the answer to an earlier one
-            self.count(errors=1)
-            raise
-        next(self._sent_now)
-
-    @property
-    def room(self) -> Callable[[int, Any], None] | None:
-        """The queue's ``insert``, None when there is no queue."""
-        return self._queue.insert if self._queueing else None
-
-    @property
-    def stats(self) -> SenderStats:
-        """Counted in messages."""
-        with self._counting:
-            sent = next(self._sent_now) - self._asked
-            self._asked += 1  # asking has counted one
-            stats = super().stats
-        return stats._replace(sent=stats.sent + sent)
-
-    def close(self) -> None:
-        """Flush and let go of everything. What is still queued then is dropped, and
-        all that comes later."""
-        self._close_lanes()
-        super().close()
-
-    def at_exit(self) -> None:
-        """Hand over what is queued; what comes still later does not wait."""
-        self._at_once = True
-        self._close_lanes()
-        super().at_exit()
-
-    def look(self) -> None:
+    def connect(self, *, may_wait: bool) -> None:
         """Look names up, when it is time to."""
-        try:
-            for link in self._links:
-                try:
-                    link.resolve()
-                except OSError as error:
-                    self.count(errors=1)
-                    self.trouble.report("no address", error)
-        finally:
-            self._looked_up = True
-
-    def ready(self) -> bool:
-        """Is there an address to send to, and none still to be looked up first?"""
-        known = [link.ready for link in self._links]
-        return any(known) if self._looked_up else all(known)
-
-    def hand_over(self, queue: deque[Message]) -> None:
-        """Send all of it, packed if so configured."""
-        deadline = time.monotonic() + 1.0
-        for data, count in self._datagrams(queue):
-            self._transmit(data, count, max(0.0, deadline - time.monotonic()))
-
-    def let_go(self) -> None:
-        """Close the sockets."""
-        for link in self._links:
-            link.close()
-
-    def forget(self) -> None:
-        """Open sockets of our own."""
-        self._looked_up = False
-        self._close_lanes()
-        self._sent_now, self._asked = itertools.count(), 0
-        for link in self._links:
-            link.after_fork()
-
-    def _datagrams(self, queue: deque[Message]) -> Iterator[tuple[bytes, int]]:
-        """Empty the queue into datagrams, each with the number of its messages."""
-        batch: list[bytes] = []
-        size = 0
-        for _ in range(len(queue)):  # not what comes meanwhile: this must end
-            line = _encoded(queue.popleft())
-            if batch and size + len(line) > self._packet:
-                yield b"\n".join(batch), len(batch)
-                batch, size = [], 0
-            batch.append(line)
-            size += len(line) + 1
-        if batch:
-            yield b"\n".join(batch), len(batch)
-
-    def _close_lanes(self) -> None:
-        for counters, timers in self._tables:
-            counters.clear()
-            timers.clear()
-
-    def _transmit(self, data: bytes, count: int, patience: float) -> None:
-        if len(data) > LARGEST:
-            self.count(dropped=count)
-            self.trouble.report("too large for a datagram", f"{len(data)} bytes")
-            return
-        arrived = errors = 0
-        for link in self._links:
+        for target in self._targets:
             try:
-                errors += not link.send(data, patience)
-                arrived += 1
+                target.socket.resolve(may_wait=may_wait)
             except OSError as error:
-                errors += 1
-                self.trouble.report("not sent", error)
-        if arrived:
-            self.count(sent=count, errors=errors)
+                self.tally.add(errors=1)
+                self.tally.report("no address", error)
+
+    def is_ready(self) -> bool:
+        """Return whether there is an address, and none still to be looked up first."""
+        sockets = [target.socket for target in self._targets]
+        return any(one.is_ready for one in sockets) and all(
+            one.is_ready or one.has_failed for one in sockets
+        )
+
+    def drain(self, deadline: Deadline | None) -> None:
+        """Send as fast as receivers can stand it, packed if so configured."""
+        pacing = self._pacing
+        pacing.relax()
+        while True:
+            waiting = len(self.queue)
+            came = max(0, waiting - self._left)
+            if deadline is not None:
+                pacing.press(waiting * self._each, deadline.left)
+            pacing.feed(came * self._each, process.now())
+            while pacing.allows and (lines := self._next()):
+                tokens = cost(self._transmit(lines))
+                pacing.spend(tokens)
+                self._each += (tokens / len(lines) - self._each) / 16
+            self._left = len(self.queue)
+            if not self._left or deadline is None or not deadline.left:
+                return
+            deadline.sleep(pacing.pause(backlog=True))
+
+    def disconnect(self, timeout: float) -> None:
+        """Close the sockets."""
+        for target in self._targets:
+            target.socket.close()
+
+    def reset_after_fork(self) -> None:
+        """Open sockets of our own."""
+        self._pacing = Pacing()
+        self._left = 0
+        for target in self._targets:
+            target.last = None
+            target.socket.after_fork()
+
+    def pause(self) -> float:
+        """As the pace says."""
+        if not self._queueing:
+            return self._interval
+        return self._pacing.pause(len(self.queue) > 0, self._interval or 1.0)
+
+    def _next(self) -> list[bytes]:
+        """Take the next datagram's lines from the queue; none when it is empty."""
+        lines: list[bytes] = []
+        size = 0
+        while (msg := self.queue.peek()) is not None:
+            if self._encoded is None or self._encoded[0] is not msg:
+                self._encoded = msg, to_json(msg).encode()
+            line = self._encoded[1]
+            if lines and size + len(line) > self._packet:
+                break
+            if self.queue.pop() is not msg:  # the process ends, and drops them
+                break
+            lines.append(line)
+            size += len(line) + 1
+        return lines
+
+    def _transmit(self, lines: list[bytes]) -> int:
+        """Send one datagram to all hosts; return its bytes."""
+        data = b"\n".join(lines)
+        if len(data) > MAX_DATAGRAM:
+            self.tally.drop(
+                len(lines), "too large for a datagram, dropped", f"{len(data)} bytes"
+            )
+            return len(data)
+        sent = _Sent(len(lines))
+        for target in self._targets:
+            try:
+                if not target.socket.send(data):
+                    self._refused(target)
+            except OSError as error:
+                self.tally.add(errors=1)
+                self.tally.report("not sent", error)
+            else:
+                sent.reached += 1
+                target.last = sent
+        if sent.reached:
+            self.tally.add(sent=sent.messages)
         else:
-            self.count(dropped=count, errors=errors)
+            self.tally.add(dropped=sent.messages)
+        return len(data)
+
+    def _refused(self, target: _Target) -> None:
+        """UDP tells by the next datagram that nobody was there for the one before."""
+        self.tally.add(errors=1)
+        self.tally.report("refused", "nobody listens there")
+        last, target.last = target.last, None
+        if last is not None:
+            last.reached -= 1
+            if last.reached == 0:  # the last of its hosts has refused it
+                self.tally.add(sent=-last.messages, dropped=last.messages)
 
 
-def _encoded(item: Message | Waiting) -> bytes:
-    if isinstance(item, tuple):
-        seconds, template, *value = item
-        line: bytes = template.fill(seconds, value[0] if value else 1)
-        return line
-    return to_json(item).encode()
+class _Target:
+    """One of the hosts."""
+
+    __slots__ = ("last", "socket")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = DatagramSocket("udp", host, port)
+        self.last: _Sent | None = None
+
+
+class _Sent:
+    """A datagram that is on its way."""
+
+    __slots__ = ("messages", "reached")
+
+    def __init__(self, messages: int) -> None:
+        self.messages = messages
+        self.reached = 0

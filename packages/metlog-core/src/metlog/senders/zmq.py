@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from metlog.exceptions import ConfigError
 from metlog.message import Message, to_json
-from metlog.senders.options import seconds, texts, true_or_false, whole
-from metlog.senders.queued import QueuedSender
+from metlog.senders._delivery import process
+from metlog.senders._delivery.options import boolean, integer, seconds, strings
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.queue import QUEUE_BYTES, QueuedSender
 
 __all__ = ["ZmqHandshakePubSender", "ZmqPubSender"]
 
@@ -27,15 +27,22 @@ class _Publisher(QueuedSender):
     in our queue, where a PUB socket would drop them without a word.
     """
 
-    def __init__(self, addresses: list[str], limit: int, debug_stderr: bool) -> None:
+    def __init__(
+        self, addresses: list[str], limit: int, debug_stderr: bool, queue_bytes: int
+    ) -> None:
         self._addresses = addresses
         self._limit_of_socket = limit
-        self._debug = true_or_false("debug_stderr", debug_stderr)
+        self._debug = boolean("debug_stderr", debug_stderr)
         self._zmq = _import_zmq()
         self._context: Any = None
         self._socket: Any = None
         self._topics: set[bytes] = set()
-        super().__init__(f"zmq {' '.join(addresses)}", limit, 0.0)
+        super().__init__(
+            f"zmq {' '.join(addresses)}",
+            limit,
+            0.0,
+            integer("queue_bytes", queue_bytes, 1, 2**40),
+        )
 
     def send_message(self, msg: Message) -> None:
         """Queue it for whoever subscribed."""
@@ -43,8 +50,8 @@ class _Publisher(QueuedSender):
             _to_stderr(msg)
         super().send_message(msg)
 
-    def ready(self) -> bool:
-        """Did anybody subscribe?"""
+    def is_ready(self) -> bool:
+        """Return whether anybody subscribed."""
         if self._socket is None:
             self._open()
         while True:
@@ -55,28 +62,27 @@ class _Publisher(QueuedSender):
             topics = self._topics
             (topics.add if news[:1] == b"\x01" else topics.discard)(news[1:])
 
-    def hand_over(self, queue: deque[Message]) -> None:
+    def drain(self, deadline: Deadline | None) -> None:
         """Send, until subscribers fall so far behind that ZeroMQ takes no more."""
-        for _ in range(len(queue)):
-            msg = queue[0]
+        while (msg := self.queue.peek()) is not None:
             try:
                 self._socket.send(to_json(msg).encode(), self._zmq.DONTWAIT)
             except self._zmq.Again:
                 return
-            queue.popleft()
-            self.count(sent=1)
+            self.queue.pop()
+            self.tally.add(sent=1)
 
-    def let_go(self) -> None:
+    def disconnect(self, timeout: float) -> None:
         """Close the socket; it may go on sending for a second."""
         context, socket = self._context, self._socket
         self._context = self._socket = None
         self._topics = set()
         if socket is not None:
-            socket.close(linger=LINGER_MS)
+            socket.close(linger=int(min(LINGER_MS, timeout * 1000)))
         if context is not None:
             context.term()  # waits for what lingers
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """ZeroMQ's contexts do not survive a fork, nor may they be closed after it."""
         _abandoned.append((self._context, self._socket))
         self._context = self._socket = None
@@ -97,14 +103,15 @@ class _Publisher(QueuedSender):
 
 
 class ZmqPubSender(_Publisher):
-    """Publishes each message as JSON to the subscribers that bind at ``bindstrs``.
+    """Publish each message as JSON to the subscribers that bind at ``bindstrs``.
 
     ``bindstrs`` is one address or several (``tcp://127.0.0.1:5565``). Up to
-    ``queue_length`` messages wait for the first subscriber, and as many in ZeroMQ for
-    each one; what is too much is dropped and counted, except that ZeroMQ does not
-    tell what it drops for the slowest of several. ``debug_stderr`` writes each message
-    to stderr, too. ``pool_size`` and ``livecheck`` are there for metlog-py's
-    configurations: one connection serves all threads and looks after itself.
+    ``queue_length`` messages, of up to ``queue_bytes`` in all, wait for the first
+    subscriber, and as many in ZeroMQ for each one; what is too much is dropped and
+    counted, except that ZeroMQ does not tell what it drops for the slowest of several.
+    ``debug_stderr`` writes each message to stderr, too. ``pool_size`` and ``livecheck``
+    are there for metlog-py's configurations: one connection serves all threads and
+    looks after itself.
     """
 
     def __init__(
@@ -114,18 +121,20 @@ class ZmqPubSender(_Publisher):
         queue_length: int = 1000,
         livecheck: float = 10,
         debug_stderr: bool = False,
+        queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        whole("pool_size", pool_size, 1, 10**6)
+        integer("pool_size", pool_size, 1, 10**6)
         seconds("livecheck", livecheck)
         super().__init__(
             _addresses("bindstrs", bindstrs),
-            whole("queue_length", queue_length, 1, 10**9),
+            integer("queue_length", queue_length, 1, 10**9),
             debug_stderr,
+            queue_bytes,
         )
 
 
 class ZmqHandshakePubSender(_Publisher):
-    """Publishes to one subscriber, which must answer a handshake first.
+    """Publish to one subscriber, which must answer a handshake first.
 
     Every ``livecheck`` seconds an empty request goes to ``handshake_bind``; while no
     reply comes within ``handshake_timeout`` milliseconds, up to ``hwm`` messages wait.
@@ -142,54 +151,80 @@ class ZmqHandshakePubSender(_Publisher):
         hwm: int = 200,
         livecheck: float = 10,
         debug_stderr: bool = False,
+        queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        whole("pool_size", pool_size, 1, 10**6)
+        integer("pool_size", pool_size, 1, 10**6)
         self._handshake = _addresses("handshake_bind", [handshake_bind])[0]
-        self._timeout = whole("handshake_timeout", handshake_timeout, 1, 60_000) / 1000
+        self._timeout = (
+            integer("handshake_timeout", handshake_timeout, 1, 60_000) / 1000
+        )
         self._livecheck = seconds("livecheck", livecheck)
-        self._check_at = 0.0
+        self._check_at = self._asked_at = 0.0
         self._answered = False
+        self._asking: Any = None
+        self._request: Any = None
         super().__init__(
             _addresses("connect_bind", [connect_bind]),
-            whole("hwm", hwm, 1, 10**9),
+            integer("hwm", hwm, 1, 10**9),
             debug_stderr,
+            queue_bytes,
         )
 
-    def look(self) -> None:
-        """Shake hands, when it is time to."""
-        if time.monotonic() < self._check_at:
+    def connect(self, *, may_wait: bool) -> None:
+        """Shake hands, when it is time to. Does not wait for the answer: it is looked
+        for again with the next call."""
+        now = process.now()
+        if now < self._check_at:
             return
-        answered = self._shake_hands()
-        if self._answered and not answered:
-            self.trouble.report("no answer to the handshake", self._handshake)
-        self._answered = answered
-        self._check_at = time.monotonic() + (self._livecheck if answered else 0.2)
+        if self._request is None:
+            self._ask()
+            self._asked_at = now
+        if self._request.poll(0):
+            self._hang_up()
+            self._answered = True
+            self._check_at = now + self._livecheck
+        elif now - self._asked_at >= self._timeout:
+            self._hang_up()
+            if self._answered:
+                self.tally.report("no answer to the handshake", self._handshake)
+            self._answered = False
+            self._check_at = now + 0.2
 
-    def ready(self) -> bool:
-        """Was there an answer, and a subscription?"""
-        return super().ready() and self._answered
+    def is_ready(self) -> bool:
+        """Return whether there was an answer, and a subscription."""
+        return super().is_ready() and self._answered
 
-    def forget(self) -> None:
+    def disconnect(self, timeout: float) -> None:
+        """Close both sockets."""
+        self._hang_up()
+        super().disconnect(timeout)
+
+    def reset_after_fork(self) -> None:
         """Shake hands anew."""
+        _abandoned.append((self._asking, self._request))
+        self._asking = self._request = None
         self._check_at, self._answered = 0.0, False
-        super().forget()
+        super().reset_after_fork()
 
-    def lost(self, msg: Message) -> None:
+    def on_dropped(self, msg: Message) -> None:
         """stderr gets it."""
         _to_stderr(msg)
 
-    def _shake_hands(self) -> bool:
-        zmq = self._zmq
-        deadline = time.monotonic() + self._timeout
+    def _ask(self) -> None:
         # A context of its own: sockets of one belong to one thread at a time.
-        with zmq.Context() as context, context.socket(zmq.REQ) as request:
-            request.set(zmq.LINGER, 0)
-            request.connect(self._handshake)
-            request.send(b"")
-            while (left := deadline - time.monotonic()) > 0 and not self._stop:
-                if request.poll(min(100, 1 + left * 1000)):
-                    return True
-        return False
+        self._asking = self._zmq.Context()
+        self._request = self._asking.socket(self._zmq.REQ)
+        self._request.set(self._zmq.LINGER, 0)
+        self._request.connect(self._handshake)
+        self._request.send(b"", self._zmq.DONTWAIT)
+
+    def _hang_up(self) -> None:
+        asking, request = self._asking, self._request
+        self._asking = self._request = None
+        if request is not None:
+            request.close(linger=0)
+        if asking is not None:
+            asking.term()
 
 
 _abandoned: list[object] = []  # kept: collected after a fork, they would be closed
@@ -197,8 +232,8 @@ _abandoned: list[object] = []  # kept: collected after a fork, they would be clo
 
 def _addresses(name: str, value: object) -> list[str]:
     """One or more that ZeroMQ can connect to, as far as it tells at once."""
-    wanted = "an address such as tcp://127.0.0.1:5565"
-    found = texts(name, value, wanted)
+    expected = "an address such as tcp://127.0.0.1:5565"
+    found = strings(name, value, expected)
     zmq = _import_zmq()
     with zmq.Context() as context, context.socket(zmq.XPUB) as trying:
         trying.set(zmq.LINGER, 0)
@@ -207,7 +242,7 @@ def _addresses(name: str, value: object) -> list[str]:
                 trying.connect(address)
             except zmq.ZMQError as error:
                 raise ConfigError(
-                    f"{wanted} wanted, got {address!r}: {error}", name
+                    f"expected {expected}, got {address!r}: {error}", name
                 ) from error
     return found
 
@@ -221,7 +256,7 @@ def _import_zmq() -> Any:
         import zmq
     except ImportError as error:
         raise ConfigError(
-            "the package pyzmq wanted, it is not installed: "
+            "expected the package pyzmq, it is not installed: "
             "pip install 'metlog-core[zmq]'"
         ) from error
     return zmq

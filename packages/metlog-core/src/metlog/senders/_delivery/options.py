@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Checks for what a sender is given: the value comes back, or an error that helps.
+
+``name`` is the option's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metlog.exceptions import ConfigError
+
+__all__ = [
+    "boolean",
+    "choice",
+    "integer",
+    "message_types",
+    "pairs",
+    "seconds",
+    "strings",
+]
+
+
+def strings(name: str, value: object, expected: str) -> list[str]:
+    """One text, or several."""
+    found: Any = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(found, (list, tuple))
+        or not found
+        or not all(isinstance(text, str) and text for text in found)
+    ):
+        raise ConfigError(f"expected {expected}, got {value!r}", name)
+    return list(found)
+
+
+def message_types(name: str, value: object) -> frozenset[str]:
+    """Message types: one text, or any number of them."""
+    found: Any = [value] if isinstance(value, str) else value
+    if isinstance(found, (list, tuple, set, frozenset)) and all(
+        isinstance(kind, str) for kind in found
+    ):
+        return frozenset(found)
+    raise ConfigError(f"expected message types, got {value!r}", name)
+
+
+def integer(name: str, value: object, minimum: int, maximum: int) -> int:
+    """A whole number; ``"8125"`` is one too."""
+    number: object = value
+    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        number = int(value)
+    # True is an int to Python; as a number of things it is a slip
+    if type(number) is int and minimum <= number <= maximum:
+        return number
+    raise ConfigError(
+        f"expected a whole number from {minimum} to {maximum}, got {value!r}", name
+    )
+
+
+def seconds(
+    name: str, value: object, minimum: float = 0.0, maximum: float = 3600.0
+) -> float:
+    """A time from ``minimum`` to ``maximum``; ``"0.5"`` is one too, as INI text has no
+    floats."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except ValueError:
+            found = -1.0
+        if minimum <= found <= maximum:
+            return found
+    raise ConfigError(
+        f"expected seconds from {minimum:g} to {maximum:g}, got {value!r}", name
+    )
+
+
+def boolean(name: str, value: object) -> bool:
+    """Nothing else, as ``"no"`` would be true."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"expected true or false, got {value!r}", name)
+
+
+def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of the choices."""
+    for known in choices:
+        if value == known:
+            return known
+    expected = " or ".join(repr(known) for known in choices)
+    raise ConfigError(f"expected {expected}, got {value!r}", name)
+
+
+def pairs(name: str, value: object) -> dict[str, Any]:
+    """A dict, or texts of the form ``key=value`` as INI has them; None is empty."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    found = {}
+    for text in strings(name, value, "a dict, or texts such as 'key=value'"):
+        key, equals, rest = text.partition("=")
+        if not (key.strip() and equals):
+            raise ConfigError(f"expected 'key=value', got {text!r}", name)
+        found[key.strip()] = rest.strip()
+    return found

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Messages that wait, in bounded number and size, for a worker to hand them over."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from metlog.message import Message
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders.base import LAST, BaseSender, SenderStats
+
+__all__ = ["FLUSH_TIMEOUT", "QUEUE_BYTES", "MessageQueue", "QueuedSender"]
+
+FLUSH_TIMEOUT = 2.0
+"""Seconds that `QueuedSender.flush` waits for a backend: for it to come, and to take
+all. One that has been away for longer is not waited for."""
+
+QUEUE_BYTES = 32 * 2**20
+"""Bytes that may wait, if not configured."""
+
+
+class MessageQueue:
+    """A queue of at most so many messages and, as far as can be told without encoding
+    them, bytes. For any number of threads and signal handlers at once."""
+
+    def __init__(self, max_messages: int, max_bytes: int = QUEUE_BYTES) -> None:
+        self.max_messages = max_messages
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        """About so many wait."""
+        self._items: deque[tuple[int, Message]] = deque(maxlen=max_messages)
+
+    def put(self, msg: Message) -> bool:
+        """Return whether there was room for it."""
+        size = size_of(msg)
+        if self.bytes + size > self.max_bytes:
+            return False
+        try:
+            self._items.insert(LAST, (size, msg))  # unlike append it raises when full
+        except IndexError:
+            return False
+        # Not exact when another thread does the same; `recount` is, now and then.
+        self.bytes += size
+        return True
+
+    def pop(self) -> Message | None:
+        """Take the oldest; None when there is none."""
+        try:
+            size, msg = self._items.popleft()
+        except IndexError:
+            return None
+        self.bytes -= size
+        return msg
+
+    def peek(self) -> Message | None:
+        """Return the oldest and leave it where it is; None when there is none."""
+        try:
+            return self._items[0][1]
+        except IndexError:
+            return None
+
+    def first(self, count: int, max_bytes: int) -> list[Message]:
+        """Return the oldest ``count`` that are not larger than ``max_bytes`` together
+        (or the one that is by itself), and leave them where they are."""
+        found: list[Message] = []
+        left = max_bytes
+        for index in range(min(count, len(self._items))):
+            try:
+                size, msg = self._items[index]
+            except IndexError:  # taken meanwhile
+                break
+            left -= size
+            if left < 0 and found:
+                break
+            found.append(msg)
+        return found
+
+    def recount(self) -> None:
+        """Correct `bytes`."""
+        self.bytes = sum(size for size, _ in list(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class QueuedSender(BaseSender):
+    """What senders have in common whose messages wait for something.
+
+    A subclass says how to `connect` to its backend, when it `is_ready`, how to `drain`
+    the queue and to `disconnect`; only one thread at a time does any of these. What is
+    here sees to the rest: limits, thread, exit, fork, and counting.
+
+    The lock that is held meanwhile is never waited for by a call that sends. So what
+    `drain` does may log, and the log may come back here.
+    """
+
+    waits_for_answers = False
+    """Does `drain` wait for an answer from the network? Then no caller that sends does
+    it: where there are no threads, messages wait for the end of the process."""
+
+    def __init__(
+        self,
+        owner: str,
+        max_messages: int,
+        interval: float,
+        max_bytes: int = QUEUE_BYTES,
+        *,
+        threaded: bool = True,
+    ) -> None:
+        """At most ``max_messages`` of ``max_bytes`` in all wait. The worker looks after
+        them every ``interval`` seconds, and when half of the room is taken."""
+        self.queue = MessageQueue(max_messages, max_bytes)
+        self.tally = Tally(owner)
+        self.worker = Worker(self, self.tally, self.pause, threaded=threaded)
+        self._interval = interval
+        self._working = process.Lock()
+        self._closed = False
+        self._unavailable_since: float | None = None
+
+    # -- for subclasses ----------------------------------------------------------------
+
+    def connect(self, *, may_wait: bool) -> None:
+        """Look for the backend. Called again and again, before `is_ready`."""
+
+    def is_ready(self) -> bool:
+        """Return whether there is a backend to hand over to. Must be quick."""
+        raise NotImplementedError
+
+    def drain(self, deadline: Deadline | None) -> None:
+        """Take messages from ``self.queue`` and send them; tell ``self.tally`` what
+        became of each. Until the queue is empty or ``deadline`` passes; without one,
+        as far as that needs no waiting."""
+        raise NotImplementedError
+
+    def disconnect(self, timeout: float) -> None:
+        """Close what is open, within so many seconds. `connect` may open it again."""
+        raise NotImplementedError
+
+    def reset_after_fork(self) -> None:
+        """This is a forked child: leave the parent's sockets alone, get ready anew."""
+        raise NotImplementedError
+
+    def pause(self) -> float:
+        """Return the seconds until the worker looks again."""
+        return self._interval or 0.1
+
+    def on_enqueued(self) -> None:
+        """Called when something waits that did not, for whoever looks after it."""
+        if self.worker.alone:
+            self.worker.step()
+        elif len(self.queue) * 2 >= self.queue.max_messages or not self._interval:
+            self.worker.wake()
+
+    def send_now(self, msg: Message) -> bool:
+        """Send it here and now instead of queueing it, and tell ``self.tally``; return
+        whether that was done. Called by any thread, and must not wait."""
+        return False
+
+    def on_dropped(self, msg: Message) -> None:
+        """A message had to be dropped; it is counted already."""
+
+    # -- for everybody -----------------------------------------------------------------
+
+    def send_message(self, msg: Message) -> None:
+        """Send it or queue it. Never waits, never raises for the backend's sake."""
+        process.check()
+        if self._closed:
+            self.drop(msg, "closed")
+            return
+        self.worker.start()
+        if self.send_now(msg):
+            return
+        if self.queue.put(msg):
+            self.on_enqueued()
+        else:
+            self.worker.wake()
+            limits = f"{self.queue.max_messages} messages, {self.queue.max_bytes} bytes"
+            self.drop(msg, f"queue full ({limits})")
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Hand over what is queued, within ``timeout`` seconds; the rest stays queued.
+
+        A backend that has been away for 2 s is not waited for.
+        """
+        process.check()
+        self._flush(Deadline(timeout))
+
+    def close(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Flush, then release everything, within ``timeout`` seconds in all. What is
+        still queued then is dropped and counted, and so is all that comes later."""
+        process.check()
+        if self._closed:
+            return
+        self._closed = True
+        deadline = Deadline(timeout)
+        self._flush(deadline)
+        self.worker.stop(deadline)
+        self._release(deadline, "closed before it was sent")
+
+    @property
+    def stats(self) -> SenderStats:
+        """Counted in messages."""
+        return self.tally.stats(len(self.queue))
+
+    # -- for the room ------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """See `metlog.senders._delivery.worker.Worked`."""
+        deadline = None
+        if self.worker.direct:
+            deadline = process.exit_deadline()
+            if self.waits_for_answers and not _may_wait_here(self.worker):
+                return
+        elif self.worker.alone and self.waits_for_answers:
+            return
+        if not self._working.acquire(0):
+            return  # whoever has it, takes all
+        try:
+            if len(self.queue) or not self._closed:
+                self._work(deadline)
+            if self._closed:
+                self.disconnect(0.0)
+        finally:
+            self._working.release()
+        self.queue.recount()
+
+    def hurry(self) -> None:
+        """See `metlog.senders._delivery.process.Member`."""
+        self.worker.hurry()
+
+    def at_exit(self, deadline: Deadline) -> None:
+        """Hand over what is queued; what comes still later does not wait."""
+        self._flush(deadline)
+        self.worker.at_exit()
+        self._release(deadline, "the process ended before it was sent")
+
+    def after_fork(self) -> None:
+        """Start from nothing: what is queued here, the parent sends."""
+        self.worker.after_fork()
+        self.queue = MessageQueue(self.queue.max_messages, self.queue.max_bytes)
+        self._unavailable_since = None
+        self.reset_after_fork()
+
+    def drop(self, msg: Message, why: str) -> None:
+        """Count and say that a message was lost."""
+        self.tally.drop(1, "dropped", why)
+        self.on_dropped(msg)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # it was never made, or the interpreter is gone
+            self.worker.dismiss(self)
+
+    # -- inside ------------------------------------------------------------------------
+
+    def _flush(self, deadline: Deadline) -> None:
+        while len(self.queue):
+            if not deadline.acquire(self._working):
+                return
+            try:
+                ready = self._work(deadline)
+            finally:
+                self._working.release()
+            if not len(self.queue) or not deadline.left:
+                break
+            if not ready and self._unavailable_for() > FLUSH_TIMEOUT:
+                break
+            deadline.sleep(0.005)
+        self.queue.recount()
+
+    def _work(self, deadline: Deadline | None) -> bool:
+        """Hand over what can be. Return whether the backend was there."""
+        try:
+            self.connect(may_wait=deadline is not None and deadline.left > 0)
+        except Exception as error:
+            self.tally.add(errors=1)
+            self.tally.report("no backend found", error)
+        try:
+            if self.is_ready():
+                self._unavailable_since = None
+                self.drain(deadline)
+                return True
+        except Exception as error:
+            self.tally.add(errors=1)
+            self.tally.report("failed", error)
+        if self._unavailable_since is None:
+            self._unavailable_since = process.now()
+        return False
+
+    def _unavailable_for(self) -> float:
+        since = self._unavailable_since
+        return 0.0 if since is None else process.now() - since
+
+    def _release(self, deadline: Deadline, why: str) -> None:
+        while (msg := self.queue.pop()) is not None:
+            self.drop(msg, why)
+        if deadline.acquire(self._working):  # otherwise the worker does it, see `tick`
+            try:
+                self.disconnect(deadline.left)
+            finally:
+                self._working.release()
+
+
+def _may_wait_here(worker: Worker) -> bool:
+    """Return whether this thread may wait for answers at the end of the process. One
+    that holds a lock of the application's, say a log handler's, must not."""
+    here = threading.current_thread()
+    return here is worker.thread or here is threading.main_thread()
+
+
+def size_of(value: Any, depth: int = 4) -> int:
+    """Return about how many bytes ``value`` has as text."""
+    if isinstance(value, (str, bytes, bytearray)):
+        return len(value) + 8
+    try:
+        if not depth or not isinstance(value, (Mapping, list, tuple, set, frozenset)):
+            return 16 if isinstance(value, (int, float)) else sys.getsizeof(value)
+        if isinstance(value, Mapping):
+            items = [each for pair in list(value.items()) for each in pair]
+        else:
+            items = list(value)
+        return 8 + sum(size_of(item, depth - 1) for item in items)
+    except Exception:  # an object of somebody's, or changed while we read it
+        return 1000

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A datagram socket to a backend that may be away, move, or come back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from metlog.exceptions import ConfigError
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline
+
+__all__ = ["DatagramSocket"]
+
+RESOLVE_TTL = 60.0
+"""Seconds that an address found by name is good for."""
+
+RESOLVE_BACKOFF = 5.0
+"""Seconds after which a name that could not be resolved is tried again."""
+
+MAX_UNIX_PATH = 107 if sys.platform == "linux" else 103
+"""Bytes in ``sun_path`` of a unix socket's address, less the one that ends it."""
+
+_NOT_IN_NAMES = re.compile(r"[\s\x00/:@\[\]]")
+
+
+class DatagramSocket:
+    """One non-blocking socket, connected to ``host:port`` or to a unix socket's path.
+
+    It opens at the first `send`. A host *name* is looked up by `resolve`, in a thread
+    of its own that ends with the answer: a name server may take its time. IPv4 is
+    preferred, as StatsD servers listen there. Connected, because that makes a send
+    15 % cheaper, and tells when nobody listens.
+    """
+
+    def __init__(self, transport: str, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._unix = transport == "unix"
+        self.on_resolved: Callable[[], object] = lambda: None
+        """Called, in any thread, when a look-up has ended."""
+        self._name = b""
+        self._socket: socket.socket | None = None
+        self._family: int = socket.AF_INET
+        self._address: Any = None
+        self._resolve_at = 0.0
+        self._looking = False
+        self.has_failed = False
+        """Did the last look-up fail?"""
+        self._failure: OSError | None = None  # not told yet
+        self._lock = process.Lock()
+        self.needs_resolving = False
+        if self._unix:
+            if not hasattr(socket, "AF_UNIX"):
+                raise ConfigError(
+                    "expected 'udp', got 'unix': "
+                    "this system has no unix sockets for Python",
+                    "transport",
+                )
+            if len(os.fsencode(host)) > MAX_UNIX_PATH:
+                raise ConfigError(
+                    f"expected a path of at most {MAX_UNIX_PATH} bytes, got {host!r}",
+                    "host",
+                )
+            self._set_address(socket.AF_UNIX, host)
+        elif ":" in host and _is_literal(socket.AF_INET6, host):
+            self._set_address(socket.AF_INET6, (host, port))
+        elif _is_literal(socket.AF_INET, host):
+            self._set_address(socket.AF_INET, (host, port))
+        else:
+            self.needs_resolving = True
+            if _NOT_IN_NAMES.search(host):
+                raise ConfigError(
+                    f"expected a host name or an address, without port, got {host!r}",
+                    "host",
+                )
+            try:
+                # As bytes, because a thread that has to import Python's codec for names
+                # fails when the interpreter is about to end.
+                self._name = host.encode("ascii" if host.isascii() else "idna")
+            except UnicodeError as error:
+                raise ConfigError(
+                    f"expected a host name, got {host!r}: {error}", "host"
+                ) from None
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether the address is known."""
+        return self._address is not None
+
+    def resolve(self, *, may_wait: bool) -> None:
+        """Begin to look the name up when it is time to; raise what the last look-up
+        raised, once.
+
+        A new address takes effect when it comes, an old one stays when the look-up
+        fails. Does not wait, unless ``may_wait`` and no thread can be had.
+        """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        if (
+            not self.needs_resolving
+            or self._looking
+            or process.now() < self._resolve_at
+        ):
+            return
+        self._resolve_at = process.now() + RESOLVE_BACKOFF
+        self._looking = True
+        try:
+            if process.ending():
+                raise RuntimeError("threads end")
+            threading.Thread(
+                target=self._look_up, name=f"metlog {self._host}", daemon=True
+            ).start()
+        except Exception:  # no thread to be had, here or now
+            self._looking = False
+            if may_wait:
+                self._look_up()
+                self.resolve(may_wait=False)  # raises what went wrong
+
+    def wait_ready(self, deadline: Deadline) -> bool:
+        """Wait for the address; return whether it is known. Raises as `resolve`."""
+        while not self.is_ready and deadline.left:
+            self.resolve(may_wait=True)
+            deadline.sleep(0.005)
+        return self.is_ready
+
+    def send(self, data: bytes, deadline: Deadline | None = None) -> bool:
+        """Send one datagram; False when the one before it turns out to be refused.
+
+        Raises OSError when this one was not sent. Waits for a reader that is slow until
+        ``deadline``, or not at all.
+        """
+        while True:
+            try:
+                return self._send(data)
+            except OSError as error:
+                full = isinstance(error, BlockingIOError)
+                if deadline is None or not (full or error.errno == errno.ENOBUFS):
+                    raise
+                left = deadline.left
+                if not left:
+                    raise
+                if full:
+                    self._wait_writable(min(left, 0.05))
+                # Also counts, for a deadline whose clock stands still.
+                deadline.sleep(0.001)
+
+    def close(self) -> None:
+        """Close the socket; the next `send` opens another."""
+        with self._lock:
+            current, self._socket = self._socket, None
+        if current is not None:
+            current.close()
+
+    def after_fork(self) -> None:
+        """Leave the parent's socket alone."""
+        self._resolve_at = 0.0
+        self._looking = self.has_failed = False
+        self._failure = None
+        self.close()  # this process's descriptor; the parent's stays open
+
+    def _send(self, data: bytes) -> bool:
+        current = self._socket or self._open()
+        try:
+            current.send(data)
+            return True
+        except BlockingIOError:
+            raise
+        except ConnectionRefusedError:
+            # Over UDP this is the answer to an earlier datagram, over a unix socket
+            # it means that the backend has left (and perhaps come back).
+            if self._unix:
+                self.close()
+            (self._socket or self._open()).send(data)
+            return self._unix
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise
+            self.close()
+            if not self._unix:
+                raise
+            self._open().send(data)
+            return True
+
+    def _wait_writable(self, seconds: float) -> None:
+        current = self._socket
+        if current is None or not hasattr(select, "poll"):
+            return
+        poll = select.poll()
+        try:
+            poll.register(current, select.POLLOUT)
+            poll.poll(seconds * 1000)
+        except (OSError, ValueError):
+            pass  # closed meanwhile
+
+    def _look_up(self) -> None:
+        pid = os.getpid()
+        try:
+            found = socket.getaddrinfo(self._name, self._port, type=socket.SOCK_DGRAM)
+            found.sort(key=lambda info: info[0] != socket.AF_INET)
+            family, _, _, _, address = found[0]
+        except Exception as error:
+            self.has_failed = True
+            self._failure = (
+                error if isinstance(error, OSError) else OSError(f"no address: {error}")
+            )
+        else:
+            self.has_failed = False
+            self._resolve_at = process.now() + RESOLVE_TTL
+            if address != self._address:
+                self._set_address(family, address)
+                self.close()
+        finally:
+            if pid == os.getpid():
+                self._looking = False
+        self.on_resolved()
+
+    def _set_address(self, family: int, address: Any) -> None:
+        self._family = family
+        self._address = address
+
+    def _open(self) -> socket.socket:
+        with self._lock:
+            if self._socket is None:
+                if self._address is None:
+                    raise OSError(f"no address for {self._host!r} yet")
+                fresh = socket.socket(self._family, socket.SOCK_DGRAM)
+                try:
+                    fresh.setblocking(False)
+                    fresh.connect(self._address)
+                except BaseException:
+                    fresh.close()
+                    raise
+                self._socket = fresh
+            return self._socket
+
+
+def _is_literal(family: int, host: str) -> bool:
+    try:
+        socket.inet_pton(family, os.fspath(host).partition("%")[0])
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One after the other: for what callers do in their own thread, such as writing."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Generic, TypeVar
+
+from metlog.senders._delivery.process import Lock
+from metlog.senders._delivery.worker import Tally
+
+__all__ = ["Turns"]
+
+T = TypeVar("T")
+
+TURN_SECONDS = 1.0
+"""So long a caller waits for its turn: the one who has it may wait for a lock that the
+caller holds, say that of a log handler."""
+
+
+class Turns(Generic[T]):
+    """Has ``work(item)`` done for one item at a time.
+
+    An item that comes while its own thread is at work (from a signal handler, from
+    ``__del__``, from a stream that logs what is written to it) is done right after.
+    One that comes from *that* is dropped and counted, or it would go on for ever.
+    """
+
+    def __init__(self, work: Callable[[T], None], tally: Tally) -> None:
+        self._work = work
+        self._tally = tally
+        self._lock = Lock()
+        self._at_work: tuple[int, int] | None = None
+        self._nested: deque[T] | None = None
+
+    def take(self, item: T) -> None:
+        """Do it, or see that it is done. Raises what the work raises."""
+        here = os.getpid(), get_ident()
+        if self._at_work == here:
+            if self._nested is None:
+                raise RecursionError("dropped: it came from writing another")
+            self._nested.append(item)
+            return
+        with self.mine(TURN_SECONDS):
+            self._at_work, self._nested = here, deque()
+            try:
+                self._work(item)
+            finally:
+                nested, self._nested = self._nested, None
+                try:
+                    self._do_nested(nested)
+                finally:
+                    self._at_work = None
+
+    @contextmanager
+    def mine(self, timeout: float) -> Iterator[None]:
+        """Have everybody else wait. TimeoutError when somebody takes too long."""
+        if not self._lock.acquire(timeout):
+            raise TimeoutError(f"busy for {timeout:g} s")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _do_nested(self, items: deque[T]) -> None:
+        for item in items:
+            try:
+                self._work(item)
+            except Exception as error:
+                # It was counted as sent by the call that it came with.
+                self._tally.add(sent=-1, dropped=1, errors=1)
+                self._tally.report("not written", error)

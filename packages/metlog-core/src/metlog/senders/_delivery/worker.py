@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Who does a sender's work: a thread of its own, or, without one, its callers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+from metlog.diagnostics import Diagnostics
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline
+from metlog.senders.base import SenderStats
+
+__all__ = ["Tally", "Worked", "Worker"]
+
+RETRY_SECONDS = 5.0
+"""How soon a thread is asked for again, where none could be had."""
+
+_NO_THREADS = (
+    "callers send, or nobody before the process ends; "
+    "start uWSGI with --enable-threads or --threads"
+)
+
+
+class Worked(process.Member, Protocol):
+    """A sender with a `Worker`. Its ``__del__`` calls `Worker.dismiss`."""
+
+    def tick(self) -> None:
+        """Do what is due, in the worker's thread, or in a caller's (`Worker.step`):
+        then without waiting."""
+
+    def close(self, timeout: float = ...) -> None:
+        """Hand over what is held and let go of everything."""
+
+
+class Worker:
+    """One daemon thread for one sender and process.
+
+    It calls ``sender.tick()`` every ``pause`` seconds (a number, or a function that is
+    asked each time) and when it is woken. What a tick raises is reported; the thread
+    goes on. It holds its sender weakly: a sender that was dropped is closed by it, with
+    all that it has accepted, and then it ends.
+
+    Where no thread can be had, `alone` is true and callers call `step`: a limit on
+    threads or processes was reached (asked for again every 5 s), uWSGI runs without
+    ``--enable-threads``, the interpreter is ending, or is a sub-interpreter. ``direct``
+    is true besides when nothing may be left for later: the process ends, or is uWSGI's
+    master, which runs nothing at its end.
+    """
+
+    def __init__(
+        self,
+        sender: Worked,
+        tally: Tally,
+        pause: float | Callable[[], float],
+        *,
+        threaded: bool = True,
+    ) -> None:
+        """Without ``threaded`` there is nothing to do in the background; the sender is
+        told of forks and of the end all the same."""
+        self._threaded = threaded
+        self._sender = weakref.ref(sender)
+        self._tally = tally
+        self._pause = _weakly(pause)
+        self._starting = process.Lock()
+        self._farewell: deque[Worked] = deque()
+        self._stopped = False
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the parent's thread. For the sender's own `after_fork`."""
+        self.started = False
+        """Was `start` called in this process?"""
+        self.alone = False
+        self.direct = False
+        self.thread: threading.Thread | None = None
+        self._thread_is_over = False
+        self._bell = _Bell()
+        self._stepping = threading.Lock()  # is never waited for
+        self._due = self._retry = 0.0
+
+    # -- for callers that send ---------------------------------------------------------
+
+    def start(self) -> None:
+        """See that somebody works. Quick when somebody does; never raises or waits."""
+        if self.started and not (self.alone and self._may_retry()):
+            return
+        sender = self._sender()
+        if sender is None or not self._starting.acquire(0):
+            return  # whoever has it does it
+        try:
+            if not self.started or self.alone:
+                self._start(sender)
+        finally:
+            self._starting.release()
+
+    def wake(self) -> None:
+        """Have the thread tick now. Safe in signal handlers and in ``__del__``."""
+        self._bell.ring()
+
+    def step(self) -> None:
+        """Tick in the caller's thread if there is no other, and if it is time to."""
+        if not self.alone:
+            return
+        now = process.now()
+        if (now < self._due and not self.direct) or not self._stepping.acquire(False):
+            return
+        try:
+            self._due = now + self._seconds()
+            sender = self._sender()
+            if sender is not None:
+                self._tick(sender)
+        finally:
+            self._stepping.release()
+
+    # -- for senders -------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """The process ends: from now on nothing is left for later."""
+        self.direct = True
+        self.wake()
+
+    def at_exit(self) -> None:
+        """Callers work from now on: the thread will be stopped anywhere."""
+        self.alone = self.direct = True
+
+    def stop(self, deadline: Deadline) -> None:
+        """End the thread and wait for that, unless this is the thread."""
+        self._stopped = True
+        self.wake()
+        thread = self.thread
+        if thread is not None and thread is not threading.current_thread():
+            deadline.join(thread)
+
+    def dismiss(self, sender: Worked) -> None:
+        """To be called by the sender's ``__del__``: the thread takes its farewell.
+
+        Waits for nothing, as the garbage collector calls it in the midst of anything.
+        """
+        if not self.started or self._stopped or process.ending():
+            return
+        process.register(sender)  # it lives a little longer
+        self._farewell.append(sender)
+        self._bell.ring()
+        if self._thread_is_over or self.thread is None:
+            self._take_farewell(0.0)
+
+    # -- inside ------------------------------------------------------------------------
+
+    def _start(self, sender: Worked) -> None:
+        process.register(sender)
+        self.started = True
+        if process.ending() or process.skips_exit_handlers():
+            self.alone = self.direct = True
+        elif not self._threaded:
+            pass
+        elif not process.threads_enabled():
+            self.alone = True
+            self._retry = float("inf")
+            self._tally.report("no threads", _NO_THREADS)
+        else:
+            try:
+                thread = threading.Thread(
+                    target=_run,
+                    args=(self, self._bell),
+                    name=f"metlog {self._tally.owner}",
+                    daemon=True,
+                )
+                thread.start()
+            except Exception as error:
+                # No more threads, or none in such an interpreter; the latter is said
+                # by another exception in each version.
+                self.alone = True
+                self._retry = process.now() + RETRY_SECONDS
+                self._tally.report("no thread, callers send", error)
+            else:
+                self.thread = thread
+                self.alone = self._thread_is_over = False
+
+    def _may_retry(self) -> bool:
+        return not (self.direct or self._stopped) and process.now() >= self._retry
+
+    def _seconds(self) -> float:
+        try:
+            return self._pause()
+        except Exception as error:
+            self._tally.report("failed", error)
+            return 1.0
+
+    def _tick(self, sender: Worked) -> None:
+        try:
+            sender.tick()
+        except BaseException as error:  # say StopIteration of somebody's mocked clock
+            self._tally.add(errors=1)
+            self._tally.report("failed", error)
+
+    def _turn(self) -> bool:
+        """One turn of the thread. Return whether there is to be another."""
+        sender = None if self._farewell else self._sender()
+        if sender is None or self._stopped:
+            # Said before looking for the last time: `dismiss` does it the other way
+            # round, so one of the two finds what is to be closed.
+            self._thread_is_over = True
+            self._take_farewell(process.EXIT_TIMEOUT)
+            return False
+        self._tick(sender)
+        return True
+
+    def _take_farewell(self, timeout: float) -> None:
+        try:
+            self._farewell.popleft().close(timeout)
+        except IndexError:
+            pass  # it was closed, or another has done it
+        except BaseException as error:
+            self._tally.report("failed to close", error)
+
+
+def _run(worker: Worker, bell: _Bell) -> None:
+    going_on = True
+    while going_on:
+        bell.wait(worker._seconds())  # noqa: SLF001  # its thread is a part of it
+        going_on = worker._turn()  # noqa: SLF001
+
+
+class _Bell:
+    """Wakes one thread. Unlike `threading.Event` it can be rung by a signal handler or
+    a ``__del__`` that interrupts whoever rings it or waits for it."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        with suppress(RuntimeError):  # it has been rung
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=min(max(seconds, 0.0), 3600.0))
+
+
+def _weakly(pause: float | Callable[[], float]) -> Callable[[], float]:
+    """As a function that does not keep the sender whose method it is."""
+    if not callable(pause):
+        number = pause
+        return lambda: number
+    if not hasattr(pause, "__self__"):
+        return pause
+    method: Any = weakref.WeakMethod(pause)
+
+    def ask() -> float:
+        found = method()
+        return 0.0 if found is None else found()
+
+    return ask
+
+
+class Tally:
+    """What became of what a sender accepted, in this process, and what went wrong.
+
+    In a forked child it begins anew.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self._lock = process.Lock()
+        self._begin()
+
+    def add(
+        self, sent: int = 0, dropped: int = 0, errors: int = 0, retried: int = 0
+    ) -> None:
+        """Count that. Safe in signal handlers: what one adds is not lost."""
+        self._check()
+        self._news.append((sent, dropped, errors, retried))  # one step in C; += is not
+        if len(self._news) > 1000:
+            self._settle(0)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one message as sent, or, if the block raises, as dropped."""
+        try:
+            yield
+        except Exception:
+            self.add(dropped=1, errors=1)
+            raise
+        self.add(sent=1)
+
+    def report(self, kind: str, detail: object = "") -> None:
+        """Say it on stderr, once a minute for each kind."""
+        self._check()
+        self._diagnostics.report(kind, detail)
+
+    def drop(self, count: int, why: str, detail: object = "") -> None:
+        """Count and say that so many were lost."""
+        self.add(dropped=count)
+        self.report(why, detail)
+
+    def stats(self, queued: int = 0) -> SenderStats:
+        """The sums so far."""
+        self._check()
+        self._settle(1.0)
+        sent, dropped, errors, retried = self._sums
+        return SenderStats(sent, dropped, errors, queued, retried)
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._sums = (0, 0, 0, 0)
+        self._news: deque[tuple[int, int, int, int]] = deque()
+        self._settling = False
+        self._diagnostics = Diagnostics(self.owner)
+
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
+
+    def _settle(self, timeout: float) -> None:
+        if not self._lock.acquire(timeout):
+            return
+        try:
+            if self._settling:  # by this thread, which a signal has interrupted
+                return
+            self._settling = True
+            sums = self._sums
+            try:
+                for _ in range(len(self._news)):
+                    a, b = sums, self._news.popleft()
+                    sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
+            finally:
+                self._sums = sums
+                self._settling = False
+        finally:
+            self._lock.release()
