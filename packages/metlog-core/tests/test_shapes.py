@@ -11,9 +11,9 @@ from metlog import catalogue
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.measure import Kind
-from metlog.rules import Decision, Rules
+from metlog.rules import Rules
 from metlog.semconv import Semconv
-from metlog.shapes import COUNTS, SECONDS, Shape, Shaped
+from metlog.shapes import COUNTS, SECONDS, Lens, Seen, Shape, Shaped
 
 REQUEST = Metric(
     "request",
@@ -58,7 +58,7 @@ SHIFT = Metric(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Series:
     kind: Kind
     name: str
@@ -89,8 +89,13 @@ def made(metric: Metric, **parts: object) -> Series:
     return series
 
 
-def called(shape: Shape, series: Series, **more: Any) -> tuple[str, dict[str, Any]]:
-    shaped = shape.of(series, **more)
+def called(
+    shape: Shape,
+    series: Series,
+    common: Mapping[str, Any] = {},
+    rules: Rules | None = None,
+) -> tuple[str, dict[str, Any]]:
+    shaped = shape.of(Lens(rules or Rules(), common).see(series))  # type: ignore[arg-type]
     assert shaped is not None
     return shaped.name, dict(shaped.labels)
 
@@ -219,7 +224,7 @@ def test_semconv_spells_what_has_a_convention() -> None:
         "request",
         {"view": "a.b", "method": "GET", "status": "200"},
     )
-    shaped = Shape("semconv").of(series, {"env": "prod"})
+    shaped = Shape("semconv").of(Seen(series, {"env": "prod"}))
     assert shaped is not None
     assert shaped.name == "http.server.request.duration"
     assert shaped.labels == {
@@ -266,11 +271,10 @@ def test_reserved_labels_are_left_out(names: str, label: str) -> None:
 
 
 def test_a_rule_drops() -> None:
-    """On a route as on a client."""
-    rules = Rules([{"match": "db.*.execute", "drop": True}])
-    assert Shape("labels", rules=rules).of(STATEMENT) is None
-    assert Shape("labels").of(STATEMENT, decision=rules.for_(STATEMENT.name)) is None
-    assert Shape("labels", rules=rules).of(GET) is not None
+    """Then there is nothing to see."""
+    lens = Lens(Rules([{"match": "db.*.execute", "drop": True}]))
+    assert lens.see(STATEMENT) is None
+    assert lens.see(GET) is not None
 
 
 def test_rename_changes_the_dotted_name_and_labels_the_labels() -> None:
@@ -278,11 +282,11 @@ def test_rename_changes_the_dotted_name_and_labels_the_labels() -> None:
     rules = Rules(
         [{"match": "view.*", "rename": "view.all", "labels": {"view": "all", "n": 1}}]
     )
-    assert called(Shape("dotted", rules=rules), GET) == (
+    assert called(Shape("dotted"), GET, rules=rules) == (
         "view.all",
         {"view": "all", "n": 1},
     )
-    assert called(Shape("labels", rules=rules), GET) == (
+    assert called(Shape("labels"), GET, rules=rules) == (
         "view",
         {"view": "all", "method": "GET", "n": 1},
     )
@@ -292,7 +296,7 @@ def test_labels_of_rules_reach_the_conventions() -> None:
     """Through the part that an attribute is made of."""
     rules = Rules([{"match": "request", "labels": {"method": "POST", "team": "x"}}])
     series = made(REQUEST, view="a", method="GET", status="200", scheme="http")
-    _, labels = called(Shape("semconv", rules=rules), series)
+    _, labels = called(Shape("semconv"), series, rules=rules)
     assert labels["http.request.method"] == "POST"
     assert labels["team"] == "x"
     assert "method" not in labels
@@ -302,7 +306,7 @@ def test_a_renamed_plain_name_is_renamed_everywhere() -> None:
     """It has no other."""
     rules = Rules([{"match": "old", "rename": "new"}])
     for names in ("dotted", "labels", "semconv"):
-        assert called(Shape(names, rules=rules), Series("counter", "old")) == (
+        assert called(Shape(names), Series("counter", "old"), rules=rules) == (
             "new",
             {},
         )
@@ -310,14 +314,43 @@ def test_a_renamed_plain_name_is_renamed_everywhere() -> None:
 
 def test_a_route_reads_what_the_client_made_of_a_name() -> None:
     """The client's rules come first; rates are multiplied, labels are put together."""
-    route = Rules([{"match": "new", "labels": {"b": 2, "c": 3}, "rate": 0.5}])
-    decision = Decision(rename="new", labels={"a": 1, "b": 1}, rate=0.1)
-    shaped = Shape("dotted", rules=route).of(
-        Series("counter", "old"), decision=decision
+    client = Lens(
+        Rules(
+            [{"match": "old", "rename": "new", "labels": {"a": 1, "b": 1}, "rate": 0.1}]
+        ),
+        {"env": "prod"},
     )
+    route = Lens(Rules([{"match": "new", "labels": {"b": 2, "c": 3}, "rate": 0.5}]))
+    series = Series("counter", "old", {"f": 0})
+    shaped = Shape("dotted").of(route.see(client.see(series)))  # type: ignore[arg-type]
     assert shaped is not None
-    assert (shaped.name, shaped.labels) == ("new", {"a": 1, "b": 2, "c": 3})
+    assert shaped.name == "new"
+    assert shaped.labels == {"env": "prod", "f": 0, "a": 1, "b": 2, "c": 3}
     assert shaped.rate == pytest.approx(0.05)
+
+
+def test_a_lens_remembers_what_it_showed() -> None:
+    """Exporters keep what belongs to a series by the object that they see."""
+    lens = Lens(Rules(), {"env": "prod"})
+    series, other = Series("counter", "a"), Series("counter", "a")
+    assert lens.see(series) is lens.see(series)
+    assert lens.see(series) is not lens.see(other)
+    seen = lens.see(series)
+    assert seen is not None
+    assert (seen.kind, seen.name, seen.fields) == ("counter", "a", None)
+    assert not Lens()
+    assert lens
+
+
+def test_common_fields_may_stand_apart() -> None:
+    """OpenTelemetry has a resource for them; reserved ones are in neither."""
+    series = Seen(Series("counter", "a", {"f": 0}), {"env": "prod", "host": "web1"})
+    shaped = Shape("labels", resource=True).of(series)
+    assert shaped is not None
+    assert (shaped.labels, shaped.resource) == ({"f": 0}, {"env": "prod"})
+    shaped = Shape("labels").of(series)
+    assert shaped is not None
+    assert (shaped.labels, shaped.resource) == ({"f": 0, "env": "prod"}, {})
 
 
 # -- conflicts and configuration -------------------------------------------------------

@@ -46,6 +46,19 @@ class Decision(NamedTuple):
     rate: float = 1.0
     """The share of it that StatsD gets; other backends get all."""
 
+    def then(self, rules: Rules, name: str) -> Decision:
+        """Return what is decided when ``rules`` are asked next, about ``name`` or what
+        became of it."""
+        if self.drop or not rules:
+            return self
+        after = rules.for_(self.rename or name)
+        return Decision(
+            after.drop,
+            after.rename or self.rename,
+            {**self.labels, **after.labels},
+            self.rate * after.rate,
+        )
+
 
 KEEP = Decision()
 """What no rule speaks of stays as it is."""

@@ -17,7 +17,16 @@ from metlog.measure import Kind
 from metlog.rules import KEEP, NO_RULES, Decision, Rules, is_reserved
 from metlog.semconv import Convention
 
-__all__ = ["COUNTS", "NAMES", "SECONDS", "Shape", "Shaped", "default_bounds"]
+__all__ = [
+    "COUNTS",
+    "NAMES",
+    "SECONDS",
+    "Lens",
+    "Seen",
+    "Shape",
+    "Shaped",
+    "default_bounds",
+]
 
 NAMES = ("dotted", "labels", "semconv")
 """The shapes: for what has only names; for what has labels; the same in the words of
@@ -33,6 +42,9 @@ SECONDS = (
 
 COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Upper bounds of the buckets for everything else."""
+
+MAX_SEEN = 20_000
+"""Series that one lens remembers; beyond, it begins anew."""
 
 MAX_TOLD = 1_000
 """Names about which a conflict is noticed; beyond, nobody would read it."""
@@ -58,6 +70,61 @@ class AnySeries(Protocol):
     def parts(self) -> Mapping[str, str] | None: ...
 
 
+class Seen:
+    """A series as its client's or its route's rules and common fields have it seen."""
+
+    __slots__ = ("common", "decision", "series")
+
+    def __init__(
+        self,
+        series: Any,
+        common: Mapping[str, Any] = _NONE,
+        decision: Decision = KEEP,
+    ) -> None:
+        self.series = series
+        self.common = common
+        self.decision = decision
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.series, name)
+
+    def __repr__(self) -> str:
+        return f"<Seen {self.series!r}>"
+
+
+class Lens:
+    """Rules and common fields, through which exporters see series.
+
+    What it shows is remembered: the same series is the same `Seen`.
+    """
+
+    def __init__(
+        self, rules: Rules = NO_RULES, common: Mapping[str, Any] = _NONE
+    ) -> None:
+        self.rules = rules
+        self.common = common
+        self._seen: dict[Any, Seen | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.common)
+
+    def see(self, series: Any) -> Seen | None:
+        """Return the series as it is to be seen, None if a rule drops it."""
+        try:
+            return self._seen[series]
+        except KeyError:
+            pass
+        before = series if isinstance(series, Seen) else Seen(series)
+        decision = before.decision.then(self.rules, series.name)
+        seen = None
+        if not decision.drop:
+            seen = Seen(before.series, {**self.common, **before.common}, decision)
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.clear()
+        self._seen[series] = seen
+        return seen
+
+
 class Shaped(NamedTuple):
     """A series as one backend gets it."""
 
@@ -74,6 +141,8 @@ class Shaped(NamedTuple):
     """The share that StatsD gets."""
     prefix: str = ""
     """What Prometheus puts in front of the name by default."""
+    resource: Mapping[str, Any] = _NONE
+    """The common fields of the client, for backends that have a place for them."""
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -94,12 +163,13 @@ class Shape:
         names: str = "labels",
         *,
         semconv: Iterable[str] = ("stable",),
-        rules: Rules = NO_RULES,
         tagged: bool = True,
+        resource: bool = False,
         report: Report = lambda kind, detail: None,
     ) -> None:
-        """``tagged`` is whether the backend has labels at all. ``semconv`` names the
-        stabilities of conventions that are wanted."""
+        """``semconv`` names the stabilities of conventions that are wanted; ``tagged``
+        is whether the backend has labels at all, ``resource`` whether common fields
+        stand somewhere else than among them: in `Shaped.resource`."""
         if names not in NAMES:
             raise ConfigError(f"expected {_or(NAMES)}, got {names!r}", "names")
         if names != "dotted" and not tagged:
@@ -115,43 +185,41 @@ class Shape:
                 f"expected {_or(STABILITIES)}, got {semconv!r}", "semconv"
             )
         self.names = names
-        self._rules = rules
         self._tagged = tagged
+        self._resource = resource
         self._report = report
         self._told: set[object] = set()
         self._gauges: dict[str, Mapping[str, Any]] = {}
 
-    def of(
-        self,
-        series: AnySeries,
-        common: Mapping[str, Any] = _NONE,
-        decision: Decision = KEEP,
-    ) -> Shaped | None:
+    def of(self, series: AnySeries) -> Shaped | None:
         """Return what to call ``series``, None when it is not sent in this shape.
 
-        ``common`` are the fields of its client, ``decision`` is what the client's rules
-        say of it. Ask once for each series, and keep the answer.
+        Ask once for each series, and keep the answer.
         """
-        name = decision.rename or series.name
-        ours = self._rules.for_(name)
-        if decision.drop or ours.drop:
+        seen = series if isinstance(series, Seen) else Seen(series)
+        common, decision = seen.common, seen.decision
+        if decision.drop:
             return None
-        name = ours.rename or name
-        ruled = {**decision.labels, **ours.labels}
-        rate = decision.rate * ours.rate
         metric, parts = series.metric, series.parts or {}
         if metric is None and self.names != "dotted":
             found = taken_apart(series.kind, series.name)
             if found is not None:
                 metric, parts = found
-        fields = {**common, **(series.fields or {})}
+        fields = dict(series.fields or {})
+        if not self._resource:
+            fields = {**common, **fields}
         if metric is None or self.names == "dotted":
-            shaped = self._dotted(series, name, {**fields, **ruled})
+            name = decision.rename or series.name
+            shaped = self._dotted(series, name, {**fields, **decision.labels})
         elif metric.sum_of is not None:
             return None
         else:
-            shaped = self._labelled(metric, parts, fields, ruled)
-        return shaped._replace(labels=self._allowed(shaped.labels), rate=rate)
+            shaped = self._labelled(metric, parts, fields, decision.labels)
+        return shaped._replace(
+            labels=self._allowed(shaped.labels),
+            rate=decision.rate,
+            resource=self._allowed(common) if self._resource else _NONE,
+        )
 
     def _dotted(
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
