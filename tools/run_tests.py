@@ -16,12 +16,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from clean_room import PACKAGES as CLEAN_ROOMS
 from suite import REPORT, RESULTS, ROOT, Suite, stop
 
 HATCH = str(ROOT / ".tools" / "bin" / "hatch")
 CI = bool(os.environ.get("CI"))
 PACKAGES = ("packages/metlog-core", "packages/django-metlog", "packages/metlog-toolbar")
 WITH_SERVERS = PACKAGES[:2]
+OLDEST_PYTHON = (3, 11)
+COVERAGE = str(RESULTS / ".coverage")
 
 # The suites of one environment, one after the other: two would make it at once.
 Chain = list[Suite]
@@ -37,7 +40,7 @@ def main() -> int:
 
     chains = [
         chosen
-        for chain in (browsers(), javascript(), *python())
+        for chain in (browsers(), javascript(), *python(), *clean_rooms())
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -98,7 +101,8 @@ def python() -> list[Chain]:
     """A chain for each pair of the matrix in hatch.toml, newest first.
 
     Tests with servers run on the newest pair, those of django-metlog also on the
-    oldest Django with that Python.
+    oldest Django with that Python. On the newest pair it is measured which lines and
+    branches all its tests reach.
     """
     shown = subprocess.run(
         [HATCH, "env", "show", "--json"],
@@ -123,8 +127,53 @@ def python() -> list[Chain]:
             runs.append(("unit", "tools"))
         elif pair == oldest_django:
             runs.insert(0, ("services", "packages/django-metlog"))
-        chains.append([pytest(pair, here[pair[0]], *one) for one in runs])
+        chain = [pytest(pair, here[pair[0]], *one) for one in runs]
+        if pair == newest:
+            chain = [*map(measured, chain), coverage(pair, here[pair[0]])]
+        chains.append(chain)
     return chains
+
+
+def measured(suite: Suite) -> Suite:
+    """The same, with what it reaches kept for coverage()."""
+    suite.variables["COVERAGE_FILE"] = COVERAGE
+    suite.variables["METLOG_PYTEST"] = "coverage run -m pytest"
+    return suite
+
+
+def coverage(pair: Pair, is_here: bool) -> Suite:
+    found, _, environment = pair
+    return Suite(
+        "Coverage",
+        (HATCH, "run", f"{environment}:python", "tools/coverage_floors.py"),
+        {"COVERAGE_FILE": COVERAGE},
+        missing="" if is_here else f"there is no Python {text(found)} here",
+        is_check=True,
+        shown=True,
+    )
+
+
+def clean_rooms() -> list[Chain]:
+    """Each wheel alone, and again with the oldest of everything that it allows."""
+    tool = (str(ROOT / ".tools" / "bin" / "python"), "tools/clean_room.py")
+    oldest = ("--oldest", "--python", text(OLDEST_PYTHON))
+    lacks = "" if interpreter_works(OLDEST_PYTHON) else "there is no Python 3.11 here"
+    report = ("--", f"--junitxml={REPORT}")
+    # One chain, as what is built is built once.
+    return [
+        [
+            Suite(f"Wheel of {package}", (*tool, package, *report))
+            for package in CLEAN_ROOMS
+        ]
+        + [
+            Suite(
+                f"Oldest dependencies, {package}",
+                (*tool, *oldest, package, *report),
+                missing=lacks,
+            )
+            for package in CLEAN_ROOMS
+        ]
+    ]
 
 
 def pytest(pair: Pair, is_here: bool, script: str, folder: str) -> Suite:

@@ -33,6 +33,8 @@ class Suite:
     variables: dict[str, str] = field(default_factory=dict)
     missing: str = ""
     """What this machine lacks for it; the suite does not run then."""
+    is_check: bool = False
+    """Whether it is one test that its exit code decides, without a report."""
     shown: bool = False
     """Whether its output is worth reading when all is well."""
 
@@ -76,6 +78,8 @@ class Suite:
         self.output = log.read_text(encoding="utf-8", errors="replace")
         if report.exists():
             self.read(report)
+        elif self.is_check:
+            self.passed = int(not process.returncode)
         if not self.failed and (process.returncode or not self.passed):
             # It broke outside of its tests, or found none.
             self.failed = 1

@@ -65,3 +65,12 @@ def test_skips(
     assert "some: away: no server here" in printed
     assert "none: there is no Python 3.11 here" in printed
     assert printed.endswith("\n2 passed, 0 failed, 2 skipped\n")
+
+
+@pytest.mark.parametrize(("code", "counts"), [(0, (1, 0)), (3, (0, 1))])
+def test_check(code: int, counts: tuple[int, int]) -> None:
+    """A check without a report is one test, which its exit code decides."""
+    one = Suite("one", (sys.executable, "-c", f"exit({code})"), is_check=True)
+    one.run()
+
+    assert (one.passed, one.failed) == counts
