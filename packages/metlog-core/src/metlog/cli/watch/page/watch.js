@@ -62,7 +62,7 @@ function overview(data) {
 
   show("views", views.length);
   fill("views", views, (row) => [
-    head(row.view, element("span", {class: "tag"}, row.method)),
+    head(`${row.view} `, element("span", {class: "tag"}, row.method)),
     cell(number(row.count), "number"),
     cell(duration(row.p50), "number wide"),
     cell(duration(row.p95), "number"),
@@ -123,7 +123,7 @@ function overview(data) {
     element(
       "td",
       {},
-      row.payload,
+      `${row.payload} `,
       row.fields ? element("span", {class: "tag"}, row.fields) : null,
     ),
   ]);
@@ -266,9 +266,10 @@ class Row {
       {type: "button", "aria-expanded": "false", "aria-controls": id},
       name,
     );
-    const tags = Object.entries(labels).map(([label, value]) =>
+    const tags = Object.entries(labels).flatMap(([label, value]) => [
+      " ",
       element("span", {class: "tag"}, `${label} `, element("b", {}, value)),
-    );
+    ]);
     this.now = element("td", {class: "number"});
     this.small = element("td", {class: "wide"});
     this.row = element(
@@ -307,7 +308,8 @@ class Row {
     const unit = one.kind === "timer" ? duration : number;
     this.charts ??= this.make(unit);
     if (one.sums) {
-      this.charts.sums.show(frame, [bars("count", "count", one.sums, summary(one))]);
+      const sum = one.total ?? one.count;
+      this.charts.sums.show(frame, [bars("count", "count", one.sums, number(sum))]);
     }
     if (one.values) {
       const spread = one.p95 !== undefined;
