@@ -45,7 +45,10 @@ class Metrics(SphinxDirective):
     """A table of the metrics whose name begins with the argument, or of all."""
 
     optional_arguments = 1
-    header: ClassVar = ("Metric", "Kind", "Unit", "Fields", "When, and what it says")
+    header: ClassVar = (
+        *("Dotted name", "Name with labels", "Labels", "Kind", "Unit"),
+        "When, and what it says",
+    )
 
     def run(self) -> list[nodes.Node]:
         import django_metlog.catalogue  # noqa: F401  # declares its metrics
@@ -55,9 +58,10 @@ class Metrics(SphinxDirective):
         rows = [
             (
                 nodes.literal(text=metric.name),
+                nodes.literal(text="" if metric.sum_of else metric.base),
+                nodes.Text("" if metric.sum_of else ", ".join(metric.labels)),
                 nodes.Text(metric.kind),
                 nodes.Text(metric.unit),
-                nodes.Text(", ".join(metric.fields)),
                 nodes.Text(metric.meaning),
             )
             for metric in catalogue.metrics()

@@ -249,6 +249,13 @@ def test_declarations_can_be_compared_copied_and_pickled() -> None:
         assert twin.dotted({"view": "a", "method": "GET"}) == "view.a.GET"
 
 
+def test_the_dotted_name_has_a_unit_of_its_own() -> None:
+    """Milliseconds, as StatsD has them; what is counted without braces."""
+    assert VIEW.dotted_unit == "ms"
+    assert Metric("a", "counter", "{request}", "A.").dotted_unit == "request"
+    assert Metric("a", "gauge", "By", "A.").dotted_unit == "By"
+
+
 # -- series ----------------------------------------------------------------------------
 
 

@@ -137,6 +137,11 @@ class Metric:
         if not self.base:
             raise ConfigError("expected a base, since no segment is literal", self.name)
 
+    @property
+    def dotted_unit(self) -> str:
+        """The unit of numbers under the dotted name, in words for people."""
+        return "ms" if self.kind == "timer" else self.unit.strip("{}")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(
             getattr(self, each.name) for each in fields(self) if each.init

@@ -71,7 +71,7 @@ def _group(group: Group, duplicates: int) -> dict[str, Any]:
         "metric": metric,
         "anchor": "" if metric is None else anchor(metric),
         "badge": group["kind"] == "timer" and group["repeats"] > duplicates,
-        "unit": metric.unit if metric else "",
+        "unit": metric.dotted_unit if metric else "",
     }
 
 
