@@ -19,6 +19,7 @@ check: .tools/ready node_modules/.package-lock.json ## ruff, spelling, workflows
 	@$(HATCH) run lint:check
 	@$(HATCH) run types:check
 	@.tools/bin/python tools/floors.py
+	@.tools/bin/python tools/urls.py
 	@npm run --silent check
 
 system-deps: ## servers and browsers for the tests, from the system's packages
@@ -36,6 +37,11 @@ build: .tools/ready node_modules/.package-lock.json ## what is released, into di
 	@$(HATCH) run build:packages
 	@npm pack --workspaces --pack-destination dist
 
+release-check: .tools/ready node_modules/.package-lock.json ## build all four packages and try what users get
+	@rm -rf dist
+	@$(MAKE) --no-print-directory build
+	@$(HATCH) run build:python tools/release_check.py
+
 clean: ## forget every environment and everything built
 	@-$(HATCH) env prune
 	@rm -rf .tools .demo dist docs/_build node_modules test-results
@@ -48,4 +54,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci
 	@touch $@
 
-.PHONY: help demo test check system-deps docs bench build clean
+.PHONY: help demo test check system-deps docs bench build release-check clean

@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from urls import IS_PLACEHOLDER, REPOSITORY
+
 PACKAGES = Path(__file__).resolve().parent.parent / "packages"
 
 
@@ -16,14 +18,20 @@ def main(tag: str) -> int:
     folder = PACKAGES / package
     if not package or not folder.is_dir():
         return refuse(
-            f"{tag} names none of packages/; it should be <package>-v<version>"
+            f"expected a tag <package>-v<version> with a folder of packages/, got {tag}"
         )
     written = version(folder)
     if written != wanted:
-        return refuse(f"{tag} wants {wanted}, but {package} says it is {written}")
+        return refuse(
+            f"expected version {wanted} in {package}, as the tag {tag} says, got {written}"
+        )
     changelog = (folder / "CHANGELOG.md").read_text(encoding="utf-8")
     if not re.search(rf"^## \[?{re.escape(wanted)}\b", changelog, re.MULTILINE):
-        return refuse(f"the changelog of {package} has no section {wanted}")
+        return refuse(
+            f"expected a section {wanted} in the changelog of {package}, got none"
+        )
+    if IS_PLACEHOLDER:
+        return refuse(f"{REPOSITORY} is a placeholder; set it in tools/urls.py")
     print(f"package={package}")
     return 0
 
