@@ -58,12 +58,12 @@ def test_the_historic_name_does_it_too(patches: dict[str, Patch]) -> None:
         ("json", "'json' has no patch"),
     ],
 )
-def test_an_unknown_patch_stops_the_start(name: str, said: str, settings: Any) -> None:
-    """Not every server runs checks, so `ready` raises; it says what there is."""
+def test_an_unknown_patch_is_refused(name: str, said: str, settings: Any) -> None:
+    """The error says what there is."""
     from django_metlog import conf
 
     conf.get.cache_clear()
-    with pytest.raises(ImproperlyConfigured, match=f"{said}.*wanted are db, cache"):
+    with pytest.raises(ImproperlyConfigured, match=f"{said}.*expected db, cache"):
         settings.METLOG_PATCHES = [name]
 
 
@@ -74,16 +74,110 @@ def test_ready_may_be_called_twice(patches: dict[str, Patch]) -> None:
         assert patches["patch_one"].calls == ["patch"]
 
 
-def test_a_site_without_a_client_does_not_start() -> None:
-    """The last line says what is missing."""
-    program = """
-import django
+SITE = """
+import sys, django
 from django.conf import settings
-settings.configure(INSTALLED_APPS=["django_metlog"])
+settings.configure(
+    INSTALLED_APPS=["django.contrib.staticfiles", "django_metlog"],
+    MIDDLEWARE=["django_metlog.middleware.GraphiteMiddleware"],
+    ROOT_URLCONF=__name__, SECRET_KEY="s", STATIC_ROOT=sys.argv[1],
+    STATIC_URL="/static/", STORAGES={"staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
+    METLOG_PATCHES=["django_metlog.patches.commands"],
+    **%s
+)
 django.setup()
+urlpatterns = []
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], text=True, capture_output=True, check=False
+
+
+def run(more: str, program: str, folder: object) -> subprocess.CompletedProcess[str]:
+    """A site with these settings on top, and what it does."""
+    return subprocess.run(
+        [sys.executable, "-c", SITE % more + program, str(folder)],
+        text=True,
+        capture_output=True,
+        check=False,
     )
+
+
+BROKEN = {
+    "missing": ("{}", "settings.METLOG is missing"),
+    "an environment variable": (
+        "{'METLOG': {'logger': '${NO_SUCH_HOST}'}}",
+        "NO_SUCH_HOST",
+    ),
+    "a sender": (
+        "{'METLOG': {'sender': {'class': 'metlog.senders.NoSuchSender'}}}",
+        "NoSuchSender",
+    ),
+    "no dict": ("{'METLOG': 'udp://127.0.0.1'}", "got 'udp://127.0.0.1'"),
+}
+
+
+@pytest.mark.parametrize(("more", "said"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(
+    "serve",
+    [
+        "from django.core.wsgi import get_wsgi_application as g; g()",
+        "from django.core.asgi import get_asgi_application as g; g()",
+        "from django_metlog.asgi import flush_at_shutdown as f; f(None)",
+    ],
+)
+def test_no_server_starts_without_a_client(
+    more: str, said: str, serve: str, tmp_path: object
+) -> None:
+    """The last line says what is missing or wrong."""
+    done = run(more, serve, tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ImproperlyConfigured: settings.METLOG" in last
+    assert said in last
+
+
+@pytest.mark.parametrize(("more", "said"), BROKEN.values(), ids=BROKEN)
+def test_commands_run_without_a_client(more: str, said: str, tmp_path: Any) -> None:
+    """A container is built where METLOG's environment is not: ``collectstatic`` works,
+    what the site's own modules import is there, and ``check`` says what is wrong."""
+    program = """
+from django_metlog import client
+client.incr("nothing.hears.it")
+from django.core.management import call_command
+call_command("collectstatic", interactive=False, verbosity=0)
+print("collected")
+call_command("check")
+"""
+    done = run(more, program, tmp_path)
+    assert done.stdout == "collected\n"
+    assert (tmp_path / "stick.js").exists()
+    assert "(django_metlog.E001)" in done.stderr
+    assert said in done.stderr
+
+
+def test_a_celery_worker_does_not_start_without_a_client(tmp_path: Any) -> None:
+    """It ends before it takes a task, and says what is missing."""
+    program = """
+import celery
+app = celery.Celery(broker="memory://")
+from django.apps import apps
+apps.get_app_config("django_metlog").ready()
+app.Worker(pool="solo", concurrency=1)
+"""
+    done = run("{}", program, tmp_path)
     assert done.returncode == 1
     assert "ImproperlyConfigured: settings.METLOG is missing" in done.stderr
+
+
+def test_the_client_may_be_a_dict(tmp_path: Any) -> None:
+    """As LOGGING and CACHES are: the client takes its place, wherever it is asked for,
+    and however early."""
+    more = "{'METLOG': {'sender': {'class': 'metlog.senders.DebugCaptureSender'}}}"
+    program = """
+from django_metlog import client
+from django_metlog import conf
+assert settings.METLOG is client is conf.client()
+client.incr("cart.full")
+print(type(client).__name__, settings.METLOG.sender.msgs[0].count("cart.full"))
+"""
+    done = run(more, program, tmp_path)
+    assert (done.stdout, done.stderr) == ("MetlogClient 1\n", "")

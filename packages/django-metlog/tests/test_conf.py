@@ -60,7 +60,7 @@ def test_the_client_is_the_site_s(settings: Any) -> None:
 
 def test_without_a_client_nothing_can_work(no_client: None) -> None:
     """The error says what is wanted."""
-    with pytest.raises(ImproperlyConfigured, match=r"METLOG is missing.*metlog client"):
+    with pytest.raises(ImproperlyConfigured, match=r"METLOG is missing.*a dict as"):
         conf.client()
 
 
@@ -113,8 +113,8 @@ def test_importing_reads_no_setting() -> None:
     program = """
 import sys
 import django_metlog
-from django_metlog import apps, catalogue, checks, conf, exclusion, headers, names
-from django_metlog import middleware, scope
+from django_metlog import apps, catalogue, checks, conf, endpoints, exclusion, headers
+from django_metlog import middleware, scope, segments, view_names
 from django_metlog.loggers import errors
 from django.conf import settings
 assert not settings.configured

@@ -1,11 +1,32 @@
 # SPDX-License-Identifier: MPL-2.0
 """What a Django site does, measured: requests, queries, cache, tasks, errors, browsers.
 
-Everything goes through ``settings.METLOG``, the site's metlog client.
+``from django_metlog import client`` is the site's metlog client, that of the setting
+``METLOG``: ``client.incr("cart.full")``.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from django_metlog.exclusion import exclude
 
-__all__ = ["exclude"]
+if TYPE_CHECKING:
+    from metlog import MetlogClient
+
+    client: MetlogClient
+
+__all__ = ["client", "exclude"]
+
+
+def __getattr__(name: str) -> Any:
+    """The client is made when it is first asked for: importing reads no setting.
+
+    Without a working METLOG it is one that drops everything, so that commands run; what
+    serves refuses to start then.
+    """
+    if name != "client":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from django_metlog import conf
+
+    return conf.client_or_inert()

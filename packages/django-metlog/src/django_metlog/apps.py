@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
+from contextlib import suppress
 from types import ModuleType
 
 from django.apps import AppConfig
@@ -14,10 +15,6 @@ from django_metlog import conf
 
 __all__ = ["DjangoMetlogConfig", "apply_patches"]
 
-OURS = (
-    "db, cache, templates, models, tasks, celery or commands of django_metlog.patches"
-)
-
 
 class DjangoMetlogConfig(AppConfig):
     """Put ``django_metlog`` into ``INSTALLED_APPS``."""
@@ -26,15 +23,23 @@ class DjangoMetlogConfig(AppConfig):
     verbose_name = "Metlog"
 
     def ready(self) -> None:
-        """Raise `ImproperlyConfigured` for what cannot work: not every server checks.
+        """Make the client, apply the patches, register the checks. Never raises.
 
+        What cannot work is said by the checks, and by whatever is to serve: the
+        middlewares, `flush_at_shutdown` and a starting Celery worker refuse to. Every
+        command runs, ``check`` and ``collectstatic`` too, and measures nothing then.
         Queries nothing and imports no URLconf.
         """
         from django_metlog import catalogue, checks  # noqa: F401  # declares itself
 
-        conf.client()
         checks.register_checks()
-        apply_patches()
+        with suppress(ImproperlyConfigured):
+            conf.client()
+            apply_patches()
+        if "celery" in sys.modules:
+            from django_metlog.patches.celery import refuse_wrong_settings
+
+            refuse_wrong_settings()
         setting_changed.connect(_patches_changed, dispatch_uid="django_metlog.apps")
 
 
@@ -47,7 +52,7 @@ def apply_patches() -> None:
     Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
     ``unpatch()``; nothing is changed then.
     """
-    wanted = {name: _patch_module(name) for name in conf.patches()}
+    wanted = conf.patch_modules()
     for name in list(_applied):
         if name not in wanted:
             _applied.pop(name).unpatch()
@@ -55,23 +60,6 @@ def apply_patches() -> None:
         if name not in _applied:
             module.patch()
             _applied[name] = module
-
-
-def _patch_module(name: str) -> ModuleType:
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); "
-            f"wanted are {OURS}, or a module of yours with patch() and unpatch()."
-        ) from error
-    for function in ("patch", "unpatch"):
-        if not callable(getattr(module, function, None)):
-            raise ImproperlyConfigured(
-                f"METLOG_PATCHES: {name!r} has no {function}(); "
-                f"wanted are {OURS}, or a module of yours with patch() and unpatch()."
-            )
-    return module
 
 
 def _patches_changed(*, setting: str, **kwargs: object) -> None:

@@ -26,7 +26,9 @@ def flush_at_shutdown(application: Application) -> Application:
     """``application``, which has no lifespan of its own, with one that flushes.
 
     The flush comes when all requests have been answered, and the server waits for it.
+    Raises `ImproperlyConfigured` for a METLOG that cannot work.
     """
+    conf.client()
 
     async def flushing(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
@@ -34,7 +36,7 @@ def flush_at_shutdown(application: Application) -> Application:
             return
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
-        await sync_to_async(conf.client().flush, thread_sensitive=False)()
+        await sync_to_async(conf.client_or_inert().flush, thread_sensitive=False)()
         await send({"type": "lifespan.shutdown.complete"})
 
     return flushing

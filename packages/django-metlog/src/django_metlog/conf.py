@@ -3,40 +3,54 @@
 
 The only file that touches ``django.conf.settings``. A setting is read when it is asked
 for and remembered until one changes (``override_settings`` and pytest-django's
-``settings`` say so through Django's ``setting_changed``).
+``settings`` say so through Django's ``setting_changed``). Another client in
+``settings.METLOG`` is noticed however it came there.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from metlog import MetlogClient
+from metlog.config import client_from_dict_config
+from metlog.trouble import Trouble
 
 __all__ = [
+    "NOT_INSTALLED",
     "SETTINGS",
     "Setting",
     "both",
     "chosen",
     "client",
+    "client_or_inert",
     "fault",
     "forget",
     "get",
     "guard",
+    "installed_apps",
+    "is_debug",
+    "is_installed",
     "languages",
     "middleware",
+    "patch_modules",
     "patches",
     "read",
     "until_changed",
+    "urlconf_is_loaded",
     "validate",
     "written",
 ]
@@ -44,6 +58,16 @@ __all__ = [
 T = TypeVar("T")
 
 DOCUMENTATION = "django-metlog's README has a table of all settings"
+
+NOT_INSTALLED = (
+    "INSTALLED_APPS must list 'django_metlog' when MIDDLEWARE lists its middlewares; "
+    "without it METLOG_PATCHES and all checks are ignored. Add 'django_metlog' to "
+    "INSTALLED_APPS; 'metlog' is the library below it and no app."
+)
+
+OURS = (
+    "db, cache, templates, models, tasks, celery or commands of django_metlog.patches"
+)
 
 
 @dataclass(frozen=True)
@@ -117,9 +141,15 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG",
             default=None,
             required=True,
-            wanted="a metlog client, made with metlog.config.client_from_dict_config",
-            fits=lambda value: isinstance(value, MetlogClient),
-            meaning="the client that everything is sent through",
+            wanted=(
+                "a dict as metlog.config.client_from_dict_config takes it, such as "
+                "{'sender': {'class': 'metlog.senders.StatsdSender'}}, or a client"
+            ),
+            fits=lambda value: isinstance(value, (MetlogClient, Mapping)),
+            meaning=(
+                "the client that everything is sent through, or the dict that it is "
+                "made from at start-up; `from django_metlog import client` gives it"
+            ),
             check="django_metlog.E001",
         ),
         Setting(
@@ -304,7 +334,7 @@ def fault(setting: Setting) -> str | None:
         return f"settings.{setting.name} is missing; it must be {setting.wanted}."
     value = read(setting)
     if setting.fits(value):
-        return None
+        return _client_fault() if setting.name == "METLOG" else None
     return f"settings.{name} must be {setting.wanted}; got {value!r:.200}."
 
 
@@ -326,8 +356,55 @@ def _sound(setting: Setting) -> Any:
 
 
 def client() -> MetlogClient:
-    """``settings.METLOG``; raises `ImproperlyConfigured` when there is none."""
-    return cast("MetlogClient", get("METLOG"))
+    """``settings.METLOG``; a dict there is made into a client, which takes its place.
+
+    Raises `ImproperlyConfigured` when there is none, or when it cannot be made.
+    """
+    # Django's settings remember in their __dict__ what was asked for.
+    found = vars(settings).get("METLOG")
+    if isinstance(found, MetlogClient):
+        return found
+    _sound(SETTINGS["METLOG"])
+    return settings.METLOG
+
+
+def client_or_inert() -> MetlogClient:
+    """The same for code that must not fail: without one, a client that drops all."""
+    found = vars(settings).get("METLOG")
+    if isinstance(found, MetlogClient):
+        return found
+    try:
+        return client()
+    except ImproperlyConfigured as error:
+        _trouble.report("nothing is measured", error)
+        return _inert()
+
+
+@cache
+def _inert() -> MetlogClient:
+    return MetlogClient(None, logger="django_metlog")
+
+
+def _client_fault() -> str | None:
+    """Make the client if it is still a dict. Why that failed, if it did."""
+    config: Any = settings.METLOG
+    if isinstance(config, MetlogClient):
+        return None
+    if _failed and _failed[0][0] is config:
+        return _failed[0][1]
+    try:
+        settings.METLOG = client_from_dict_config(config)
+    except Exception as error:  # whatever a sender's own __init__ raises
+        why = f"settings.METLOG cannot be made into a client: {error}"
+        _failed[:] = [(config, why)]
+        return why
+    return None
+
+
+_failed: list[tuple[Any, str]] = []
+"""The last dict of which no client could be made, and why: tried only once."""
+
+_trouble = Trouble("django-metlog")
 
 
 def guard() -> Callable[..., Any] | None:
@@ -344,6 +421,12 @@ def guard() -> Callable[..., Any] | None:
             raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {error}.") from error
         if not callable(found):
             raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {path} is not callable.")
+    makes_one = getattr(found, "makes_a_guard", None)
+    if isinstance(makes_one, str):
+        raise ImproperlyConfigured(
+            f"METLOG_RECORD_GUARD must be a guard, got the function {found.__name__} "
+            f"that makes one; write METLOG_RECORD_GUARD = {makes_one}"
+        )
     return cast("Callable[..., Any] | None", found)
 
 
@@ -357,11 +440,38 @@ def patches() -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def patch_modules() -> dict[str, ModuleType]:
+    """What `patches` names, imported.
+
+    Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
+    ``unpatch()``.
+    """
+    return {name: _patch_module(name) for name in patches()}
+
+
+def _patch_module(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); expected {OURS}, "
+            "or a module of yours with patch() and unpatch()."
+        ) from error
+    for function in ("patch", "unpatch"):
+        if not callable(getattr(module, function, None)):
+            raise ImproperlyConfigured(
+                f"METLOG_PATCHES: {name!r} has no {function}(); expected {OURS}, "
+                "or a module of yours with patch() and unpatch()."
+            )
+    return module
+
+
 def validate() -> None:
     """Raise `ImproperlyConfigured` for the first setting that cannot work."""
     for name in SETTINGS:
         get(name)
     guard()
+    patch_modules()
 
 
 def forget() -> None:
@@ -373,6 +483,27 @@ def forget() -> None:
 def middleware() -> list[str]:
     """``settings.MIDDLEWARE``, for the check of its order."""
     return list(settings.MIDDLEWARE)
+
+
+def installed_apps() -> list[str]:
+    """``settings.INSTALLED_APPS``, as it is written."""
+    return list(settings.INSTALLED_APPS)
+
+
+def is_installed() -> bool:
+    """Return whether the app is among the installed ones, by whatever config."""
+    return apps.is_installed("django_metlog")
+
+
+def is_debug() -> bool:
+    """``settings.DEBUG``."""
+    return bool(settings.DEBUG)
+
+
+def urlconf_is_loaded() -> bool:
+    """Return whether the views are known, and with them what is excluded."""
+    root = getattr(settings, "ROOT_URLCONF", None)
+    return not isinstance(root, str) or root in sys.modules
 
 
 def languages() -> tuple[str, ...]:
@@ -392,7 +523,7 @@ def written() -> list[str]:
     return [name for name in dir(settings) if name.isupper()]
 
 
-_remembered: list[Callable[[], None]] = [get.cache_clear]
+_remembered: list[Callable[[], None]] = [get.cache_clear, _failed.clear]
 
 
 def _forget_on_change() -> None:

@@ -81,6 +81,9 @@ def rate_limit(
     return guard
 
 
+rate_limit.makes_a_guard = "rate_limit(10)"  # type: ignore[attr-defined]  # for conf
+
+
 def all_of(*guards: Guard) -> Guard:
     """One guard of several; the first that refuses decides, the rest is not asked."""
     if not any(_is_async(guard) for guard in guards):
@@ -94,6 +97,9 @@ def all_of(*guards: Guard) -> Guard:
         return None
 
     return guard_async
+
+
+all_of.makes_a_guard = "all_of(same_origin, rate_limit(10))"  # type: ignore[attr-defined]
 
 
 def ask(guard: Guard, request: HttpRequest) -> Response | None:

@@ -13,11 +13,13 @@ from time import perf_counter
 from typing import Any
 
 from celery import signals  # type: ignore[import-untyped]  # Celery has no types
+from django.core.exceptions import ImproperlyConfigured
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client, ms_since
+from django_metlog import conf
+from django_metlog.patches.sending import client, ms_since, tell
+from django_metlog.segments import segment
 
-__all__ = ["SENT_AT", "patch", "unpatch"]
+__all__ = ["SENT_AT", "patch", "refuse_wrong_settings", "unpatch"]
 
 SENT_AT = "metlog_sent_at"
 """The message header with seconds since 1970."""
@@ -40,6 +42,22 @@ def unpatch() -> None:
         getattr(signals, name).disconnect(dispatch_uid=_uid(name))
 
 
+def refuse_wrong_settings() -> None:
+    """Have a worker that starts with a setting that cannot work end instead.
+
+    For every site with Celery, whether or not it measures its tasks.
+    """
+    signals.celeryd_init.connect(_refuse, weak=False, dispatch_uid=_uid("refuse"))
+
+
+def _refuse(**kwargs: Any) -> None:
+    try:
+        conf.validate()
+    except ImproperlyConfigured as error:
+        # Celery logs what receivers raise and goes on; this it lets through.
+        raise SystemExit(f"ImproperlyConfigured: {error}") from error
+
+
 def _uid(name: str) -> str:
     return f"{__name__}.{name}"
 
@@ -50,14 +68,14 @@ def _before_publish(headers: dict[str, Any] | None = None, **kwargs: Any) -> Non
 
 
 def _after_publish(sender: str, **kwargs: Any) -> None:
-    client().incr(f"{_prefix(sender)}.sent")
+    tell(client().incr, f"{_prefix(sender)}.sent")
 
 
 def _before_run(task: Any, **kwargs: Any) -> None:
     request = task.request
     waited_ms = _waited_ms(request, time.time())
     if waited_ms is not None:
-        client().timer_send(f"{_prefix(task.name)}.queued", waited_ms)
+        tell(client().timer_send, f"{_prefix(task.name)}.queued", waited_ms)
     setattr(request, STARTED, perf_counter())
 
 
@@ -65,16 +83,16 @@ def _after_run(task: Any, state: str, **kwargs: Any) -> None:
     prefix = _prefix(task.name)
     started = getattr(task.request, STARTED, None)
     if started is not None:
-        client().timer_send(f"{prefix}.run", ms_since(started))
+        tell(client().timer_send, f"{prefix}.run", ms_since(started))
     if state in _OUTCOMES:
-        client().incr(f"{prefix}.{_OUTCOMES[state]}")
+        tell(client().incr, f"{prefix}.{_OUTCOMES[state]}")
 
 
 def _on_failure(sender: Any, task_id: str, **kwargs: Any) -> None:
     """A failure of which ``task_postrun`` will not tell: its process was killed."""
     request = sender.request
     if request.id != task_id or getattr(request, STARTED, None) is None:
-        client().incr(f"{_prefix(sender.name)}.failed")
+        tell(client().incr, f"{_prefix(sender.name)}.failed")
 
 
 def _flush(**kwargs: Any) -> None:
