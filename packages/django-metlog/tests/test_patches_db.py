@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +23,7 @@ from django.db import (
     transaction,
 )
 from django.db.backends.signals import connection_created
+from django.db.backends.utils import CursorWrapper
 from hypothesis import given
 from hypothesis import strategies as st
 from testsite.models import Book
@@ -305,6 +310,19 @@ def test_async(patched: None, sent: Sent) -> None:
         ("", "other"),
         ("(" * 10_000, "other"),
         ("/**/" * 10_000, "other"),
+        ("/**/" * 10_000 + "DELETE FROM x", "delete"),
+        ("-" * 34 + "\n;", "other"),
+        ("-" * 80 + "\n-- Report\n" + "-" * 80 + "\n;WITH x AS (…) SELECT", "with"),
+        ("--\n" * 10_000 + "x" * 10_000, "other"),
+        ("-- one\r\nSELECT 1", "select"),
+        ("# MySQL's comment\n#\nSELECT 1", "select"),
+        ("/*! SELECT */ # /* \n -- */ \n (/* ( */ (VALUES (1)))", "values"),
+        ("/*/ SELECT */ UPDATE x", "update"),
+        ("-", "other"),
+        ("/", "other"),
+        ("--", "other"),
+        ("#", "other"),
+        ("-SELECT", "other"),
         (" " * 100_000, "other"),
         (b"SELECT 1", "other"),
         (None, "other"),
@@ -314,6 +332,143 @@ def test_async(patched: None, sent: Sent) -> None:
 def test_operation(sql: object, expected: str) -> None:
     """The operation is the first word of the text, out of a closed list."""
     assert db.operation(sql) == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["-", "--", "/*", "*/", "*", "/", "\n", " ", "(", ";", "#", "a"]
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_operation_takes_steps_in_proportion(parts: list[str]) -> None:
+    """However hostile, a statement twice as long takes at most twice the steps."""
+
+    def steps(sql: str) -> int:
+        lines = 0
+
+        def trace(frame: Any, event: str, arg: object) -> Any:
+            nonlocal lines
+            lines += event == "line"
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            db.operation(sql)
+        finally:
+            sys.settrace(before)
+        return lines
+
+    pattern = "".join(parts)
+    few, many = steps(pattern * 20), steps(pattern * 40)
+    assert many <= 2 * few + 20
+    assert many <= 20 * len(pattern * 40)
+
+
+def test_no_expression_has_a_loop_in_a_loop() -> None:
+    """What meets foreign text is linear: no repetition repeats another one."""
+    from re import _constants, _parser  # type: ignore[attr-defined]
+
+    repeats = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+
+    def loops(tree: Any, inside: bool) -> bool:
+        for kind, argument in tree:
+            is_loop = kind in repeats and argument[1] > 1
+            if is_loop and inside:
+                return True
+            parts = argument if isinstance(argument, (tuple, list)) else [argument]
+            for part in parts:
+                if isinstance(part, _parser.SubPattern):
+                    if loops(part, inside or is_loop):
+                        return True
+                elif isinstance(part, list) and any(
+                    loops(one, inside or is_loop)
+                    for one in part
+                    if isinstance(one, _parser.SubPattern)
+                ):
+                    return True
+        return False
+
+    assert loops(_parser.parse("(?:a|--[^\n]*)*b"), inside=False)
+    expressions = {
+        f"{module.__name__}.{name}": value
+        for module in list(sys.modules.values())
+        if module.__name__.startswith("django_metlog")
+        for name, value in vars(module).items()
+        if isinstance(value, re.Pattern)
+    }
+    assert len(expressions) > 3
+    for name, expression in expressions.items():
+        assert not loops(_parser.parse(expression.pattern), inside=False), name
+
+
+class OddText(str):
+    """Text whose own methods fail."""
+
+    def __getitem__(self, key: Any) -> Any:
+        raise RuntimeError("not yours")
+
+
+def test_what_a_statement_is_does_not_matter(patched: None, sent: Sent) -> None:
+    """The statement runs, whatever its text is made of."""
+    run(OddText("SELECT 1"))
+    assert operations(sent) == [(f"{DEFAULT}.execute", "select")]
+
+
+def test_what_drivers_do_besides(patched: None, sent: Sent) -> None:
+    """sqlite3's scripts are statements, and their errors the database's."""
+    with connection.cursor() as cursor:
+        cursor.executescript("-- all\nDELETE FROM testsite_book; VALUES (1);")
+        with pytest.raises(sqlite3.OperationalError):
+            cursor.executescript("DROP TABLE nowhere")
+        assert not hasattr(cursor, "copy")
+    assert operations(sent) == [
+        (f"{DEFAULT}.execute", "delete"),
+        (f"{DEFAULT}.error.operationalerror", None),
+        (f"{DEFAULT}.execute", "drop"),
+    ]
+
+
+class Driver:
+    """A cursor of a driver with everything that drivers have besides ``execute``."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"callproc", "callfunc", "copy_expert", "copy_from", "copy_to"}:
+            raise AttributeError(name)
+        return lambda *args: (name, *args)
+
+    @contextmanager
+    def copy(self, sql: str) -> Iterator[list[str]]:
+        yield [sql]
+
+    def stream(self, sql: str) -> Iterator[int]:
+        yield from (1, 2)
+
+
+def test_procedures_copies_and_streams(patched: None, sent: Sent) -> None:
+    """What goes past Django's hook is a statement all the same."""
+    cursor: Any = CursorWrapper(Driver(), connection)
+    assert cursor.callproc("now") == ("callproc", "now")
+    assert cursor.callfunc("now", int) == ("callfunc", "now", int)
+    for name in ("copy_expert", "copy_from", "copy_to"):
+        assert getattr(cursor, name)("x", 1) == (name, "x", 1)
+    with cursor.copy("COPY x TO STDOUT") as copied:
+        assert copied == ["COPY x TO STDOUT"]
+    with pytest.raises(ZeroDivisionError), cursor.copy("COPY x FROM STDIN"):
+        raise ZeroDivisionError  # the site's own error is none of the database
+    assert list(cursor.stream("SELECT generate_series(1, 2)")) == [1, 2]
+    assert operations(sent) == [
+        (f"{DEFAULT}.execute", operation)
+        for operation in ["call", "call", *["copy"] * 5, "select"]
+    ]
+    db.unpatch()
+    assert not {"callfunc", "copy", "stream"} & vars(CursorWrapper).keys()
+    sent.clear()
+    assert cursor.callproc("now") == ("callproc", "now")
+    assert sent == []
 
 
 @given(st.text())

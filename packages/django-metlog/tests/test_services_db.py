@@ -231,3 +231,30 @@ def _close() -> None:
     connection.close()
     if connection.settings_dict["OPTIONS"]:
         connection.close_pool()
+
+
+def test_procedures_and_copy(prefix: str, sent: Sent) -> None:
+    """PostgreSQL's functions, COPY and streams are statements; so are their errors.
+    MariaDB has procedures alone."""
+    connection = connections["real"]
+    connection.ensure_connection()
+    sent.clear()
+    if not prefix.startswith("db.psql"):
+        with connection.cursor() as cursor, pytest.raises(OperationalError):
+            cursor.callproc("no_such_procedure")
+        assert sent.names() == [f"{prefix}.error.operationalerror", f"{prefix}.execute"]
+        return
+    with connection.cursor() as cursor:
+        cursor.callproc("now")
+        with pytest.raises(ProgrammingError):
+            cursor.callproc("no_such_function")
+        with cursor.copy("COPY (SELECT 1) TO STDOUT") as rows:
+            assert [bytes(row) for row in rows] == [b"1\n"]
+        assert list(cursor.stream("SELECT generate_series(1, 2)")) == [(1,), (2,)]
+    assert [(one.name, one.fields.get("operation")) for one in sent] == [
+        (f"{prefix}.execute", "call"),
+        (f"{prefix}.error.programmingerror", None),
+        (f"{prefix}.execute", "call"),
+        (f"{prefix}.execute", "copy"),
+        (f"{prefix}.execute", "select"),
+    ]

@@ -3,14 +3,16 @@
 
 Django's own hook for statements is used, ``connection.execute_wrappers``, so any
 ENGINE will do, and whatever thread a query runs in. The hook sees neither commits and
-rollbacks nor the making of connections: those three methods are wrapped.
+rollbacks nor the making of connections, nor what a driver's cursor can do besides
+``execute``: stored procedures, COPY. Those methods are wrapped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from time import perf_counter
 from typing import Any
 from weakref import WeakSet
@@ -29,11 +31,12 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.backends.utils import CursorWrapper
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client, ms_since
+from django_metlog.patches.sending import client, ms_since, tell
 from django_metlog.patches.swap import Swap
 from django_metlog.scope import current
+from django_metlog.segments import segment
 
 __all__ = ["OPERATIONS", "operation", "patch", "unpatch"]
 
@@ -54,6 +57,10 @@ OPERATIONS = frozenset({
 def patch() -> None:
     """Time what every connection does, those that are open included."""
     _connect.on()
+    _callproc.on()
+    for name, call in _BESIDES.items():
+        if name not in vars(CursorWrapper):
+            setattr(CursorWrapper, name, call)
     connection_created.connect(_created, dispatch_uid=__name__)
     for connection in connections.all(initialized_only=True):
         _instrument(connection)
@@ -63,6 +70,10 @@ def unpatch() -> None:
     """Leave every connection as it was, in whatever thread it is."""
     connection_created.disconnect(dispatch_uid=__name__)
     _connect.off()
+    _callproc.off()
+    for name, call in _BESIDES.items():
+        if vars(CursorWrapper).get(name) is call:
+            delattr(CursorWrapper, name)
     for connection in list(_instrumented):
         _restore(connection)
 
@@ -123,16 +134,18 @@ def _wrapper(prefix: str) -> Execute:
             raise
         finally:
             ms = ms_since(start)
-            try:
-                fields = _BY_START[sql[:6]]
-            except (KeyError, TypeError):
-                fields = _FIELDS[operation(sql)]
-            client().timer_send(many_times if many else one, ms, None, None, fields)
-            scope = current()
-            if scope is not None:
-                scope.add_query(ms)
+            # Only text is looked into: other objects' methods are other people's code.
+            fields = _BY_START.get(sql[:6]) if type(sql) is str else None
+            _report(many_times if many else one, ms, fields or _FIELDS[operation(sql)])
 
     return timed
+
+
+def _report(metric: str, ms: float, fields: dict[str, str]) -> None:
+    tell(client().timer_send, metric, ms, None, None, fields)
+    scope = current()
+    if scope is not None:
+        scope.add_query(ms)
 
 
 class _Ending:
@@ -160,7 +173,7 @@ class _Ending:
             _count_error(self._prefix, type(error))
             raise
         finally:
-            client().timer_send(self._metric, ms_since(start))
+            tell(client().timer_send, self._metric, ms_since(start))
 
 
 def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,7 +186,7 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
             _count_error(prefix, _django_class(connection, error))
             raise
         finally:
-            client().timer_send(f"{prefix}.connect", ms_since(start))
+            tell(client().timer_send, f"{prefix}.connect", ms_since(start))
 
     return timed
 
@@ -206,7 +219,7 @@ _connect = Swap(BaseDatabaseWrapper, "connect", _timed_connect)
 
 
 def _count_error(prefix: str, error: type[Exception]) -> None:
-    client().incr(f"{prefix}.error.{segment(error.__name__).lower()}")
+    tell(client().incr, f"{prefix}.error.{segment(error.__name__).lower()}")
 
 
 _FIELDS = {word: {"operation": word} for word in (*OPERATIONS, "other")}
@@ -217,17 +230,135 @@ _BY_START = {
 }
 """How nearly everything begins that Django writes; found by its first six letters."""
 
-_FIRST_WORD = re.compile(
-    r"(?: \s | \( | --[^\n]* | /\* (?: [^*] | \*(?!/) )* \*/ )* ([A-Za-z]+)", re.VERBOSE
-)
+_SKIPPED = re.compile(r"[\s(;]*")
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 def operation(sql: object) -> str:
     """What a statement does, by its first word: one of `OPERATIONS`, or ``other``.
 
-    Comments and parentheses before it are skipped. What is no text is ``other``, as
-    psycopg's composed statements are: rendering them would cost too much.
+    Comments, parentheses and semicolons before it are skipped. What is no text is
+    ``other``, as psycopg's composed statements are: rendering them would cost too much.
+    Linear in what it skips: it only ever goes forward, and stops at the first word.
     """
-    found = _FIRST_WORD.match(sql) if isinstance(sql, str) else None
-    word = found[1].lower() if found else "other"
-    return word if word in OPERATIONS else "other"
+    if not isinstance(sql, str):
+        return "other"
+    if type(sql) is not str:  # whose methods may be anything
+        sql = str.__str__(sql)
+    place = _code(sql, 0)
+    while mark := _COMMENTS.get(sql[place : place + 2]) or _COMMENTS.get(
+        sql[place : place + 1]
+    ):
+        end = sql.find(mark, place + 1 if mark == "\n" else place + 2)
+        if end < 0:
+            return "other"
+        place = _code(sql, end + len(mark))
+    word = _WORD.match(sql, place)
+    found = word[0].lower() if word else "other"
+    return found if found in OPERATIONS else "other"
+
+
+def _code(sql: str, place: int) -> int:
+    """Where something comes that tells more, from there on."""
+    skipped = _SKIPPED.match(sql, place)
+    return place if skipped is None else skipped.end()
+
+
+_COMMENTS = {"--": "\n", "#": "\n", "/*": "*/"}
+"""How comments begin and end (``#`` in MySQL). That some databases nest the last kind
+makes no difference to who does not write code into comments."""
+
+
+# -- what cursors do besides execute -----------------------------------------------
+
+
+def _timed_callproc(callproc: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(cursor: CursorWrapper, *args: Any, **named: Any) -> Any:
+        with _timing(cursor.db, "call"):
+            return callproc(cursor, *args, **named)
+
+    return timed
+
+
+_callproc = Swap(CursorWrapper, "callproc", _timed_callproc)
+
+
+@contextmanager
+def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
+    """Around one call of a driver, which counts as a statement."""
+    prefix = _prefix(connection)
+    start = perf_counter()
+    try:
+        yield
+    except Exception as error:
+        kind = _django_class(connection, error)
+        if issubclass(kind, _DJANGO_ERRORS):  # and no error of the site's own code
+            _count_error(prefix, kind)
+        raise
+    finally:
+        _report(f"{prefix}.execute", ms_since(start), _FIELDS[word])
+
+
+class _Besides:
+    """A method of a driver's cursor, timed, as an attribute of Django's cursor.
+
+    Drivers that have no such method go on to have none.
+    """
+
+    def __init__(self, name: str, word: str | None, wrap: Callable[..., Any]) -> None:
+        """``word`` is the operation; None: its first argument is a statement."""
+        self._name = name
+        self._word = word
+        self._wrap = wrap
+
+    def __get__(self, cursor: CursorWrapper | None, owner: type) -> Any:
+        if cursor is None:
+            return self
+        call = getattr(cursor.cursor, self._name)
+        connection = cursor.db
+
+        def timing(args: tuple[Any, ...]) -> Any:
+            word = self._word or operation(args[0] if args else None)
+            return _timing(connection, word)
+
+        return wraps(call)(self._wrap(call, timing))
+
+
+def _plain_call(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
+    def timed(*args: Any, **named: Any) -> Any:
+        with timing(args):
+            return call(*args, **named)
+
+    return timed
+
+
+def _with_block(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
+    """psycopg's ``copy``: until the block is left."""
+
+    @contextmanager
+    def timed(*args: Any, **named: Any) -> Iterator[Any]:
+        with timing(args), call(*args, **named) as inside:
+            yield inside
+
+    return timed
+
+
+def _rows(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
+    """psycopg's ``stream``: until the last row was taken."""
+
+    def timed(*args: Any, **named: Any) -> Iterator[Any]:
+        with timing(args):
+            yield from call(*args, **named)
+
+    return timed
+
+
+_BESIDES = {
+    "callfunc": _Besides("callfunc", "call", _plain_call),  # oracledb
+    "copy": _Besides("copy", "copy", _with_block),  # psycopg
+    "copy_expert": _Besides("copy_expert", "copy", _plain_call),  # psycopg2, and below
+    "copy_from": _Besides("copy_from", "copy", _plain_call),
+    "copy_to": _Besides("copy_to", "copy", _plain_call),
+    "executescript": _Besides("executescript", None, _plain_call),  # sqlite3
+    "stream": _Besides("stream", None, _rows),  # psycopg
+}
