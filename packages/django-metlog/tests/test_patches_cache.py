@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +20,7 @@ from odd_caches import Unlike
 
 from django_metlog.patches import cache as cache_patch
 from django_metlog.scope import open_scope
+from metlog.trouble import Trouble
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
@@ -341,12 +344,21 @@ def test_a_backend_with_fewer_parameters(sent: Sent) -> None:
     assert sent.counters() == {"cache.odd_caches.hit": 1, "cache.odd_caches.miss": 1}
 
 
-def test_a_backend_that_cannot_be_measured(sent: Sent, capsys: Any) -> None:
-    """It works on, unmeasured, and stderr says so."""
-    with override_settings(CACHES={"default": {"BACKEND": "odd_caches.Final"}}):
+@pytest.mark.parametrize("backend", ["Slotted", "Proxy"])
+def test_a_backend_that_cannot_be_measured(
+    backend: str, sent: Sent, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works on, unmeasured, as what it was, and stderr says so."""
+    # one that has not said it within this minute
+    monkeypatch.setattr(cache_patch, "_trouble", Trouble("test"))
+    with override_settings(CACHES={"default": {"BACKEND": f"odd_caches.{backend}"}}):
         cache_patch.patch()
         try:
-            assert caches["default"].get("a") is None
+            cache: Any = caches["default"]
+            cache.set("a", 1)
+            assert cache.get("a") == 1
+            assert cache.get("z", 2) == 2
+            assert type(cache).__name__ == backend
         finally:
             cache_patch.unpatch()
     assert sent == []
@@ -382,3 +394,103 @@ def test_other_backends_of_django(backend: str, sent: Sent, tmp_path: Any) -> No
     assert found == (None if missed else 1)
     expected = ["set", "get", "miss" if missed else "hit"]
     assert names(sent) == [f"cache.{name}.{method}" for method in expected]
+
+
+Backend = Any
+
+
+@pytest.fixture
+def odd(request: Any) -> Iterator[Backend]:
+    """A patched cache of the class of that name."""
+    backend = f"odd_caches.{request.param}"
+    with override_settings(CACHES={"default": {"BACKEND": backend}}):
+        cache_patch.patch()
+        yield caches["default"]
+        cache_patch.unpatch()
+
+
+def using(*names: str) -> Any:
+    return pytest.mark.parametrize("odd", names, indirect=True)
+
+
+@using("Registered", "Final", "Value", "Calling")
+def test_backends_stay_what_they_are(odd: Backend, sent: Sent) -> None:
+    """Their class is their class, and nobody hears of another one."""
+    import odd_caches
+
+    cls = type(odd)
+    assert getattr(odd_caches, cls.__name__) is cls
+    assert {"Registered": odd_caches.Registered} == odd_caches.REGISTRY
+    assert cls.__subclasses__() == [
+        one for one in cls.__subclasses__() if one.__module__ == "odd_caches"
+    ]
+    odd.set("a", 1)
+    assert (odd.get("a"), odd.get("z"), odd.get("z", 2)) == (1, None, 2)
+    assert sent.counters() == {"cache.odd_caches.hit": 1, "cache.odd_caches.miss": 2}
+    assert {name for name in vars(odd) if "metlog" in name} == set()
+
+
+@using("Value")
+def test_copies_are_copies(odd: Backend, sent: Sent) -> None:
+    """A measured cache has its ``repr``, is equal to its like, is pickled and copied;
+    the others are caches of no alias, and not measured."""
+    odd.set("a", 1)
+    sent.clear()
+    for other in (pickle.loads(pickle.dumps(odd)), copy.deepcopy(odd), copy.copy(odd)):
+        assert type(other) is type(odd)
+        assert other == odd
+        assert repr(other) == repr(odd) == "Value({'a': 1})"
+        assert other.get("a") == 1
+    assert odd.clone().get("z", "default") == "default"
+    assert sent == []
+
+
+@using("NoDefault")
+def test_methods_of_other_kinds(odd: Backend, sent: Sent) -> None:
+    """What takes no default gets none; what is no method of an object is left alone."""
+    odd.set("a", 1)
+    assert (odd.get("a"), odd.get("z")) == (1, None)
+    assert odd.get_many(iter("ab")) == {"a": 1, "b": 1}
+    assert odd.clear() == "NoDefault"
+    assert odd.has_key("z") == "no"
+    assert sent.counters() == {}
+
+
+@both_ways
+def test_a_default_that_cannot_be_made(patched: None, sent: Sent, call: Call) -> None:
+    """The key was not there: a miss, whatever comes of it."""
+    with pytest.raises(ZeroDivisionError):
+        call(caches["default"], "get_or_set", "a", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call(caches["default"], "get_or_set", key="a", default=lambda: 1 / 0)
+    assert sent.counters() == {"cache.locmem.miss": 2}
+    assert call(caches["default"], "get", "a", "still nothing") == "still nothing"
+
+
+def test_somebody_wraps_a_method_after_us(sent: Sent) -> None:
+    """Theirs stays; ours below it does nothing once it is unpatched, and is there
+    once when it is patched again."""
+    with override_settings(CACHES={"default": {"BACKEND": "odd_caches.Calling"}}):
+        cache_patch.patch()
+        cls: Any = type(caches["default"])
+        ours = cls.get
+        calls = []
+
+        def theirs(cache: Any, *args: Any) -> Any:
+            calls.append(args)
+            return ours(cache, *args)
+
+        cls.get = theirs
+        try:
+            caches["default"].get("a")
+            cache_patch.unpatch()
+            caches["default"].get("b")
+            cache_patch.patch()
+            caches["default"].get("c")
+            assert cls.get is theirs
+        finally:
+            cls.get = ours
+            cache_patch.unpatch()
+        assert vars(cls)["get"] is not ours
+    assert calls == [("a",), ("b",), ("c",)]
+    assert names(sent) == ["cache.odd_caches.get", "cache.odd_caches.miss"] * 2

@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: MPL-2.0
 """Calls of every cache, timed, with hits and misses; synchronous and asynchronous.
 
-Each cache object becomes an instance of a subclass of its own class. Wrapped functions
-on the instance would do for 5.2, but from Django 6.1 the asynchronous methods look at
-``self.get_many.__func__``, which only a method has.
+The methods of a cache's class are wrapped where they stand, so that a cache stays what
+it is: its class, its attributes, its ``repr``, equality and pickling. Which caches are
+measured, and by what name, is kept here; for any other object of the class, a copy or
+one made by hand, the wrapped method does nothing else.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from functools import lru_cache, partial, wraps
+from functools import lru_cache, wraps
 from time import perf_counter
+from types import FunctionType
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, ref
 
+from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, CacheHandler, caches
-from django.core.cache.backends.base import BaseCache
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client, ms_since
+from django_metlog.patches.sending import client, ms_since, tell
 from django_metlog.patches.swap import Function, Swap
 from django_metlog.scope import current
+from django_metlog.segments import segment
 from metlog.trouble import Trouble
 
 __all__ = ["METHODS", "patch", "unpatch"]
@@ -55,20 +58,29 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Give every cache its own class back, in whatever thread it is."""
+    """Give every class its own methods back; caches in all threads are left alone."""
     _creation.off()
-    for cache in list(_measured.values()):
-        for name, method in list(vars(cache).items()):
+    for cache_ref, _ in list(_measured.values()):
+        cache = cache_ref()
+        for name, method in list(_own(cache).items()):
             if isinstance(method, _OnObject):
-                setattr(cache, name, method.call)
-        cache.__class__ = type(cache).__base__
+                _own(cache)[name] = method.call
     _measured.clear()
+    for (owner, name), (raw, ours) in list(_wrapped.items()):
+        # What somebody has wrapped in the meantime stays, and does nothing any more.
+        if vars(owner).get(name) is ours:
+            type.__setattr__(owner, name, raw)
+            del _wrapped[owner, name]
 
 
 _NAMES = frozenset(METHODS).union(f"a{method}" for method in METHODS)
 
-_measured: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""Every measured cache by its id, for some class may have made its own unhashable."""
+_measured: dict[int, tuple[ReferenceType[Any], dict[str, Report]]] = {}
+"""Every measured cache by its id, because some class may have made its own unhashable,
+with what reports its calls."""
+
+_wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
+"""What stood in a class under a name, and what stands there now."""
 
 _nested: ContextVar[bool] = ContextVar("django_metlog_cache_call", default=False)
 """Is this inside a call that is timed already? Goes along into ``sync_to_async``."""
@@ -89,35 +101,66 @@ _creation = Swap(CacheHandler, "create_connection", _created)
 
 
 def _measure(cache: Any, alias: str) -> None:
-    if id(cache) in _measured:
+    key = id(cache)
+    if key in _measured:
         return
-    own: Any = type(cache)
     try:
-        prefix = _prefix(own, alias)
-        cache.__class__ = _measured_class(own, prefix)
+        _wrap_methods(type(cache))
+        reports = _reports(_prefix(type(cache), alias))
+        forgotten = ref(cache, lambda _: _measured.pop(key, None))
         # What stands on the object comes before its class: django-debug-toolbar puts
         # its methods there, and may have done so first.
-        for name in _NAMES.intersection(vars(cache)):
-            call = vars(cache)[name]
-            setattr(cache, name, _OnObject(cache, call, name, prefix))
-    except Exception as error:  # a class made in C, or one that forbids subclasses
+        own = _own(cache)
+        for name in _NAMES.intersection(own):
+            own[name] = _OnObject(cache, own[name], name)
+    except Exception as error:  # a class made in C, slots without weak references
         _trouble.report(f"cache {alias!r} cannot be measured", error)
         return
-    _measured[id(cache)] = cache
+    _measured[key] = forgotten, reports
 
 
-@lru_cache(maxsize=1024)
-def _measured_class(own: Any, prefix: str) -> type:
-    """The subclass of ``own`` for the caches of one alias."""
-    methods = {
-        name: _method(getattr(own, name), name, prefix)
-        for name in _NAMES
-        if hasattr(own, name)
-    }
-    looks = {name: vars(own).get(name) for name in ("__doc__", "__module__")}
-    looks["__qualname__"] = own.__qualname__
-    made: type = type(own)(own.__name__, (own,), {**looks, **methods, "__slots__": ()})
-    return made
+def _wrap_methods(cls: type) -> None:
+    """Wrap each method where the class has it from, unless that was done."""
+    if not getattr(cls, "__weakrefoffset__", 0):
+        raise TypeError(f"{cls.__name__} allows no weak references")
+    found = False
+    for name in sorted(_NAMES):
+        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if owner is None:
+            continue
+        found = True
+        raw = vars(owner)[name]
+        if (owner, name) in _wrapped or isinstance(raw, _UNBOUND):
+            continue
+        ours = _method(_function(raw), name)
+        type.__setattr__(owner, name, ours)
+        _wrapped[owner, name] = raw, ours
+    if not found:
+        raise TypeError(f"{cls.__name__} has no methods of a cache of its own")
+
+
+_UNBOUND = (classmethod, staticmethod, property, type)
+"""What takes no cache as its first argument is called as it is."""
+
+
+def _function(raw: Any) -> Function:
+    """What stands in a class, as a function of a cache and the arguments."""
+    if isinstance(raw, FunctionType):
+        return raw
+    if hasattr(raw, "__get__"):  # a decorator of its own kind
+        return lambda cache, *args, **named: raw.__get__(cache, type(cache))(
+            *args, **named
+        )
+    return lambda cache, *args, **named: raw(*args, **named)
+
+
+def _own(cache: Any) -> dict[str, Any]:
+    """A cache's own attributes, past what its class does when one is set."""
+    try:
+        own: dict[str, Any] = object.__getattribute__(cache, "__dict__")
+    except AttributeError:
+        return {}
+    return own
 
 
 def _prefix(own: type, alias: str) -> str:
@@ -125,55 +168,55 @@ def _prefix(own: type, alias: str) -> str:
     return prefix if alias == DEFAULT_CACHE_ALIAS else f"{prefix}.{segment(alias)}"
 
 
-def _method(call: Function, name: str, prefix: str) -> Any:
+def _method(call: Function, name: str) -> Any:
     """The measuring one in place of that."""
-    is_async = name not in METHODS
-    method = name.removeprefix("a") if is_async else name
-    report = _report(prefix, method)
+    method = name if name in METHODS else name.removeprefix("a")
+    is_async = name not in METHODS or iscoroutinefunction(call)
     measuring: Function
-    if method == "get":
-        measuring = (_aget if is_async else _get)(call, report)
+    if method == "get" and _takes_default(call):
+        measuring = (_aget if is_async else _get)(call)
     else:
         prepare = _PREPARE.get(method, _no_read)
-        measuring = (_acall if is_async else _call)(call, report, prepare)
-    if call is getattr(BaseCache, name, None) and not is_async:
-        return _Inherited(wraps(call)(measuring), call)
+        measuring = (_acall if is_async else _call)(call, method, prepare)
     return wraps(call)(measuring)
+
+
+def _takes_default(get: Function) -> bool:
+    try:
+        parameters = inspect.signature(get).parameters.values()
+    except (TypeError, ValueError):  # made in C
+        return True
+    return any(one.name == "default" or one.kind in _REST for one in parameters)
+
+
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _OnObject:
     """The measuring one in place of what somebody has put on a cache object."""
 
-    def __init__(self, cache: Any, call: Function, name: str, prefix: str) -> None:
+    def __init__(self, cache: Any, call: Function, name: str) -> None:
         self.call = call
         self._cache = cache
-        self._measuring = _method(lambda cache, *a, **k: call(*a, **k), name, prefix)
+        self._measuring = _method(lambda cache, *a, **k: call(*a, **k), name)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         return self._measuring(self._cache, *args, **named)
 
 
-class _Inherited:
-    """A method that says it is `BaseCache`'s, whatever it does besides.
-
-    By that Django 6.1 knows what a backend has of its own: its asynchronous methods
-    then call that in a thread, instead of the backend's own asynchronous ones.
-    """
-
-    def __init__(self, measuring: Function, inherited: Function) -> None:
-        self._measuring = measuring
-        self._inherited = inherited
-
-    def __get__(self, cache: Any, owner: type | None = None) -> Any:
-        if cache is None:
-            return self._measuring
-        bound: Any = partial(self._measuring, cache)
-        bound.__func__ = self._inherited
-        return bound
-
-
 Report = Callable[..., None]
 """``(start, hits=0, misses=0)``: ends a measurement and sends it."""
+
+
+def _reporter(cache: Any, method: str) -> Report | None:
+    """Who reports this call; None inside of another, and for a cache of no alias."""
+    known = _measured.get(id(cache))
+    return None if known is None or _nested.get() else known[1][method]
+
+
+@lru_cache(maxsize=1024)
+def _reports(prefix: str) -> dict[str, Report]:
+    return {method: _report(prefix, method) for method in METHODS}
 
 
 def _report(prefix: str, method: str) -> Report:
@@ -183,11 +226,11 @@ def _report(prefix: str, method: str) -> Report:
         ms = ms_since(start)
         _nested.set(False)
         metlog = client()
-        metlog.timer_send(metric, ms)
+        tell(metlog.timer_send, metric, ms)
         if hits:
-            metlog.incr(hit, hits)
+            tell(metlog.incr, hit, hits)
         if misses:
-            metlog.incr(miss, misses)
+            tell(metlog.incr, miss, misses)
         scope = current()
         if scope is not None:
             scope.add_cache_call(ms, hits, misses)
@@ -199,21 +242,18 @@ class _MISSING:
     """What `get` is given as default. A class, for copies of one are the same class."""
 
 
-def _get(call: Function, report: Report) -> Function:
-    def get(
-        cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
-    ) -> Any:
-        if _nested.get():
-            return call(cache, key, default, *more, **named)
+def _get(call: Function) -> Function:
+    def get(cache: Any, /, *args: Any, **named: Any) -> Any:
+        report = _reporter(cache, "get")
+        if report is None or not (args or named):
+            return call(cache, *args, **named)
+        args, named, default = _asking(args, named)
         hits = misses = 0
         _nested.set(True)
         start = perf_counter()
         try:
-            if more or named:
-                value = call(cache, key, _MISSING, *more, **named)
-            else:  # the same, for a tenth less in all
-                value = call(cache, key, _MISSING)
-            if value is _MISSING:
+            value = call(cache, *args, **named)
+            if _is_missing(value):
                 misses = 1
                 return default
             hits = 1
@@ -224,18 +264,18 @@ def _get(call: Function, report: Report) -> Function:
     return get
 
 
-def _aget(call: Function, report: Report) -> Function:
-    async def aget(
-        cache: Any, /, key: Any, default: Any = None, *more: Any, **named: Any
-    ) -> Any:
-        if _nested.get():
-            return await call(cache, key, default, *more, **named)
+def _aget(call: Function) -> Function:
+    async def aget(cache: Any, /, *args: Any, **named: Any) -> Any:
+        report = _reporter(cache, "get")
+        if report is None or not (args or named):
+            return await call(cache, *args, **named)
+        args, named, default = _asking(args, named)
         hits = misses = 0
         _nested.set(True)
         start = perf_counter()
         try:
-            value = await call(cache, key, _MISSING, *more, **named)
-            if value is _MISSING:
+            value = await call(cache, *args, **named)
+            if _is_missing(value):
                 misses = 1
                 return default
             hits = 1
@@ -246,6 +286,27 @@ def _aget(call: Function, report: Report) -> Function:
     return aget
 
 
+def _asking(
+    args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """The arguments of a `get`, with ours as the default, and the default it had."""
+    if len(args) > 1:
+        return (args[0], _MISSING, *args[2:]), named, args[1]
+    default = named.get("default")
+    if args and not named:
+        return (args[0], _MISSING), named, None
+    return args, {**named, "default": _MISSING}, default
+
+
+def _is_missing(value: object) -> bool:
+    # Some backend may call a default that can be called.
+    return value is _MISSING or type(value) is _MISSING
+
+
+class _RAISED:
+    """What a `Judge` is given when there was no answer."""
+
+
 Judge = Callable[[Any], tuple[int, int]]
 """A read's answer → hits and misses."""
 
@@ -253,64 +314,81 @@ Prepare = Callable[..., tuple[tuple[Any, ...], dict[str, Any], Judge]]
 """A read's arguments → those to call it with, and who judges the answer."""
 
 
-def _call(call: Function, report: Report, prepare: Prepare) -> Function:
+def _call(call: Function, name: str, prepare: Prepare) -> Function:
     def method(cache: Any, /, *args: Any, **named: Any) -> Any:
-        if _nested.get():
+        report = _reporter(cache, name)
+        if report is None:
             return call(cache, *args, **named)
-        args, named, judge = prepare(*args, **named)
-        hits = misses = 0
+        args, named, judge = prepare(args, named)
+        answer: Any = _RAISED
         _nested.set(True)
         start = perf_counter()
         try:
             answer = call(cache, *args, **named)
-            hits, misses = judge(answer)
             return answer
         finally:
-            report(start, hits, misses)
+            report(start, *judge(answer))
 
     return method
 
 
-def _acall(call: Function, report: Report, prepare: Prepare) -> Function:
+def _acall(call: Function, name: str, prepare: Prepare) -> Function:
     async def amethod(cache: Any, /, *args: Any, **named: Any) -> Any:
-        if _nested.get():
+        report = _reporter(cache, name)
+        if report is None:
             return await call(cache, *args, **named)
-        args, named, judge = prepare(*args, **named)
-        hits = misses = 0
+        args, named, judge = prepare(args, named)
+        answer: Any = _RAISED
         _nested.set(True)
         start = perf_counter()
         try:
             answer = await call(cache, *args, **named)
-            hits, misses = judge(answer)
             return answer
         finally:
-            report(start, hits, misses)
+            report(start, *judge(answer))
 
     return amethod
 
 
-def _no_read(*args: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any], Judge]:
+Arguments = tuple[tuple[Any, ...], dict[str, Any], Judge]
+
+
+def _no_read(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
     return args, named, lambda answer: (0, 0)
 
 
-def _get_many(
-    keys: Iterable[Any], *more: Any, **named: Any
-) -> tuple[tuple[Any, ...], dict[str, Any], Judge]:
-    keys = list(keys)  # an iterator would give them only once
+def _get_many(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
+    keys: Any = ()
+    if args:
+        keys, *more = args
+        keys = _kept(keys)
+        args = (keys, *more)
+    elif "keys" in named:
+        keys = _kept(named["keys"])
+        named = {**named, "keys": keys}
 
     def judge(answer: Any) -> tuple[int, int]:
         try:
             hits = len(answer)
             return hits, max(0, len(set(keys)) - hits)
-        except TypeError:  # not what get_many returns, or keys without a hash
+        except Exception:  # not what get_many returns, or keys without a hash
             return 0, 0
 
-    return (keys, *more), named, judge
+    return args, named, judge
 
 
-def _get_or_set(
-    key: Any, default: Any, *more: Any, **named: Any
-) -> tuple[tuple[Any, ...], dict[str, Any], Judge]:
+def _kept(keys: Any) -> Any:
+    """An iterator would give its keys only once."""
+    return list(keys) if isinstance(keys, Iterable) else keys
+
+
+def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
+    if len(args) > 1:
+        default = args[1]
+    elif "default" in named:
+        default = named["default"]
+    else:  # the call is going to fail
+        return _no_read(args, named)
     asked = False
 
     def make() -> Any:
@@ -324,7 +402,17 @@ def _get_or_set(
         finally:
             _nested.set(True)
 
-    return (key, make, *more), named, lambda answer: (0, 1) if asked else (1, 0)
+    if len(args) > 1:
+        args = (args[0], make, *args[2:])
+    else:
+        named = {**named, "default": make}
+
+    def judge(answer: Any) -> tuple[int, int]:
+        if asked:  # also when the default could not be made
+            return 0, 1
+        return (0, 0) if answer is _RAISED else (1, 0)
+
+    return args, named, judge
 
 
 _PREPARE: dict[str, Prepare] = {"get_many": _get_many, "get_or_set": _get_or_set}
