@@ -8,11 +8,13 @@ import pytest
 from conftest import Sent
 from django.contrib.auth.models import Group, User
 from django.core import serializers
+from django.db import connection
+from django.db.migrations.state import StateApps
 from django.db.models import Model
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.test import override_settings
-from django.test.utils import isolate_apps
-from testsite.models import Book
+from django.test.utils import CaptureQueriesContext, isolate_apps
+from testsite.models import Bar, Book, Cafe, Place, Table, Terrace
 
 from django_metlog.patches import models
 
@@ -118,3 +120,103 @@ def test_unpatch(sent: Sent) -> None:
     ]
     Book.objects.create(title="Persuasion")
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(Place, "place"), (Cafe, "cafe"), (Bar, "cafe"), (Terrace, "terrace")],
+)
+def test_an_object_of_an_inherited_model_is_one_object(
+    sent: Sent, kind: Any, name: str
+) -> None:
+    """Created, updated and deleted once, one by one or all at once."""
+    one = kind.objects.create()
+    one.save()
+    one.delete()
+    kind.objects.create()
+    kind.objects.create()
+    kind.objects.all().delete()
+    assert sent.counters() == {
+        f"model.testsite.{name}.create": 3,
+        f"model.testsite.{name}.update": 1,
+        f"model.testsite.{name}.delete": 3,
+    }
+
+
+def test_what_goes_with_another(sent: Sent) -> None:
+    """A child's object goes when its parent's row is deleted, and what refers to it:
+    each is one. A parent that is kept and deleted later is another deletion."""
+    cafe = Cafe.objects.create()
+    Table.objects.create(cafe=cafe)
+    Table.objects.create(cafe=cafe)
+    kept = Cafe.objects.create()
+    plain = Place.objects.create()
+    sent.clear()
+    Place.objects.get(pk=cafe.pk).delete()
+    assert sent.counters() == {
+        "model.testsite.cafe.delete": 1,
+        "model.testsite.table.delete": 2,
+    }
+    sent.clear()
+    parent = kept.place_ptr
+    kept.delete(keep_parents=True)
+    parent.delete()
+    plain.delete()
+    assert sent.counters() == {
+        "model.testsite.cafe.delete": 1,
+        "model.testsite.place.delete": 2,
+    }
+
+
+def test_a_parent_alone_is_wanted(sent: Sent, settings: Any) -> None:
+    """An object of its child's is none of its own, when it comes and when it goes."""
+    settings.METLOG_MODELS = ["testsite.Place"]
+    Cafe.objects.create().delete()
+    Bar.objects.create().delete()
+    Place.objects.create().delete()
+    assert sent.counters() == {
+        "model.testsite.place.create": 1,
+        "model.testsite.place.delete": 1,
+    }
+
+
+def statements(query: Any) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        query.delete()
+    return len(captured)
+
+
+def test_other_models_keep_their_fast_deletes(
+    settings: Any, django_user_model: Any
+) -> None:
+    """Rows are deleted unfetched as long as nobody listens to their model. Those that
+    are counted are fetched first; METLOG_MODELS says which, and may change."""
+    settings.METLOG_MODELS = ["auth"]
+    Book.objects.bulk_create([Book(title="Emma") for _ in range(500)])
+    assert statements(Book.objects.all()) == 1
+    Book.objects.create(title="Emma")
+    settings.METLOG_MODELS = ["testsite.BOOK"]
+    assert statements(Book.objects.all()) == 2
+    assert post_save.has_listeners(Book)
+    assert not post_save.has_listeners(django_user_model)
+    assert not pre_delete.has_listeners(Book)
+    settings.METLOG_MODELS = []
+    assert post_delete.has_listeners(django_user_model)
+    models.unpatch()
+    for signal in (post_save, post_delete, pre_delete):
+        assert not signal.has_listeners(Book)
+        assert not signal.has_listeners(Cafe)
+
+
+def test_models_that_are_made_later(settings: Any) -> None:
+    """They are counted when they are wanted; those of a migration's state never are."""
+    settings.METLOG_MODELS = ["later"]
+    state = StateApps([], {})
+    meta = {"app_label": "later"}
+    late = type("Late", (Model,), {"Meta": type("Meta", (), meta), "__module__": "x"})
+    meta["apps"] = state  # type: ignore[assignment]
+    fake = type(
+        "Late", (Model,), {"Meta": type("Meta", (), meta), "__module__": "__fake__"}
+    )
+    assert post_save.has_listeners(late)
+    assert not post_save.has_listeners(fake)
