@@ -4,11 +4,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Sent
-from django.core.management import CommandError, call_command
+from django.core import management
+from django.core.management import CommandError, ManagementUtility, call_command
 from django.core.management.base import BaseCommand
 
 from django_metlog.patches import commands
@@ -95,3 +97,61 @@ def test_unpatch(sent: Sent) -> None:
     assert not hasattr(BaseCommand.execute, "__wrapped__")
     call_command("check")
     assert sent == []
+
+
+@pytest.fixture
+def vendor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[None]:
+    """An app whose commands have their classes from elsewhere."""
+    files = {
+        "vendor_base.py": "from django.core.management.base import BaseCommand\n"
+        "class Command(BaseCommand):\n    def handle(self, **o): pass\n",
+        "shopping/__init__.py": "",
+        "shopping/management/__init__.py": "",
+        "shopping/management/commands/__init__.py": "",
+        "shopping/management/commands/nightly.py": "from vendor_base import Command\n",
+        "shopping/management/commands/weekly.py": "from vendor_base import Command\n",
+        "shopping/management/commands/own.py": "from vendor_base import Command as B\n"
+        "class Command(B): pass\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    management.get_commands.cache_clear()
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "shopping"]
+    yield
+    management.get_commands.cache_clear()
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_command_is_called_what_one_types(sent: Sent) -> None:
+    """Wherever its class comes from, from ``manage.py`` and by `call_command`; one of
+    them inside of another, too."""
+    ManagementUtility(["manage.py", "nightly"]).execute()
+    ManagementUtility(["manage.py", "weekly", "--verbosity", "0"]).execute()
+    call_command("weekly")
+    call_command("own")
+    from vendor_base import Command
+
+    outer = management.load_command_class("shopping", "nightly")
+    outer.handle = lambda **options: call_command("weekly")
+    call_command(outer)
+    call_command(Command())
+    assert sent.counters() == {
+        "command.nightly.ok": 2,
+        "command.weekly.ok": 3,
+        "command.own.ok": 1,
+        "command.vendor_base.ok": 1,
+    }
+
+
+def test_commands_leave_nothing_behind() -> None:
+    """Loading is Django's own again after `unpatch`, and few commands are kept."""
+    loading = management.load_command_class
+    for _ in range(300):
+        loading("django.core", "check")
+    assert len(commands._named) <= commands.MOST_NAMED + 1
+    commands.unpatch()
+    assert management.load_command_class is not loading

@@ -1,34 +1,40 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Management commands: how long each ran, and whether it went well."""
+"""Management commands: how long each ran, and whether it went well.
+
+A command is called what one types: its class may come from another module, and one
+class may be several commands.
+"""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
 
+from django.core import management
 from django.core.management.base import BaseCommand
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client, ms_since
+from django_metlog.patches.sending import client, ms_since, tell
 from django_metlog.patches.swap import Function, Swap
+from django_metlog.segments import segment
 
 __all__ = ["patch", "unpatch"]
 
 
 def patch() -> None:
     """Time every command, from ``manage.py`` or by ``call_command``."""
+    _load.on()
     _execute.on()
 
 
 def unpatch() -> None:
     """Leave commands as they were."""
     _execute.off()
+    _load.off()
 
 
 def _timed(execute: Function) -> Function:
     def timed(command: BaseCommand, /, *args: Any, **options: Any) -> Any:
-        # The module's name is what one types.
-        name = segment(type(command).__module__.rpartition(".")[2])
+        name = segment(_name(command))
         outcome = "failed"
         start = perf_counter()
         try:
@@ -40,10 +46,36 @@ def _timed(execute: Function) -> Function:
                 outcome = "ok"
             raise
         finally:
-            client().timer_send(f"command.{name}.run", ms_since(start))
-            client().incr(f"command.{name}.{outcome}")
+            tell(client().timer_send, f"command.{name}.run", ms_since(start))
+            tell(client().incr, f"command.{name}.{outcome}")
 
     return timed
 
 
+def _naming(load: Function) -> Function:
+    def load_command_class(app_name: str, name: str) -> Any:
+        command = load(app_name, name)
+        _named[:] = [*_named[-MOST_NAMED:], (command, name)]
+        return command
+
+    return load_command_class
+
+
+MOST_NAMED = 100
+"""Commands are loaded to be run at once; what is older was loaded for its help."""
+
+_named: list[tuple[object, str]] = []
+"""Commands and the names that they were loaded by, the latest last. Kept here because
+a command is the site's own object; by identity, because some cannot be hashed."""
+
+
+def _name(command: BaseCommand) -> str:
+    for known, name in reversed(_named):
+        if known is command:
+            return name
+    # Made by hand, for call_command(Command()).
+    return type(command).__module__.rpartition(".")[2]
+
+
+_load = Swap(management, "load_command_class", _naming)
 _execute = Swap(BaseCommand, "execute", _timed)

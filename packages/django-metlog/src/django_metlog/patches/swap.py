@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One function of a class replaced by ours, and put back."""
+"""One function of a class or a module replaced by ours, and put back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from types import ModuleType
 from typing import Any
 
 __all__ = ["Swap"]
@@ -13,14 +14,17 @@ Function = Callable[..., Any]
 
 
 class Swap:
-    """``on()`` wraps an attribute of a class, ``off()`` restores it.
+    """``on()`` wraps an attribute of a class or module, ``off()`` restores it.
 
     Others may wrap the same one. If they did so after us, theirs cannot be taken out
     of the middle: then ours stays and does nothing.
     """
 
     def __init__(
-        self, owner: type, name: str, wrap: Callable[[Function], Function]
+        self,
+        owner: type | ModuleType,
+        name: str,
+        wrap: Callable[[Function], Function],
     ) -> None:
         """``wrap`` is given the function that was there and returns the new one."""
         self._owner = owner
