@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import asyncio
 import logging
 import logging.config
+import logging.handlers
+import pickle
+import queue
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from django_metlog.loggers.errors import StatsdHandler
 
@@ -107,12 +115,12 @@ def test_exceptions_that_take_no_mark_are_counted(
 ) -> None:
     """Some refuse attributes."""
 
-    class Frozen(Exception):  # noqa: N818
+    class FrozenError(Exception):
         def __setattr__(self, name: str, value: object) -> None:
             raise AttributeError(name)
 
-    logger.error("one", exc_info=Frozen())
-    assert sent.counters() == {"error.frozen": 1}
+    logger.error("one", exc_info=FrozenError())
+    assert sent.counters() == {"error.frozenerror": 1}
 
 
 def test_generated_class_names_make_safe_metrics(
@@ -130,3 +138,167 @@ def test_a_site_without_a_client_can_log(
     """The handler never raises into the code that logs; logging says what failed."""
     logger.error("failed", exc_info=ValueError())
     assert "settings.METLOG is missing" in capsys.readouterr().err
+
+
+DOWN = ConnectionError("the pool is closed")
+
+
+def give_up() -> None:
+    """As a client library does that keeps its last error."""
+    raise DOWN
+
+
+def give_up_from_c() -> None:
+    sorted([1], key=lambda _: give_up())  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("fail", [give_up, give_up_from_c])
+def test_an_exception_that_is_raised_again_is_another_error(
+    logger: logging.Logger, sent: Any, fail: Callable[[], None]
+) -> None:
+    """The object is the same, the failure is not: here, in a loop, and deeper."""
+    for _ in range(3):
+        try:
+            fail()
+        except ConnectionError:
+            logger.exception("failed")
+            logger.exception("told twice")
+    assert sent.counters() == {"error.connectionerror": 3}
+
+
+def test_one_object_raised_in_one_place(logger: logging.Logger, sent: Any) -> None:
+    """In a loop, as a worker does."""
+    for _ in range(4):
+        try:
+            raise DOWN
+        except ConnectionError:
+            logger.exception("failed")
+    assert sent.counters() == {"error.connectionerror": 4}
+
+
+def test_requests_that_fail_with_one_object(
+    fetch: Fetch, request_errors: None, sent: Any, settings: Any
+) -> None:
+    """Five requests, five errors."""
+    from django.urls import path
+
+    def view(request: Any) -> None:
+        give_up()
+
+    settings.ROOT_URLCONF = (path("down", view),)
+    for _ in range(5):
+        fetch("/down")
+    assert sent.counters() == {"error.connectionerror": 5, "response.500": 5}
+
+
+def log_and_pass_on(logger: logging.Logger) -> None:
+    try:
+        give_up()
+    except ConnectionError:
+        logger.exception("on its way")
+        raise
+
+
+def log_and_raise_it(logger: logging.Logger) -> None:
+    try:
+        give_up()
+    except ConnectionError as error:
+        logger.exception("on its way")
+        raise error  # what people write
+
+
+def through_a_generator(logger: logging.Logger) -> None:
+    @contextmanager
+    def inside() -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError:
+            logger.exception("on its way")
+            raise
+
+    with inside():
+        give_up()
+
+
+def through_a_thread(logger: logging.Logger) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(log_and_pass_on, logger).result()
+
+
+def through_asyncio(logger: logging.Logger) -> None:
+    async def main() -> None:
+        await sync_to_async(log_and_pass_on)(logger)
+
+    async def outer() -> None:
+        await asyncio.gather(main())
+
+    asyncio.run(outer())
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        log_and_pass_on,
+        log_and_raise_it,
+        through_a_generator,
+        through_a_thread,
+        through_asyncio,
+    ],
+)
+def test_an_exception_on_its_way_up_is_one_error(
+    logger: logging.Logger, sent: Any, way: Callable[..., None]
+) -> None:
+    """Whoever logs it, and whichever threads and tasks it passes; each time."""
+    for times in (1, 2):
+        try:
+            way(logger)
+        except ConnectionError:
+            logger.exception("at the top")
+        assert sent.counters() == {"error.connectionerror": times}
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    code: int
+
+
+class HostileError(Exception):
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise RuntimeError(name)
+
+
+class SlottedError(Exception):
+    __slots__ = ("code",)
+
+
+@pytest.mark.parametrize("kind", [FrozenError, HostileError, SlottedError, KeyError])
+def test_exceptions_stay_what_they_are(
+    logger: logging.Logger, sent: Any, kind: type[Exception]
+) -> None:
+    """They are counted whatever they make of attributes; what is equal stays equal,
+    and what can be pickled is."""
+    for _ in range(2):
+        error = kind(1)
+        logger.error("failed", exc_info=error)
+        logger.error("failed", exc_info=error)
+        assert repr(error) == repr(kind(1))
+        if kind not in (FrozenError, HostileError):
+            other = pickle.loads(pickle.dumps(error))
+            assert (type(other), other.args) == (kind, error.args)
+    assert sent.counters() == {f"error.{kind.__name__.lower()}": 2}
+
+
+def test_behind_a_queue_there_is_nothing_to_count(sent: Any) -> None:
+    """A `QueueHandler` makes text of exceptions; the handler belongs beside it."""
+    records: queue.Queue[logging.LogRecord] = queue.Queue()
+    logger = logging.getLogger("testsite.queued")
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    try:
+        logger.error("failed", exc_info=ValueError())
+    finally:
+        logger.handlers.clear()
+    StatsdHandler().handle(records.get())
+    assert sent == []

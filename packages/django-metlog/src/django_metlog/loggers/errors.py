@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from opcode import opmap
+from types import TracebackType
 
 from django_metlog import conf
-from django_metlog.names import segment
+from django_metlog.scope import Scope, current
+from django_metlog.segments import segment
 
 __all__ = ["StatsdHandler"]
 
@@ -16,7 +21,9 @@ class StatsdHandler(logging.Handler):
     """Counts ``error.<exception class, lower case>`` for records with an exception.
 
     Attach it to ``django.request`` for what views raise, or to the root logger. An
-    exception is counted once, however often and by however many loggers it is logged.
+    exception is counted once on its way up, however often and by however many loggers
+    it is logged; the same object raised again is another error. Behind a `QueueHandler`
+    there are no exceptions to count: it makes text of them. Put both side by side.
 
     The level is ERROR unless another is configured: at WARNING Django also logs
     `PermissionDenied` and `BadRequest`, which are answers rather than errors.
@@ -31,15 +38,66 @@ class StatsdHandler(logging.Handler):
             # exc_info=True outside of an except block gives (None, None, None).
             info = record.exc_info
             error = info[1] if isinstance(info, tuple) else None
-            if error is None or getattr(error, "metlog_counted", False):
+            scope = current()
+            if error is None or (scope is not None and scope.excluded):
                 return
-            conf.client().incr(f"error.{segment(type(error).__name__).lower()}")
-            _mark(error)
+            # Past what the exception's class makes of attributes.
+            own = BaseException.__getattribute__(error, "__dict__")
+            before, own[MARK] = own.get(MARK), _raise_of(error, scope)
+            if not _is_same(before, own[MARK]):
+                name = segment(type(error).__name__).lower()
+                conf.client_or_inert().incr(f"error.{name}")
         except Exception:
             self.handleError(record)
 
 
-def _mark(error: BaseException) -> None:
-    # One that refuses attributes is counted again when it is logged again.
-    with suppress(AttributeError):
-        error.metlog_counted = True  # type: ignore[attr-defined]  # our mark
+MARK = "metlog_counted"
+"""The attribute of an exception that has been counted."""
+
+
+def _raise_of(error: BaseException, scope: Scope | None) -> tuple[object, ...]:
+    """Which time of raising it this is: process, request and place in the traceback.
+
+    A traceback grows at its top: by each caller that an exception passes, and by each
+    ``raise``, in front of all that was there before. Numbers only, so that it can still
+    be pickled and keeps no frame alive.
+    """
+    request = None if scope is None else scope.started
+    place: TracebackType | None = None
+    for place, below in pairwise([*_entries(error.__traceback__), None]):
+        if place is not None and _raises(place) and not _is_its_handler(place, below):
+            break
+    return os.getpid(), request, id(place), None if place is None else place.tb_lasti
+
+
+def _is_same(before: object, now: tuple[object, ...]) -> bool:
+    """A server may log once more what left a request: then only one has a scope."""
+    if not isinstance(before, tuple) or (before[0], *before[2:]) != (now[0], *now[2:]):
+        return False
+    return before[1] == now[1] or None in (before[1], now[1])
+
+
+def _entries(top: TracebackType | None) -> Iterator[TracebackType]:
+    while top is not None:
+        yield top
+        top = top.tb_next
+
+
+def _raises(entry: TracebackType) -> bool:
+    """Return whether this is a ``raise`` with an exception, rather than a call."""
+    code, place = entry.tb_frame.f_code.co_code, entry.tb_lasti
+    carried = str(entry.tb_frame.f_globals.get("__name__")).startswith(CARRIERS)
+    return not carried and 0 <= place < len(code) and code[place] == RAISE
+
+
+def _is_its_handler(entry: TracebackType, below: TracebackType | None) -> bool:
+    """Return whether it is ``except Error as error: raise error``: one way up."""
+    if below is None or entry.tb_frame is not below.tb_frame:
+        return False
+    return entry.tb_lasti != below.tb_lasti
+
+
+CARRIERS = ("asgiref.", "asyncio.", "concurrent.futures.")
+"""They raise what was raised in another thread or task."""
+
+RAISE = opmap["RAISE_VARARGS"]
