@@ -61,7 +61,9 @@ HOUSES = {
         floors=(
             "__init__ apps asgi urls",
             "middleware views patches loggers checks panel management templatetags",
-            "beacons guards headers names scope catalogue exclusion",
+            "beacons guards headers view_names scope catalogue",
+            "exclusion segments",
+            "endpoints",
             "conf",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),

@@ -66,6 +66,26 @@ def test_any_header_is_survived(header: str) -> None:
     assert queued is None or 0 <= queued <= 3_600_000
 
 
+@pytest.mark.parametrize(
+    ("header", "ms"),
+    [
+        (f"t={NOW - 0.2:.3f}, t={NOW - 0.1:.3f}", 200),
+        (f"{NOW - 0.2:.3f},{NOW - 0.1:.3f}", 200),
+        (f"t={(NOW - 0.3) * 1000:.0f} , t={NOW - 0.1:.3f},t={NOW:.3f}", 300),
+        (f", t={NOW - 0.1:.3f}", 100),
+        (f"(null), t={NOW - 0.1:.3f}", 100),
+        (f"t={NOW + 60:.3f}, t={NOW - 0.1:.3f}", None),
+        (",", None),
+        ("t=,t=", None),
+        ("," * 10_000, None),
+    ],
+)
+def test_several_proxies(header: str, ms: float | None) -> None:
+    """Each adds its time, joined by commas: the first is the outermost proxy's."""
+    queued = queued_ms(header, NOW)
+    assert queued == (None if ms is None else pytest.approx(ms, abs=1))
+
+
 def test_queue_time_is_sent_when_asked_for(
     fetch: Fetch, sent: Any, settings: Any
 ) -> None:

@@ -45,9 +45,10 @@ Fetch = Callable[..., Any]
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
 MODULES = """
-apps asgi beacons catalogue checks conf exclusion guards headers loggers.errors
-middleware names patches.cache patches.celery patches.commands patches.db patches.models
-patches.tasks patches.templates scope urls views management.commands.statsd_ping
+apps asgi beacons catalogue checks conf endpoints exclusion guards headers
+loggers.errors middleware patches.cache patches.celery patches.commands patches.db
+patches.models patches.tasks patches.templates scope segments urls view_names views
+management.commands.statsd_ping
 """
 
 
@@ -353,7 +354,9 @@ def start(program: str) -> str:
         [sys.executable, "-c", program],
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+            ),
             "DJANGO_SETTINGS_MODULE": "testsite.settings",
         },
         text=True,

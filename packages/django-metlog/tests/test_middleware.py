@@ -2,17 +2,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import (
+    BadRequest,
+    ImproperlyConfigured,
+    PermissionDenied,
+    SuspiciousOperation,
+)
+from django.db import OperationalError
+from django.http import Http404, HttpResponse
 from django.test import RequestFactory
+from django.utils.functional import SimpleLazyObject, empty, lazy
 from testsite.middleware import NotesExceptions
 
 from django_metlog.middleware import (
     GraphiteMiddleware,
     GraphiteRequestTimingMiddleware,
 )
+from metlog import MetlogClient
+from metlog.senders import DebugCaptureSender
 from metlog.trouble import Trouble
 
 Fetch = Callable[..., Any]
@@ -234,13 +246,13 @@ def test_telemetry_that_fails_does_not_hurt_the_request(
 def test_exceptions_that_django_lets_through_pass(
     fetch: Fetch, sent: Any, settings: Any
 ) -> None:
-    """With DEBUG_PROPAGATE_EXCEPTIONS there is no response to count; the view was
-    timed and the request is no longer in flight."""
+    """With DEBUG_PROPAGATE_EXCEPTIONS the server answers: 500. The view was timed and
+    the request is no longer in flight."""
     settings.DEBUG_PROPAGATE_EXCEPTIONS = True
     settings.MIDDLEWARE = BOTH
     with pytest.raises(ValueError, match="broken"):
         fetch("/broken")
-    assert sent.counters() == {}
+    assert sent.counters() == {"response.500": 1}
     assert len(sent.timers()) == 3
     assert sent.active() == [1, -1]
 
@@ -359,3 +371,156 @@ class TestLoggedIn:
         async_to_sync(middleware)(request)
         async_to_sync(middleware)(RequestFactory().get("/"))
         assert sent.counters() == {"response.200": 2}
+
+
+@pytest.fixture
+def failing_page(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
+    """``failing_page(error)``: the site's page for an error 500 raises that."""
+    from django.core.handlers import exception
+
+    def install(error: BaseException) -> None:
+        def handler500(request: Any) -> HttpResponse:
+            raise error
+
+        settings.MIDDLEWARE = BOTH
+        resolver = exception.get_resolver
+        monkeypatch.setattr(
+            exception,
+            "get_resolver",
+            lambda *args: SimpleNamespace(
+                resolve_error_handler=lambda status: (
+                    handler500
+                    if status == 500
+                    else resolver(*args).resolve_error_handler(status)
+                )
+            ),
+        )
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OperationalError("the database is down"), 500),
+        (RecursionError(), 500),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "no"), 500),
+        (Http404("of the page itself"), 404),
+        (PermissionDenied(), 403),
+        (BadRequest(), 400),
+        (SuspiciousOperation(), 400),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_failing_error_page_is_counted(
+    fetch: Fetch, sent: Any, failing_page: Any, error: Exception, status: int
+) -> None:
+    """What the client gets is counted: mostly the server's own 500, in the hour in
+    which nothing else works. Django answers some exceptions by another page."""
+    failing_page(error)
+    try:
+        got = fetch("/broken").status_code
+    except type(error):
+        got = 500  # what every server makes of it
+    assert got == status
+    assert sent.counters() == {f"response.{status}": 1}
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_the_end_of_the_process_is_no_response(sent: Any, error: Any) -> None:
+    """Nobody gets one; the request is no longer in flight."""
+
+    def get_response(request: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error)):
+        GraphiteMiddleware(get_response)(RequestFactory().get("/"))
+    assert sent.counters() == {}
+    assert sent.active() == [1, -1]
+
+
+class Person:
+    def __init__(self, is_authenticated: Any) -> None:
+        self.is_authenticated = is_authenticated
+
+
+class Locked:
+    @property
+    def is_authenticated(self) -> bool:
+        raise RuntimeError("the token service is down")
+
+
+def asked(user: Any) -> Any:
+    str(user)
+    return user
+
+
+def anna() -> Person:
+    return Person(is_authenticated=True)
+
+
+@pytest.mark.parametrize(
+    ("user", "counted"),
+    [
+        (lambda: asked(SimpleLazyObject(anna)), 1),
+        (lambda: asked(SimpleLazyObject(lambda: Person(is_authenticated=False))), 0),
+        (lambda: SimpleLazyObject(anna), 0),
+        (lambda: asked(SimpleLazyObject(lambda: asked(SimpleLazyObject(anna)))), 1),
+        (lambda: SimpleLazyObject(lambda: SimpleLazyObject(anna)), 0),
+        (lambda: lazy(anna, Person)(), 0),
+        (anna, 1),
+        (lambda: None, 0),
+        (lambda: "a name", 0),
+        (Locked, 0),
+        (lambda: asked(SimpleLazyObject(Locked)), 0),
+    ],
+)
+def test_whoever_put_the_user_there(sent: Any, user: Any, counted: int) -> None:
+    """A middleware for tokens has a lazy user of its own: counted once somebody has
+    looked at it, and never looked at by us. Nothing else is lost by an odd one."""
+
+    def get_response(request: Any) -> HttpResponse:
+        request.user = user()
+        return HttpResponse()
+
+    request = RequestFactory().get("/")
+    GraphiteMiddleware(get_response)(request)
+    assert sent.counters() == {"response.200": 1} | (
+        {"response.auth.200": 1} if counted else {}
+    )
+
+
+def test_a_lazy_user_stays_lazy() -> None:
+    """No query, and no ``Vary: Cookie``, because of a count."""
+
+    def get_response(request: Any) -> HttpResponse:
+        request.user = SimpleLazyObject(anna)
+        return HttpResponse()
+
+    request = RequestFactory().get("/")
+    GraphiteMiddleware(get_response)(request)
+    assert vars(request.user)["_wrapped"] is empty
+
+
+def test_an_app_that_is_not_installed(settings: Any) -> None:
+    """The middleware alone would leave patches and checks out, in silence."""
+    settings.INSTALLED_APPS = [
+        "metlog" if app == "django_metlog" else app for app in settings.INSTALLED_APPS
+    ]
+    with pytest.raises(ImproperlyConfigured, match="Add 'django_metlog' to INSTALLED"):
+        GraphiteMiddleware(lambda request: None)
+
+
+def test_a_client_that_is_put_in_place(
+    fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By plain assignment, or as a mock does it: the next request uses it."""
+    from django.conf import settings
+
+    other = MetlogClient(DebugCaptureSender(), "other")
+    with mock.patch.object(settings, "METLOG", other):
+        fetch("/")
+    assert any("response.200" in message for message in other.sender.msgs)
+    other.sender.msgs.clear()
+    fetch("/")
+    assert not other.sender.msgs

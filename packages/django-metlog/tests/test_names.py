@@ -17,14 +17,8 @@ from hypothesis import strategies as st
 from testsite import views
 
 from django_metlog.exclusion import exclude, is_excluded
-from django_metlog.names import (
-    METHODS,
-    Namer,
-    in_urlconf,
-    method_name,
-    segment,
-    view_name,
-)
+from django_metlog.segments import METHODS, method_name, segment
+from django_metlog.view_names import Namer, in_urlconf, view_name
 
 SAFE = re.compile(r"[\w-]+")
 

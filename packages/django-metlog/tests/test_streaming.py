@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -11,8 +13,9 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
+from django.urls import path
 
 from django_metlog.middleware import GraphiteRequestTimingMiddleware
 
@@ -129,3 +132,119 @@ def test_closing_twice_times_once(sent: Any) -> None:
     response.close()
     assert body.closings == 1
     assert len(sent.timers()["view.stream"]) == 1
+
+
+def breaking() -> Iterator[bytes]:
+    yield b"one"
+    raise ValueError("in mid-stream")
+
+
+async def abreaking() -> AsyncIterator[bytes]:
+    yield b"one"
+    raise ValueError("in mid-stream")
+
+
+async def acancelled() -> AsyncIterator[bytes]:
+    yield b"one"
+    raise asyncio.CancelledError
+
+
+async def awhole() -> AsyncIterator[bytes]:
+    yield b"one"
+    yield b"two"
+
+
+class BreakingFile(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError("the disk is gone")
+        return super().read(3)
+
+
+async def serve_asgi(view: Any, settings: Any, fails_after: int = 100) -> list[bytes]:
+    """What a server gets to send, from Django's own ASGI handler; its ``send`` fails
+    after so many messages."""
+    settings.MIDDLEWARE = BOTH
+    settings.ROOT_URLCONF = (path("", view),)
+    sent: list[bytes] = []
+    waiting = [{"type": "http.request", "body": b""}]
+
+    async def receive() -> Any:
+        return waiting.pop() if waiting else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if len(sent) >= fails_after:
+            raise OSError("the client is gone")
+        sent.append(message.get("body", b""))
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+    }
+    with suppress(ValueError, OSError):
+        await ASGIHandler()(scope, receive, send)
+    gc.collect()
+    return sent
+
+
+# Django leaves the request's body open when the response's raises.
+leaves_a_file_open = pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+
+
+@leaves_a_file_open
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+@pytest.mark.parametrize(
+    ("response", "body"),
+    [
+        (lambda: StreamingHttpResponse(breaking()), b""),
+        (lambda: StreamingHttpResponse(abreaking()), b"one"),
+        (lambda: StreamingHttpResponse(acancelled()), b"one"),
+        (lambda: FileResponse(BreakingFile(b"onetwo")), b""),
+        (lambda: StreamingHttpResponse(awhole()), b"onetwo"),
+        (lambda: StreamingHttpResponse(iter(["one", "two"])), b"onetwo"),
+        (lambda: FileResponse(BytesIO(b"onetwo")), b"onetwo"),
+    ],
+)
+def test_a_body_that_breaks_under_asgi(
+    response: Any, body: bytes, sent: Any, settings: Any
+) -> None:
+    """Django does not close such a response; its time is sent once all the same, and
+    the client gets what it would have got."""
+
+    async def view(request: Any) -> Any:
+        return response()
+
+    messages = asyncio.run(serve_asgi(view, settings))
+    assert b"".join(messages) == body
+    assert sent.counters() == {"response.200": 1}
+    assert len(sent.timers()["view.stream"]) == 1
+
+
+@leaves_a_file_open
+def test_a_server_that_fails_to_send(sent: Any, settings: Any) -> None:
+    """Some servers raise when the client has gone away."""
+
+    async def view(request: Any) -> Any:
+        return StreamingHttpResponse(awhole())
+
+    async def serve() -> None:
+        await serve_asgi(view, settings, fails_after=2)
+        for _ in range(5):  # asyncio closes what is left of a generator in a task
+            await asyncio.sleep(0)
+
+    asyncio.run(serve())
+    assert len(sent.timers()["view.stream"]) == 1
+
+
+def test_a_file_stays_a_file_under_asgi(settings: Any) -> None:
+    """Middlewares outside of ours may want to know."""
+    from django.test import AsyncRequestFactory
+
+    response: Any = GraphiteRequestTimingMiddleware(
+        lambda request: FileResponse(BytesIO(b"body"))
+    )(AsyncRequestFactory().get("/"))
+    assert response.file_to_stream.read() == b"body"

@@ -4,31 +4,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
-__all__ = ["exclude", "is_excluded"]
+from django_metlog.endpoints import layers
+
+__all__ = ["exclude", "is_excluded", "is_used"]
 
 V = TypeVar("V", bound=Callable[..., Any])
+
+_used = False
 
 
 def exclude(view: V) -> V:
     """Measure nothing of requests that reach this view: health checks, probes.
 
-    Marks a function, an ``async def``, a class-based view (the class, with those that
-    inherit from it, or what ``as_view()`` gave), a method or any other callable and
-    gives back the same object, so that it stays what it was. It may stand below other
-    decorators: what `functools.wraps` copies keeps the mark.
+    Neither the request itself nor its queries, cache calls and whatever else a patch
+    measures. Marks a function, an ``async def``, a class-based view (the class, with
+    those that inherit from it, or what ``as_view()`` gave), a method of one, an action
+    of a ViewSet, an operation of django-ninja or any other callable, and gives back the
+    same object, so that it stays what it was. It may stand above other decorators or
+    below them.
     """
+    global _used  # once true, for ever
+    _used = True
     # A bound method takes no attributes, the function behind it does.
     marked: Any = getattr(view, "__func__", view)
     marked.metlog_excluded = True
     return view
 
 
-def is_excluded(view: object) -> bool:
-    """Does the view, or the class or function it was made from, carry the mark?"""
-    while isinstance(view, partial) and not hasattr(view, "metlog_excluded"):
-        view = view.func
-    parts = (view, getattr(view, "view_class", None), getattr(view, "cls", None))
-    return any(getattr(part, "metlog_excluded", False) is True for part in parts)
+def is_used() -> bool:
+    """Return whether anything has been excluded in this process."""
+    return _used
+
+
+def is_excluded(view: object, method: str = "GET") -> bool:
+    """Return whether the view carries the mark, or what it hands this method to."""
+    return _used and any(
+        getattr(part, "metlog_excluded", False) is True for part in layers(view, method)
+    )

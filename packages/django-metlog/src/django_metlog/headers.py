@@ -24,10 +24,12 @@ def queued_ms(start: str, now: float) -> float | None:
 
     Proxies write ``t=`` or nothing before the time, and seconds (nginx), milliseconds
     (Heroku), microseconds (Apache) or nanoseconds since the epoch, the unit shows in
-    the magnitude. ``now`` is in seconds. None for what is no time, the future, and
-    more than an hour.
+    the magnitude. When several proxies wrote one, joined by commas, the first is the
+    outermost. ``now`` is in seconds. None for what is no time, the future, and more
+    than an hour.
     """
-    found = _START.fullmatch(start.strip())
+    values = (_START.fullmatch(value.strip()) for value in start.split(","))
+    found = next((value for value in values if value is not None), None)
     if found is None:
         return None
     stamp = float(found[1])

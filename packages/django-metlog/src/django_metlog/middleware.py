@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 """The two middlewares of the original, alone or together, under WSGI and ASGI.
 
-Each response is counted once, when it comes back; exceptions are no concern here, for
-Django turns them into responses before a middleware sees them. Whichever of the two is
-the outer one opens the request's `scope`, the other joins it.
+Each response is counted once, when it comes back. What a view raises Django turns into
+a response before a middleware sees it; an exception that does come here is one of the
+error page itself. Whichever of the two is the outer one opens the request's `scope`,
+the other joins it.
 """
 
 from __future__ import annotations
@@ -11,29 +12,37 @@ from __future__ import annotations
 import re
 import sys
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, time
 from types import EllipsisType
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import (
+    BadRequest,
+    ImproperlyConfigured,
+    PermissionDenied,
+    SuspiciousOperation,
+)
+from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import got_request_exception
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import LazyObject, Promise, empty
 
-from django_metlog import conf
+from django_metlog import conf, exclusion
 from django_metlog.headers import queued_ms, server_timing, view_entry
-from django_metlog.names import Namer, RequestNames
 from django_metlog.scope import Scope, current, open_scope
+from django_metlog.view_names import Namer, RequestNames
 from metlog import MetlogClient
 from metlog.trouble import Trouble
 
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
 
 SCOPE = "_metlog_scope"
-"""The request's attribute with its scope; None when the request is not measured."""
+"""The request's attribute with its scope."""
 
 COUNTS = 1
 TIMES = 2
@@ -63,8 +72,17 @@ class _Plan:
     """Is there more to do at the end than most sites ask for?"""
 
 
-@conf.until_changed
 def _plan() -> _Plan:
+    """The plan for what the settings are now."""
+    plan = _planned()
+    if plan.client is not conf.client_or_inert():  # replaced without `setting_changed`
+        conf.forget()
+        plan = _planned()
+    return plan
+
+
+@conf.until_changed
+def _planned() -> _Plan:
     shows = conf.get("METLOG_SERVER_TIMING")
     queue_time = conf.get("METLOG_QUEUE_TIME")
     names_view = conf.get("METLOG_RECORD_BY_VIEW")
@@ -74,7 +92,7 @@ def _plan() -> _Plan:
         conf.get("METLOG_VIEW_TIMER_DETAILS"),
     )
     return _Plan(
-        client=conf.client(),
+        client=conf.client_or_inert(),
         namer=namer,
         known=namer.known,
         excludes=_excludes(conf.get("METLOG_EXCLUDE")),
@@ -107,6 +125,8 @@ class _Measuring:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         """Raises `ImproperlyConfigured` for a setting that cannot work."""
         conf.validate()
+        if not conf.is_installed():
+            raise ImproperlyConfigured(conf.NOT_INSTALLED)
         # Django wraps each middleware in a function. When the inner of the two stands
         # right inside that, this one does its part as well: two calls less.
         # A subclass may do more, so it stays where it is.
@@ -118,6 +138,8 @@ class _Measuring:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        # Django looks at the instance; under ASGI a sync hook would cost a thread hop.
+        self.process_view = self._aview_begins if self._is_async else self._view_begins
         got_request_exception.connect(
             _remember_exception, dispatch_uid="django_metlog.middleware"
         )
@@ -156,6 +178,22 @@ class _Measuring:
         _close(request, opened, plan, response)
         return response
 
+    def _view_begins(
+        self, request: HttpRequest, view: object = None, *arguments: object
+    ) -> None:
+        scope: Scope | None = getattr(request, SCOPE, None)
+        if scope is None:
+            return
+        if scope.excluded is None:
+            scope.decide(_is_excluded(view, request.method))
+        if self.part & TIMES:
+            scope.view_started = perf_counter()
+
+    async def _aview_begins(
+        self, request: HttpRequest, view: object = None, *arguments: object
+    ) -> None:
+        self._view_begins(request, view)
+
 
 class GraphiteMiddleware(_Measuring):
     """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
@@ -167,19 +205,6 @@ class GraphiteRequestTimingMiddleware(_Measuring):
     """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
 
     part = TIMES
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        super().__init__(get_response)
-        # Django looks at the instance; under ASGI a sync hook would cost a thread hop.
-        self.process_view = self._aview_begins if self._is_async else self._view_begins
-
-    def _view_begins(self, request: HttpRequest, *view: object) -> None:
-        scope = getattr(request, SCOPE, None)
-        if scope is not None:
-            scope.view_started = perf_counter()
-
-    async def _aview_begins(self, request: HttpRequest, *view: object) -> None:
-        self._view_begins(request)
 
 
 _PLAIN: frozenset[type] = frozenset(
@@ -194,12 +219,15 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         if around is not None:
             around.parts |= part
         return None
-    if plan.excludes is not None and _asked(plan.excludes, request):
-        setattr(request, SCOPE, None)
-        return None
     scope = open_scope(perf_counter(), part)
     setattr(request, SCOPE, scope)
+    if plan.excludes is not None and _asked(plan.excludes, request):
+        scope.excluded = True
+        return scope
+    if exclusion.is_used() or not conf.urlconf_is_loaded():
+        scope.excluded = None
     if plan.client.takes_updown:
+        scope.is_active = True
         plan.client.updown("request.active", 1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
@@ -215,41 +243,68 @@ def _close(
 ) -> None:
     """Report what the request did, and close its scope. Never raises."""
     now = perf_counter()
-    client = plan.client
     try:
-        if client.takes_updown:
-            client.updown("request.active", -1)
-        match = request.resolver_match
-        if match is not None:
-            try:
-                names = plan.known[
-                    match.func, match.view_name, match.route, request.method
-                ]
-            except (KeyError, TypeError):  # not seen yet, or a view that has no hash
-                names = plan.namer.names(match, request.method)
-            if names.excluded:
-                return
-            scope.view = names.view
-            if scope.parts & TIMES and scope.view_started is not None:
-                scope.view_ms = ms = _ms(now - scope.view_started)
-                client.timers_send(names.timers, ms)
-        if response is None:
-            if scope.parts & COUNTS and isinstance(error, CancelledError):
-                client.incr("response.cancelled")
-        else:
-            if scope.parts & COUNTS:
-                status = response.status_code
-                client.incr(_COUNTER.get(status, "response.other"))
-                if plan.counts_users and _is_logged_in(request):
-                    client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
-            if response.streaming and scope.parts & TIMES:
-                _time_body(response, client, now)
-        if plan.more:
-            _report_more(request, scope, plan, response, now)
+        if scope.is_active:
+            plan.client.updown("request.active", -1)
+        if not scope.excluded:
+            _report(request, scope, plan, response, error, now)
     except Exception as trouble:
         _trouble.report("a request could not be measured", trouble)
     finally:
         scope.close()
+
+
+def _report(
+    request: HttpRequest,
+    scope: Scope,
+    plan: _Plan,
+    response: HttpResponseBase | None,
+    error: BaseException | None,
+    now: float,
+) -> None:
+    client = plan.client
+    match = request.resolver_match
+    if match is not None:
+        try:
+            names = plan.known[match.func, match.view_name, match.route, request.method]
+        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
+            names = plan.namer.names(match, request.method)
+        if names.excluded:
+            scope.decide(excluded=True)
+            return
+        scope.view = names.view
+        if scope.parts & TIMES and scope.view_started is not None:
+            scope.view_ms = ms = _ms(now - scope.view_started)
+            client.timers_send(names.timers, ms)
+    if scope.parts & COUNTS:
+        status = _status_after(error) if response is None else response.status_code
+        if status is not None:
+            client.incr(_COUNTER.get(status, "response.other"))
+            if plan.counts_users and _is_logged_in(request):
+                client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
+        elif isinstance(error, CancelledError):
+            client.incr("response.cancelled")
+    if response is not None and response.streaming and scope.parts & TIMES:
+        _time_body(request, response, client, now)
+    if plan.more:
+        _report_more(request, scope, plan, response, now)
+
+
+def _status_after(error: BaseException | None) -> int | None:
+    """What the client gets when an exception comes through the middleware.
+
+    Then the error page failed, or DEBUG_PROPAGATE_EXCEPTIONS is on. Django tries once
+    more outside of this middleware, as `django.core.handlers.exception` says; what that
+    raises the server answers with a 500. None when nobody answers: the client went
+    away, or the process is being stopped.
+    """
+    if isinstance(error, Http404):
+        return 404
+    if isinstance(error, PermissionDenied):
+        return 403
+    if isinstance(error, (BadRequest, MultiPartParserError, SuspiciousOperation)):
+        return 400
+    return 500 if isinstance(error, Exception) else None
 
 
 def _report_more(
@@ -278,24 +333,56 @@ def _ms(seconds: float) -> float:
     return int(seconds * 1e6 + 0.5) / 1000
 
 
-def _time_body(response: HttpResponseBase, client: MetlogClient, begun: float) -> None:
+def _time_body(
+    request: HttpRequest, response: HttpResponseBase, client: MetlogClient, begun: float
+) -> None:
     """Send ``view.stream`` when the server closes the response, however it ended.
 
-    The body itself stays untouched: a file must remain a file for
-    ``wsgi.file_wrapper``.
+    Under WSGI the body itself stays untouched: a file must remain a file for
+    ``wsgi.file_wrapper``. Under ASGI Django does not close a response whose body
+    raised, so there it is watched as well.
     """
     close = response.close
     running = [True]
+
+    def end() -> None:
+        if running:
+            running.clear()
+            client.timer_send("view.stream", _ms(perf_counter() - begun))
 
     def timed_close() -> None:
         try:
             close()
         finally:
-            if running:
-                running.clear()
-                client.timer_send("view.stream", _ms(perf_counter() - begun))
+            end()
 
     response.close = timed_close  # type: ignore[method-assign]
+    if isinstance(request, ASGIRequest):
+        body: Any = response
+        file = getattr(body, "file_to_stream", None)
+        watched = _awatched if getattr(body, "is_async", False) else _watched
+        body.streaming_content = watched(body.streaming_content, end)
+        if file is not None:  # a FileResponse forgets its file with its content
+            body.file_to_stream = file
+
+
+def _watched(parts: Iterator[bytes], end: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        yield from parts
+    except BaseException:
+        end()
+        raise
+
+
+async def _awatched(
+    parts: AsyncIterator[bytes], end: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    try:
+        async for part in parts:
+            yield part
+    except BaseException:
+        end()
+        raise
 
 
 def _asked(question: Callable[[HttpRequest], object], request: HttpRequest) -> bool:
@@ -317,16 +404,30 @@ def _queued_ms(request: HttpRequest) -> float | None:
 def _is_logged_in(request: HttpRequest) -> bool:
     """As far as the request knows already: no query, and no ``Vary: Cookie``.
 
-    Both is what looking at a lazy user costs.
+    Both is what looking at a lazy user costs, so one that nobody has looked at yet
+    counts as nobody, whoever put it there.
     """
-    user = getattr(request, "user", None)
-    if user is None:
+    try:
+        user = getattr(request, "user", None)
+        while issubclass(type(user), LazyObject):
+            user = vars(user)["_wrapped"]
+        if user is empty:
+            known = vars(request)
+            user = known.get("_cached_user") or known.get("_acached_user")
+        if issubclass(type(user), Promise):
+            return False  # made by `lazy()`, which does not tell whether it was asked
+        return user is not None and bool(getattr(user, "is_authenticated", False))
+    except Exception as error:
+        _trouble.report("the user could not be read", error)
         return False
-    if issubclass(type(user), SimpleLazyObject):
-        user = request.__dict__.get("_cached_user")
-        if user is None:
-            user = request.__dict__.get("_acached_user")
-    return user is not None and bool(user.is_authenticated)
+
+
+def _is_excluded(view: object, method: str | None) -> bool:
+    try:
+        return exclusion.is_excluded(view, method or "")
+    except Exception as error:  # an object that raises whatever one asks of it
+        _trouble.report("a view could not be read", error)
+        return False
 
 
 def _load_user(request: HttpRequest) -> None:

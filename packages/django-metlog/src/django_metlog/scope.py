@@ -9,9 +9,14 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 
 __all__ = ["Scope", "current", "open_scope"]
+
+
+MOST_HELD = 1000
+"""What a request does before its view is known is held back; more is sent at once."""
 
 
 class Scope:
@@ -38,6 +43,11 @@ class Scope:
     view_ms: float | None = None
     queued_ms: float | None = None
     """how long the request waited before it came to Django, if somebody said so"""
+    excluded: bool | None = False
+    """whether nothing of it is to be sent; None while its view is not known yet"""
+    is_active = False
+    """whether it was counted among the requests in flight"""
+    _held: list[Callable[[], object]] | None = None
     _token: Token[Scope | None]
 
     def __init__(self, started: float, parts: int) -> None:
@@ -58,8 +68,29 @@ class Scope:
         self.cache_misses += misses
         self.cache_ms += ms
 
+    def hold(self, send: Callable[[], object]) -> None:
+        """Send later, once it is known that this request is measured; else never."""
+        if self.excluded is None:
+            if self._held is None:
+                self._held = []
+            if len(self._held) < MOST_HELD:
+                self._held.append(send)
+                return
+        if not self.excluded:
+            send()
+
+    def decide(self, excluded: bool) -> None:
+        """Say whether nothing of this request is sent. Once said, it stays."""
+        if self.excluded is None:
+            self.excluded = excluded
+            held, self._held = self._held or [], None
+            if not excluded:
+                for send in held:
+                    send()
+
     def close(self) -> None:
         """End it, in the context that opened it."""
+        self.decide(excluded=False)
         if self.exception is not None:
             self.exception = None  # its traceback holds the request, which holds this
         _current.reset(self._token)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What things are called in metrics: views, segments of names, methods.
+"""What views are called in metrics.
 
 Pure: settings come in as arguments. ``scheme`` is a value of ``METLOG_VIEW_NAMES``.
 """
@@ -9,48 +9,22 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import partial
 from inspect import ismethod
 from typing import Any, NamedTuple
 
 from django.urls import ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import LocalePrefixPattern
 
+from django_metlog.endpoints import endpoint
 from django_metlog.exclusion import is_excluded
+from django_metlog.segments import METHODS, dotted, method_name, segment
+from metlog.trouble import Trouble
 
-__all__ = [
-    "METHODS",
-    "Namer",
-    "RequestNames",
-    "ViewName",
-    "in_urlconf",
-    "method_name",
-    "segment",
-    "view_name",
-]
+__all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "view_name"]
 
-METHODS = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-)
-"""The methods of RFC 9110 §9 and RFC 5789. Clients may send any word as a method."""
-
-_UNSAFE = re.compile(r"[^\w-]+")
+_NAMEABLE = re.compile(r"[\w-]")
 
 _logger = logging.getLogger("django_metlog")
-
-
-def segment(text: str) -> str:
-    """``text`` as one segment of a dotted name.
-
-    Dots, white space and all that means something to StatsD or Graphite become one
-    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
-    """
-    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
-
-
-def method_name(method: str | None) -> str:
-    """A standard method as it is, ``OTHER`` for anything else."""
-    return method if method in METHODS else "OTHER"
 
 
 class ViewName(NamedTuple):
@@ -64,6 +38,8 @@ class ViewName(NamedTuple):
     def __str__(self) -> str:
         return f"{self.group}.{self.name}" if self.group else self.name
 
+
+_trouble = Trouble("django-metlog")
 
 FOLDED = ViewName("", "other")
 """What views are called once there are too many names."""
@@ -85,12 +61,12 @@ def view_name(match: ResolverMatch, method: str, scheme: str) -> ViewName:
 
 
 def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
-    view = _unwrapped(view)
+    view = endpoint(view, method)
     cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
     if isinstance(cls, type):
         # A ViewSet of Django REST framework knows what each method does.
-        actions = getattr(view, "actions", None) or {}
-        action = actions.get(method.lower())
+        actions = getattr(view, "actions", None)
+        action = actions.get(method.lower()) if isinstance(actions, dict) else None
         name = f"{cls.__name__}_{action}" if action else cls.__name__
         return _named(cls.__module__, name)
     if ismethod(view):
@@ -101,23 +77,8 @@ def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
     return _named(getattr(view, "__module__", None), name)
 
 
-def _unwrapped(view: Any) -> Any:
-    """The view below what has no name of its own."""
-    for _ in range(100):  # for objects that have every attribute one asks for
-        if isinstance(view, partial):
-            view = view.func
-            continue
-        inner = getattr(view, "__wrapped__", None)
-        # functools.wraps copied the name, unless there was none to copy.
-        if inner is None or hasattr(inner, "__name__"):
-            break
-        view = inner
-    return view
-
-
 def _named(module: object, name: str) -> ViewName:
-    parts = module.split(".") if isinstance(module, str) else ["unnamed"]
-    return ViewName(".".join(segment(part) for part in parts), segment(name))
+    return ViewName(dotted(module if isinstance(module, str) else ""), segment(name))
 
 
 def _route_name(route: str) -> str:
@@ -125,7 +86,7 @@ def _route_name(route: str) -> str:
         from django.contrib.admindocs.views import simplify_regex
 
         route = simplify_regex(route)
-    return segment(route) if _UNSAFE.sub("", route) else "root"
+    return segment(route) if _NAMEABLE.search(route) else "root"
 
 
 def in_urlconf(
@@ -219,7 +180,12 @@ class Namer:
         return found
 
     def _found(self, match: ResolverMatch, method: str) -> RequestNames:
-        name = self._capped(view_name(match, method, self._scheme))
+        try:
+            name = self._capped(view_name(match, method, self._scheme))
+            excluded = is_excluded(match.func, method)
+        except Exception as error:  # an object that raises whatever one asks of it
+            _trouble.report("a view could not be read", error)
+            name, excluded = ViewName("", segment("")), False
         groups = [str(name)]
         if self._details:
             groups.extend([name.group] if name.group else [])
@@ -227,7 +193,7 @@ class Namer:
         return RequestNames(
             str(name),
             tuple(f"view.{group}.{method}".replace("..", ".") for group in groups),
-            is_excluded(match.func),
+            excluded,
         )
 
     def _capped(self, name: ViewName) -> ViewName:

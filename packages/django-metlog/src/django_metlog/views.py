@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
-from django_metlog import beacons, conf, guards, names
+from django_metlog import beacons, conf, guards, view_names
 
 __all__ = ["arecord", "record"]
 
@@ -125,7 +125,7 @@ def _views() -> frozenset[str]:
     return _views_of(get_resolver(get_urlconf()), scheme, languages)
 
 
-_views_of = lru_cache(maxsize=8)(names.in_urlconf)
+_views_of = lru_cache(maxsize=8)(view_names.in_urlconf)
 
 
 def _fields(request: HttpRequest) -> dict[str, list[str]]:

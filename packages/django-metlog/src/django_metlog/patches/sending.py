@@ -3,14 +3,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
+from typing import Any
 
 from django_metlog import conf
+from django_metlog.scope import current
 
-__all__ = ["client", "ms_since"]
+__all__ = ["client", "ms_since", "tell"]
 
-client = conf.until_changed(conf.client)
-"""``settings.METLOG``, read when it is needed."""
+client = conf.client_or_inert
+"""``settings.METLOG``, read when it is needed. Never raises."""
+
+
+def tell(send: Callable[..., object], *args: Any, **named: Any) -> None:
+    """Call ``send``, a method that sends, unless the request it is for is excluded.
+
+    Later when that is not known yet: a view marked with `django_metlog.exclude` is
+    found after the middlewares before it have asked the database.
+    """
+    scope = current()
+    if scope is None or scope.excluded is False:
+        send(*args, **named)
+    elif not scope.excluded:
+        scope.hold(partial(send, *args, **named))
 
 
 def ms_since(start: float) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 
 from django.utils.timezone import is_naive, make_aware
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client
+from django_metlog.patches.sending import client, tell
+from django_metlog.segments import segment
 from metlog.trouble import Trouble
 
 try:
@@ -62,13 +62,13 @@ def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
 
 @_receiver
 def _enqueued(task_result: Any) -> None:
-    client().incr(f"{_prefix(task_result)}.enqueued", fields=_fields(task_result))
+    tell(client().incr, f"{_prefix(task_result)}.enqueued", fields=_fields(task_result))
 
 
 @_receiver
 def _started(task_result: Any) -> None:
     prefix, fields = _prefix(task_result), _fields(task_result)
-    client().incr(f"{prefix}.started", fields=fields)
+    tell(client().incr, f"{prefix}.started", fields=fields)
     started = task_result.started_at
     if started == task_result.last_attempted_at:  # not when it is tried again
         times = (task_result.enqueued_at, task_result.task.run_after)
@@ -80,7 +80,9 @@ def _started(task_result: Any) -> None:
 def _finished(task_result: Any) -> None:
     prefix, fields = _prefix(task_result), _fields(task_result)
     failed = task_result.status == TaskResultStatus.FAILED
-    client().incr(f"{prefix}.{'failed' if failed else 'succeeded'}", fields=fields)
+    tell(
+        client().incr, f"{prefix}.{'failed' if failed else 'succeeded'}", fields=fields
+    )
     started = task_result.last_attempted_at or task_result.started_at
     _send_span(f"{prefix}.run", started, task_result.finished_at, fields)
 
@@ -92,7 +94,7 @@ def _send_span(
     if start is not None and end is not None:
         ms = (_aware(end) - _aware(start)).total_seconds() * 1000
         if ms >= 0:
-            client().timer_send(metric, round(ms, 3), fields=fields)
+            tell(client().timer_send, metric, round(ms, 3), fields=fields)
 
 
 def _aware(time: datetime) -> datetime:

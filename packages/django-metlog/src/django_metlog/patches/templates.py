@@ -13,9 +13,9 @@ from typing import Any
 
 from django.template.backends.django import Template as DjangoTemplate
 
-from django_metlog.names import segment
-from django_metlog.patches.sending import client, ms_since
+from django_metlog.patches.sending import client, ms_since, tell
 from django_metlog.patches.swap import Function, Swap
+from django_metlog.segments import segment
 
 __all__ = ["patch", "unpatch"]
 
@@ -45,7 +45,8 @@ def _timed(render: Function) -> Function:
             return render(template, *args, **named)
         finally:
             _nested.set(False)
-            client().timer_send(_metric(_name(template.template)), ms_since(start))
+            metric = _metric(_name(template.template))
+            tell(client().timer_send, metric, ms_since(start))
 
     return timed
 

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Foreign text as parts of a metric's name: segments and methods."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["METHODS", "dotted", "method_name", "segment"]
+
+METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+)
+"""The methods of RFC 9110 §9 and RFC 5789. Clients may send any word as a method."""
+
+_UNSAFE = re.compile(r"[^\w-]+")
+
+
+def segment(text: str) -> str:
+    """``text`` as one segment of a dotted name.
+
+    Dots, white space and all that means something to StatsD or Graphite become one
+    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
+    """
+    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
+
+
+def dotted(path: str) -> str:
+    """A dotted path, each part of it made a segment."""
+    return ".".join(map(segment, path.split(".")))
+
+
+def method_name(method: str | None) -> str:
+    """A standard method as it is, ``OTHER`` for anything else."""
+    return method if method in METHODS else "OTHER"
