@@ -24,8 +24,8 @@ from django_metlog.middleware import (
     GraphiteRequestTimingMiddleware,
 )
 from metlog import MetlogClient
+from metlog.diagnostics import Diagnostics
 from metlog.senders import DebugCaptureSender
-from metlog.trouble import Trouble
 
 Fetch = Callable[..., Any]
 
@@ -237,7 +237,7 @@ def test_telemetry_that_fails_does_not_hurt_the_request(
 
     monkeypatch.setattr("django_metlog.middleware._is_logged_in", fail)
     # one that has not said it within this minute
-    monkeypatch.setattr("django_metlog.middleware._trouble", Trouble("test"))
+    monkeypatch.setattr("django_metlog.middleware._trouble", Diagnostics("test"))
     assert fetch("/").content == b"hello"
     assert sent.active() == [1, -1]
     assert "of ours" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from odd_caches import Unlike
 
 from django_metlog.patches import cache as cache_patch
 from django_metlog.scope import open_scope
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
@@ -350,7 +350,7 @@ def test_a_backend_that_cannot_be_measured(
 ) -> None:
     """It works on, unmeasured, as what it was, and stderr says so."""
     # one that has not said it within this minute
-    monkeypatch.setattr(cache_patch, "_trouble", Trouble("test"))
+    monkeypatch.setattr(cache_patch, "_trouble", Diagnostics("test"))
     with override_settings(CACHES={"default": {"BACKEND": f"odd_caches.{backend}"}}):
         cache_patch.patch()
         try:

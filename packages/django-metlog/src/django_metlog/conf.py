@@ -27,7 +27,7 @@ from django.utils.module_loading import import_string
 
 from metlog import MetlogClient
 from metlog.config import client_from_dict_config
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 __all__ = [
     "NOT_INSTALLED",
@@ -404,7 +404,7 @@ def _client_fault() -> str | None:
 _failed: list[tuple[Any, str]] = []
 """The last dict of which no client could be made, and why: tried only once."""
 
-_trouble = Trouble("django-metlog")
+_trouble = Diagnostics("django-metlog")
 
 
 def guard() -> Callable[..., Any] | None:

@@ -37,7 +37,7 @@ from django_metlog.headers import queued_ms, server_timing, view_entry
 from django_metlog.scope import Scope, current, open_scope
 from django_metlog.view_names import Namer, RequestNames
 from metlog import MetlogClient
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
 
@@ -51,7 +51,7 @@ TIMES = 2
 _COUNTER = {status: f"response.{status}" for status in range(100, 600)}
 _AUTH_COUNTER = {status: f"response.auth.{status}" for status in range(100, 600)}
 
-_trouble = Trouble("django-metlog")
+_trouble = Diagnostics("django-metlog")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from django.urls.resolvers import LocalePrefixPattern
 from django_metlog.endpoints import endpoint
 from django_metlog.exclusion import is_excluded
 from django_metlog.segments import METHODS, dotted, method_name, segment
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "view_name"]
 
@@ -39,7 +39,7 @@ class ViewName(NamedTuple):
         return f"{self.group}.{self.name}" if self.group else self.name
 
 
-_trouble = Trouble("django-metlog")
+_trouble = Diagnostics("django-metlog")
 
 FOLDED = ViewName("", "other")
 """What views are called once there are too many names."""

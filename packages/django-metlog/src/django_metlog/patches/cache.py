@@ -25,7 +25,7 @@ from django_metlog.patches.sending import client, ms_since, tell
 from django_metlog.patches.swap import Function, Swap
 from django_metlog.scope import current
 from django_metlog.segments import segment
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["METHODS", "patch", "unpatch"]
 
@@ -85,7 +85,7 @@ _wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
 _nested: ContextVar[bool] = ContextVar("django_metlog_cache_call", default=False)
 """Is this inside a call that is timed already? Goes along into ``sync_to_async``."""
 
-_trouble = Trouble("django_metlog.patches.cache")
+_trouble = Diagnostics("django_metlog.patches.cache")
 
 
 def _created(create: Function) -> Function:

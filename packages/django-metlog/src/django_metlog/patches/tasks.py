@@ -16,7 +16,7 @@ from django.utils.timezone import is_naive, make_aware
 
 from django_metlog.patches.sending import client, tell
 from django_metlog.segments import segment
-from metlog.trouble import Trouble
+from metlog.diagnostics import Diagnostics
 
 try:
     from django.tasks import TaskResultStatus
@@ -44,7 +44,7 @@ def unpatch() -> None:
             signal.disconnect(dispatch_uid=__name__)
 
 
-_trouble = Trouble("django_metlog.patches.tasks")
+_trouble = Diagnostics("django_metlog.patches.tasks")
 
 
 def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
