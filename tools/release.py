@@ -23,7 +23,7 @@ def main(tag: str) -> int:
     written = version(folder)
     if written != wanted:
         return refuse(
-            f"expected version {wanted} in {package}, as the tag {tag} says, got {written}"
+            f"expected version {wanted} in {package}, as {tag} says, got {written}"
         )
     changelog = (folder / "CHANGELOG.md").read_text(encoding="utf-8")
     if not re.search(rf"^## \[?{re.escape(wanted)}\b", changelog, re.MULTILINE):
