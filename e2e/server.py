@@ -9,6 +9,10 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SITE = Path(__file__).parent / "site"
 USER, PASSWORD = "staff", "staff"
@@ -23,6 +27,11 @@ SERVERS = {
         "--log-level=warning",
     ),
 }
+WORKERS = (
+    *("gunicorn", "e2e_site.wsgi", f"--chdir={SITE}", "--bind=fd://{fd}"),
+    *("--workers=2", "--no-control-socket"),
+)
+"""Two processes, each with a client of its own."""
 
 
 class Site:
@@ -35,9 +44,11 @@ class Site:
         database: Path,
         statsd_port: int,
         settings: str = "e2e_site.settings",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.server = server
         self.log = folder / "site.log"
+        command = WORKERS if server == "workers" else SERVERS[server]
         own = folder / "site.sqlite3"
         shutil.copyfile(database, own)
         # The listening socket is made here and handed down, so that the port is known
@@ -49,8 +60,8 @@ class Site:
             fd = listening.fileno()
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *(x.format(fd=fd) for x in SERVERS[server])],
-                env=environment(own, statsd_port, settings),
+                [sys.executable, "-m", *(x.format(fd=fd) for x in command)],
+                env=environment(own, statsd_port, settings) | (variables or {}),
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -7,8 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-import graphite_stack
 import pytest
+from backends.graphite import Graphite
+from backends.program import MissingProgram
 from panel import Panel
 from playwright.sync_api import expect
 from recorded_graphite import RecordedGraphite
@@ -17,8 +18,6 @@ from server import Site
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from graphite_stack import Graphite
 
 
 @pytest.fixture(scope="module")
@@ -191,12 +190,15 @@ def test_without_production(panel: Panel, site: Site) -> None:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
     """StatsD, carbon and graphite-web themselves."""
-    python = graphite_stack.python()
-    if python is None or not graphite_stack.STATSD.exists():
-        missing = "no Graphite: it takes `npm ci`, and hatch's environment graphite"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with graphite_stack.running(tmp_path_factory.mktemp("graphite"), python) as found:
+    try:
+        found = Graphite(tmp_path_factory.mktemp("graphite"))
+    except MissingProgram as missing:
+        pytest.fail(str(missing)) if os.environ.get("CI") else pytest.skip(str(missing))
+    try:
+        found.start()
         yield found
+    finally:
+        found.stop()
 
 
 def test_real_graphite(
