@@ -40,7 +40,7 @@ def main() -> int:
 
     chains = [
         chosen
-        for chain in (browsers(), javascript(), *python(), *clean_rooms())
+        for chain in (browsers(), javascript(), backends(), *python(), *clean_rooms())
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -77,6 +77,12 @@ def browsers() -> Chain:
     else:
         engines.variables["METLOG_CHROMIUM"] = found
     return [site, engines]
+
+
+def backends() -> Chain:
+    """What real backends hold of what the site sent; its table is worth reading."""
+    command = (HATCH, "run", "backends:run", f"--junitxml={REPORT}")
+    return [Suite("Real backends", command, shown=True)]
 
 
 def javascript() -> Chain:

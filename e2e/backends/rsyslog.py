@@ -26,11 +26,18 @@ ruleset(name="metlog") {{
   then {{ action(type="omfile" file="{folder}/lines.jsonl" template="parsed") }}
   else {{ action(type="omfile" file="{folder}/unreadable" template="raw") }}
 }}
-input(type="imudp" address="127.0.0.1" port="{port}" ruleset="metlog")
+input(
+  type="imudp" address="127.0.0.1" port="{port}" ruleset="metlog" rcvbufSize="2m"
+)
 """
 
 
 class Rsyslog(Lines):
+    """With a larger buffer than the system's: a message is a datagram here, and 92 of
+    them are all that rsyslog may miss while a busy machine lets it wait. Only root may
+    have one beyond net.core.rmem_max.
+    """
+
     title = "rsyslog + DuckDB"
     paths = "lines.jsonl"
 
