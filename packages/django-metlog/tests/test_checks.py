@@ -9,7 +9,9 @@ from django.core import checks as django_checks
 from django.core.management import call_command
 from django.test import override_settings
 
-from django_metlog import checks, conf
+from django_metlog import checks, conf, guards
+from metlog import MetlogClient
+from metlog.senders import DebugCaptureSender, NoSendSender, StdOutSender
 
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
@@ -24,13 +26,35 @@ def test_a_sound_site_has_no_messages() -> None:
     assert ids() == []
 
 
+class Guarding:
+    def __call__(self, request: object) -> None: ...
+
+
 async def ask_later(request: object) -> bool:
     return False
 
 
 BAD = [
     ("METLOG", None, "E001"),
-    ("METLOG", {"sender": {}}, "E001"),
+    ("METLOG", {"sender": {"port": 1}}, "E001"),
+    ("METLOG", {"sender": {"class": "metlog.senders.NoSuchSender"}}, "E001"),
+    ("METLOG", {"logger": "${NO_SUCH_VARIABLE}"}, "E001"),
+    ("METLOG_REQUEST_ID", "X Request", "E019"),
+    ("METLOG_REQUEST_ID", True, "E019"),
+    ("METLOG_HTTP_HOSTS", "api.example.com", "E020"),
+    ("METLOG_HISTORIC_NAMES", "0.4", "E021"),
+    ("METLOG_PATCHES", ["django_metlog.patches.no_such"], "E022"),
+    ("STATSD_PATCHES", ["json"], "E022"),
+    ("METLOG_RECORD_GUARD", guards.rate_limit, "E017"),
+    ("METLOG_RECORD_GUARD", "django_metlog.guards.rate_limit", "E017"),
+    ("STATSD_RECORD_GUARD", guards.all_of, "E017"),
+    ("METLOG_RECORD_GUARD", Guarding, "E017"),
+    ("METLOG_RECORD_GUARD", lambda: None, "E017"),
+    ("METLOG_RECORD_GUARD", lambda request, view: None, "E017"),
+    ("METLOG_RECORD_KEYS", ["domComplete"], "W004"),
+    ("MIDDLEWARE", [], "W009"),
+    ("MIDDLEWARE", ["django.middleware.security.SecurityMiddleware"], "W009"),
+    ("INSTALLED_APPS", [*settings.INSTALLED_APPS, "metlog"], "W010"),
     ("METLOG_PATCHES", "django_metlog.patches.db", "E002"),
     ("STATSD_PATCHES", [None], "E002"),
     ("METLOG_RECORD_KEYS", "window.performance.timing.domComplete", "E003"),
@@ -90,6 +114,7 @@ def test_a_bad_value_has_a_check(
     (message,) = checks.check()
     assert message.id == f"django_metlog.{check}"
     assert name.partition("_")[2] in message.msg
+    assert "Traceback" not in message.msg
     assert message.hint
     level = django_checks.ERROR if check[0] == "E" else django_checks.WARNING
     assert message.level == level
@@ -107,8 +132,10 @@ GOOD = [
     ("METLOG_RECORD_KEYS", ["window.performance.timing.responseStart"]),
     ("STATSD_HOST", "127.0.0.1"),  # another package's
     ("STATSD_PREFIX", "site"),
-    ("MIDDLEWARE", []),
-    ("MIDDLEWARE", ["django.middleware.security.SecurityMiddleware"]),
+    ("METLOG_RECORD_GUARD", guards.same_origin),
+    ("METLOG_RECORD_GUARD", guards.rate_limit(5)),
+    ("METLOG_RECORD_GUARD", Guarding()),
+    ("METLOG_REQUEST_ID", "X-Request-ID"),
     ("MIDDLEWARE", ["some.middleware.WithoutOpinion", TIMING, COUNTING]),
 ]
 
@@ -140,14 +167,15 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     own = [setting.check for setting in conf.SETTINGS.values()]
     assert len(set(own)) == len(own)
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
-    assert {*own, *documented()} == tested | {"django_metlog.W001"}
+    elsewhere = {f"django_metlog.W00{number}" for number in (1, 6, 7, 8)}
+    assert {*own, *documented()} == tested | elsewhere
 
 
 def documented() -> set[str]:
     """The ids in the module's own table."""
     found = re.findall(r"``([EW]\d{3})``", checks.__doc__ or "")
     numbers = {f"django_metlog.{check}" for check in found}
-    first, last = "django_metlog.E001", "django_metlog.E016"
+    first, last = "django_metlog.E001", "django_metlog.E021"
     assert {first, last} <= numbers
     return numbers
 
@@ -157,3 +185,57 @@ def test_django_runs_them() -> None:
     """``manage.py check`` says what is wrong."""
     with pytest.raises(Exception, match=re.escape("(django_metlog.E006)")):
         call_command("check")
+
+
+HINTS = [
+    ("METLOG_RECORD_KEYS", ["domComplete"], "window.performance.timing.domComplete"),
+    ("METLOG_RECORD_KEYS", ["timing.DOMINTERACTIVE"], "timing.domInteractive"),
+    ("METLOG_RECORD_KEYS", ["redirect_count"], "navigation.redirectCount"),
+    ("METLOG_RECORD_KEYS", ["nt_load"], None),
+    ("METLOG_RECORD_GUARD", guards.rate_limit, "METLOG_RECORD_GUARD = rate_limit(10)"),
+    ("METLOG_RECORD_GUARD", Guarding, "METLOG_RECORD_GUARD = Guarding()"),
+    ("METLOG_RECORD_GUARD", lambda: None, "def guard(request): return None"),
+    ("METLOG_PATCHES", ["django_metlog.patches.dbs"], "db, cache"),
+    ("MIDDLEWARE", [], repr(TIMING)),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "line"), HINTS)
+def test_a_newcomer_s_mistake_gets_the_line_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object, line: str | None
+) -> None:
+    """In the message or its hint."""
+    monkeypatch.setattr(settings, name, value, raising=False)
+    (message,) = checks.check()
+    assert (line or "Remove it.") in f"{message.msg} {message.hint}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"METLOG_SERVER_TIMING": True}, "W006"),
+        ({"METLOG_RECORD_GUARD": None}, "W007"),
+        ({"METLOG": MetlogClient(DebugCaptureSender(), "")}, "W008"),
+        ({"METLOG": MetlogClient(NoSendSender(), "")}, "W008"),
+        ({"METLOG": MetlogClient(None, "")}, "W008"),
+        ({"METLOG_SERVER_TIMING": lambda request: True}, None),
+        ({"METLOG_RECORD_GUARD": None, "ROOT_URLCONF": ()}, None),
+    ],
+)
+def test_what_is_wrong_in_public(changed: dict[str, object], check: str | None) -> None:
+    """``check --deploy`` says it, and ``check`` at home does not."""
+    sound = {
+        "METLOG": MetlogClient(StdOutSender(), ""),
+        "METLOG_RECORD_GUARD": guards.same_origin,
+    }
+    with override_settings(**(sound | changed)):
+        assert checks.check() == []
+        found = checks.check_deployment()
+        assert [one.id for one in found] == (
+            [f"django_metlog.{check}"] if check else []
+        )
+        if check:
+            assert found[0].hint
+            told = django_checks.run_checks(include_deployment_checks=True)
+            assert found[0] in told
+            assert found[0] not in django_checks.run_checks()

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django_metlog import conf
 
 NAMES = [
+    "django_metlog:client",
     "django_metlog:exclude",
     "django_metlog.asgi:flush_at_shutdown",
     "django_metlog.middleware:GraphiteMiddleware",
@@ -60,6 +61,9 @@ SETTINGS = {
     "METLOG_RECORD_MAX_BYTES": None,
     "METLOG_SERVER_TIMING": None,
     "METLOG_QUEUE_TIME": None,
+    "METLOG_REQUEST_ID": None,
+    "METLOG_HTTP_HOSTS": None,
+    "METLOG_HISTORIC_NAMES": None,
 }
 
 

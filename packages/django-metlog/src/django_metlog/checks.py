@@ -4,14 +4,20 @@
 ====================  =============================================================
 ``django_metlog.``    found
 ====================  =============================================================
-``E001`` … ``E016``   a setting that cannot work, by its row in `conf.SETTINGS`
-``E017``              ``METLOG_RECORD_GUARD`` names what cannot be imported
+``E001`` … ``E021``   a setting that cannot work, by its row in `conf.SETTINGS`
+``E017``              ``METLOG_RECORD_GUARD`` is or names what is no guard
 ``E018``              one of our middlewares is listed twice
+``E022``              ``METLOG_PATCHES`` names what cannot be a patch
 ``W001``              a setting under its own and under its historic name
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
 ``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
 ``W005``              ``METLOG_MODELS`` has what is no installed app and no model
+``W006``              ``METLOG_SERVER_TIMING`` tells everybody (``check --deploy``)
+``W007``              anybody may report to the record view (``check --deploy``)
+``W008``              the sender keeps or drops everything (``check --deploy``)
+``W009``              ``MIDDLEWARE`` has neither of our middlewares
+``W010``              ``INSTALLED_APPS`` lists ``metlog``, which is no app
 ====================  =============================================================
 """
 
@@ -22,13 +28,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
 
 from django_metlog import beacons, conf
+from metlog.senders import DebugCaptureSender, NoSendSender
 
-__all__ = ["check", "register_checks"]
+__all__ = ["check", "check_deployment", "register_checks"]
 
 OURS = (
     "django_metlog.middleware.GraphiteRequestTimingMiddleware",
@@ -60,10 +68,12 @@ RECORDABLE = frozenset(
 def register_checks() -> None:
     """Have ``manage.py check`` and what implies it run them."""
     register(check, "metlog")
+    register(check_deployment, "metlog", Tags.security, deploy=True)
 
 
 def check(**kwargs: Any) -> list[CheckMessage]:
     """All of them. Asks no database and no URLconf."""
+    conf.forget()  # looks at what is, not at what was
     return [
         *_values(),
         *_guard(),
@@ -71,8 +81,15 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_models(),
         *_written_twice(),
         *_unknown(),
+        *_patches(),
         *_middleware(),
+        *_apps(),
     ]
+
+
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """What is fine at home and wrong in public. Loads the URLconf."""
+    return [*_server_timing(), *_open_record_view(), *_no_delivery()]
 
 
 def _values() -> Iterator[CheckMessage]:
@@ -98,18 +115,44 @@ def _guard() -> Iterator[CheckMessage]:
         )
 
 
+def _patches() -> Iterator[CheckMessage]:
+    setting = conf.SETTINGS["METLOG_PATCHES"]
+    if not setting.fits(conf.read(setting)):
+        return
+    try:
+        conf.patch_modules()
+    except ImproperlyConfigured as error:
+        if "METLOG_PATCHES" in str(error):  # no other setting's fault
+            yield Error(
+                str(error),
+                hint="Nothing is patched until every name in the list is right.",
+                id="django_metlog.E022",
+            )
+
+
 def _record_keys() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_RECORD_KEYS"]
     keys = conf.read(setting)
     if not setting.fits(keys):
         return
     for key in sorted(set(keys) - RECORDABLE):
-        similar = difflib.get_close_matches(key, RECORDABLE, n=1, cutoff=0.6)
+        similar = _like(key)
         yield Caution(
             f"METLOG_RECORD_KEYS has {key!r}, which no browser reports.",
-            hint=f"Did you mean {similar[0]!r}?" if similar else "Remove it.",
+            hint=f"Did you mean {similar!r}?" if similar else "Remove it.",
             id="django_metlog.W004",
         )
+
+
+def _like(key: str) -> str | None:
+    """The recordable key that was meant; people leave out all but its last part."""
+    last = {name.rpartition(".")[2].lower(): name for name in sorted(RECORDABLE)}
+    similar = difflib.get_close_matches(
+        key.rpartition(".")[2].lower(), last, n=1, cutoff=0.7
+    )
+    if similar:
+        return last[similar[0]]
+    return next(iter(difflib.get_close_matches(key, RECORDABLE, n=1, cutoff=0.6)), None)
 
 
 def _models() -> Iterator[CheckMessage]:
@@ -167,6 +210,12 @@ def _middleware() -> Iterator[CheckMessage]:
             )
     places = [listed.index(ours) for ours in OURS if ours in listed]
     if not places:
+        yield Caution(
+            "MIDDLEWARE lists neither of django-metlog's middlewares: no request is "
+            "counted or timed.",
+            hint="Put these in front of all others: " + ", ".join(map(repr, OURS)),
+            id="django_metlog.W009",
+        )
         return
     before = [name for name in listed[: max(places)] if name in ANSWERING]
     if before:
@@ -178,4 +227,59 @@ def _middleware() -> Iterator[CheckMessage]:
                 "debug_toolbar.middleware.DebugToolbarMiddleware."
             ),
             id="django_metlog.W003",
+        )
+
+
+def _apps() -> Iterator[CheckMessage]:
+    if conf.is_listed("metlog"):
+        yield Caution(
+            "INSTALLED_APPS lists 'metlog', which is a library and no Django app.",
+            hint="Remove it; 'django_metlog' is the app.",
+            id="django_metlog.W010",
+        )
+
+
+def _server_timing() -> Iterator[CheckMessage]:
+    if conf.read(conf.SETTINGS["METLOG_SERVER_TIMING"]) is True:
+        yield Caution(
+            "METLOG_SERVER_TIMING is True: every visitor is told how long the site's "
+            "views, queries and cache calls took.",
+            hint=(
+                "Let a function decide: METLOG_SERVER_TIMING = "
+                "lambda request: request.user.is_staff"
+            ),
+            id="django_metlog.W006",
+        )
+
+
+def _open_record_view() -> Iterator[CheckMessage]:
+    if conf.read(conf.SETTINGS["METLOG_RECORD_GUARD"]) is not None:
+        return
+    try:
+        address = reverse("django_metlog.record")
+    except NoReverseMatch:  # it is not in the URLconf
+        return
+    yield Caution(
+        f"METLOG_RECORD_GUARD is not set: anybody may report timings to {address}, "
+        "and as many as they like.",
+        hint=(
+            "Write METLOG_RECORD_GUARD = all_of(same_origin, rate_limit(50)), with "
+            "from django_metlog.guards import all_of, rate_limit, same_origin"
+        ),
+        id="django_metlog.W007",
+    )
+
+
+def _no_delivery() -> Iterator[CheckMessage]:
+    sender = conf.client_or_inert().sender
+    if isinstance(sender, (NoSendSender, DebugCaptureSender)):
+        keeps = isinstance(sender, DebugCaptureSender)
+        yield Caution(
+            f"METLOG's sender is a {type(sender).__name__}, which "
+            f"{'keeps' if keeps else 'drops'} everything: nobody gets it.",
+            hint=(
+                "Configure another: METLOG = {'sender': {'class': "
+                "'metlog.senders.StatsdSender', 'host': '127.0.0.1', 'port': 8125}}"
+            ),
+            id="django_metlog.W008",
         )

@@ -10,6 +10,7 @@ for and remembered until one changes (``override_settings`` and pytest-django's
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -41,9 +42,8 @@ __all__ = [
     "forget",
     "get",
     "guard",
-    "installed_apps",
-    "is_debug",
     "is_installed",
+    "is_listed",
     "languages",
     "middleware",
     "patch_modules",
@@ -110,6 +110,12 @@ def _is_callable_or_path(value: object) -> bool:
     if isinstance(value, str):
         return all(part.isidentifier() for part in value.split(".")) and "." in value
     return value is None or callable(value)
+
+
+def _is_header(value: object) -> bool:
+    return value is None or (
+        isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
+    )
 
 
 def _is_question(value: object) -> bool:
@@ -303,6 +309,39 @@ SETTINGS: dict[str, Setting] = {
             ),
             check="django_metlog.E016",
         ),
+        Setting(
+            name="METLOG_REQUEST_ID",
+            default=None,
+            wanted="the name of a header, such as 'X-Request-ID', or None",
+            fits=_is_header,
+            meaning=(
+                "the request header whose value becomes the field `request_id` of "
+                "messages sent during the request; metrics do not get it"
+            ),
+            check="django_metlog.E019",
+        ),
+        Setting(
+            name="METLOG_HTTP_HOSTS",
+            default=[],
+            wanted="a list of host names such as 'api.example.com'",
+            fits=_is_texts,
+            meaning=(
+                "the hosts that `django_metlog.patches.http` names; all others are "
+                "`other`"
+            ),
+            check="django_metlog.E020",
+        ),
+        Setting(
+            name="METLOG_HISTORIC_NAMES",
+            default=False,
+            wanted="True or False",
+            fits=_is_flag,
+            meaning=(
+                "send statements, models and Celery's tasks under the dotted names "
+                "that django-statsd-mozilla 0.4 gave them"
+            ),
+            check="django_metlog.E021",
+        ),
     )
 }
 
@@ -421,13 +460,32 @@ def guard() -> Callable[..., Any] | None:
             raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {error}.") from error
         if not callable(found):
             raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {path} is not callable.")
-    makes_one = getattr(found, "makes_a_guard", None)
+    if found is not None:
+        _check_guard(found)
+    return cast("Callable[..., Any] | None", found)
+
+
+def _check_guard(guard: Any) -> None:
+    makes_one = getattr(guard, "makes_a_guard", None)
     if isinstance(makes_one, str):
         raise ImproperlyConfigured(
-            f"METLOG_RECORD_GUARD must be a guard, got the function {found.__name__} "
+            f"METLOG_RECORD_GUARD must be a guard, got the function {guard.__name__} "
             f"that makes one; write METLOG_RECORD_GUARD = {makes_one}"
         )
-    return cast("Callable[..., Any] | None", found)
+    if isinstance(guard, type):
+        raise ImproperlyConfigured(
+            f"METLOG_RECORD_GUARD must be a guard, got the class {guard.__name__}; "
+            f"write METLOG_RECORD_GUARD = {guard.__name__}()"
+        )
+    try:
+        inspect.signature(guard).bind("request")
+    except TypeError as error:
+        raise ImproperlyConfigured(
+            f"METLOG_RECORD_GUARD must take the request, got {guard!r:.100} "
+            f"({error}); write def guard(request): return None"
+        ) from error
+    except ValueError:
+        pass  # some callables written in C have no signature
 
 
 def patches() -> list[str]:
@@ -485,19 +543,14 @@ def middleware() -> list[str]:
     return list(settings.MIDDLEWARE)
 
 
-def installed_apps() -> list[str]:
-    """``settings.INSTALLED_APPS``, as it is written."""
-    return list(settings.INSTALLED_APPS)
-
-
 def is_installed() -> bool:
     """Return whether the app is among the installed ones, by whatever config."""
     return apps.is_installed("django_metlog")
 
 
-def is_debug() -> bool:
-    """``settings.DEBUG``."""
-    return bool(settings.DEBUG)
+def is_listed(app: str) -> bool:
+    """Return whether ``settings.INSTALLED_APPS`` has it, as it is written."""
+    return app in settings.INSTALLED_APPS
 
 
 def urlconf_is_loaded() -> bool:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import View
 
-from django_metlog import exclude
+from django_metlog import client, exclude
 from django_metlog.asgi import flush_at_shutdown
 from django_metlog.catalogue import METRICS
 from django_metlog.guards import Guard, rate_limit, same_origin
@@ -65,4 +65,6 @@ def queries_so_far() -> int:
     return 0 if scope is None else scope.queries
 
 
+client.incr("signup")
+site_client: MetlogClient = client
 guard: Guard = rate_limit(per_second=50, burst=100)
