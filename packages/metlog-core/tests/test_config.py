@@ -902,3 +902,44 @@ def _client_or_config_error(make: Callable[[], MetlogClient]) -> None:
         assert client.is_active
     finally:
         CLIENT_HOLDER.global_config = before
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("metlog.senders.StatsDSender", "metlog.senders.StatsdSender"),
+        ("metlog.senders.StatsdSendr", "metlog.senders.StatsdSender"),
+        ("metlog.sender.StatsdSender", "metlog.senders.StatsdSender"),
+        ("metlog.senders:Statsd", "metlog.senders.StatsdSender"),
+        ("StatsdSender", "metlog.senders.StatsdSender"),
+        ("metlog.senders.OTLPSender", "metlog.senders.OtlpSender"),
+        ("metlog.senders.udp.UDPSender", "metlog.senders.UdpSender"),
+        ("metlog.senders.StdoutSender", "metlog.senders.StdOutSender"),
+        ("metlog.FanoutSender", "metlog.senders.FanOutSender"),
+    ],
+)
+def test_a_mistyped_sender_gets_the_right_one(written: str, meant: str) -> None:
+    """Whichever part of its name is wrong."""
+    with pytest.raises(ConfigError) as raised:
+        client_from_dict_config({"sender": {"class": written}})
+    assert repr(written) in str(raised.value)
+    assert f"did you mean {meant!r}?" in str(raised.value)
+
+
+@pytest.mark.parametrize("written", ["shop.metrics.Ours", "json.NoSuchThing"])
+def test_what_is_like_none_of_ours_gets_none(written: str) -> None:
+    """A name of the site's own is no mistyped one of ours."""
+    with pytest.raises(ConfigError) as raised:
+        client_from_dict_config({"sender": {"class": written}})
+    assert "did you mean" not in str(raised.value)
+
+
+def test_a_mistyped_filter_gets_the_right_one() -> None:
+    """Providers of filters, too."""
+    with pytest.raises(ConfigError, match=r"did you mean 'metlog.filters.severity_max"):
+        client_from_dict_config(
+            {
+                "sender": {"class": "metlog.senders.NoSendSender"},
+                "filters": [("metlog.filters.max_severity_provider", {})],
+            }
+        )

@@ -7,6 +7,7 @@ what came.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ def resolve(dotted: object, wanted: str) -> Callable[..., Any]:
         except (ImportError, ValueError) as error:
             raise ConfigError(
                 f"the dotted name of {wanted} wanted, got {dotted!r}: {error}"
+                f"{_meant(dotted)}"
             ) from error
     else:
         found = dotted
@@ -33,6 +35,23 @@ def resolve(dotted: object, wanted: str) -> Callable[..., Any]:
             f"the dotted name of {wanted} wanted, got {dotted!r}, which is {found!r}"
         )
     return found  # type: ignore[no-any-return]  # callable() narrows Any no further
+
+
+def _meant(dotted: str) -> str:
+    """The name of ours that was meant, as the end of a sentence."""
+    from metlog import filters, senders
+
+    ours = {
+        name.lower(): f"{package.__name__}.{name}"
+        for package in (senders, filters)
+        for name in package.__all__
+        if name not in {"Filter", "MetricSender", "Sender", "SenderStats"}
+    }
+    last = dotted.replace(":", ".").rpartition(".")[2].lower()
+    for name in difflib.get_close_matches(last, ours, n=1, cutoff=0.65):
+        if ours[name] != dotted:  # else something else is missing: an extra
+            return f"; did you mean {ours[name]!r}?"
+    return ""
 
 
 def call(
