@@ -46,7 +46,7 @@ HOUSES = {
             "senders._delivery",
             "senders.base",
             "exceptions severity message measure trouble path ini oldstyle semconv",
-            "diagnostics",
+            "diagnostics _lasting",
         ),
         only={
             "opentelemetry": {"senders._otlp_session", "senders.otlp_sdk"},

@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
+from metlog import MetlogClient
+from metlog.senders import DebugCaptureSender
 from metlog.timers import NoOpTimer, Timer
 
 
@@ -240,3 +245,144 @@ def test_a_disabled_timer_gives_the_function_back() -> None:
     assert NoOpTimer()(function) is function
     with NoOpTimer() as timer:
         assert timer.result is None
+
+
+def test_a_generator_is_measured_from_its_first_item_to_its_last(
+    reports: Reports, clock: Clock
+) -> None:
+    """Making it costs nothing worth telling; what is sent to it and thrown into it
+    arrives, and so does what it returns."""
+
+    @timer_for(reports)
+    def work() -> Generator[str, str, str]:
+        clock.advance(10)
+        said = yield "first"
+        clock.advance(20)
+        try:
+            yield said
+        except KeyError as error:
+            clock.advance(30)
+            return f"returned {error}"
+        return "not reached"
+
+    clock.advance(1000)
+    running = work()
+    assert inspect.isgeneratorfunction(work)
+    assert next(running) == "first"
+    assert running.send("heard") == "heard"
+    assert reports.all == []
+    with pytest.raises(StopIteration, match="returned 'x'"):
+        running.throw(KeyError("x"))
+    assert reports.all == [("t", 60)]
+
+
+def test_a_generator_that_is_left_early_is_measured_until_then(
+    reports: Reports, clock: Clock
+) -> None:
+    """``break`` closes it. One that nobody asked for an item did not run."""
+
+    @timer_for(reports)
+    def work() -> Iterator[int]:
+        for i in range(9):
+            clock.advance(5)
+            yield i
+
+    work()
+    for i in work():
+        if i == 1:
+            break
+    gc.collect()
+    assert reports.all == [("t", 10)]
+
+
+def test_an_async_generator_is_measured_from_its_first_item_to_its_last(
+    reports: Reports, clock: Clock
+) -> None:
+    """Sending, throwing and closing reach it as without a timer."""
+    closed = []
+
+    @timer_for(reports)
+    async def work() -> AsyncGenerator[str, str]:
+        try:
+            clock.advance(10)
+            said = yield "first"
+            await asyncio.sleep(0)
+            try:
+                yield said
+            except KeyError:
+                clock.advance(5)
+                yield "caught"
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        running = work()
+        assert await anext(running) == "first"
+        assert await running.asend("heard") == "heard"
+        assert await running.athrow(KeyError()) == "caught"
+        assert reports.all == []
+        await running.aclose()
+        assert (reports.all, closed) == ([("t", 15)], [True])
+        with pytest.raises(ZeroDivisionError):
+            async for _ in work():
+                raise ZeroDivisionError
+        assert [item async for item in short()] == [1, 2]
+
+    @timer_for(reports)
+    async def short() -> AsyncGenerator[int, None]:
+        yield 1
+        yield 2
+
+    assert inspect.isasyncgenfunction(work)
+    asyncio.run(main())
+    assert len(reports.all) == 3
+
+
+def test_a_context_manager_made_of_a_generator_is_measured_as_a_function(
+    reports: Reports, clock: Clock
+) -> None:
+    """What `contextlib.contextmanager` gives is a function that returns at once."""
+
+    @timer_for(reports)
+    @contextmanager
+    def work() -> Iterator[None]:
+        yield
+
+    with work():
+        assert reports.all == [("t", 0)]
+
+
+@pytest.mark.parametrize("line", range(1, 60))
+def test_a_shared_timer_may_be_interrupted_anywhere(line: int) -> None:
+    """A signal handler that uses it, at each line of ours in turn, leaves it whole."""
+    sender = DebugCaptureSender()
+    timer = MetlogClient(sender, "app").timer("shared")
+    seen = 0
+
+    def nest() -> None:
+        with timer, timer:
+            pass
+
+    def trace(frame: Any, event: str, arg: object) -> Any:
+        nonlocal seen
+        if not frame.f_code.co_filename.endswith("timers.py"):
+            return None
+        if event == "line":
+            seen += 1
+            if seen == line:
+                sys.settrace(None)
+                nest()
+                return None
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        nest()
+    finally:
+        sys.settrace(before)
+    assert len(sender.msgs) == (4 if seen >= line else 2)
+    with timer:
+        pass
+    assert timer.special is not None
+    assert not timer.special.others

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -11,6 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from metlog._lasting import lasting
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import LAST
 
@@ -64,23 +64,19 @@ class Timer:
         return None if elapsed is None else int(0.5 - elapsed * 1000)
 
     def __call__(self, fn: F) -> F:
-        """Decorate a function or an ``async def``: each call is measured."""
+        """Decorate a function, an ``async def`` or a generator function: each call is
+        measured, and each run of a generator from its first item to its last."""
         if not callable(fn):
             raise ValueError(f"a timer decorates callables, got {fn!r}")
         reporter, name = self.reporter, self.name
         options = self.special.options if self.special else ()
 
-        if inspect.iscoroutinefunction(fn):
+        def done(start: float) -> None:
+            reporter.timed(name, start, perf_counter(), *options)
 
-            @wraps(fn)
-            async def timed_async(*args: Any, **kwargs: Any) -> Any:
-                start = perf_counter()
-                try:
-                    return await fn(*args, **kwargs)
-                finally:
-                    reporter.timed(name, start, perf_counter(), *options)
-
-            return cast(F, timed_async)
+        run = lasting(fn, lambda: perf_counter(), done)  # tests patch it here
+        if run is not None:
+            return cast(F, run)
 
         @wraps(fn)
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -137,10 +133,11 @@ class Timer:
             self.reporter.timed(self.name, start, end)
 
     def _enter_again(self, start: float) -> None:
-        with _sharing:
-            if self.special is None:
-                self.special = Special()
-            self.special.others.setdefault(_here(), []).append(start)
+        if self.special is None:
+            with _sharing:
+                if self.special is None:
+                    self.special = Special()
+        self.special.enter(start)
 
     def _exit_special(self, end: float) -> None:
         special = self.special or Special()
@@ -162,20 +159,29 @@ class Special:
     def __init__(self, *options: Any) -> None:
         """``options`` are logger, severity, fields and rate; none: the defaults."""
         self.options = options
-        # the starts of all who entered while the token was gone, by task
-        self.others: dict[object, list[float]] = {}
+        # The starts of all who entered while the token was gone, by task; nested ones
+        # as (start, those before). Without a lock: a task changes its own entry only,
+        # and a signal handler that comes between two steps leaves what it found.
+        self.others: dict[object, _Starts] = {}
+
+    def enter(self, start: float) -> None:
+        """Remember when this thread and task entered."""
+        key = _here()
+        self.others[key] = start, self.others.get(key)
 
     def exit(self) -> float | None:
         """The latest start of this thread and task; None when it has the token."""
-        with _sharing:
-            key = _here()
-            if key not in self.others:
-                return None
-            starts = self.others[key]
-            start = starts.pop()
-            if not starts:
-                del self.others[key]
-            return start
+        key = _here()
+        entered = self.others.pop(key, None)
+        if entered is None:
+            return None
+        start, before = entered
+        if before is not None:
+            self.others[key] = before
+        return start
+
+
+_Starts = tuple[float, "_Starts | None"]
 
 
 class NoOpTimer(Timer):

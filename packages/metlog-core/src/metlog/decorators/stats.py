@@ -99,8 +99,7 @@ if TYPE_CHECKING:
         """Time each call of a function, with a `MetlogClient.timer`.
 
         Bare, or with that method's arguments; the default name is
-        ``<module>.<function>``. The call of a generator function only makes the
-        generator: to time its work, use ``with client.timer(...)`` in it.
+        ``<module>.<function>``. A generator is timed from its first item to its last.
         """
 
     @overload
@@ -122,7 +121,7 @@ if TYPE_CHECKING:
         however it ends.
 
         Bare, or with that method's arguments; the default name is
-        ``<module>.<function>``.
+        ``<module>.<function>``. A generator counts when it is made.
         """
 
 else:

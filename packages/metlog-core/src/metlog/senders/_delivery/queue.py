@@ -176,6 +176,7 @@ class QueuedSender(BaseSender):
             return
         self.worker.start()
         if self.send_now(msg):
+            self.worker.step()  # without a thread: names are to be looked up again
             return
         if self.queue.put(msg):
             self.on_enqueued()

@@ -121,6 +121,7 @@ class DatagramSocket:
             ).start()
         except Exception:  # no thread to be had, here or now
             self._looking = False
+            self._resolve_at = 0.0
             if may_wait:
                 self._look_up()
                 self.resolve(may_wait=False)  # raises what went wrong
