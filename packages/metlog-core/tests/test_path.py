@@ -64,7 +64,7 @@ def test_names_may_be_relative_to_a_package(
         ("email:message:Message", ValueError, "a dotted name such as"),
         (".message", ValueError, "'.message' is relative: say to which package"),
         ("no_such_package.x", ImportError, "No module named 'no_such_package'"),
-        ("email.nothing", ImportError, "no 'nothing' in 'email', wanted for"),
+        ("email.nothing", ImportError, "no 'nothing' in 'email', needed for"),
         ("email.message.Nothing", ImportError, "no 'Nothing' in 'email.message'"),
         ("email.message:Nothing", ImportError, "no 'Nothing' in 'email.message'"),
         ("email.message.Message.x", ImportError, "no 'x' in 'Message'"),
@@ -96,3 +96,44 @@ def test_any_text_gives_an_object_or_one_of_two_errors(text: str) -> None:
     """Whatever a configuration says."""
     with contextlib.suppress(ImportError, ValueError):
         resolve_name(f"email.{text}")
+
+
+LAZY = {
+    "an import that fails": "import {name}_broken",
+    "a call that fails": "return helper()",
+    "a name of a module": "import os; return os.no_such_thing",
+    "a nested look-up": "return getattr(object(), 'nothing_there')",
+    "raised by hand": "raise AttributeError('the database has no engine')",
+}
+
+
+@pytest.mark.parametrize("way", LAZY)
+@pytest.mark.parametrize("spelling", ["{}.Lazy", "{}:Lazy", "{}.Lazy.more"])
+def test_a_module_that_fails_to_give_a_name_shows_why(
+    way: str, spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module may make its names when they are asked for; what its code raises then is
+    in the error's text, and in its chain."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"lazy_{abs(hash((way, spelling)))}"
+    (tmp_path / name).mkdir()
+    (tmp_path / f"{name}_broken.py").write_text("import os\nos.no_such_thing\n")
+    (tmp_path / name / "__init__.py").write_text(
+        "def helper():\n    return None.nothing_there\n"
+        f"def __getattr__(name):\n    {LAZY[way].format(name=name)}\n"
+    )
+    with pytest.raises(ImportError) as caught:
+        resolve_name(spelling.format(name))
+    cause = caught.value.__cause__
+    assert isinstance(cause, AttributeError)
+    assert str(cause) in str(caught.value)
+    assert "'Lazy'" in str(caught.value)
+
+
+def test_a_name_that_is_not_there_is_said_in_few_words() -> None:
+    """A lazy module that has no such name says so by itself; that adds nothing."""
+    with pytest.raises(ImportError, match=r"^no 'Nothing' in 'metlog.senders'") as lazy:
+        resolve_name("metlog.senders.Nothing")
+    with pytest.raises(ImportError, match=r"^no 'nothing' in 'json'") as plain:
+        resolve_name("json:nothing")
+    assert "attribute" not in str(lazy.value) + str(plain.value)

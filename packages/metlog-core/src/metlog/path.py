@@ -59,7 +59,22 @@ def _attribute(owner: Any, attributes: str, name: str) -> Any:
     for word in attributes.split("."):
         try:
             owner = getattr(owner, word)
-        except AttributeError:
+        except AttributeError as error:
             what = getattr(owner, "__name__", type(owner).__name__)
-            raise ImportError(f"no {word!r} in {what!r}, wanted for {name!r}") from None
+            said = f"no {word!r} in {what!r}, needed for {name!r}"
+            if _is_plain(error, word):
+                raise ImportError(said) from None
+            raise ImportError(f"{said}: AttributeError: {error}") from error
     return owner
+
+
+def _is_plain(error: AttributeError, word: str) -> bool:
+    """Return whether it says no more than that there is no such name.
+
+    A module's own ``__getattr__`` may say that as well; or fail, and that is another
+    thing.
+    """
+    below = error.__traceback__ and error.__traceback__.tb_next
+    return below is None or (
+        below.tb_next is None and str(error).endswith(f"has no attribute {word!r}")
+    )
