@@ -8,7 +8,8 @@ export HATCH_ENV_TYPE_VIRTUAL_UV_PATH := $(CURDIR)/.tools/bin/uv
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: .tools/ready ## a site on 127.0.0.1 and beside it a listener that prints what the site sends
+demo: .tools/ready ## a site on 127.0.0.1, what each request of it sends, and it all drawn on a page
+	@echo "  Preparing an environment; the first time that takes a minute …"
 	@$(HATCH) --quiet run demo:prepare
 	@exec "$$($(HATCH) env find demo)/bin/python" tools/demo.py
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -14,14 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_MS, PATIENCE_SECONDS
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Page
 
-DEMO = Path(__file__).parent.parent / "tools" / "demo.py"
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "tools" / "demo.py"
+README = ROOT / "README.md"
+
+LAST_OF_A_PAGE = r"(?m)^POST /services/timing/record 204\n(?:.+\n)+?response\.204:1\|c$"
+"""The browser's report ends what one page is the reason of."""
 
 
 class Demo:
@@ -30,7 +37,12 @@ class Demo:
     def __init__(self, folder: Path) -> None:
         self.printed = ""
         self._changed = threading.Condition()
-        subprocess.run([*self._command(folder), "--prepare"], check=True)
+        self.prepared = subprocess.run(
+            [*self._command(folder), "--prepare"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
         self.process = subprocess.Popen(
             self._command(folder), stdout=subprocess.PIPE, text=True
         )
@@ -59,6 +71,10 @@ class Demo:
         finally:
             self.process.kill()
             self._reader.join()
+
+    @property
+    def watch_url(self) -> str:
+        return self.wait_for(r"Drawn live +(http://127\.0\.0\.1:\d+)")[1]
 
     @property
     def port(self) -> int:
@@ -95,13 +111,109 @@ def test_demo(time: str, tmp_path_factory: pytest.TempPathFactory, page: Page) -
         demo.wait_for(r"(?m)^window\.performance\.timing\.domComplete:\d+\|ms$")
         demo.wait_for(r"(?m)^window\.performance\.navigation\.redirectCount:0\|c$")
         demo.wait_for(r"(?m)^window\.performance\.navigation\.type\.navigate:1\|c$")
+        watch = demo.watch_url
     finally:
         code = demo.interrupt()
 
     assert code == 0
     assert "Traceback" not in demo.printed
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", demo.port))
+    for url in (demo.url, watch):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+
+
+def test_it_says_what_takes_so_long(tmp_path: Path) -> None:
+    """Nobody looks at an empty terminal while the site is made and started."""
+    demo = Demo(tmp_path / "demo")
+    assert demo.interrupt() == 0
+
+    assert demo.prepared.startswith("  Preparing the site: ")
+    assert demo.printed.startswith("  Starting the site …\n")
+
+
+def test_requests_are_printed_apart(tmp_path: Path, page: Page) -> None:
+    """Each with its own lines; before the first click, and for the toolbar, nothing."""
+    demo = Demo(tmp_path / "demo")
+    try:
+        demo.wait_for("Ctrl-C ends it all")
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(demo.url)
+        demo.wait_for(LAST_OF_A_PAGE)
+        page.get_by_role("link", name="Report").click()
+        page.wait_for_url("**/report/")
+        demo.wait_for(r"(?s)record 204\n.*record 204\n.*response\.204:1\|c\n")
+    finally:
+        demo.interrupt()
+
+    requests = groups(demo.printed)
+    assert list(requests) == [
+        *("GET / 200", "POST /services/timing/record 204", "GET /report/ 200"),
+    ]
+    for said, view in (
+        ("GET / 200", "index"),
+        ("GET /report/ 200", "report"),
+    ):
+        lines = requests[said]
+        assert lines[-1] == "response.200:1|c"
+        assert any(line.startswith(f"view.shelf.views.{view}.GET:") for line in lines)
+        assert not any(line.startswith("window.") for line in lines)
+    report = requests["POST /services/timing/record 204"]
+    assert "window.performance.navigation.type.navigate:1|c" in report
+    assert not any(line.startswith("view.shelf") for line in report)
+
+
+def test_it_is_drawn(tmp_path: Path, page: Page) -> None:
+    """The address beside the lines shows the same, live."""
+    demo = Demo(tmp_path / "demo")
+    try:
+        page.set_default_timeout(PATIENCE_MS)
+        watch = page.context.new_page()
+        watch.goto(demo.watch_url)
+        expect(watch.get_by_role("heading", name="Nothing has arrived")).to_be_visible()
+        page.goto(demo.url)
+        views = watch.get_by_role("region", name="Slowest views")
+        expect(views).to_contain_text("shelf.views.index", timeout=PATIENCE_MS)
+    finally:
+        assert demo.interrupt() == 0
+
+
+def test_the_readme_has_what_it_prints(tmp_path: Path, page: Page) -> None:
+    """Every line of it, in this order, but for how long things took this time.
+
+    KEEP_OUTPUT=1 writes into the README what was printed.
+    """
+    demo = Demo(tmp_path / "demo")
+    try:
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(demo.url)
+        demo.wait_for(LAST_OF_A_PAGE)
+    finally:
+        demo.interrupt()
+
+    printed = re.search(
+        r"(?s)^GET / 200\n.*^response\.204:1\|c\n", demo.printed, re.MULTILINE
+    )
+    assert printed
+    said = re.search(r"(?s)```text\n(GET / 200\n.*?)```", README.read_text())
+    assert said
+    if os.environ.get("KEEP_OUTPUT"):
+        README.write_text(README.read_text().replace(said[1], printed[0]))
+    else:
+        assert untimed(said[1]) == untimed(printed[0])
+
+
+def groups(printed: str) -> dict[str, list[str]]:
+    """What a request is called → its lines; of two that are called so, the last's."""
+    found: dict[str, list[str]] = {}
+    for block in printed.split("\n\n"):
+        said, *lines = block.strip().splitlines() or [""]
+        if re.fullmatch(r"[A-Z]+ /\S* \d{3}", said):
+            found[said] = lines
+    return found
+
+
+def untimed(text: str) -> list[str]:
+    return re.sub(r":[\d.]+\|ms", ":…|ms", text).splitlines()
 
 
 def test_port_is_taken(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make demo`: the site of e2e/site, and a listener that prints what it sends."""
+"""`make demo`: the site of e2e/site, what each request of it sends, and a picture."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ HOST = "127.0.0.1"
 USER = PASSWORD = "staff"
 
 WELCOME = f"""
-  The site       {{url}}
+  The site       {{site}}
+  Drawn live     {{watch}}
   Log in as      {USER}, password {PASSWORD}
   Its own log    {{log}}
 
-  Open a page: what it sends is printed below. Ctrl-C ends the site and this listener.
+  Open a page: what it sends is drawn there and printed here, request by request.
+  Ctrl-C ends it all.
 """
 
 
@@ -46,6 +48,7 @@ def main() -> int:
 
 def prepare() -> None:
     """Make the database, or leave it as it is. What that sends nobody wants to read."""
+    say("Preparing the site: its tables, a year of installs, a user …")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unread:
         unread.bind((HOST, 0))
         os.environ["STATSD_PORT"] = str(unread.getsockname()[1])
@@ -57,28 +60,45 @@ def manage(*command: str) -> None:
     subprocess.run([sys.executable, str(MANAGE), *command], check=True)
 
 
+def say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
 def serve(folder: Path) -> int:
     """Until Ctrl-C or until one of the two ends; 0 when it was Ctrl-C."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 
+    say("Starting the site …")
     port = free_port(8000, socket.SOCK_STREAM)
     statsd_port = free_port(8125, socket.SOCK_DGRAM)
-    where = (f"--host={HOST}", f"--port={statsd_port}")
-    listen = ("-m", "metlog", "listen", "--raw", *where)
+    page_port = free_port(8127, socket.SOCK_STREAM)
+    watch = ["-m", "metlog", "watch"]
+    watch += [f"--port={statsd_port}", f"--page-port={page_port}"]
+    if sys.stdout.isatty():
+        watch.append("--open")
     site = (str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}")
-    os.environ |= {"STATSD_HOST": HOST, "STATSD_PORT": str(statsd_port)}
+    printed = os.dup(sys.stdout.fileno())  # the site's own stdout is its log
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "e2e_site.demo",
+        "PRINT_TO": str(printed),
+        "STATSD_HOST": HOST,
+        "STATSD_PORT": str(statsd_port),
+    }
     path = folder / "site.log"
     with path.open("wb") as log, contextlib.ExitStack() as children:
-        listener = children.enter_context(child(*listen, stderr=subprocess.PIPE))
-        # It listens, or says why not: before it does nothing may be sent.
-        said = listener.stderr.readline().decode() if listener.stderr else ""
-        server = children.enter_context(child(*site, stdout=log, stderr=log))
+        watcher = children.enter_context(child(*watch, stderr=subprocess.PIPE))
+        # It listens and serves, or says why not: before it does nothing may be sent.
+        said = [watcher.stderr.readline().decode() if watcher.stderr else ""]
+        said += [watcher.stderr.readline().decode() if watcher.stderr else ""]
+        server = children.enter_context(
+            child(*site, stdout=log, stderr=log, pass_fds=[printed])
+        )
         up = False
         while not stop.wait(0.1):
-            if listener.poll() is not None:
-                print(f"The listener ended: {said}", file=sys.stderr)
+            if watcher.poll() is not None:
+                print(f"The watcher ended: {''.join(said)}", file=sys.stderr)
                 return 1
             if server.poll() is not None:
                 print(path.read_text(errors="replace"), file=sys.stderr)
@@ -86,9 +106,9 @@ def serve(folder: Path) -> int:
                 return 1
             if not up and answers(port):
                 up = True
-                print(
-                    WELCOME.format(url=f"http://{HOST}:{port}/", log=path), flush=True
-                )
+                addresses = {"site": f"http://{HOST}:{port}/", "log": path}
+                addresses["watch"] = f"http://{HOST}:{page_port}/"
+                print(WELCOME.format(**addresses), flush=True)
     print("\n  Ended; nothing is left running.")
     return 0
 

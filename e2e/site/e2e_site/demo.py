@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The settings of `make demo`: the site's, and what it sends is printed."""
+
+from __future__ import annotations
+
+from e2e_site.settings import *  # noqa: F403
+
+MIDDLEWARE = ["e2e_site.printed.PrintedRequests", *MIDDLEWARE]  # noqa: F405
