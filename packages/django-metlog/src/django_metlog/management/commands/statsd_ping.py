@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
+from django_metlog.management import delivery
 from metlog.senders.statsd_lines import number, safe_name
 
 __all__ = ["Command"]
@@ -23,7 +24,7 @@ class Command(BaseCommand):
 
     help = (
         "Send one measurement through settings.METLOG: by default a counter, by one. "
-        "Whether it arrived, only the engine knows: UDP tells nobody."
+        "Whether it arrived, only the backend knows: UDP tells nobody."
     )
     # It must work while the site does not.
     requires_system_checks = ()
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 f"settings.METLOG has the sender {sender}, which sends nothing; "
                 "configure another one."
             )
-        before = _losses(client)
+        before = delivery.losses(client)
         if timing is not None:
             what = f"{key}:{number(timing)}|ms"
             client.timer_send(key, timing)
@@ -69,26 +70,11 @@ class Command(BaseCommand):
             what = f"{key}:{number(count)}|c"
             client.incr(key, count)
         client.flush()
-        lost = {
-            name: losses - before[name]
-            for name, losses in _losses(client).items()
-            if losses > before[name]
-        }
+        lost = delivery.told(before, delivery.losses(client))
         if lost:
-            why = ", ".join(f"{count} {name}" for name, count in lost.items())
-            raise CommandError(f"{what} was not sent through {sender}: {why}.")
-        self.stdout.write(f"{what} sent through {sender}")
-
-
-def _losses(client: Any) -> dict[str, int]:
-    """What client and sender count as lost so far, by kind."""
-    stats = getattr(client.sender, "stats", None)
-    return {
-        "refused by the client": client.stats.invalid,
-        "refused by a filter": client.stats.filtered,
-        "failed": client.stats.errors + getattr(stats, "errors", 0),
-        "dropped": getattr(stats, "dropped", 0),
-    }
+            raise CommandError(f"{what} was not sent through {sender}: {lost}.")
+        if options["verbosity"]:
+            self.stdout.write(f"{what} sent through {sender}")
 
 
 def _key(text: str) -> str:

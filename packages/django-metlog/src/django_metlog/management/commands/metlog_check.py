@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``manage.py metlog_check``: one of each kind through the site's own sender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_metlog import conf
+from django_metlog.management import delivery
+from metlog import MetlogClient
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    """Fails with exit code 1 when something did not go through."""
+
+    help = (
+        "Send one of each kind through settings.METLOG, wait for what the backend "
+        "tells (an address that does not resolve, a port that refuses, a collector's "
+        "answer), and say what was seen. UDP tells nobody whether it arrived."
+    )
+    # It must work while the site does not.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=1.0,
+            metavar="SECONDS",
+            help="how long a refusal may take to come back (default 1)",
+        )
+
+    def handle(self, *args: object, wait: float, **options: Any) -> None:
+        try:
+            client = conf.client()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        names = ", ".join(type(one).__name__ for one in delivery.senders(client))
+        if not client.is_active:
+            raise CommandError(
+                f"settings.METLOG has the sender {names}, which sends nothing; "
+                "configure another one."
+            )
+        self._say(f"Through {names}:", options)
+        failed = False
+        start = delivery.losses(client)
+        for kind, send in _probes(client).items():
+            before = delivery.losses(client), delivery.sent(client)
+            send()
+            client.flush()
+            lost = delivery.told(before[0], delivery.losses(client))
+            # Some senders have a form for metrics alone, and are right to have.
+            failed |= bool(lost) and kind != "message"
+            fate = lost or ("sent" if delivery.sent(client) > before[1] else "not sent")
+            self._say(f"  {kind:<10} {fate}", options)
+        late = self._late_refusals(client, wait)
+        waiting = delivery.queued(client)
+        if failed or late or waiting:
+            lost = delivery.told(start, delivery.losses(client))
+            still = f"{waiting} still queued" if waiting else ""
+            raise CommandError(
+                f"Not everything went through {names}: "
+                f"{', '.join(filter(None, (lost, still)))}. Is the address right, and "
+                "does the backend run?"
+            )
+        self._say("Nothing was refused.", options)
+
+    def _late_refusals(self, client: MetlogClient, wait: float) -> bool:
+        """A closed UDP port is told of by the next datagram, at the earliest."""
+        pause = Event()
+        for _ in range(4):
+            pause.wait(wait / 4)
+            before = delivery.losses(client)
+            client.incr(f"{PREFIX}.counter")
+            client.flush()
+            if delivery.told(before, delivery.losses(client)):
+                return True
+        return False
+
+    def _say(self, text: str, options: dict[str, Any]) -> None:
+        if options["verbosity"]:
+            self.stdout.write(text)
+
+
+PREFIX = "metlog.check"
+
+
+def _probes(client: MetlogClient) -> dict[str, Callable[[], object]]:
+    probes: dict[str, Callable[[], object]] = {
+        "counter": lambda: client.incr(f"{PREFIX}.counter"),
+        "timer": lambda: client.timer_send(f"{PREFIX}.timer", 1.5),
+        "gauge": lambda: client.gauge(f"{PREFIX}.gauge", 1),
+    }
+    if hasattr(client, "histogram"):
+        probes["histogram"] = lambda: client.histogram(f"{PREFIX}.histogram", 1)
+    if client.takes_updown:
+        probes["updown"] = lambda: client.updown(f"{PREFIX}.updown", 1)
+    probes["message"] = lambda: client.metlog("metlog_check", payload="Does it arrive?")
+    return probes
