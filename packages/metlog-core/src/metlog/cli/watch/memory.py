@@ -36,7 +36,7 @@ class Cell:
     __slots__ = ("buckets", "count", "high", "last", "low", "total")
 
     def __init__(self) -> None:
-        self.count = 0.0
+        self.count: float = 0
         """How many values; one that was sent at a rate of 0.1 stands for ten."""
         self.total = 0.0
         self.low = math.inf
@@ -73,7 +73,7 @@ class Cell:
         if later.buckets:
             buckets = self.buckets = self.buckets or {}
             for bucket, count in later.buckets.items():
-                buckets[bucket] = buckets.get(bucket, 0.0) + count
+                buckets[bucket] = buckets.get(bucket, 0) + count
 
     def forget(self, old: Cell) -> None:
         """Take out what was merged once. Highest and lowest stay as they were."""
@@ -81,7 +81,7 @@ class Cell:
         self.total -= old.total
         if self.buckets and old.buckets:
             for bucket, count in old.buckets.items():
-                left = self.buckets.get(bucket, 0.0) - count
+                left = self.buckets.get(bucket, 0) - count
                 if left > 1e-9:
                     self.buckets[bucket] = left
                 else:
@@ -175,7 +175,7 @@ class Memory:
     cells, neighbouring slots become one, the oldest first: the older, the coarser.
     """
 
-    def __init__(self, max_series: int = 10_000, max_cells: int = 400_000) -> None:
+    def __init__(self, max_series: int = 10_000, max_cells: int = 150_000) -> None:
         self.lock = threading.Lock()
         self.slots: list[Slot] = []
         self.messages: deque[Said] = deque(maxlen=100)
@@ -206,7 +206,8 @@ class Memory:
     def measure(self, said: Measurement, now: float) -> None:
         """Take in one value."""
         kind, name, value, rate, fields = said
-        weight = 1.0 / rate if 0 < rate < 1 else 1.0
+        # Whole where it can be: small integers cost no memory.
+        weight: float = 1 / rate if 0 < rate < 1 else 1
         bucket: int | str | None = None
         if isinstance(value, str):
             bucket, value = value[:_MAX_TEXT], 1.0
