@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -513,7 +514,7 @@ def test_search_wants_every_word() -> None:
 
 @pytest.fixture
 def served() -> Iterator[PageServer]:
-    memory = watched("a:1|c")
+    memory = watched("a:1|c", at=monotonic())
     with PageServer(memory, 0, "127.0.0.1:8125") as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
