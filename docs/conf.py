@@ -10,7 +10,11 @@ project = "metlog"
 author = "metlog maintainers"
 copyright = "metlog maintainers"  # noqa: A001  # Sphinx's name
 
-extensions = ["myst_parser", "reference"]
+extensions = ["myst_parser", "reference", "sphinx.ext.autodoc"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+default_role = "py:obj"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # an included part begins where it stands

@@ -84,7 +84,7 @@ def unpack(room: Path, package: str) -> Path:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lines = ["[pytest]"]
     for name, value in options["tool"]["pytest"]["ini_options"].items():
-        if name not in {"testpaths", "pythonpath"}:
+        if name not in {"pythonpath", "testpaths"}:
             lines.append(f"{name} = " + ini(value))
     (folder / "pytest.ini").write_text("\n".join(lines), encoding="utf-8")
     return folder

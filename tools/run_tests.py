@@ -40,7 +40,7 @@ def main() -> int:
 
     chains = [
         chosen
-        for chain in (browsers(), javascript(), backends(), *python(), *clean_rooms())
+        for chain in everything()
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -52,6 +52,12 @@ def main() -> int:
             stop()
             return 128 + signal.SIGINT
     return summary([suite for chain in chains for suite in chain])
+
+
+def everything() -> list[Chain]:
+    """The longest first, so that the last to end is a short one."""
+    quick = [javascript(), documentation()]
+    return [browsers(), backends(), *python(), clean_rooms(), *quick]
 
 
 def browsers() -> Chain:
@@ -87,6 +93,11 @@ def backends() -> Chain:
 
 def javascript() -> Chain:
     return [node("JavaScript", "test")]
+
+
+def documentation() -> Chain:
+    """The site builds and its samples run."""
+    return [Suite("Documentation", (HATCH, "run", "docs:test", f"--junitxml={REPORT}"))]
 
 
 def node(title: str, *command: str) -> Suite:
@@ -159,27 +170,18 @@ def coverage(pair: Pair, is_here: bool) -> Suite:
     )
 
 
-def clean_rooms() -> list[Chain]:
+def clean_rooms() -> Chain:
     """Each wheel alone, and again with the oldest of everything that it allows."""
     tool = (str(ROOT / ".tools" / "bin" / "python"), "tools/clean_room.py")
     oldest = ("--oldest", "--python", text(OLDEST_PYTHON))
     lacks = "" if interpreter_works(OLDEST_PYTHON) else "there is no Python 3.11 here"
     report = ("--", f"--junitxml={REPORT}")
     # One chain, as what is built is built once.
-    return [
-        [
-            Suite(f"Wheel of {package}", (*tool, package, *report))
-            for package in CLEAN_ROOMS
-        ]
-        + [
-            Suite(
-                f"Oldest dependencies, {package}",
-                (*tool, *oldest, package, *report),
-                missing=lacks,
-            )
-            for package in CLEAN_ROOMS
-        ]
-    ]
+    wheels = [Suite(f"Wheel of {one}", (*tool, one, *report)) for one in CLEAN_ROOMS]
+    for one in CLEAN_ROOMS:
+        command = (*tool, *oldest, one, *report)
+        wheels.append(Suite(f"Oldest dependencies, {one}", command, missing=lacks))
+    return wheels
 
 
 def pytest(pair: Pair, is_here: bool, script: str, folder: str) -> Suite:
