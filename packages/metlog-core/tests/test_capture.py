@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient, capture
-from metlog.measure import Kind
+from metlog.metrics import Kind
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender
 
@@ -68,7 +68,7 @@ def test_a_timer_is_shown_with_its_start_and_unrounded_duration(
     seen: list[capture.Captured] = []
 
     with capture.collecting(seen.append):
-        client.timed("t", 100.0, 100.0126)
+        client._timed("t", 100.0, 100.0126)
 
     assert seen[0].start == 100.0
     assert seen[0].value == pytest.approx(12.6)
@@ -82,7 +82,7 @@ def test_a_metric_sender_keeps_getting_metrics() -> None:
 
     with capture.collecting(lambda captured: None):
         client.incr("a")
-        client.timed("t", 1.0, 2.0)
+        client._timed("t", 1.0, 2.0)
 
     assert sender.metrics == [("counter", "a", 1), ("timer", "t", 1000)]
     assert sender.messages == []

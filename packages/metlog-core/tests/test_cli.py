@@ -145,7 +145,7 @@ def test_any_datagram_can_be_shown(datagram: bytes) -> None:
 @given(
     st.sampled_from(["plain", "dogstatsd"]),
     st.text(min_size=1),
-    st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15),
+    st.floats(0, 1e15) | st.integers(0, 10**15),
 )
 def test_what_our_sender_sends_is_understood(
     dialect: Any, name: str, value: float

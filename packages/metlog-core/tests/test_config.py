@@ -614,6 +614,8 @@ SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "flush_interval": "often",
             "max_names": "0",
             "max_timings": "many",
+            "packed": "maybe",
+            "distributions": "maybe",
         },
     ),
     "StdLibLoggingSender": (
@@ -719,7 +721,7 @@ def test_each_option_of_each_sender_is_checked_in_ini_files(
         rf".*(?:wanted|expected).*got '?{re.escape(bad)}\b"
     )
     if option == "routes":
-        said = "a list of dicts wanted, got 'x'"
+        said = "expected a list of dicts, got 'x'"
     else:
         with pytest.raises(ConfigError, match=rf"^section \[a_route_x\], {said}"):
             client_from_text_config(f"{FAN_OUT}[a_route_x]\n{lines}", "a")
@@ -776,7 +778,7 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\ntipes = counter",
-            "section [a_route_x], option 'tipes': sender, types or severity wanted, g",
+            "section [a_route_x], option 'tipes': expected sender, types or severity",
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\n{SECOND_ROUTE}sender_prot = 1",

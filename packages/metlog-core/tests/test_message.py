@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog.measure import KINDS, Measured, fault, from_message
+from metlog.metrics import KINDS, Measured, from_message, why_invalid
 from metlog.message import Message, as_text, encodable, rfc3339, to_json
 
 
@@ -151,7 +151,7 @@ def test_as_text(value: object) -> None:
 )
 def test_what_is_no_measurement(name: Any, value: Any, rate: Any, why: str) -> None:
     """One check for counters, timers, gauges and levels."""
-    assert fault(name, value, rate) == why
+    assert why_invalid("gauge", name, value, rate) == why
 
 
 def message(**changes: Any) -> Message:
@@ -195,4 +195,4 @@ def test_any_message_is_a_measurement_or_a_value_error(
     except ValueError as error:
         assert len(str(error)) < 200  # noqa: PT017  # either is fine
     else:
-        assert fault(measured.name, measured.value, measured.rate) is None
+        assert why_invalid(*measured[:4]) is None

@@ -287,12 +287,11 @@ def test_names_keep_to_opentelemetrys_rule(
 
 
 def test_what_has_no_form_is_dropped_and_counted(client: MetlogClient) -> None:
-    """A counter that falls, a time below zero, a message that measures nothing."""
+    """A counter that falls, a message that measures nothing."""
     client.incr("hits", -1)
-    client.timer_send("load", -1)
     client.metlog("counter", payload="many", fields={"name": "hits"})
     client.metlog("timer", payload="5")
-    assert client.sender.stats.dropped == 4  # type: ignore[attr-defined]
+    assert client.sender.stats.dropped == 3  # type: ignore[attr-defined]
 
 
 def test_the_exporters_complaints_do_not_run_in_circles(collector: Collector) -> None:

@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 from metlog import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders import StatsdSender
-from metlog.senders import aggregate as aggregating
-from metlog.senders.aggregate import Aggregate
 from metlog.senders.statsd_lines import number, pack, safe_name, tags_part
 from metlog.testing import UdpReceiver
 
@@ -74,7 +72,7 @@ def test_the_lines_of_the_original_page(receiver: UdpReceiver) -> None:
             ["x:3|ms", "x:12.5|ms"],
         ),
         (lambda c: c.timer_send("x", 20.0), ["x:20|ms"]),
-        (lambda c: c.timer_send("x", -3), ["x:-3|ms"]),
+        (lambda c: c.histogram("x", -3.5), ["x:-3.5|ms"]),
         (lambda c: c.timer_send("x", 7, rate=0.25), ["x:7|ms|@0.25"]),
         (lambda c: [c.gauge("x", 1), c.gauge("x", 8)], ["x:8|g"]),
         (lambda c: c.gauge("x", -5), ["x:0|g", "x:-5|g"]),
@@ -114,7 +112,7 @@ def test_a_kept_counter_says_its_rate(
     receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Increments of different rates are different lines; the server scales them."""
-    monkeypatch.setattr("metlog.client.random.random", lambda: 0.05)
+    monkeypatch.setattr("metlog._route.random.random", lambda: 0.05)
 
     def do(client: MetlogClient) -> None:
         for rate in (1, 0.1, 0.1, 0.5):
@@ -142,7 +140,6 @@ def test_fields_are_tags_in_dogstatsd(receiver: UdpReceiver) -> None:
             "hits:1|c",
             "t:5|ms|@0.5|#a_b:x_y_z:_,on:True",
             "t:6|ms|#on:1",
-            "g:0|g|#é:2",
             "g:-1|g|#é:2",
         ]
     )
@@ -168,13 +165,13 @@ def test_a_name_that_looks_like_another_series_is_none(receiver: UdpReceiver) ->
         client.timer_send("a", 1, rate=0.5)
         client.timer_send("a|@0.5", 2)
 
-    assert sent(receiver, do) == ["a:1|ms|@0.5", "a__0.5:2|ms"]
+    assert sorted(sent(receiver, do)) == ["a:1|ms|@0.5", "a__0.5:2|ms"]
 
 
 @pytest.mark.parametrize(
     "value", ["3", None, True, math.nan, math.inf, -math.inf, 1e308, 10**400, 1j, [1]]
 )
-def test_the_fast_lane_refuses_what_is_no_measurement(
+def test_the_fast_path_refuses_what_is_no_measurement(
     receiver: UdpReceiver, value: Any
 ) -> None:
     """A name it knows does not make a bad value a good one."""
@@ -192,7 +189,7 @@ def test_the_fast_lane_refuses_what_is_no_measurement(
             client.timer_send(name, 1)
         assert client.stats.invalid == 12
 
-    assert sent(receiver, do) == ["c:2|c", "t:1|ms", "t:2|ms"]
+    assert sorted(sent(receiver, do)) == ["c:2|c", "t:1|ms", "t:2|ms"]
 
 
 def test_plain_statsd_has_no_place_for_fields(receiver: UdpReceiver) -> None:
@@ -203,7 +200,7 @@ def test_plain_statsd_has_no_place_for_fields(receiver: UdpReceiver) -> None:
         client.incr("x", fields={"a": 2})
         client.timer_send("t", 4, fields={"a": [1]})
 
-    assert sent(receiver, do) == ["x:2|c", "t:4|ms"]
+    assert sorted(sent(receiver, do)) == ["t:4|ms", "x:2|c"]
 
 
 @pytest.mark.parametrize(
@@ -371,34 +368,6 @@ def test_too_many_names_are_dropped_and_counted_with_one_warning(
     assert capsys.readouterr().err.count("too many distinct names") == 1
 
 
-def test_names_that_are_not_used_make_room() -> None:
-    """After a minute a series leaves the fast lane, after two it is forgotten; what a
-    caller counted in between on a series it had looked up before is not lost."""
-    aggregate = Aggregate("", max_series=2, max_timings=10)
-    assert aggregate.add("counter", "a", 1, 1, now=0)
-    assert aggregate.add("timer", "b", 1, 1, now=0)
-    assert not aggregate.add("counter", "c", 1, 1, now=0)
-    assert len(aggregate.take(now=1)[0]) == 2
-    held, put = aggregate.count["a"], aggregate.put["b"]
-
-    aggregate.take(now=1 + aggregating.FORGET_SECONDS)
-    assert "a" in aggregate.count
-    aggregate.take(now=2 + aggregating.FORGET_SECONDS)
-    assert not aggregate.count
-    assert not aggregate.put
-    next(held)
-    put(0, 7)
-    lines, _ = aggregate.take(now=3 + aggregating.FORGET_SECONDS)
-    assert lines == [(b"a:1|c", 1), (b"b:7|ms", 1)]
-
-    assert aggregate.add("counter", "a", 1, 1, now=70)  # back on the fast lane
-    assert aggregate.count["a"] is held
-    aggregate.take(now=70)
-    aggregate.take(now=72 + 2 * aggregating.FORGET_SECONDS)
-    assert aggregate.add("counter", "c", 1, 1, now=200)
-    assert aggregate.add("counter", "d", 1, 1, now=200)
-
-
 def test_messages_that_are_no_metrics_are_dropped_and_counted(
     receiver: UdpReceiver,
 ) -> None:
@@ -414,7 +383,7 @@ def test_messages_that_are_no_metrics_are_dropped_and_counted(
     client.gauge("g", 2)
     client.close()
     assert receiver.wait_until(lambda r: len(r.lines) == 3)
-    assert receiver.lines == ["x:3|c", "t:1.5|ms|@0.5", "g:2|g"]
+    assert sorted(receiver.lines) == ["g:2|g", "t:1.5|ms|@0.5", "x:3|c"]
     assert sender.stats == (3, 4, 0, 0, 0)
 
 
@@ -453,7 +422,7 @@ def test_stats_tell_what_is_held(receiver: UdpReceiver) -> None:
 
 
 def test_after_close_metrics_are_dropped_and_counted(receiver: UdpReceiver) -> None:
-    """Also of names that were on the fast lane."""
+    """Also of names that were on the fast path."""
     sender = StatsdSender(port=receiver.port, flush_interval=NEVER)
     client = MetlogClient(sender, "app")
     client.incr("x")
@@ -482,33 +451,26 @@ def test_making_one_opens_nothing() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"host": ""}, "host: expected .*, got ''"),
-        ({"host": None}, "host: expected .*, got None"),
+        ({"host": ""}, "host: expected a host name.*, got ''"),
+        ({"host": 3}, "host: expected a host name.*, got 3"),
         ({"host": "a" * 64 + ".é"}, "expected a host name"),
-        (
-            {"host": "localhost:8125"},
-            "host: expected .* without port, got 'localhost:8",
-        ),
+        ({"host": "localhost:8125"}, "host: expected .* without port, got 'localhost:8"),
         ({"host": "[::1]"}, r"host: expected .*, got '\[::1\]'"),
-        (
-            {"host": "/" + "x" * 107, "transport": "unix"},
-            "host: expected a path of at most",
-        ),
+        ({"host": "/" + "x" * 107, "transport": "unix"}, "host: expected a path of at"),
         ({"port": 0}, "port: expected a whole number from 1 to 65535, got 0"),
         ({"port": "statsd"}, "port: .* got 'statsd'"),
         ({"port": True}, "port: .* got True"),
         ({"prefix": 3}, "prefix: expected text .* got 3"),
-        (
-            {"dialect": "influx"},
-            "dialect: expected 'plain' or 'dogstatsd', got 'influx'",
-        ),
+        ({"dialect": "influx"}, "dialect: expected 'plain' or 'dogstatsd', got 'influ"),
         ({"transport": "tcp"}, "transport: expected 'udp' or 'unix', got 'tcp'"),
-        ({"max_packet": 10}, "max_packet: .* from 64 to 65507, got 10"),
+        ({"max_packet": 10}, "max_packet: expected .* from 64 to 65507, got 10"),
         ({"flush_interval": -1}, "flush_interval: expected seconds .* got -1"),
-        ({"flush_interval": "soon"}, "flush_interval: expected seconds .* got 'soon'"),
-        ({"flush_interval": math.nan}, "flush_interval: expected seconds .* got nan"),
+        ({"flush_interval": "soon"}, "flush_interval: .* got 'soon'"),
+        ({"flush_interval": math.nan}, "flush_interval: .* got nan"),
         ({"max_names": 0}, "max_names: .* got 0"),
         ({"max_timings": 2.5}, "max_timings: .* got 2.5"),
+        ({"packed": "no"}, "packed: expected true or false, got 'no'"),
+        ({"distributions": True}, "distributions: expected dialect='dogstatsd'"),
     ],
 )
 def test_a_bad_option_fails_at_once(options: dict[str, Any], says: str) -> None:

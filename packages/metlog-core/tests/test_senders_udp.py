@@ -276,7 +276,7 @@ def test_the_fast_lane_says_what_messages_say(
             client.incr(name)
             client.timer_send(name, 12.5)
             client.timer_send(name, 3)
-            client.timed(name, 1.0, 1.25)
+            client._timed(name, 1.0, 1.25)
 
     send()  # the first goes the long way
     send()

@@ -10,7 +10,7 @@ import pytest
 from metlog import catalogue
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
-from metlog.measure import Kind
+from metlog.metrics import Kind
 from metlog.rules import Rules
 from metlog.semconv import Semconv
 from metlog.shapes import COUNTS, SECONDS, Lens, Seen, Shape, Shaped

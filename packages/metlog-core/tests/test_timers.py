@@ -21,12 +21,12 @@ from metlog.timers import NoOpTimer, Timer
 class Reports:
     """A reporter that remembers, as (name, milliseconds)."""
 
-    put_timed = None
+    _put_timed = None
 
     def __init__(self) -> None:
         self.all: list[tuple[str, float]] = []
 
-    def timed(self, name: str, start: float, end: float, *rest: Any) -> None:
+    def _timed(self, name: str, start: float, end: float, *rest: Any) -> None:
         self.all.append((name, round((end - start) * 1000)))
 
 

@@ -226,9 +226,8 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         return scope
     if exclusion.is_used() or not conf.urlconf_is_loaded():
         scope.excluded = None
-    if plan.client.takes_updown:
-        scope.is_active = True
-        plan.client.updown("request.active", 1)
+    scope.is_active = True
+    plan.client.updown("request.active", 1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
     return scope
@@ -275,7 +274,8 @@ def _report(
         scope.view = names.view
         if scope.parts & TIMES and scope.view_started is not None:
             scope.view_ms = ms = _ms(now - scope.view_started)
-            client.timers_send(names.timers, ms)
+            for name in names.timers:
+                client.timer_send(name, ms)
     if scope.parts & COUNTS:
         status = _status_after(error) if response is None else response.status_code
         if status is not None:

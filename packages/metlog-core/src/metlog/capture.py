@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from metlog.diagnostics import Diagnostics
 from metlog.message import Message
 from metlog.senders._delivery.process import Lock
+
+if TYPE_CHECKING:
+    from metlog.aggregate.series import Identity
 
 __all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
 
@@ -27,7 +31,7 @@ class Captured(NamedTuple):
     """One thing that was sent."""
 
     kind: str
-    """``counter``, ``timer``, ``gauge``, ``updown``; ``message`` for all else."""
+    """``counter``, ``timer``, ``histogram``, ``gauge``, ``updown``; else ``message``."""
     name: str
     """The metric's name; a message's type."""
     value: float | None
@@ -38,6 +42,10 @@ class Captured(NamedTuple):
     start: float
     """``perf_counter`` seconds: when a timer began; for all else, when it was sent."""
     message: Message
+    base: str = ""
+    """A metric's name in the labelled shape: without what its labels say."""
+    labels: Mapping[str, Any] = MappingProxyType({})
+    """A metric's labels: the parts of a declared one, else the fields."""
 
 
 Collector = Callable[[Captured], None]
@@ -46,7 +54,7 @@ Collector = Callable[[Captured], None]
 class Listener(Protocol):
     """Who wants to know when collecting begins and ends: a client."""
 
-    def capture_changed(self) -> None: ...
+    def reroute(self) -> None: ...
 
 
 class Collection(NamedTuple):
@@ -78,7 +86,7 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
         first = _running == 1
     token = None if everywhere else _here.set((*_here.get(), collector))
     if first:
-        _tell()
+        notify()
     return Collection(collector, token)
 
 
@@ -95,7 +103,7 @@ def stop(collection: Collection) -> None:
     if collection.token is not None:
         _here.reset(collection.token)
     if last:
-        _tell()
+        notify()
 
 
 @contextmanager
@@ -114,7 +122,7 @@ def is_on() -> bool:
 
 
 def listen(listener: Listener) -> None:
-    """Call ``listener.capture_changed()`` when collecting begins or ends."""
+    """Call ``listener.reroute()`` when collecting begins or ends."""
     _listeners.add(listener)
 
 
@@ -146,13 +154,20 @@ def show_metric(
     fields: Mapping[str, Any] | None,
     start: float | None,
     msg: Message,
+    identity: Identity | None = None,
 ) -> None:
     """`show` a metric. Without ``start`` it is of now; a timer has just ended."""
     if start is None:
         start = perf_counter() - (value / 1000 if kind == "timer" else 0)
-    show(Captured(kind, name, value, rate, dict(fields or {}), start, msg))
+    own = dict(fields or {})
+    base, labels = name, own
+    if identity is not None and identity.metric is not None:
+        base = getattr(identity.metric, "base", None) or name
+        labels = {**own, **(identity.parts or {})}
+    show(Captured(kind, name, value, rate, own, start, msg, base, labels))
 
 
-def _tell() -> None:
+def notify() -> None:
+    """Have every client decide anew how its calls travel."""
     for listener in list(_listeners):
-        listener.capture_changed()
+        listener.reroute()

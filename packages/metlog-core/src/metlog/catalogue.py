@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from metlog.exceptions import ConfigError
-from metlog.measure import KINDS, Kind
+from metlog.metrics import KINDS, Kind
 from metlog.message import as_text
 from metlog.semconv import CONVENTIONS, Semconv
 

@@ -1,69 +1,77 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The client: makes a message of what happened, filters it, hands it to a sender."""
+"""The client: what application code calls. What becomes of a call is in `_route`."""
 
 from __future__ import annotations
 
 import os
-import random
 import socket
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
-from metlog import capture
-from metlog.diagnostics import Diagnostics as Trouble
+from metlog import _patching, capture
+from metlog._route import Route, sampled_out
+from metlog.aggregate.handles import (
+    HANDLES,
+    CounterHandle,
+    GaugeHandle,
+    Handle,
+    HistogramHandle,
+    TimerHandle,
+    UpdownHandle,
+)
+from metlog.aggregate.series import LAST, Identity
+from metlog.aggregate.table import labels_of
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
-from metlog.measure import LIMIT, Kind, fault
-from metlog.message import (
-    ENV_VERSION,
-    Message,
-    Origin,
-    as_text,
-    new_message,
-    rfc3339,
-)
+from metlog.message import ENV_VERSION, Message, Origin, as_text, new_message, rfc3339
+from metlog.metrics import LIMIT, Kind
 from metlog.oldstyle import log_text
 from metlog.senders import base
-from metlog.senders.base import (
-    LAST,
-    DirectSender,
-    MetricSender,
-    NoSendSender,
-    Sender,
-)
+from metlog.senders._delivery import process
+from metlog.senders.base import NoSendSender, Sender, SenderStats
 from metlog.severity import SEVERITY
 from metlog.timers import NoOpTimer, Special, Timer
 
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
+
 __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
-
-_NO_TIMER = NoOpTimer()
-_ONE: Any = 1
-_LIMIT_INT = 2**30 - 1
-
 
 T = TypeVar("T")
 
+_NO_TIMER = NoOpTimer()
+_ONE: Any = 1
+_MAX_INT = 2**30 - 1
+_NONE_YET: Any = types.MappingProxyType({})
+_SLOW_PATH = (KeyError, IndexError, TypeError, AttributeError)
+"""What the fast path raises by design: a name or fields not seen yet, a full buffer,
+a name without a hash, fields that are no mapping. Anything else is counted."""
 
-class _Shaping(Generic[T]):
-    """An attribute with a say in how metrics travel: to set it chooses the lane."""
+
+class _Rerouting(Generic[T]):
+    """An attribute that decides how metrics travel: setting it decides anew."""
+
+    def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
+        self._convert = convert
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = f"_{name}"
 
     @overload
-    def __get__(self, client: None, owner: type) -> _Shaping[T]: ...
+    def __get__(self, client: None, owner: type) -> _Rerouting[T]: ...
 
     @overload
     def __get__(self, client: MetlogClient, owner: type) -> T: ...
 
-    def __get__(self, client: MetlogClient | None, owner: type) -> T | _Shaping[T]:
+    def __get__(self, client: MetlogClient | None, owner: type) -> T | _Rerouting[T]:
         return self if client is None else getattr(client, self._name)
 
-    def __set__(self, client: MetlogClient, value: T) -> None:
-        setattr(client, self._name, value)
-        client._choose_lane()  # noqa: SLF001  # it is a part of that class
+    def __set__(self, client: MetlogClient, value: Any) -> None:
+        setattr(client, self._name, self._convert(value) if self._convert else value)
+        client.reroute()
 
 
 class ClientStats(NamedTuple):
@@ -77,10 +85,12 @@ class ClientStats(NamedTuple):
     """calls of a sender or a filter that raised"""
 
 
-class MetlogClient:
+class MetlogClient(metaclass=_patching.Patchable):
     """Counters, timers, gauges and messages for application code.
 
-    No method that measures or logs ever raises; ``stats`` counts what was lost.
+    No method that measures or logs ever raises or waits; ``stats`` counts what was
+    lost. A client is a context manager that closes itself. It is deep-copied as itself
+    and pickled by its name, or by what it was made of.
     """
 
     env_version = ENV_VERSION
@@ -99,13 +109,12 @@ class MetlogClient:
         ``disabled_timers`` names timers that measure nothing; ``*`` is all of them.
         """
         self._dynamic_methods: dict[str, Callable[..., Any]] = {}
-        self._invalid = 0
-        self._filtered = 0
-        self._warned: set[str] = set()
-        self._trouble = Trouble(f"client {logger!r}")
+        self._route = Route(f"client {as_text(logger)!r}")
         self._hostname = socket.gethostname()
         self.setup(sender, logger, severity, disabled_timers, filters)
         capture.listen(self)
+        _patching.watch(self)
+        process.register(self)
 
     def setup(
         self,
@@ -122,36 +131,20 @@ class MetlogClient:
         if isinstance(disabled_timers, str):
             disabled_timers = [disabled_timers]
         self._disabled_timers = frozenset(disabled_timers or ()) or None
-        self._filters = tuple(filters or ())
-        self._choose_lane()
+        self._filters: tuple[Filter, ...] = tuple(filters or ())
+        self.reroute()
 
-    logger = _Shaping[str]()
-    severity = _Shaping[int]()
-    hostname = _Shaping[str]()
-
-    @property
-    def sender(self) -> Sender:
-        """Where messages go; may be replaced at any time."""
-        return self._sender
-
-    @sender.setter
-    def sender(self, sender: Sender) -> None:
-        self._sender = sender
-        self._choose_lane()
-
-    @property
-    def filters(self) -> tuple[Filter, ...]:
-        """Called in order with each message; one that returns False drops it."""
-        return self._filters
-
-    @filters.setter
-    def filters(self, filters: Iterable[Filter]) -> None:
-        self._filters = tuple(filters)
-        self._choose_lane()
+    logger = _Rerouting[str]()
+    severity = _Rerouting[int]()
+    hostname = _Rerouting[str]()
+    sender = _Rerouting[Sender]()
+    """Where messages and metrics go; may be replaced at any time."""
+    filters = _Rerouting[tuple[Filter, ...]](tuple)
+    """Called in order with each message; one that returns False drops it."""
 
     @property
     def is_active(self) -> bool:
-        """Has it been given a sender?"""
+        """Return whether it has been given a sender."""
         return not isinstance(self._sender, NoSendSender)
 
     @property
@@ -161,16 +154,38 @@ class MetlogClient:
 
     @property
     def stats(self) -> ClientStats:
-        """What this client lost; what its sender lost is in ``sender.stats``."""
-        return ClientStats(self._invalid, self._filtered, self._trouble.count)
+        """What this client lost; what its sender lost is in ``sender_stats``."""
+        route = self._route
+        return ClientStats(route.invalid, route.filtered, route.diagnostics.count)
 
-    def flush(self) -> None:
-        """Have the sender hand over what it holds. Returns when that is done."""
-        self._guarded(base.flush, self._sender)
+    @property
+    def sender_stats(self) -> SenderStats:
+        """How its sender is doing; all zero for one that does not tell."""
+        stats = getattr(self._sender, "stats", None)
+        return stats if isinstance(stats, SenderStats) else SenderStats()
 
-    def close(self) -> None:
-        """Flush, and have the sender let go of sockets, files and threads."""
-        self._guarded(base.close, self._sender)
+    def flush(self, timeout: float = 2.0) -> None:
+        """Flush the sender. Return when that is done, after ``timeout`` seconds at the
+        latest."""
+        self._safely(base.flush, self._sender, timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Flush, and have the sender let go of sockets, files and threads.
+
+        What could not be delivered within ``timeout`` seconds is dropped and counted.
+        """
+        self._safely(base.close, self._sender, timeout)
+
+    def __enter__(self) -> MetlogClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def add_method(
         self, method: Callable[..., Any], override: str | bool = False
@@ -183,12 +198,11 @@ class MetlogClient:
         name = override if isinstance(override, str) else method.metlog_name  # type: ignore[attr-defined]  # by contract
         if override is False and hasattr(self, name):
             raise ConfigError(
-                f"a method name that is free wanted, {name!r} is taken; "
+                f"expected a method name that is free, got {name!r}, which is taken; "
                 "give override=True to replace it"
             )
         self._dynamic_methods[name] = method
         setattr(self, name, types.MethodType(method, self))
-        self._choose_lane()
 
     # -- messages ----------------------------------------------------------------
 
@@ -201,15 +215,23 @@ class MetlogClient:
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         """Send one message of any type. A payload that is not text becomes text."""
-        self.send_message(self._message(type, logger, severity, payload, fields))
+        try:
+            text = payload if isinstance(payload, str) else as_text(payload)
+            own = None
+            if fields is not None:
+                own = {"fields": as_text(fields)}
+                if isinstance(fields, Mapping):
+                    own = dict(fields)
+            stamp = rfc3339(time.time())
+            msg = new_message(type, stamp, self._origin, logger, severity, text, own)
+        except Exception as error:
+            self._route.diagnostics.report("a message failed", error)
+            return
+        self.send_message(msg)
 
     def send_message(self, msg: Message) -> None:
         """Filter a ready message and hand it to the sender."""
-        if not self._passes(msg):
-            return
-        if capture.is_on() and capture.wanted():
-            capture.show_message(msg)
-        self._guarded(self._sender.send_message, msg)
+        self._safely(self._route.send, msg)
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log at DEBUG. ``msg % args`` as in `logging`; ``exc_info`` likewise."""
@@ -240,8 +262,8 @@ class MetlogClient:
         self._oldstyle(SEVERITY.CRITICAL, msg, args, kwargs)
 
     # -- metrics -----------------------------------------------------------------
-    # incr, timer_send and timed try the sender's fast lane first: see _choose_lane.
-    # The same lines in each, for a call of another method would double the cost.
+    # incr, timer_send and _timed look into the aggregate's tables first. The same
+    # lines in each, because a call of another method would double the cost.
 
     def incr(
         self,
@@ -253,18 +275,22 @@ class MetlogClient:
         rate: float = 1.0,
     ) -> None:
         """Add ``count`` to a counter. ``rate`` 0.1 keeps one call in ten."""
-        # `is`, as True == 1; there is only one 1.
-        if count is _ONE and (
-            self._bare
-            or (self._direct and fields is None and logger is None and severity is None)
-        ):
+        if count is _ONE:  # `is`, because True == 1; CPython has one small 1
             try:
                 if rate == 1.0:
-                    next(self._count[name])
+                    if fields is None or self._bare:
+                        next(self._counters[name])
+                    else:
+                        next(self._labelled_counters[name][(*fields.items(),)])
                     return
-            except Exception:
-                pass  # the long way finds out what is wrong, if anything is
-        self._measure("counter", name, count, logger, severity, fields, rate)
+            except _SLOW_PATH:
+                pass
+            except Exception as error:
+                self._route.refuse("counter dropped, name or fields raise", (error,))
+                return
+        self._route.measure(
+            self, "counter", name, count, logger, severity, fields, rate
+        )
 
     def timer(
         self,
@@ -302,43 +328,42 @@ class MetlogClient:
     ) -> None:
         """Send a time you measured, in milliseconds.
 
-        All are sent: ``rate`` only tells the engine at which rate *you* sampled.
+        All are sent: ``rate`` only tells the backend at which rate *you* sampled.
         """
         # One range for each type, as Python compares quickest what is of one type.
-        if (
-            (type(elapsed) is float and 0.0 <= elapsed < LIMIT)
-            or (type(elapsed) is int and 0 <= elapsed < _LIMIT_INT)
-        ) and (
-            self._bare
-            or (self._direct and fields is None and logger is None and severity is None)
+        if (type(elapsed) is float and 0.0 <= elapsed < LIMIT) or (
+            type(elapsed) is int and 0 <= elapsed < _MAX_INT
         ):
             try:
                 if rate == 1.0:
-                    self._put[name](LAST, elapsed)
+                    if fields is None or self._bare:
+                        self._timers[name](LAST, elapsed)
+                    else:
+                        self._labelled_timers[name][(*fields.items(),)](LAST, elapsed)
                     return
-            except Exception:
+            except _SLOW_PATH:
                 pass
-        self._measure(
-            "timer", name, elapsed, logger, severity, fields, rate, sampled=True
+            except Exception as error:
+                self._route.refuse("timer dropped, name or fields raise", (error,))
+                return
+        self._route.measure(
+            self, "timer", name, elapsed, logger, severity, fields, rate, sampled=True
         )
 
-    def timers_send(self, names: tuple[str, ...], elapsed: float) -> None:
-        """Send one time under several names, each as `timer_send` would.
-
-        Three names cost 0.6 of three calls.
-        """
-        if type(names) is not tuple:  # one name, or something that timer_send drops
-            names = (names,)  # type: ignore[assignment]
-        table = self.put_timed
-        direct = table is not None and type(elapsed) is float and 0 <= elapsed < LIMIT
-        for name in names:
-            try:
-                if direct:
-                    table[name](LAST, elapsed)  # type: ignore[index]  # a table
-                    continue
-            except Exception:
-                pass
-            self.timer_send(name, elapsed)
+    def histogram(
+        self,
+        name: str,
+        value: float,
+        fields: Mapping[str, Any] | None = None,
+        logger: str | None = None,
+        severity: int | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        """Send a value of which the distribution matters, and which is no time: the
+        size of an upload, the statements of a request. ``rate`` as in `timer_send`."""
+        self._route.measure(
+            self, "histogram", name, value, logger, severity, fields, rate, sampled=True
+        )
 
     def gauge(
         self,
@@ -350,7 +375,7 @@ class MetlogClient:
         rate: float = 1.0,
     ) -> None:
         """Set a level: queue length, temperature."""
-        self._measure("gauge", name, value, logger, severity, fields, rate)
+        self._route.measure(self, "gauge", name, value, logger, severity, fields, rate)
 
     def updown(
         self,
@@ -362,13 +387,138 @@ class MetlogClient:
     ) -> None:
         """Change a level that many processes share: +1 on entry, -1 on exit.
 
-        For engines that add such changes up (OTLP); StatsD cannot, so its sender
-        ignores them.
+        For backends that add such changes up (OTLP, Prometheus); StatsD cannot, so its
+        sender ignores them.
         """
-        if self.takes_updown:
-            self._measure("updown", name, change, logger, severity, fields, 1.0)
+        self._route.measure(self, "updown", name, change, logger, severity, fields)
 
-    def timed(
+    # -- handles -----------------------------------------------------------------
+
+    @overload
+    def series(
+        self,
+        kind: Literal["counter"],
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> CounterHandle: ...
+
+    @overload
+    def series(
+        self,
+        kind: Literal["timer"],
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> TimerHandle: ...
+
+    @overload
+    def series(
+        self,
+        kind: Literal["histogram"],
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> HistogramHandle: ...
+
+    @overload
+    def series(
+        self,
+        kind: Literal["gauge"],
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> GaugeHandle: ...
+
+    @overload
+    def series(
+        self,
+        kind: Literal["updown"],
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> UpdownHandle: ...
+
+    def series(
+        self, kind: Kind, name: str, fields: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The handle for one series: to record often what is the same each time.
+
+        It costs less than a call with a name, and ``fields`` then cost nothing. One
+        object for each name and fields, good over forks and for another sender.
+        TypeError for an unknown kind; a name or fields that cannot be measured give a
+        handle that drops and counts.
+        """
+        if kind not in HANDLES:
+            raise TypeError(f"expected one of {', '.join(HANDLES)}, got {kind!r}")
+        return self._handle(kind, name, fields, None, None)
+
+    def declared(
+        self,
+        metric: Metric,
+        name: str,
+        fields: Mapping[str, Any] | None,
+        parts: Mapping[str, str],
+    ) -> Handle:
+        """What `metlog.catalogue.Metric.series` calls: the handle for a series of a
+        declared metric, by its dotted name and by its parts."""
+        return self._handle(metric.kind, name, fields, metric, parts)
+
+    def _handle(
+        self,
+        kind: Kind,
+        name: str,
+        fields: Mapping[str, Any] | None,
+        metric: Metric | None,
+        parts: Mapping[str, str] | None,
+    ) -> Handle:
+        labels = None
+        if isinstance(fields, Mapping):
+            try:
+                labels = labels_of(fields)
+            except Exception as error:
+                self._route.refuse(f"{kind} dropped, fields raise", (error,))
+                name = ""
+        elif fields is not None:
+            name = ""  # the handle refuses what it is given, and counts it
+        if isinstance(name, str):
+            name = str.__str__(name)
+        decimals = 3 if kind == "timer" else 0
+        identity = Identity(name, labels, 1.0, metric, parts, decimals)
+        key = (
+            *(kind, as_text(name), metric and metric.name),
+            *((k, type(v), v) for k, v in (labels or {}).items()),
+            *(sorted(parts.items()) if parts else ()),
+        )
+        return self._route.handle(self, kind, identity, key)
+
+    # -- how calls travel --------------------------------------------------------
+
+    def reroute(self) -> None:
+        """Decide anew how metrics travel. The library calls it when that may change."""
+        overridden = frozenset(
+            name for name in _patching.ROUTED if self._is_overridden(name)
+        )
+        self._origin = Origin(
+            self._logger, self._severity, self._hostname, self.env_version
+        )
+        route = self._route
+        route.choose(self, self._sender, self._filters, self._origin, overridden)
+        aggregate = route.aggregate
+        self._bare = route.bare
+        self._counters = self._labelled_counters = _NONE_YET
+        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
+        self._timer_send_is_ours = "timer_send" not in overridden
+        if route.direct:
+            self._counters = aggregate.counters
+            self._timers = aggregate.timers
+            self._labelled_counters = aggregate.labelled_counters
+            self._labelled_timers = aggregate.labelled_timers
+            if self._timer_send_is_ours:
+                self._put_timed = aggregate.timers
+
+    def after_fork(self) -> None:
+        """This is a forked child: the next call finds out that it needs a worker."""
+        self._counters = self._labelled_counters = _NONE_YET
+        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
+        self._route.after_fork()
+
+    def _timed(
         self,
         name: str,
         start: float,
@@ -379,159 +529,43 @@ class MetlogClient:
         rate: float = 1.0,
     ) -> None:
         """What a `Timer` calls when it stops; the times are `perf_counter` seconds."""
-        if self._bare or (fields is None and logger is None and severity is None):
-            table = self.put_timed
-            try:
-                if table is not None and rate == 1.0:
-                    table[name](LAST, start - end)
+        try:
+            if rate == 1.0:
+                if fields is None or self._bare:
+                    self._put_timed[name](LAST, start - end)
                     return
-            except Exception:
-                pass
-        if rate != 1.0 and _left_out(rate):
+                if self._timer_send_is_ours:
+                    labelled = self._labelled_timers[name]
+                    labelled[(*fields.items(),)](LAST, start - end)
+                    return
+            if sampled_out(rate):
+                return
+        except _SLOW_PATH:
+            pass
+        except Exception as error:
+            self._route.refuse("timer dropped, name or fields raise", (error,))
             return
-        if self._showing and self._timer_send_is_ours:
-            exact_ms = (end - start) * 1000
-            self._measure(
-                "timer",
-                name,
-                int(exact_ms + 0.5),
-                logger,
-                severity,
-                fields,
-                rate,
+        if self._timer_send_is_ours:
+            self._route.measure(
+                self,
+                *("timer", name, (end - start) * 1000, logger, severity, fields, rate),
                 sampled=True,
-                exact=(start, exact_ms),
+                clock=(start, end),
             )
-        else:  # through timer_send, which somebody may have overridden
-            ms = int((end - start) * 1000 + 0.5)  # half the price of round()
+        else:  # through timer_send, which somebody has overridden
+            ms = int((end - start) * 1000 + 0.5)
             self.timer_send(name, ms, logger, severity, fields, rate)
 
-    # -- lanes -------------------------------------------------------------------
-
-    def capture_changed(self) -> None:
-        """`metlog.capture` calls this when the first collector comes or the last goes.
-
-        Nobody else needs to."""
-        self._choose_lane()
-
-    def _choose_lane(self) -> None:
-        """Decide once, here, how metrics travel, so that no call has to.
-
-        ``_metric_lane`` is set when no message needs to be built, the tables of a
-        `FastLane` when the sender need not even be called.
-        """
-        sender = self._sender
-        # For callers that measure often: does `updown` do anything at all?
-        self.takes_updown = "updown" not in base.ignored_types(sender)
-        self._showing = capture.is_on()
-        self._metric_lane: MetricSender | None = None
-        if isinstance(sender, MetricSender) and not self._filters:
-            self._metric_lane = sender
-        self._timer_send_is_ours = (
-            "timer_send" not in self._dynamic_methods
-            and type(self).timer_send is MetlogClient.timer_send
+    def _is_overridden(self, name: str) -> bool:
+        return name in vars(self) or (
+            getattr(type(self), name) is not _patching.original(MetlogClient, name)
         )
-        self._origin = Origin(
-            self._logger, self._severity, self._hostname, self.env_version
-        )
-        self._count: Mapping[str, Iterator[object]] = {}
-        self._put: Mapping[str, Callable[[int, float], object]] = {}
-        self.put_timed: Mapping[str, Callable[[int, float], object]] | None = None
-        self._direct = self._bare = False
-        if self._showing or self._filters:
-            return
-        lane = None
-        if isinstance(sender, DirectSender):
-            lane = sender.fast_lane(self._origin)
-        if lane is not None:
-            self._count, self._put, self._bare = lane
-            self._direct = True
-            if self._timer_send_is_ours:
-                self.put_timed = self._put
 
-    def _measure(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        logger: str | None,
-        severity: int | None,
-        fields: Mapping[str, Any] | None,
-        rate: float,
-        *,
-        sampled: bool = False,
-        exact: tuple[float, float] | None = None,
-    ) -> None:
-        why = fault(name, value, rate)
-        if why is None and fields is not None and not _is_mapping(fields):
-            why = "fields are no mapping"
-        if why is not None:
-            self._invalid += 1
-            if why not in self._warned:
-                self._warned.add(why)
-                Trouble(f"client {self.logger!r}").report(
-                    f"{kind} dropped, {why}",
-                    f"name={name!r} value={value!r} rate={rate!r}",
-                )
-            return
-        if not sampled and rate < 1.0 and _left_out(rate):
-            return
-        lane = self._metric_lane
-        if lane is not None and not self._showing:
-            self._guarded(lane.send_metric, kind, name, value, rate, fields)
-            return
-        own = {"name": name, "rate": rate}
-        msg = new_message(
-            kind,
-            rfc3339(time.time()),
-            self._origin,
-            logger,
-            severity,
-            str(value),
-            {**fields, **own} if fields else own,
-        )
-        if not self._passes(msg):
-            return
-        if self._showing and capture.wanted():
-            start, shown = exact or (None, value)
-            capture.show_metric(kind, name, shown, rate, fields, start, msg)
-        if lane is not None:
-            self._guarded(lane.send_metric, kind, name, value, rate, fields)
-        else:
-            self._guarded(self._sender.send_message, msg)
-
-    def _message(
-        self,
-        type: str,  # noqa: A002
-        logger: str | None,
-        severity: int | None,
-        payload: object,
-        fields: Mapping[str, Any] | None,
-    ) -> Message:
-        text = payload if isinstance(payload, str) else as_text(payload)
-        own = None
-        if fields is not None:
-            own = dict(fields) if _is_mapping(fields) else {"fields": as_text(fields)}
-        stamp = rfc3339(time.time())
-        return new_message(type, stamp, self._origin, logger, severity, text, own)
-
-    def _passes(self, msg: Message) -> bool:
-        for accepts in self._filters:
-            try:
-                if not accepts(msg):
-                    self._filtered += 1
-                    return False
-            except Exception as error:
-                # A filter may be there to keep secrets in: broken means closed.
-                self._trouble.report("a filter failed, message dropped", error)
-                return False
-        return True
-
-    def _guarded(self, call: Callable[..., object], *args: object) -> None:
+    def _safely(self, call: Callable[..., object], *args: object) -> None:
         try:
             call(*args)
         except Exception as error:
-            self._trouble.report("the sender failed", error)
+            self._route.diagnostics.report("the sender failed", error)
 
     def _oldstyle(
         self,
@@ -543,11 +577,30 @@ class MetlogClient:
         text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in _patching.ROUTED:
+            self.reroute()
 
-def _is_mapping(fields: object) -> bool:
-    return isinstance(fields, Mapping)
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in _patching.ROUTED:
+            self.reroute()
 
+    # -- copies ------------------------------------------------------------------
 
-def _left_out(rate: float) -> bool:
-    # What is no rate is not left out here: `fault` is to see it.
-    return isinstance(rate, (int, float)) and 0 <= rate <= random.random()  # noqa: S311  # sampling, no secret
+    def __copy__(self) -> MetlogClient:
+        return self
+
+    def __deepcopy__(self, memo: object) -> MetlogClient:
+        return self
+
+    def __reduce__(self) -> Any:
+        from metlog.registry import CLIENT_HOLDER, unpickled
+
+        name = CLIENT_HOLDER.name_of(self)
+        if self._config is not None:
+            return unpickled, (name, self._config, None)
+        parts = (self._sender, self._logger, self._severity)
+        timers = tuple(self._disabled_timers or ())
+        return unpickled, (name, None, (type(self), *parts, timers, self._filters))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from metlog.client import MetlogClient
@@ -61,5 +62,36 @@ class MetlogClientHolder:
             if self.global_config.get("default") == name:
                 del self.global_config["default"]
 
+    def name_of(self, client: MetlogClient) -> str | None:
+        """The name under which that very client is kept, None if it is not."""
+        for name, known in list(self._clients.items()):
+            if known is client:
+                return name
+        return None
+
 
 CLIENT_HOLDER = MetlogClientHolder()
+
+
+def unpickled(
+    name: str | None, config: str | None, made_of: tuple[Any, ...] | None
+) -> MetlogClient:
+    """The client that was pickled: the one of that name if this process has it, else
+    one made of the same configuration, or of the same parts."""
+    if name is not None:
+        client = CLIENT_HOLDER.get_client(name)
+        if client.is_active:
+            return client
+    else:
+        client = MetlogClient(None, "")
+    if config is not None:
+        from metlog.config import client_from_dict_config
+
+        return client_from_dict_config(json.loads(config), client)
+    if made_of is not None:
+        kind, *parts = made_of
+        if kind is not MetlogClient:
+            client = kind(*parts)
+        else:
+            client.setup(*parts)
+    return client

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from metlog.catalogue import Metric, prefix_of, taken_apart, unit_of
 from metlog.exceptions import ConfigError
-from metlog.measure import Kind
+from metlog.metrics import Kind
 from metlog.rules import KEEP, NO_RULES, Decision, Rules, is_reserved
 from metlog.semconv import Convention
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from metlog._lasting import lasting
+from metlog.aggregate.series import LAST
 from metlog.senders._delivery.process import Lock
-from metlog.senders.base import LAST
 
 __all__ = ["NoOpTimer", "Reporter", "Timer"]
 
@@ -23,12 +23,12 @@ class Reporter(Protocol):
     """Whom a timer tells when it stops: a client."""
 
     @property
-    def put_timed(self) -> Mapping[str, Callable[[int, float], object]] | None:
-        """By name, for a timer without options: ``put_timed[name](LAST, -seconds)``.
-        When it is None or that raises, `timed` is called."""
+    def _put_timed(self) -> Mapping[str, Callable[[int, float], object]] | None:
+        """By name, for a timer without options: ``_put_timed[name](LAST, -seconds)``.
+        When it is None or that raises, `_timed` is called."""
 
     @property
-    def timed(self) -> Callable[..., None]:
+    def _timed(self) -> Callable[..., None]:
         """``(name, start, end, logger, severity, fields, rate)``, in seconds."""
 
 
@@ -72,7 +72,7 @@ class Timer:
         options = self.special.options if self.special else ()
 
         def done(start: float) -> None:
-            reporter.timed(name, start, perf_counter(), *options)
+            reporter._timed(name, start, perf_counter(), *options)
 
         run = lasting(fn, lambda: perf_counter(), done)  # tests patch it here
         if run is not None:
@@ -85,14 +85,14 @@ class Timer:
                 return fn(*args, **kwargs)
             finally:
                 end = perf_counter()
-                put = reporter.put_timed
+                put = reporter._put_timed
                 if options or put is None:
-                    reporter.timed(name, start, end, *options)
+                    reporter._timed(name, start, end, *options)
                 else:
                     try:  # as in __exit__
                         put[name](LAST, start - end)
                     except Exception:
-                        reporter.timed(name, start, end)
+                        reporter._timed(name, start, end)
 
         return cast(F, timed)
 
@@ -120,17 +120,17 @@ class Timer:
             self._exit_special(end)
             return
         try:
-            self._elapsed = elapsed = self._start - end  # negative, for put_timed
+            self._elapsed = elapsed = self._start - end  # negative, for _put_timed
             self.free = None
-            put = self.reporter.put_timed
-            if put is not None:  # not left to `timed`, for a call costs 60 ns of 400
+            put = self.reporter._put_timed
+            if put is not None:  # not left to `_timed`, for a call costs 60 ns of 400
                 put[self.name](LAST, elapsed)
                 return
         except Exception:
             pass  # a name that is not known yet, a buffer that is full
         start = self.start
         if start is not None:  # it was entered
-            self.reporter.timed(self.name, start, end)
+            self.reporter._timed(self.name, start, end)
 
     def _enter_again(self, start: float) -> None:
         if self.special is None:
@@ -148,7 +148,7 @@ class Timer:
                 return
             self.free = None
         self._elapsed = start - end
-        self.reporter.timed(self.name, start, end, *special.options)
+        self.reporter._timed(self.name, start, end, *special.options)
 
 
 class Special:

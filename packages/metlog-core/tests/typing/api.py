@@ -22,7 +22,7 @@ from metlog.exceptions import ConfigError
 from metlog.filters import Filter, severity_max_provider
 from metlog.holder import CLIENT_HOLDER
 from metlog.logging import MetlogHandler, hook_logger
-from metlog.measure import Kind
+from metlog.metrics import Kind
 from metlog.message import Message
 from metlog.senders import (
     DebugCaptureSender,

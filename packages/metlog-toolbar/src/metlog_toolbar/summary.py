@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from metlog.measure import LIMIT
+from metlog.metrics import LIMIT
 from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
 

@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The middle of the library: series, what they add up to, and who takes it."""
+"""What happened, added up in this process: the middle of the library.
+
+`series` are what a client has seen of one name with one set of fields; `table` holds
+those of one client; `drain` takes what happened since the last time and hands it to
+the exporters of every backend; `handles` are what callers keep who measure often.
+"""
+
+from __future__ import annotations
 
 __all__: list[str] = []

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from inspect import signature
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
-from metlog.measure import Kind
-from metlog.message import Message, Origin
+from metlog._patching import SENDING, Patchable, replaced
+from metlog.metrics import Kind
+from metlog.message import Message
+
+T = TypeVar("T")
 
 __all__ = [
-    "LAST",
     "BaseSender",
-    "DirectSender",
-    "FastLane",
     "MetricSender",
     "NoSendSender",
     "Sender",
@@ -47,7 +47,7 @@ class MetricSender(Sender, Protocol):
     """A sender that needs no message for a metric.
 
     The client calls `send_metric` instead of `send_message` for metrics when it has
-    no filter to consult. Name, value and rate were checked (`metlog.measure`), and
+    no filter to consult. Name, value and rate were checked (`metlog.metrics`), and
     sampling was done: ``rate`` only says at which rate this one was kept. ``value``
     is a count, milliseconds, or a level.
     """
@@ -60,38 +60,6 @@ class MetricSender(Sender, Protocol):
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None: ...
-
-
-@runtime_checkable
-class DirectSender(Sender, Protocol):
-    """A sender quick enough for a call of it to be what costs most.
-
-    It lets the client do the plain case by itself, with no filter to consult: see
-    `FastLane`; None when there is none. It is asked anew when ``origin`` changes.
-    """
-
-    def fast_lane(self, origin: Origin) -> FastLane | None: ...
-
-
-class FastLane(NamedTuple):
-    """Two tables by name, which the client reads and the sender fills and empties.
-
-    The client looks a name up when a call has rate 1 and a plain number, and when its
-    other arguments make no difference. A name that is not there, and a call that
-    raises, goes the long way: the client checks, samples, and calls the sender.
-    """
-
-    counters: Mapping[str, Iterator[object]]
-    """Count one: ``next(counters[name])``."""
-    timers: Mapping[str, Callable[[int, float], object]]
-    """Take milliseconds: ``timers[name](LAST, ms)``, so that it can be the ``insert``
-    of a `collections.deque`, which raises when it is full. A negative number is the
-    seconds of a timer, to be rounded to whole milliseconds."""
-    bare: bool
-    """Do logger, severity and fields make no difference?"""
-
-
-LAST = sys.maxsize
 
 
 class SenderStats(NamedTuple):
@@ -109,10 +77,33 @@ class SenderStats(NamedTuple):
     """sent once more, as nobody could tell whether they had arrived"""
 
 
-class BaseSender:
-    """What a sender need not write itself. All it has to add is `send_message`."""
+class BaseSender(metaclass=Patchable):
+    """What a sender need not write itself. All it has to add is `send_message`.
+
+    It is pickled by the arguments it was made with.
+    """
 
     ignores: frozenset[str] = frozenset()
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Remember what it is made with."""
+        self = super().__new__(cls)
+        object.__setattr__(self, "_made_with", (args, options))
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in SENDING:  # somebody wants to be called from now on
+            replaced()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in SENDING:
+            replaced()
+
+    def __reduce__(self) -> Any:
+        return _made_again, (type(self), *self._made_with)
 
     def send_message(self, msg: Message) -> None:
         """Take a message to the backend."""
@@ -154,15 +145,30 @@ def ignored_types(sender: Sender) -> frozenset[str]:
     return ignores
 
 
-def flush(sender: Sender) -> None:
-    """``sender.flush()``, if it has one."""
-    method = getattr(sender, "flush", None)
-    if method is not None:
-        method()
+def flush(sender: Sender, timeout: float = 2.0) -> None:
+    """``sender.flush()``, if it has one; with the timeout if it takes one."""
+    _call(sender, "flush", timeout)
 
 
-def close(sender: Sender) -> None:
-    """``sender.close()``, if it has one."""
-    method = getattr(sender, "close", None)
-    if method is not None:
-        method()
+def close(sender: Sender, timeout: float = 2.0) -> None:
+    """``sender.close()``, likewise."""
+    _call(sender, "close", timeout)
+
+
+def _call(sender: Sender, name: str, timeout: float) -> None:
+    method = getattr(sender, name, None)
+    if method is None:
+        return
+    if isinstance(sender, BaseSender):
+        try:
+            signature(method).bind(timeout)
+        except (TypeError, ValueError):
+            pass  # a subclass that does without
+        else:
+            method(timeout)
+            return
+    method()
+
+
+def _made_again(kind: type[T], args: Any, options: Any) -> T:
+    return kind(*args, **options)

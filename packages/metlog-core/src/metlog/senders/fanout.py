@@ -1,40 +1,51 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One client, many engines: metrics to StatsD, logs to a JSON file."""
+"""One client, many backends: metrics to StatsD, logs to a JSON file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from metlog._patching import has_own, original
+from metlog.aggregate.drain import Drain
+from metlog.aggregate.histograms import Histogram
+from metlog.aggregate.series import News, Series
+from metlog.aggregate.table import Aggregate
 from metlog.construct import make_sender
-from metlog.diagnostics import Diagnostics as Trouble
+from metlog.diagnostics import Diagnostics
 from metlog.exceptions import ConfigError, within
-from metlog.measure import KINDS, Kind
-from metlog.message import Message, Origin
+from metlog.message import Message
+from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders import base
 from metlog.senders._delivery.options import message_types
-from metlog.senders.base import (
-    DirectSender,
-    FastLane,
-    MetricSender,
-    Sender,
-    SenderStats,
-)
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._exporting import ExportingSender
+from metlog.senders.base import BaseSender, Sender, SenderStats
 from metlog.severity import as_severity
 
 __all__ = ["FanOutSender"]
 
 
 class Route(NamedTuple):
+    """One way out."""
+
     sender: Any
     types: frozenset[str] | None
     severity: int | None
     ignores: frozenset[str]
 
     def takes(self, kind: str) -> bool:
-        """Is this the way for messages of that type?"""
+        """Return whether messages of that type go here."""
         return kind not in self.ignores and (self.types is None or kind in self.types)
+
+    def exports(self) -> bool:
+        """Return whether its sender takes metrics out of an aggregate."""
+        return (
+            self.severity is None
+            and isinstance(self.sender, ExportingSender)
+            and self.sender.drain_for_clients() is not None
+        )
 
     def send(self, msg: Message) -> None:
         """Hand it over, unless it is too unimportant."""
@@ -42,8 +53,8 @@ class Route(NamedTuple):
             self.sender.send_message(msg)
 
 
-class FanOutSender:
-    """Hands each message to the senders whose route it matches.
+class FanOutSender(BaseSender):
+    """Hand each message to the senders whose route it matches.
 
     ``routes`` is a list of dicts: ``sender`` is a sender, or what a configuration says
     of one (``{"class": dotted name, **options}``); ``types`` are the message types it
@@ -52,50 +63,68 @@ class FanOutSender:
     section ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types`` and
     ``severity``.
 
-    When all routes that get metrics lead to metric senders, and without a limit on
-    severity, metrics travel without a message.
+    Routes to StatsD, OpenTelemetry and Prometheus without a limit on severity share one
+    aggregate: a metric costs what it costs with one of them.
     """
 
     def __init__(self, routes: Iterable[Mapping[str, Any]]) -> None:
         if not isinstance(routes, Iterable) or isinstance(routes, (str, Mapping)):
-            raise ConfigError(f"a list of dicts wanted, got {routes!r}", "routes")
-        self.routes = []
+            raise ConfigError(f"expected a list of dicts, got {routes!r}", "routes")
+        self.routes: list[Route] = []
         for i, route in enumerate(routes):
             with within("routes", i):
                 self.routes.append(_route(route))
         if not self.routes:
-            raise ConfigError("one or more wanted, got none", "routes")
-        self._trouble = Trouble("fan-out")
+            raise ConfigError("expected one or more, got none", "routes")
+        self._diagnostics = Diagnostics("fan-out")
         self.ignores = frozenset(
             kind for kind in KINDS if not any(r.takes(kind) for r in self.routes)
         )
-        lanes = {
-            kind: [route for route in self.routes if route.takes(kind)]
-            for kind in KINDS
-        }
+        self._drain = Drain()
+        self._own = Aggregate()
+        self._exporting = [route for route in self.routes if route.exports()]
+        self._others = [route for route in self.routes if not route.exports()]
+        self._exports = [_Export(route.sender, route.takes) for route in self._exporting]
+        for export in self._exports:
+            self._drain.add_exporter(export)
+            export.sender.join(self._drain, export)
+        self._drain.add_source(self._own)
         if all(
-            isinstance(route.sender, MetricSender) and route.severity is None
-            for lane in lanes.values()
-            for route in lane
+            has_own(route.sender, "send_metric") and route.severity is None
+            for route in self.routes
+            if any(route.takes(kind) for kind in KINDS)
         ):
-            # These make this object a MetricSender, a DirectSender. The client asks.
-            self._lanes = {
-                kind: [route.sender for route in lane] for kind, lane in lanes.items()
-            }
+            # This makes it a MetricSender: no message is built for it.
             self.send_metric = self._send_metric
-            fast = self._lanes["counter"]
-            if (
-                len(fast) == 1
-                and fast == self._lanes["timer"]
-                and isinstance(fast[0], DirectSender)
-            ):
-                self.fast_lane: Callable[[Origin], FastLane | None] = fast[0].fast_lane
+
+    # -- in ------------------------------------------------------------------------
+
+    def drain_for_clients(self) -> Drain | None:
+        """Where a client's aggregate goes; None when some route needs to be called."""
+        own = original(FanOutSender, "send_message")
+        if type(self).send_message is not own or "send_message" in vars(self):
+            return None
+        if vars(self).get("send_metric", self._send_metric) != self._send_metric:
+            return None
+        if not self._exports or not all(r.exports() for r in self._exporting):
+            return None  # the latter: somebody has replaced a method
+        if any(route.takes(kind) for route in self._others for kind in KINDS):
+            return None
+        return self._drain
 
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""
-        for route in self.routes:
-            if route.takes(msg["type"]):
-                self._guarded(route.sender, route.send, msg)
+        kind = msg["type"]
+        routes = self.routes
+        if kind in KINDS and self._exports:
+            try:
+                self._add(*from_message(msg))
+            except ValueError as error:
+                self._drain.lose(1, "message dropped", error)
+            routes = self._others
+        for route in routes:
+            if route.takes(kind):
+                self._safely(route.sender, route.send, msg)
 
     def _send_metric(
         self,
@@ -105,43 +134,132 @@ class FanOutSender:
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None:
-        for sender in self._lanes[kind]:
-            self._guarded(sender, sender.send_metric, kind, name, value, rate, fields)
+        if self._exports:
+            self._add(kind, name, value, rate, fields)
+        for route in self._others:
+            if route.takes(kind):
+                sender = route.sender
+                self._safely(
+                    sender, sender.send_metric, kind, name, value, rate, fields
+                )
 
-    def flush(self) -> None:
-        """Flush every sender."""
-        for route in self.routes:
-            self._guarded(route.sender, partial(base.flush, route.sender))
+    def _add(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """For those that share an aggregate."""
+        if not any(route.takes(kind) for route in self._exporting):
+            return
+        self._drain.start()
+        why = self._drain.closed or self._own.add(kind, name, value, rate, fields)
+        if why is not None:
+            self._drain.lose(1, f"{why}, dropped", name[:100])
+        elif not self._drain.direct:
+            self._drain.added()
 
-    def close(self) -> None:
-        """Close every sender."""
+    # -- out -----------------------------------------------------------------------
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Flush every sender, within ``timeout`` seconds for all of them."""
+        deadline = Deadline(timeout)
         for route in self.routes:
-            self._guarded(route.sender, partial(base.close, route.sender))
+            self._safely(route.sender, base.flush, route.sender, deadline.left)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Close every sender, within ``timeout`` seconds for all of them."""
+        deadline = Deadline(timeout)
+        for route in self.routes:
+            self._safely(route.sender, base.close, route.sender, deadline.left)
 
     @property
     def stats(self) -> SenderStats:
         """The senders' sums; ``errors`` also has the times that one of them raised."""
-        all_stats = [getattr(route.sender, "stats", None) for route in self.routes]
-        sums = map(sum, zip(*(s for s in all_stats if s is not None), strict=True))
-        stats = SenderStats(*sums)
-        return stats._replace(errors=stats.errors + self._trouble.count)
+        found = [getattr(route.sender, "stats", None) for route in self.routes]
+        all_stats = [stats for stats in found if isinstance(stats, SenderStats)]
+        stats = SenderStats(*map(sum, zip(*all_stats, strict=True)))
+        return stats._replace(errors=stats.errors + self._diagnostics.count)
 
-    def _guarded(self, sender: Sender, call: Callable[..., Any], *args: Any) -> None:
+    def _safely(self, sender: Sender, call: Callable[..., Any], *args: Any) -> None:
         try:
             call(*args)
         except Exception as error:
-            self._trouble.report(f"{type(sender).__name__} failed", error)
+            self._diagnostics.report(f"{type(sender).__name__} failed", error)
+
+
+class _Export:
+    """A route's sender as an exporter of the shared aggregate: it gets its types.
+
+    It refers to the sender weakly, because the sender keeps it.
+    """
+
+    def __init__(self, sender: ExportingSender, takes: Callable[[str], bool]) -> None:
+        self._kinds = frozenset(kind for kind in KINDS if takes(kind))
+        self.max_series = sender.max_series
+        self.makes_room = sender.makes_room
+        self.reads_fields = sender.reads_fields
+        self.revive(sender)
+
+    def revive(self, sender: ExportingSender) -> None:
+        """Refer to it anew: the garbage collector cuts that before a ``__del__``."""
+        self._sender = weakref.ref(sender)
+
+    @property
+    def sender(self) -> ExportingSender:
+        """The route's sender."""
+        sender = self._sender()
+        if sender is None:
+            raise ReferenceError("its sender is gone")
+        return sender
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """What the sender wants."""
+        return self.sender.histogram(series) if series.kind in self._kinds else None
+
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """Hand on what the route takes."""
+        kinds = self._kinds
+        self.sender.absorb([e for e in news if e.series.kind in kinds], now)
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the sender is closed."""
+        return self.sender.closed
+
+    @property
+    def direct(self) -> bool:
+        """Return whether a worker looks after the sender."""
+        return self.sender.direct
+
+    def start(self) -> None:
+        """Have a worker look after the sender."""
+        self.sender.start()
+
+    def added(self) -> None:
+        """Something was added, and nobody looks after the sender."""
+        self.sender.added()
+
+    def wake(self) -> None:
+        """There is much to take."""
+        self.sender.wake()
+
+    def lose(self, calls: int, why: str, detail: object = "") -> None:
+        """Count what could not be kept."""
+        self.sender.lose(calls, why, detail)
 
 
 def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
-            "a dict with 'sender', and 'types' and 'severity' if wanted, wanted, "
+            "expected a dict with 'sender', and 'types' and 'severity' if wanted, "
             f"got {route!r}"
         )
     for key in route:
         if key not in {"sender", "types", "severity"}:
-            raise ConfigError(f"sender, types or severity wanted, got {key!r}", key)
+            raise ConfigError(f"expected sender, types or severity, got {key!r}", key)
     sender = route["sender"]
     if isinstance(sender, Mapping) or not isinstance(sender, Sender):
         with within("sender"):
@@ -152,3 +270,5 @@ def _route(route: object) -> Route:
     if route.get("severity") is not None:
         limit = as_severity(route["severity"], "severity")
     return Route(sender, wanted, limit, base.ignored_types(sender))
+
+

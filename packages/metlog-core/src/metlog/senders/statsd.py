@@ -3,48 +3,61 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal
 
-from metlog.diagnostics import Diagnostics as Trouble
+from metlog.aggregate.series import News, Series, as_milliseconds, sample
 from metlog.exceptions import ConfigError
-from metlog.measure import Kind, from_message
-from metlog.message import Message, Origin
+from metlog.senders import _datadog
 from metlog.senders._delivery import process
-from metlog.senders._delivery.options import choice, integer, seconds
-from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.options import boolean, choice, integer, seconds
+from metlog.senders._delivery.pacing import Pacing, cost
+from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.socket import DatagramSocket
-from metlog.senders.aggregate import Aggregate, Line, new_series
-from metlog.senders.base import FastLane, SenderStats
-from metlog.senders.statsd_lines import pack, rate_part, safe_name, tags_part
+from metlog.senders._exporting import ExportingSender
+from metlog.senders.statsd_lines import number, rate_part, safe_name, tags_part
 
 __all__ = ["StatsdSender"]
 
-_FLUSH_PATIENCE = 1.0
-"""Seconds that one flush may spend waiting for a reader that is slow."""
+UDP_PACKET = 1432
+UNIX_PACKET = 8192
+"""Bytes to a datagram: what fits the usual network, and what Datadog's own client
+sends to its agent on the same host."""
 
-_RESOLVE_PATIENCE = 2.0
-"""Seconds that `flush` and the end of the process wait for a host name's address."""
+MAX_BACKLOG = 16 * 2**20
+"""Bytes of lines that wait, because they came in a burst or the reader is slow."""
+
+Line = tuple[bytes, int]
+"""A line and how many calls it stands for."""
+
+Form = tuple[str, str]
+"""What stands before a line's value, and behind it."""
 
 
-class StatsdSender:
-    """Sums up metrics in this process and sends StatsD lines every ``flush_interval``.
+class StatsdSender(ExportingSender):
+    """Aggregate metrics in-process and send StatsD lines.
 
-    Counters arrive as their sum (``hits:2|c`` for two increments), timers with every
-    value, gauges with the last. Beyond ``max_timings`` values of one name in one
-    interval an even sample of them is sent with its rate (``|@0.25``), the rest
-    is counted as dropped. More than ``max_names`` distinct names (with their rates and
-    tags) are dropped and counted; a name that was not used for two minutes makes room.
+    Counters arrive as their sum (``hits:2|c`` for two increments) and gauges as their
+    last level, every ``flush_interval`` seconds; timers and histograms with every
+    value, as they fill datagrams, after a second at the latest. Datagrams are paced, so
+    that a reader with its system's default buffer gets all. Beyond ``max_timings``
+    values of one series in a second a uniform random sample is sent with its rate
+    (``|@0.25``), and the rest is counted as dropped. More than ``max_names`` distinct
+    series are dropped and counted; one that was not used for two minutes makes room.
 
-    ``flush_interval`` is in seconds; 0 sends every metric at once, in the caller's
-    thread, never waiting. ``max_packet`` is the most bytes to a datagram: 1432 fits
-    the usual network, 8192 a local agent. With ``transport="unix"`` ``host`` is the
-    path of a datagram socket. ``dialect="dogstatsd"`` sends ``fields`` as tags; plain
-    StatsD has no place for them. A host name is looked up in the background, and
-    again every minute.
+    ``flush_interval=0`` sends every metric at once, in the caller's thread, never
+    waiting. ``max_packet`` is the most bytes to a datagram, by default 1,432 over UDP
+    and 8,192 over a unix socket. With ``transport="unix"`` ``host`` is the path of a
+    datagram socket, which is waited for when it is full, up to the interval. A host
+    name is looked up in the background, and again every minute.
+
+    ``dialect="dogstatsd"`` sends ``fields`` as tags; plain StatsD has no place for
+    them. It puts several values into one line (DogStatsD 1.1); ``packed=False`` does
+    not, for readers that are not Datadog's agent. ``distributions=True`` makes timers
+    and histograms Datadog's distributions (``|d``). What is not configured comes from
+    Datadog's environment variables: the address, and tags for every line.
 
     StatsD cannot express messages: a logged line that comes here is dropped, and
     counted.
@@ -54,270 +67,362 @@ class StatsdSender:
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
-        port: int = 8125,
+        host: str | None = None,
+        port: int | None = None,
         prefix: str = "",
         dialect: Literal["plain", "dogstatsd"] = "plain",
-        transport: Literal["udp", "unix"] = "udp",
-        max_packet: int = 1432,
+        transport: Literal["udp", "unix"] | None = None,
+        max_packet: int | None = None,
         flush_interval: float = 1.0,
         max_names: int = 10_000,
         max_timings: int = 5_000,
+        packed: bool = True,
+        distributions: bool = False,
     ) -> None:
         """Nothing is opened or looked up before the first metric."""
+        if not isinstance(prefix, str):
+            raise ConfigError(f"expected text such as 'myapp', got {prefix!r}", "prefix")
+        self._is_dogstatsd = choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
+        self.reads_fields = self._is_dogstatsd
+        self._packed = boolean("packed", packed) and self._is_dogstatsd
+        self._distributions = boolean("distributions", distributions)
+        if distributions and not self._is_dogstatsd:
+            raise ConfigError(
+                "expected dialect='dogstatsd' with distributions, got 'plain'",
+                "distributions",
+            )
+        surroundings = _datadog.NOTHING
+        if self._is_dogstatsd:
+            surroundings = _datadog.from_environment(ask_address=host is None)
+        host = surroundings.host if host is None else host
+        port = surroundings.port if port is None else port
+        transport = surroundings.transport if transport is None else transport
         if not isinstance(host, str) or not host:
             raise ConfigError(
                 f"expected a host name, an address or a socket's path, got {host!r}",
                 "host",
             )
-        if not isinstance(prefix, str):
-            raise ConfigError(
-                f"expected text such as 'myapp', got {prefix!r}", "prefix"
-            )
-        self._tagged = choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
         way = choice("transport", transport, ("udp", "unix"))
         port = integer("port", port, 1, 65535)
+        self._is_unix = way == "unix"
+        if max_packet is None:
+            max_packet = UNIX_PACKET if self._is_unix else UDP_PACKET
         self._max_packet = integer("max_packet", max_packet, 64, 65507)
         self._interval = seconds("flush_interval", flush_interval)
-        self._max_names = integer("max_names", max_names, 1, 10**9)
-        limit = integer("max_timings", max_timings, 1, 10**9)
+        self._max_timings = integer("max_timings", max_timings, 1, 10**9)
         prefix = safe_name(prefix.rstrip("."))
         self._prefix = f"{prefix}." if prefix else ""
-        self._aggregate = Aggregate(self._prefix, self._max_names, limit)
-        self._keys: dict[object, str] = {}
-        self._link = DatagramSocket(way, host, port)
-        self._owner = f"statsd {host}" if way == "unix" else f"statsd {host}:{port}"
-        self._closed = False
-        self._new_process()
+        self._tags = surroundings.tags
+        self._suffix = surroundings.suffix
+        self._socket = DatagramSocket(way, host, port)
+        self._absorbing = Lock()
+        self._own_tags = tags_part(self._tags)
+        wide = "d" if self._distributions else ""
+        self._letters: Mapping[str, str] = {
+            "counter": "c",
+            "gauge": "g",
+            "timer": wide or "ms",
+            "histogram": wide or ("h" if self._is_dogstatsd else "ms"),
+        }
+        super().__init__(
+            f"statsd {host}" if self._is_unix else f"statsd {host}:{port}",
+            integer("max_names", max_names, 1, 10**9),
+        )
+        self._socket.on_resolved = self.worker.wake
+        self.reset_after_fork()
 
-    # -- in -----------------------------------------------------------------------
+    # -- what happened -----------------------------------------------------------------
 
-    def send_metric(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        rate: float,
-        fields: Mapping[str, Any] | None,
-    ) -> None:
-        """Take one measurement; see `metlog.senders.base.MetricSender`."""
-        if os.getpid() != self._pid:  # forked in C, no hook told us
-            self.after_fork()
-        if self._closed or kind in self.ignores:
-            self._drop(1)
-            return
-        if not self._running:
-            self._start()
-        key = name
-        if (
-            rate < 1
-            or (self._tagged and fields)
-            or "|" in name
-            or not self._aggregate.knows(kind, name)
-        ):
-            key = self._key(name, 1.0 if kind == "gauge" else rate, fields)
-        if len(key) > self._max_packet:
-            self._drop(1)
-            self._trouble.report("name too long for a datagram, dropped", key[:100])
-        elif self._at_once and self._link.is_ready:
-            lines: list[Line] = []
-            series = new_series(kind, rate, 1)
-            series.add(value)
-            series.take(self._prefix, key, lines)
-            self._transmit(lines, patience=0.0)
-        elif not self._aggregate.add(kind, key, value, rate, time.monotonic()):
-            self._drop(1)
-            self._trouble.report("too many distinct names, dropped", name)
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """Turn values into lines; add counters and gauges up for the interval."""
+        with self._absorbing:
+            self._absorb(news, now)
 
-    def send_message(self, msg: Message) -> None:
-        """Take a message of type counter, timer or gauge; all others are dropped."""
-        try:
-            measured = from_message(msg)
-        except ValueError as error:
-            self._drop(1)
-            self._trouble.report("message dropped, StatsD takes measurements", error)
+    def _absorb(self, news: Sequence[News], now: float) -> None:
+        for each in news:
+            kind = each.series.kind
+            if kind in self.ignores:
+                continue
+            self._absorbed += each.calls
+            form = self._form(each.series)
+            if kind == "counter":
+                known = self._sums.get(form)
+                if known is None:
+                    self._sums[form] = [each.value, each.calls]
+                else:
+                    known[0] += each.value
+                    known[1] += each.calls
+            elif kind == "gauge":
+                calls = self._levels.get(form, (0.0, 0))[1]
+                self._levels[form] = each.value, calls + each.calls
+            else:
+                self._add_values(each, form, now)
+
+    def _add_values(self, news: News, form: Form, now: float) -> None:
+        series = news.series
+        entries, seen = self._chosen(news, now)
+        if series.kind == "timer":
+            entries = as_milliseconds(entries, series.decimals)
+        if len(entries) < seen:
+            left_out = seen - len(entries)
+            self._absorbed -= left_out
+            self.lose(left_out, "many values of one series, sampled", series.name[:100])
+        head, tail = form
+        rate = min(series.rate, 1.0) * len(entries) / seen
+        if rate < 1.0:
+            kind, _, tags = tail.partition("|#")
+            tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
+        if self._packed:
+            self._pack_values(head, [number(value) for value in entries], tail)
         else:
-            self.send_metric(*measured)
+            for value in entries:
+                self._add_line(f"{head}:{number(value)}{tail}".encode(), 1)
 
-    def fast_lane(self, origin: Origin) -> FastLane:
-        """See `metlog.senders.base.DirectSender`."""
-        return FastLane(self._aggregate.count, self._aggregate.put, not self._tagged)
+    def _chosen(self, news: News, now: float) -> tuple[Sequence[float], int]:
+        """The entries that are sent, out of how many: all, or an even sample."""
+        entries, seen = news.entries, len(news.entries)
+        spilled = news.spilled
+        if spilled is not None:
+            share = len(spilled.kept) / spilled.seen
+            entries = [*sample(entries, share), *spilled.kept]
+            seen += spilled.seen
+        limit = float(self._max_timings)
+        left, since = self._allowances.get(news.series, (limit, now))
+        left = min(limit, left + (now - since) * limit)
+        while len(entries) > max(1.0, left):
+            entries = sample(entries, max(1.0, left) / len(entries)) or entries[:1]
+        left = max(0.0, left - len(entries))
+        if left < limit * 0.75:  # few come near it: remember those alone
+            self._allowances[news.series] = left, now
+        else:
+            self._allowances.pop(news.series, None)
+        return entries, seen
 
-    # -- out ----------------------------------------------------------------------
+    def _pack_values(self, head: str, values: list[str], tail: str) -> None:
+        """Several values to a line, of at most ``max_packet`` bytes."""
+        room = self._max_packet - len(head.encode()) - len(tail.encode())
+        batch: list[str] = []
+        size = 0
+        for value in values:
+            if batch and size + len(value) + 1 > room:
+                self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
+                batch, size = [], 0
+            batch.append(value)
+            size += len(value) + 1
+        if batch:
+            self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
 
-    def flush(self, timeout: float = 2.0) -> None:
-        """Send what is held. Waits for a host name's address, at most 2 s."""
-        if os.getpid() != self._pid:
-            self.after_fork()
-        if self._running and not self._link.is_ready:
-            self._wait_ready(Deadline(timeout))
-        self._flush(now_or_never=True)
+    def _form(self, series: Series) -> Form:
+        """What stands around a series' value; remembered when it has tags."""
+        if isinstance(series.identity, str):
+            name, tags = series.identity, self._own_tags
+        else:
+            form = self._forms.get(series)
+            if form is not None:
+                return form
+            name, tags = series.name, self._own_tags
+            if self._is_dogstatsd and (series.fields or self._tags):
+                tags = tags_part({**self._tags, **(series.fields or {})})
+        kind = self._letters[series.kind]
+        rate = "" if series.kind in ("gauge", "timer", "histogram") else series.rate
+        middle = rate_part(rate) if rate else ""
+        form = f"{self._prefix}{safe_name(name)}", f"|{kind}{middle}{tags}{self._suffix}"
+        if not isinstance(series.identity, str):
+            if len(self._forms) >= 2 * self.max_series:
+                self._forms.clear()
+            self._forms[series] = form
+        return form
 
-    def close(self, timeout: float = 2.0) -> None:
-        """Flush, stop the thread, close the socket. Later metrics are dropped."""
-        if self._closed:
+    def _add_line(self, line: bytes, calls: int) -> None:
+        if len(line) > self._max_packet:
+            self._absorbed -= calls
+            self.lose(calls, "name too long for a datagram, dropped", line[:100])
+        elif self._bytes_in - self._bytes_out > MAX_BACKLOG:
+            self._absorbed -= calls
+            self.lose(calls, "too much waits, dropped", f"{MAX_BACKLOG} bytes")
+        else:
+            self._bytes_in += len(line) + 1
+            self._lines.append((line, calls))
+
+    # -- out ---------------------------------------------------------------------------
+
+    def pause(self) -> float:
+        """See `ExportingSender`."""
+        return self._pacing.pause(bool(self._lines), self._interval or 1.0)
+
+    def deliver(self, deadline: Deadline | None) -> None:
+        """Send lines as the pace allows; sums and levels when the interval is over."""
+        if not (self.held() or self._socket.is_ready):
+            if self.worker.started:  # a name is looked up before it is needed
+                self._connect(None)
             return
-        self._closed = True
-        self._aggregate.close_fast_lane()
-        self.flush(timeout)
-        self._stop.set()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_FLUSH_PATIENCE)
-        self._link.close()
+        self._connect(deadline)
+        if not self._socket.is_ready:
+            return  # an address is being looked for
+        now = process.now()
+        everything = deadline is not None or self._at_once
+        if everything or now - self._summed_at >= self._interval * 0.95:
+            self._summed_at = now
+            with self._absorbing:
+                self._add_sums()
+        if self._is_unix:
+            self._send_all(deadline or Deadline(0.0 if self._at_once else 1.0))
+        elif self._at_once and deadline is None:
+            self._send_all(None)
+        else:
+            self._send_paced(deadline)
+
+    def _send_all(self, deadline: Deadline | None) -> None:
+        """Without a pace; over a unix socket a full one is waited for."""
+        while self._lines and self._transmit(*self._next_datagram(), deadline):
+            pass
+
+    def _send_paced(self, deadline: Deadline | None) -> None:
+        """What the pace allows; until ``deadline``, all, as fast as readers stand it."""
+        pacing, largest = self._pacing, cost(self._max_packet)
+        if deadline is not None:
+            backlog = self._bytes_in - self._bytes_out
+            pacing.press(largest * backlog / self._max_packet, deadline.left)
+        try:
+            while True:
+                made = self._bytes_in - self._bytes_fed
+                self._bytes_fed += made
+                pacing.feed(largest * made / self._max_packet, process.now())
+                while self._lines and pacing.allows:
+                    datagram, calls = self._next_datagram()
+                    self._transmit(datagram, calls, None)
+                    pacing.spend(cost(len(datagram)))
+                if deadline is None or not self._lines or not deadline.left:
+                    return
+                deadline.sleep(pacing.pause(backlog=True))
+        finally:
+            pacing.relax()
+
+    def _add_sums(self) -> None:
+        """Turn counters and gauges of the interval into lines."""
+        sums, self._sums = self._sums, {}
+        for (head, tail), (value, calls) in sums.items():
+            if isfinite(value):
+                self._add_line(f"{head}:{number(value)}{tail}".encode(), int(calls))
+            else:
+                self._absorbed -= int(calls)
+                self.lose(int(calls), "sum beyond what a float holds, dropped", head)
+        levels, self._levels = self._levels, {}
+        for (head, tail), (value, calls) in levels.items():
+            line = f"{head}:{number(value)}{tail}"
+            if value < 0 and not self._is_dogstatsd:
+                # A sign alone means "less than now by". Both in one datagram, or a
+                # flush of the server between them shows 0.
+                line = f"{head}:0{tail}\n{line}"
+            self._add_line(line.encode(), calls)
+
+    def _next_datagram(self) -> tuple[bytes, int]:
+        line, calls = self._lines.popleft()
+        batch, size = [line], len(line)
+        self._bytes_out += len(line) + 1
+        while self._lines:
+            line, more = self._lines[0]
+            size += len(line) + 1
+            if size > self._max_packet:
+                break
+            self._lines.popleft()
+            self._bytes_out += len(line) + 1
+            batch.append(line)
+            calls += more
+        return b"\n".join(batch), calls
+
+    def _transmit(self, datagram: bytes, calls: int, deadline: Deadline | None) -> bool:
+        """Send it, or count it as dropped. False: its reader is too slow, it waits."""
+        try:
+            last_arrived = self._socket.send(datagram, deadline)
+        except BlockingIOError as error:
+            if self._is_unix and not self._at_once:
+                self._lines.appendleft((datagram, calls))
+                self._bytes_out -= len(datagram) + 1
+                self.tally.report("the reader is slow", error)
+                return False
+            self._lost(calls, error)
+        except OSError as error:
+            self._lost(calls, error)
+        else:
+            if not last_arrived:  # UDP tells by the next one that nobody was there
+                self.tally.add(errors=1, sent=-self._just_sent, dropped=self._just_sent)
+                self.tally.report("refused", "nobody listens there")
+            self._just_sent = calls
+            self._delivered += calls
+            self.tally.add(sent=calls)
+        return True
+
+    def _lost(self, calls: int, error: OSError) -> None:
+        self._delivered += calls
+        self.tally.add(errors=1, dropped=calls)
+        self.tally.report("not sent", error)
+
+    def _connect(self, deadline: Deadline | None) -> None:
+        """Know the address; `flush` and the end wait for it."""
+        try:
+            while True:
+                self._socket.resolve(may_wait=not self.worker.alone)
+                if deadline is None or self._socket.is_ready or not deadline.left:
+                    return
+                deadline.sleep(0.01)
+        except Exception as error:
+            self.tally.add(errors=1)
+            self.tally.report("no address", error)
 
     @property
-    def stats(self) -> SenderStats:
-        """Counted in metrics: two increments are two, also when one line tells both."""
-        with self._counting:
-            return SenderStats(
-                self._sent, self._dropped, self._errors, self._aggregate.pending()
-            )
+    def _at_once(self) -> bool:
+        """Is nothing to be left for later?"""
+        return not self._interval or self.worker.direct
 
-    def at_exit(self, deadline: Deadline) -> None:
-        """Send what is held; what comes still later is sent at once."""
-        self._send_at_once()
-        self.flush(deadline.left)
-        self._link.close()
+    @property
+    def direct(self) -> bool:
+        """Return whether a worker looks after it, so that callers need not."""
+        return bool(self._interval) and super().direct
 
-    def after_fork(self) -> None:
-        """Start from nothing: what is held here, the parent sends."""
-        self._link.after_fork()
-        self._aggregate.after_fork()
-        self._new_process()
+    def added(self) -> None:
+        """Nothing is left for later: send it."""
+        if self._interval:
+            super().added()
+        elif self._socket.is_ready:
+            self._take(everything=True)
+            if self._delivering.acquire(0):
+                try:
+                    self.deliver(None)
+                finally:
+                    self._delivering.release()
 
-    def _new_process(self) -> None:
-        self._pid = os.getpid()
-        self._running = False
-        self._at_once = False
-        if self._interval == 0:
-            self._send_at_once()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._trouble = Trouble(self._owner)
-        # RLocks, re-entrant, as a signal handler may send while its thread is in here.
-        self._starting = threading.RLock()
-        self._counting = threading.RLock()
-        self._flushing = threading.RLock()  # one flush at a time
-        self._sent = self._dropped = self._errors = 0
+    # -- for the room it stands on -------------------------------------------------------
+
+    def held(self) -> int:
+        """See `ExportingSender`."""
+        return self._absorbed - self._delivered
+
+    def discard(self) -> int:
+        """See `ExportingSender`."""
+        with self._absorbing:
+            held = self.held()
+            self._forget()
+        return held
+
+    def disconnect(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def reset_after_fork(self) -> None:
+        """See `ExportingSender`."""
+        self._socket.after_fork()
+        self._forget()
+        self._summed_at = process.now()
+        self._pacing = Pacing()
         self._just_sent = 0
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._running:
-                return
-            self._running = True
-            process.register(self)
-            if process.skips_exit_handlers() or process.ending():
-                self._send_at_once()
-            elif not process.threads_enabled():
-                self._send_at_once()
-                self._trouble.report(
-                    "uWSGI runs no threads, so each metric is sent by itself",
-                    "start it with --enable-threads",
-                )
-            elif self._link.needs_resolving or not self._at_once:
-                thread = threading.Thread(
-                    target=self._run, name=f"metlog {self._owner}"
-                )
-                thread.daemon = True
-                try:
-                    thread.start()
-                    self._thread = thread
-                    return
-                except RuntimeError:  # the interpreter is ending: no more threads
-                    self._send_at_once()
-            self._look_up()
-
-    def _send_at_once(self) -> None:
-        self._at_once = True
-        self._aggregate.close_fast_lane()
-
-    def _run(self) -> None:
-        stop, pause = self._stop, self._interval or 1.0
-        while True:
-            self._look_up()
-            if self._at_once:
-                self._flush()  # what came before there was an address
-            if stop.wait(pause):
-                return
-            self._flush()
-
-    def _look_up(self) -> None:
-        try:
-            self._link.resolve(may_wait=True)
-        except Exception as error:
-            self._trouble.report("no address", error)
-            with self._counting:
-                self._errors += 1
-
-    def _wait_ready(self, deadline: Deadline) -> None:
-        try:
-            self._link.wait_ready(deadline)
-        except Exception as error:
-            self._trouble.report("no address", error)
-
-    def _flush(self, *, now_or_never: bool = False) -> None:
-        """Without an address it can wait, for one is being looked for."""
-        with self._flushing:
-            if not (self._link.is_ready or now_or_never):
-                return
-            lines, left_out = self._aggregate.take(time.monotonic())
-            if left_out:
-                self._drop(left_out)
-                self._trouble.report("many values of one timer, sampled", left_out)
-            self._transmit(lines, _FLUSH_PATIENCE)
-
-    def _transmit(self, lines: Iterable[Line], patience: float) -> None:
-        deadline = time.monotonic() + patience
-        for datagram, calls in pack(lines, self._max_packet):
-            if len(datagram) > self._max_packet:
-                self._drop(calls)
-                self._trouble.report("name too long, dropped", datagram[:100])
-                continue
-            left = max(0.0, deadline - time.monotonic()) if patience else 0.0
-            try:
-                last_arrived = self._link.send(datagram, Deadline(left))
-            except OSError as error:
-                with self._counting:
-                    self._errors += 1
-                    self._dropped += calls
-                self._trouble.report("not sent", error)
-                continue
-            with self._counting:
-                if not last_arrived:
-                    self._errors += 1
-                    self._sent -= self._just_sent
-                    self._dropped += self._just_sent
-                self._just_sent = calls
-                self._sent += calls
-            if not last_arrived:
-                self._trouble.report("refused", "nobody listens there")
-
-    def _key(self, name: str, rate: float, fields: Mapping[str, Any] | None) -> str:
-        """The series' key, remembered: making it costs ten times more than asking."""
-        raw: tuple[object, ...] = (name, rate)
-        if self._tagged and fields:
-            raw = (name, rate, *fields.items())
-        try:
-            return self._keys[raw]
-        except (KeyError, TypeError):
-            pass
-        key = f"{safe_name(name)}{rate_part(rate)}"
-        if self._tagged and fields:
-            key += tags_part(fields)
-            # 1 == True == 1.0, so these must not find what one of them has left
-            if not all(
-                type(k) is str and (type(v) is str or (type(v) is int and v > 1))
-                for k, v in fields.items()
-            ):
-                return key
-        if key != name and len(key) <= self._max_packet:
-            if len(self._keys) >= self._max_names:
-                self._keys.clear()
-            self._keys[raw] = key
-        return key
-
-    def _drop(self, calls: int) -> None:
-        with self._counting:
-            self._dropped += calls
+    def _forget(self) -> None:
+        self._sums: dict[Form, list[float]] = {}
+        self._levels: dict[Form, tuple[float, int]] = {}
+        self._lines: deque[Line] = deque()
+        self._allowances: dict[Series, tuple[float, float]] = {}
+        self._forms: dict[Series, Form] = {}
+        # Calls and bytes that came in, counted under the lock, and that went out.
+        self._absorbed = self._delivered = 0
+        self._bytes_in = self._bytes_fed = self._bytes_out = 0

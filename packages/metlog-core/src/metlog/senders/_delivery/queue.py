@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from metlog.message import Message
+from metlog.aggregate.series import LAST
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
-from metlog.senders.base import LAST, BaseSender, SenderStats
+from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["FLUSH_TIMEOUT", "QUEUE_BYTES", "MessageQueue", "QueuedSender"]
 

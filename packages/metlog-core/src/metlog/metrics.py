@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What may be measured: the one check every counter, timer and gauge goes through."""
+"""What may be measured: the one check that every metric goes through."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from metlog.message import Message
 
-__all__ = ["KINDS", "LIMIT", "Kind", "Measured", "fault", "from_message"]
+__all__ = ["KINDS", "LIMIT", "Kind", "Measured", "from_message", "why_invalid"]
 
-Kind = Literal["counter", "timer", "gauge", "updown", "histogram"]
-"""``updown`` is a level kept by adding and subtracting, such as requests in flight;
-``histogram`` a distribution of something that is not time."""
+Kind = Literal["counter", "timer", "histogram", "gauge", "updown"]
+"""``timer`` is a distribution of milliseconds, ``histogram`` one of anything else;
+``updown`` is a level kept by adding and subtracting, such as requests in flight."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -21,21 +21,25 @@ LIMIT = 1e308
 _SMALL = 2**30  # such integers Python compares quickest
 
 
-def fault(name: object, value: object, rate: object) -> str | None:
-    """Why this cannot be measured, or None when it can."""
+def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | None:
+    """Return why this cannot be measured, or None when it can."""
     # What nearly always comes, at a third of the price of looking closer.
     if (
-        (type(value) is int and -_SMALL < value < _SMALL)
-        or (type(value) is float and -LIMIT < value < LIMIT)
+        (type(value) is int and 0 <= value < _SMALL)
+        or (type(value) is float and 0.0 <= value < LIMIT)
     ) and (type(rate) is float and rate >= 0.0 and type(name) is str and name):
         return None
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not str.__str__(name):
         return "name is not text"
     # bool is an int to Python; as a measurement it is a slip
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "value is not a number"
-    if not -LIMIT < value < LIMIT:
+    # A subclass may compare as it likes.
+    number = int(value) if isinstance(value, int) else float(value)
+    if not -LIMIT < number < LIMIT:
         return "value is not finite"
+    if kind == "timer" and number < 0:
+        return "time is negative"
     if isinstance(rate, bool) or not isinstance(rate, (int, float)):
         return "rate is not a number"
     if not rate >= 0:
@@ -54,14 +58,14 @@ class Measured(NamedTuple):
 
 
 def from_message(msg: Message) -> Measured:
-    """What a message of type counter, timer, gauge or updown measured.
+    """Return what a message of one of the `KINDS` measured.
 
     ValueError says why it is none: filters may change messages, and anybody may make
     them.
     """
     kind = msg["type"]
     if kind not in KINDS:
-        raise ValueError(f"a message of type {kind!r} measures nothing")
+        raise ValueError(f"expected a message of a metric, got one of type {kind!r}")
     fields = dict(msg["fields"])
     name, rate = fields.pop("name", None), fields.pop("rate", 1.0)
     value: object = None
@@ -71,7 +75,7 @@ def from_message(msg: Message) -> Measured:
             break
         except (TypeError, ValueError):
             pass
-    why = fault(name, value, rate)
+    why = why_invalid(kind, name, value, rate)
     if why is not None:
         raise ValueError(f"{kind} message, {why}: {msg['payload']!r:.100}")
     return Measured(kind, cast(str, name), cast(float, value), rate, fields)

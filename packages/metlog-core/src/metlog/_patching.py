@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Methods that somebody replaces: whoever does gets every call made through them.
+
+The fast path calls neither ``timer_send`` of a client nor ``send_metric`` of a sender.
+A subclass that overrides them, and ``mock.patch.object`` on an instance or on the
+class, must be noticed: then the slow path is taken.
+"""
+
+from __future__ import annotations
+
+import weakref
+from inspect import getattr_static
+from typing import Any, Protocol
+
+__all__ = ["ROUTED", "SENDING", "Patchable", "Routed", "has_own", "original", "replaced", "watch"]
+
+
+class Routed(Protocol):
+    """Whose calls travel by what was decided before: a client."""
+
+    def reroute(self) -> None:
+        """Decide anew."""
+
+
+ROUTED = ("metlog", "send_message", "timer_send")
+"""The client's methods that others of its methods would call."""
+
+SENDING = ("send_message", "send_metric")
+"""A sender's methods that clients would call."""
+
+_watching: weakref.WeakSet[Routed] = weakref.WeakSet()
+_originals: dict[tuple[type, str], Any] = {}
+
+
+class Patchable(type):
+    """The class of classes whose methods may be replaced while they are in use."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
+        super().__init__(name, bases, space)
+        for method in (*ROUTED, *SENDING):
+            if method in space:
+                _originals[cls, method] = space[method]
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ROUTED or name in SENDING:
+            replaced()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        if name in ROUTED or name in SENDING:
+            replaced()
+
+
+def original(cls: type, name: str) -> object:
+    """The method as the class was made with."""
+    return _originals.get((cls, name))
+
+
+def watch(client: Routed) -> None:
+    """Tell ``client`` when somebody replaces a method, for as long as it lives."""
+    _watching.add(client)
+
+
+def replaced() -> None:
+    """A method was replaced: have every client decide anew how its calls travel."""
+    for client in list(_watching):
+        client.reroute()
+
+
+def has_own(thing: object, name: str) -> bool:
+    """Return whether it has that attribute of its own, or its class has.
+
+    A proxy that answers for every name by ``__getattr__`` has not, nor has a Mock.
+    """
+    return getattr_static(thing, name, None) is not None

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: MPL-2.0
+"""From a call to its sender: check, sample, filter, show, deliver.
+
+What can be decided once is decided in `Route.choose`, when a client is set up and when
+a collector comes or goes, so that no call has to.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from metlog import capture
+from metlog._patching import has_own
+from metlog.aggregate.handles import HANDLES, Handle
+from metlog.aggregate.series import AnySeries, Identity
+from metlog.aggregate.table import Aggregate
+from metlog.diagnostics import Diagnostics
+from metlog.filters import Filter
+from metlog.message import Message, Origin, new_message, rfc3339
+from metlog.metrics import KINDS, Kind, from_message, why_invalid
+from metlog.senders._delivery.process import Lock
+from metlog.senders.base import Sender
+
+if TYPE_CHECKING:
+    from metlog.aggregate.drain import Drain
+
+__all__ = ["Caller", "Route"]
+
+Clock = tuple[float, float]
+"""A timer's start and end, in ``perf_counter`` seconds."""
+
+
+class Caller(Protocol):
+    """The client, as far as its route needs it."""
+
+    def metlog(
+        self,
+        type: str,  # noqa: A002  # metlog-py's name
+        logger: str | None = None,
+        severity: int | None = None,
+        payload: object = "",
+        fields: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    def send_message(self, msg: Message) -> None: ...
+
+    def reroute(self) -> None: ...
+
+
+class Route:
+    """How the metrics and messages of one client travel, and what it lost of them.
+
+    It refers to no client, so that one that is dropped goes at once.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self.aggregate = Aggregate()
+        self.handles: weakref.WeakValueDictionary[object, Handle] = (
+            weakref.WeakValueDictionary()
+        )
+        self.invalid = 0
+        self.filtered = 0
+        self.diagnostics = Diagnostics(owner)
+        self.drain: Drain | None = None
+        self.direct = False
+        """May calls use the aggregate's tables by themselves?"""
+        self._lock = Lock()
+        self._warned: set[str] = set()
+
+    def choose(
+        self,
+        caller: Caller,
+        sender: Sender,
+        filters: tuple[Filter, ...],
+        origin: Origin,
+        overridden: frozenset[str],
+    ) -> None:
+        """Decide how metrics travel. ``overridden`` names the methods of the client
+        that are not the library's own."""
+        self._sender = sender
+        self._filters = filters
+        self._origin = origin
+        self._showing = capture.is_on()
+        self._through_metlog = "metlog" in overridden
+        self._through_send_message = "send_message" in overridden
+        ignores = getattr(sender, "ignores", None)
+        self.ignores: frozenset[str] = (
+            ignores if isinstance(ignores, frozenset) else frozenset()
+        )
+        drain = _drain_of(sender)
+        self._takes_metrics = has_own(sender, "send_metric")
+        if drain is not self.drain:
+            earlier, self.drain = self.drain, drain
+            if earlier is not None:
+                earlier.remove_source(self.aggregate)
+            if drain is not None:
+                drain.add_source(self.aggregate, caller)
+        self._messages_only = bool(
+            filters or self._through_metlog or self._through_send_message
+        )
+        self.bare = drain is not None and drain.bare
+        """Do fields make no difference?"""
+        self.direct = (
+            drain is not None
+            and drain.direct
+            and not (self._showing or self._messages_only)
+        )
+        self.aggregate.arms_handles = self.direct
+        for handle in list(self.handles.values()):
+            if self.direct:
+                handle.arm()
+            else:
+                handle.disarm()
+
+    def after_fork(self) -> None:
+        """Another process: nothing is direct before its sender's worker runs."""
+        self.direct = self.aggregate.arms_handles = False
+        for handle in list(self.handles.values()):
+            handle.disarm()
+
+    # -- metrics -----------------------------------------------------------------------
+
+    def measure(
+        self,
+        caller: Caller,
+        kind: Kind,
+        name: str,
+        value: float,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+        *,
+        sampled: bool = False,
+        clock: Clock | None = None,
+        handle: Handle | None = None,
+    ) -> None:
+        """Take one measurement the slow way. Never raises.
+
+        ``sampled``: the caller drew lots already; ``clock``: between which readings
+        ``value`` milliseconds passed.
+        """
+        try:
+            why = why_invalid(kind, name, value, rate)
+            if why is None and not (fields is None or isinstance(fields, Mapping)):
+                why = "fields are no mapping"
+            if why is not None:
+                self.refuse(f"{kind} dropped, {why}", (name, value, rate))
+                return
+            if kind in self.ignores or (not sampled and sampled_out(rate)):
+                return
+            if self._messages_only or self._showing:
+                self._by_message(
+                    caller, kind, name, value, logger, severity, fields, rate, clock, handle
+                )
+            else:
+                self._deliver(
+                    caller, kind, name, value, logger, severity, fields, rate, clock, handle
+                )
+        except Exception as error:
+            self.diagnostics.report("a metric failed", error)
+
+    def record(
+        self, caller: Caller, handle: Handle, value: object, clock: Clock | None = None
+    ) -> None:
+        """A handle's slow path."""
+        identity = handle.identity
+        self.measure(
+            caller,
+            handle.kind,
+            identity.name,
+            cast(float, value),
+            fields=identity.fields,
+            sampled=True,
+            clock=clock,
+            handle=handle,
+        )
+
+    def handle(
+        self, caller: Caller, kind: Kind, identity: Identity, key: object
+    ) -> Handle:
+        """The handle for a series: one for each."""
+        handle = self.handles.get(key)
+        if handle is None:
+            with self._lock:
+                handle = self.handles.get(key)
+                if handle is None:
+                    recorder = partial(self.record, caller)
+                    handle = HANDLES[kind](identity, recorder)
+                    self.handles[key] = handle
+        return handle
+
+    def refuse(self, why: str, detail: tuple[object, ...] = ()) -> None:
+        """Count what is no measurement, and say each kind of it once."""
+        self.invalid += 1
+        if why not in self._warned:
+            self._warned.add(why)
+            text = ", ".join(_shown(part) for part in detail)
+            Diagnostics(f"client {self._origin.logger!r}").report(why, text)
+
+    def _by_message(
+        self,
+        caller: Caller,
+        kind: Kind,
+        name: str,
+        value: float,
+        logger: str | None,
+        severity: int | None,
+        fields: Mapping[str, Any] | None,
+        rate: float,
+        clock: Clock | None,
+        handle: Handle | None,
+    ) -> None:
+        """Somebody wants to see a message of it."""
+        told = value
+        if kind == "timer" and clock is not None:
+            told = _in_decimals(clock, 3 if handle is not None else 0)
+        own = {"name": name, "rate": rate}
+        if fields:
+            own = {**fields, **own}
+        if self._through_metlog and handle is None:
+            caller.metlog(kind, logger, severity, str(told), own)
+            return
+        msg = new_message(
+            kind, rfc3339(time.time()), self._origin, logger, severity, str(told), own
+        )
+        if self._through_send_message and handle is None:
+            caller.send_message(msg)
+            return
+        if not self._passes(msg):
+            return
+        if self._showing and capture.wanted():
+            start, shown = None, value
+            if clock is not None:
+                start, shown = clock[0], (clock[1] - clock[0]) * 1000
+            identity = handle.identity if handle is not None else None
+            capture.show_metric(kind, name, shown, rate, fields, start, msg, identity)
+        if self._filters and not _says(msg, told, own):
+            self._hand_over(msg)  # a filter has changed it
+            return
+        self._deliver(
+            caller, kind, name, told, logger, severity, fields, rate, clock, handle, msg
+        )
+
+    def _deliver(
+        self,
+        caller: Caller,
+        kind: Kind,
+        name: str,
+        value: float,
+        logger: str | None,
+        severity: int | None,
+        fields: Mapping[str, Any] | None,
+        rate: float,
+        clock: Clock | None,
+        handle: Handle | None,
+        msg: Message | None = None,
+    ) -> None:
+        if self.drain is not None:
+            entry = value if clock is None else clock[0] - clock[1]
+            self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
+            return
+        if clock is not None and msg is None:
+            value = _in_decimals(clock, 3 if handle is not None else 0)
+        if self._takes_metrics:
+            sender = cast(Any, self._sender)
+            self._safely(sender.send_metric, kind, name, value, rate, fields)
+            return
+        if msg is None:
+            own = {"name": name, "rate": rate}
+            msg = new_message(
+                kind,
+                rfc3339(time.time()),
+                self._origin,
+                logger,
+                severity,
+                str(value),
+                {**fields, **own} if fields else own,
+            )
+        self._safely(self._sender.send_message, msg)
+
+    def _add(
+        self,
+        caller: Caller,
+        drain: Drain,
+        kind: Kind,
+        name: str,
+        entry: float,
+        fields: Mapping[str, Any] | None,
+        rate: float,
+        handle: Handle | None,
+    ) -> None:
+        why: str | None
+        drain.start()
+        if handle is None:
+            why = drain.closed or self.aggregate.add(
+                kind, name, entry, rate, None if self.bare else fields
+            )
+        else:
+            why = drain.closed or self._add_to(handle, entry)
+        if why is not None:
+            drain.lose(1, f"{why}, dropped", name[:100])
+        elif not drain.direct:
+            drain.added()
+        elif not self.direct and not (self._showing or self._messages_only):
+            caller.reroute()  # the worker runs by now
+
+    def _add_to(self, handle: Handle, entry: float) -> str | None:
+        series = handle.series
+        if series is None:
+            found = self.aggregate.series(handle.kind, handle.identity)
+            if isinstance(found, str):
+                return found
+            series = handle.series = cast(AnySeries, found)
+            series.handle = weakref.ref(handle)
+        self.aggregate.add_to(series, entry)
+        if self.direct:
+            handle.arm()
+        return None
+
+    # -- messages ----------------------------------------------------------------------
+
+    def send(self, msg: Message) -> None:
+        """Filter a ready message and hand it to the sender."""
+        if not self._passes(msg):
+            return
+        if self._showing and capture.wanted():
+            _show(msg)
+        self._hand_over(msg)
+
+    def _hand_over(self, msg: Message) -> None:
+        if self.drain is not None and msg["type"] in KINDS:
+            self.drain.start()
+        self._safely(self._sender.send_message, msg)
+
+    def _passes(self, msg: Message) -> bool:
+        for accepts in self._filters:
+            try:
+                if not accepts(msg):
+                    self.filtered += 1
+                    return False
+            except Exception as error:
+                # A filter may be there to keep secrets in: broken means closed.
+                self.diagnostics.report("a filter failed, message dropped", error)
+                return False
+        return True
+
+    def _safely(self, call: Callable[..., object], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self.diagnostics.report("the sender failed", error)
+
+
+def sampled_out(rate: float) -> bool:
+    """Return whether this call is one of those that sampling leaves out."""
+    return rate < 1.0 and rate <= random.random()  # noqa: S311  # sampling, no secret
+
+
+def _drain_of(sender: Sender) -> Drain | None:
+    """What takes metrics off a client's hands without being called for each of them."""
+    if not has_own(sender, "drain_for_clients"):
+        return None
+    return cast("Drain | None", cast(Any, sender).drain_for_clients())
+
+
+def _show(msg: Message) -> None:
+    """A ready message may be that of a metric, too."""
+    if msg["type"] in KINDS:
+        try:
+            kind, name, value, rate, fields = from_message(msg)
+        except ValueError:
+            pass
+        else:
+            capture.show_metric(kind, name, value, rate, fields, None, msg)
+            return
+    capture.show_message(msg)
+
+
+def _in_decimals(clock: Clock, decimals: int) -> float:
+    seconds = clock[1] - clock[0]
+    if decimals:
+        return int(seconds * 1e6 + 0.5) / 1000
+    return int(seconds * 1000 + 0.5)  # half the price of round()
+
+
+def _says(msg: Message, value: float, fields: Mapping[str, Any]) -> bool:
+    """Return whether a message still says what it was made to say."""
+    return (
+        msg["payload"] == str(value) and msg["fields"] == fields and msg["type"] in KINDS
+    )
+
+
+def _shown(value: object) -> str:
+    """A text for a diagnostic line, whatever it is."""
+    try:
+        return repr(value)[:100]
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Handles: for whoever measures the same thing often.
+
+`MetlogClient.series` and `metlog.catalogue.Metric.series` give them. A handle is good
+for ever: over forks, another sender, and collectors that come and go. What it records
+goes straight into its series; when that cannot be (nobody took it up yet, a collector
+wants to see it, the buffer is full), it goes the client's slow path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from metlog.aggregate.series import (
+    LAST,
+    NEVER,
+    NO_TICKS,
+    AnySeries,
+    Counter,
+    Identity,
+    Values,
+)
+from metlog.metrics import LIMIT, Kind
+
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
+
+__all__ = [
+    "CounterHandle",
+    "GaugeHandle",
+    "Handle",
+    "HistogramHandle",
+    "Recorder",
+    "TimerHandle",
+    "UpdownHandle",
+]
+
+_ONE: Any = 1
+_MAX_INT = 2**30 - 1
+
+
+class Recorder(Protocol):
+    """The slow path, which knows what to do with a handle's measurement."""
+
+    def __call__(
+        self, handle: Handle, value: object, clock: tuple[float, float] | None = None
+    ) -> None:
+        """``clock`` is a timer's start and end in ``perf_counter`` seconds."""
+
+
+class Handle:
+    """One series of one client, for as long as somebody wants it."""
+
+    __slots__ = ("__weakref__", "identity", "recorder", "series")
+    kind: Kind
+
+    def __init__(self, identity: Identity, recorder: Recorder) -> None:
+        self.identity = identity
+        self.recorder = recorder
+        self.series: AnySeries | None = None
+
+    @property
+    def name(self) -> str:
+        """The dotted name."""
+        return self.identity.name
+
+    @property
+    def metric(self) -> Metric | None:
+        """The declaration it belongs to, if any."""
+        return self.identity.metric
+
+    def arm(self) -> None:
+        """Let calls go straight into the series, from now on."""
+
+    def disarm(self) -> None:
+        """Let calls go the slow path, from now on."""
+
+    def rest(self) -> None:
+        """The same, because the series is forgotten: the next call makes it anew."""
+        self.disarm()
+        self.series = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"expected something that can be pickled, got the handle {self!r}; "
+            "ask for a handle where it is used: client.series(…)"
+        )
+
+
+class CounterHandle(Handle):
+    """Counts: ``handle.add()``."""
+
+    __slots__ = ("tick",)
+    kind: Kind = "counter"
+
+    def __init__(self, identity: Identity, recorder: Recorder) -> None:
+        super().__init__(identity, recorder)
+        self.tick: Iterator[object] = NO_TICKS
+
+    def add(self, n: float = 1) -> None:
+        """Add ``n`` to the counter."""
+        if n is _ONE:  # `is`, because True == 1; CPython has one small 1
+            try:
+                next(self.tick)
+            except StopIteration:
+                self.recorder(self, n)
+        else:
+            self.recorder(self, n)
+
+    def arm(self) -> None:
+        if isinstance(self.series, Counter):
+            self.tick = self.series
+
+    def disarm(self) -> None:
+        self.tick = NO_TICKS
+
+
+class _ValuesHandle(Handle):
+    __slots__ = ("put",)
+
+    def __init__(self, identity: Identity, recorder: Recorder) -> None:
+        super().__init__(identity, recorder)
+        self.put: Callable[[int, float], object] = NEVER
+        """For instrumentation that counts nanoseconds: ``put(LAST, entry)`` keeps an
+        entry (`metlog.aggregate.series.as_milliseconds`) or raises IndexError; then call
+        `TimerHandle.between`."""
+
+    def arm(self) -> None:
+        if isinstance(self.series, Values):
+            self.put = self.series.put
+
+    def disarm(self) -> None:
+        self.put = NEVER
+
+
+class TimerHandle(_ValuesHandle):
+    """Keeps times: ``handle.record(ms)``, or ``with handle.time():``."""
+
+    __slots__ = ()
+    kind: Kind = "timer"
+
+    def record(self, ms: float) -> None:
+        """Keep a time in milliseconds."""
+        if (type(ms) is float and 0.0 <= ms < LIMIT) or (
+            type(ms) is int and 0 <= ms < _MAX_INT
+        ):
+            try:
+                self.put(LAST, ms)
+            except IndexError:
+                pass
+            else:
+                return
+        self.recorder(self, ms)
+
+    def time(self) -> _Block:
+        """Time a ``with`` block, in milliseconds with three decimals."""
+        block = _Block()
+        block.handle = self
+        return block
+
+    def between(self, start: float, end: float) -> None:
+        """Keep the time between two readings of ``perf_counter``."""
+        if end < start:  # no clock does that; a caller may
+            end = start
+        try:
+            self.put(LAST, start - end)
+        except IndexError:
+            self.recorder(self, (end - start) * 1000, (start, end))
+
+
+class HistogramHandle(_ValuesHandle):
+    """Keeps values of which the distribution matters: ``handle.record(value)``."""
+
+    __slots__ = ()
+    kind: Kind = "histogram"
+
+    def record(self, value: float) -> None:
+        """Keep a value."""
+        if (type(value) is float and -LIMIT < value < LIMIT) or (
+            type(value) is int and -_MAX_INT < value < _MAX_INT
+        ):
+            try:
+                self.put(LAST, value)
+            except IndexError:
+                pass
+            else:
+                return
+        self.recorder(self, value)
+
+
+class GaugeHandle(Handle):
+    """Sets a level: ``handle.set(value)``."""
+
+    __slots__ = ()
+    kind: Kind = "gauge"
+
+    def set(self, value: float) -> None:
+        """Set the level."""
+        self.recorder(self, value)
+
+
+class UpdownHandle(Handle):
+    """Changes a level that processes share: ``handle.add(+1)``, ``handle.add(-1)``."""
+
+    __slots__ = ()
+    kind: Kind = "updown"
+
+    def add(self, change: float) -> None:
+        """Add a change, up or down."""
+        self.recorder(self, change)
+
+
+class _Block:
+    """One ``with handle.time():``."""
+
+    __slots__ = ("handle", "start")
+    handle: TimerHandle
+    start: float
+
+    def __enter__(self) -> None:
+        self.start = perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        elapsed = self.start - perf_counter()
+        try:
+            self.handle.put(LAST, elapsed)
+        except IndexError:
+            self.handle.between(self.start, self.start - elapsed)
+
+
+HANDLES: dict[str, type[Handle]] = {
+    "counter": CounterHandle,
+    "timer": TimerHandle,
+    "histogram": HistogramHandle,
+    "gauge": GaugeHandle,
+    "updown": UpdownHandle,
+}

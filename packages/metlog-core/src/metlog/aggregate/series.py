@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One series each: what a process has seen of one name with one set of fields.
+
+Callers on the fast path use a series without any lock: ``next(counter)`` and
+``values.put(LAST, entry)`` are one call of C code each, which no other thread and no
+signal handler can interrupt. Everything else here is called under the aggregate's lock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from math import log
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from metlog.metrics import Kind
+
+if TYPE_CHECKING:
+    from metlog.aggregate.handles import Handle
+    from metlog.aggregate.histograms import Histogram
+    from metlog.catalogue import Metric
+
+__all__ = [
+    "BUFFER",
+    "LAST",
+    "NEVER",
+    "NO_TICKS",
+    "Balance",
+    "Counter",
+    "Identity",
+    "Level",
+    "News",
+    "Series",
+    "Spilled",
+    "Values",
+    "as_milliseconds",
+    "as_seconds",
+    "new_series",
+    "sample",
+]
+
+LAST = sys.maxsize
+"""Where to insert: behind everything. ``deque.insert`` raises when the deque is full,
+which ``append`` does not."""
+
+BUFFER = 5_000
+"""Entries in one buffer; a full one is exchanged for a fresh one."""
+
+MAX_FULL = 40
+"""Full buffers of one series that wait for the worker (about 6 MB). Then callers fold."""
+
+NEVER: Callable[[int, float], None] = deque[float](maxlen=0).insert
+"""Raises IndexError, always: the ``put`` of a handle that must take the slow path."""
+
+NO_TICKS: Any = iter(())
+"""Raises StopIteration, always: the same for a counter."""
+
+
+class Identity:
+    """Who a series is, when it is more than a name."""
+
+    __slots__ = ("decimals", "fields", "metric", "name", "parts", "rate")
+
+    def __init__(
+        self,
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+        rate: float = 1.0,
+        metric: Metric | None = None,
+        parts: Mapping[str, str] | None = None,
+        decimals: int = 0,
+    ) -> None:
+        self.name = name
+        self.fields = fields
+        self.rate = rate
+        self.metric = metric
+        self.parts = parts
+        self.decimals = decimals
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it is only a name after all."""
+        return (
+            not self.fields
+            and self.metric is None
+            and self.rate == 1.0
+            and not self.decimals
+        )
+
+
+class Series:
+    """What all series have in common; exporters read it, nobody writes it."""
+
+    __slots__ = ()
+
+    kind: Kind
+    identity: str | Identity
+    used: float
+    """The clock's seconds at which there was news of it, or when it was made."""
+    handle: weakref.ref[Handle] | None
+    """The handle that refers to it, if there is one."""
+
+    @property
+    def name(self) -> str:
+        """The dotted name, as the caller or the declaration gave it."""
+        identity = self.identity
+        return identity if type(identity) is str else identity.name  # type: ignore[union-attr]
+
+    @property
+    def fields(self) -> Mapping[str, Any] | None:
+        """The caller's fields, and the parts that are no placeholder."""
+        identity = self.identity
+        return None if type(identity) is str else identity.fields  # type: ignore[union-attr]
+
+    @property
+    def metric(self) -> Metric | None:
+        """The declaration it was made by, None for a plain name."""
+        identity = self.identity
+        return None if type(identity) is str else identity.metric  # type: ignore[union-attr]
+
+    @property
+    def parts(self) -> Mapping[str, str] | None:
+        """What was handed to the declaration: label → its real value."""
+        identity = self.identity
+        return None if type(identity) is str else identity.parts  # type: ignore[union-attr]
+
+    @property
+    def rate(self) -> float:
+        """The caller's own sampling rate."""
+        identity = self.identity
+        return 1.0 if type(identity) is str else identity.rate  # type: ignore[union-attr]
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of the milliseconds that a clock's entries are told with."""
+        identity = self.identity
+        return 0 if type(identity) is str else identity.decimals  # type: ignore[union-attr]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {dict(self.fields or {})!r}>"
+
+
+class Spilled:
+    """What callers kept of a buffer that the worker was too slow to take.
+
+    ``histograms`` are exact, by exporter; ``kept`` is an even sample of ``seen``
+    entries, for exporters that want values.
+    """
+
+    __slots__ = ("histograms", "kept", "seen")
+
+    def __init__(self, histograms: dict[Exporter, Histogram]) -> None:
+        self.histograms = histograms
+        self.kept: list[float] = []
+        self.seen = 0
+
+    def add(self, entries: Sequence[float]) -> None:
+        """Keep an even sample of at most `BUFFER` entries in all."""
+        # Both are brought to the same share before they are put together.
+        share = len(self.kept) / self.seen if self.seen else 1.0
+        self.seen += len(entries)
+        self.kept += sample(entries, share)
+        if len(self.kept) > BUFFER:
+            self.kept = sample(self.kept, 0.5)
+
+
+class News(NamedTuple):
+    """What one drain says of one series."""
+
+    series: Series
+    calls: int
+    """How many calls it tells of."""
+    value: float = 0.0
+    """A counter's increments, a gauge's last level, an updown's changes."""
+    entries: Sequence[float] = ()
+    """A timer's or a histogram's: see `as_milliseconds`."""
+    spilled: Spilled | None = None
+
+
+class Exporter(Protocol):
+    """A sender that takes drained metrics."""
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """An empty one of the form it wants for that series; None: it wants values."""
+
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """Take what happened. Called by whichever thread drains: be quick."""
+
+
+class Counter(Series, itertools.count):  # type: ignore[type-arg]  # generic for mypy only
+    """A sum. Increments by 1 are ``next(counter)``, all others are added.
+
+    It *is* the `itertools.count`, which saves a third of its memory.
+    """
+
+    __slots__ = ("_calls", "_seen", "_sum", "handle", "identity", "used")
+    kind: Kind = "counter"
+
+    def __new__(cls, identity: str | Identity) -> Counter:
+        """Begin at 0: `itertools.count` would take an argument for its start."""
+        return super().__new__(cls)
+
+    def __init__(self, identity: str | Identity) -> None:
+        self.identity = identity
+        self.handle = None
+        self.used = 0.0
+        self._seen = 0  # the tick that comes next
+        self._sum: float = 0
+        self._calls = 0
+
+    def add(self, value: float) -> None:
+        """Add an increment."""
+        self._sum += value
+        self._calls += 1
+
+    def take(self) -> News | None:
+        """The increments since the last time, None if there were none."""
+        tick: int = next(self)  # reading is ticking: there is no other exact way
+        ticks = tick - self._seen
+        self._seen = tick + 1
+        calls = ticks + self._calls
+        if not calls:
+            return None
+        value = ticks + self._sum
+        self._sum = self._calls = 0
+        return News(self, calls, value)
+
+    def pending(self) -> int:
+        """How many calls `take` would tell of."""
+        ticks: int = next(self) - self._seen
+        self._seen += 1  # because of the tick above
+        return ticks + self._calls
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self.take()
+
+
+class Values(Series):
+    """Every entry of a timer or a histogram, until somebody takes them.
+
+    ``put(LAST, entry)`` keeps one without a lock and raises IndexError when the buffer
+    is full: then the caller comes by `exchange`, under the lock.
+    """
+
+    __slots__ = ("_full", "_recent", "_spilled", "handle", "identity", "put", "used")
+
+    def __init__(self, identity: str | Identity) -> None:
+        self.identity = identity
+        self.handle = None
+        self.used = 0.0
+        self._recent: deque[float] = deque(maxlen=BUFFER)
+        self.put = self._recent.insert
+        self._full: list[deque[float]] | None = None
+        self._spilled: Spilled | None = None
+
+    def add(self, entry: float) -> bool:
+        """Keep an entry; return whether there was room."""
+        try:
+            self.put(LAST, entry)
+        except IndexError:
+            return False
+        return True
+
+    def exchange(self, exporters: Iterable[Exporter]) -> None:
+        """Make room: put the full buffer aside for the worker and begin another.
+
+        The full one stays full for good. A caller who looked its ``insert`` up before
+        now gets an IndexError and comes back.
+        """
+        if len(self._recent) < BUFFER:
+            return  # somebody else was quicker
+        if self._full is None:
+            self._full = []
+        if len(self._full) < MAX_FULL:
+            self._full.append(self._recent)
+        else:
+            self._spill(list(self._recent), exporters)
+        self._recent = deque(maxlen=BUFFER)
+        self.put = self._recent.insert
+
+    def take(self) -> News | None:
+        """The entries since the last time, None if there were none."""
+        full, self._full = self._full, None
+        entries = [entry for buffer in full or () for entry in list(buffer)]
+        pop = self._recent.popleft
+        entries += [pop() for _ in range(len(self._recent))]
+        spilled, self._spilled = self._spilled, None
+        calls = len(entries) + (spilled.seen if spilled else 0)
+        return News(self, calls, 0.0, entries, spilled) if calls else None
+
+    def pending(self) -> int:
+        """How many calls `take` would tell of."""
+        full = len(self._full) * BUFFER if self._full else 0
+        spilled = self._spilled.seen if self._spilled else 0
+        return len(self._recent) + full + spilled
+
+    def reset(self) -> None:
+        """Forget what was kept. Callers must look ``put`` up anew."""
+        self._recent = deque(maxlen=BUFFER)
+        self.put = self._recent.insert
+        self._full = self._spilled = None
+
+    def _spill(self, entries: list[float], exporters: Iterable[Exporter]) -> None:
+        if self._spilled is None:
+            wanted = {each: each.histogram(self) for each in exporters}
+            self._spilled = Spilled({k: v for k, v in wanted.items() if v is not None})
+        self._spilled.add(entries)
+        for histogram in self._spilled.histograms.values():
+            histogram.fold(in_base_units(self, entries))
+
+
+class Timings(Values):
+    """A timer's entries: see `as_milliseconds`."""
+
+    __slots__ = ()
+    kind: Kind = "timer"
+
+
+class Distribution(Values):
+    """A histogram's entries: the values."""
+
+    __slots__ = ()
+    kind: Kind = "histogram"
+
+
+class Level(Series):
+    """The last value."""
+
+    __slots__ = ("_calls", "_value", "handle", "identity", "used")
+    kind: Kind = "gauge"
+
+    def __init__(self, identity: str | Identity) -> None:
+        self.identity = identity
+        self.handle = None
+        self.used = 0.0
+        self._value: float = 0
+        self._calls = 0
+
+    def add(self, value: float) -> None:
+        """Set it."""
+        self._value = value
+        self._calls += 1
+
+    def take(self) -> News | None:
+        """The level if it was set since the last time, else None."""
+        calls, self._calls = self._calls, 0
+        return News(self, calls, self._value) if calls else None
+
+    def pending(self) -> int:
+        """How many calls `take` would tell of."""
+        return self._calls
+
+    def reset(self) -> None:
+        """Forget that it was set."""
+        self._calls = 0
+
+
+class Balance(Level):
+    """A level that is kept by adding and subtracting."""
+
+    __slots__ = ()
+    kind: Kind = "updown"
+
+    def add(self, value: float) -> None:
+        """Add a change."""
+        self._value += value
+        self._calls += 1
+
+    def take(self) -> News | None:
+        """The changes since the last time, None if there were none."""
+        news = super().take()
+        self._value = 0
+        return news
+
+    def reset(self) -> None:
+        """Forget the changes."""
+        self.take()
+
+
+AnySeries = Counter | Timings | Distribution | Level | Balance
+
+_CLASSES: dict[Kind, Callable[[str | Identity], AnySeries]] = {
+    "counter": Counter,
+    "timer": Timings,
+    "histogram": Distribution,
+    "gauge": Level,
+    "updown": Balance,
+}
+
+
+def new_series(kind: Kind, identity: str | Identity) -> AnySeries:
+    """An empty one."""
+    return _CLASSES[kind](identity)
+
+
+def as_milliseconds(entries: Iterable[float], decimals: int = 0) -> list[float]:
+    """A timer's entries in milliseconds.
+
+    An entry is milliseconds as somebody measured them; or, below zero, minus the
+    seconds of a clock, which are told as whole milliseconds or with three decimals.
+    Not to round, nor to change the sign, in the caller saves it 30 ns of 400.
+    """
+    if decimals:
+        return [e if e >= 0 else int(0.5 - e * 1e6) / 1000 for e in entries]
+    return [e if e >= 0 else int(0.5 - e * 1000) for e in entries]
+
+
+def as_seconds(entries: Iterable[float]) -> list[float]:
+    """A timer's entries in seconds, as exact as they were recorded."""
+    return [e / 1000 if e >= 0 else -e for e in entries]
+
+
+def in_base_units(series: Series, entries: Sequence[float]) -> list[float]:
+    """Entries as histogram backends want them: seconds for a timer."""
+    return as_seconds(entries) if series.kind == "timer" else list(entries)
+
+
+def sample(values: Sequence[float], share: float) -> list[float]:
+    """Some of the values, each with the same chance, at random.
+
+    Every second value of a program that does the same things in turn would be all of
+    one kind.
+    """
+    if share >= 1:
+        return list(values)
+    if share > 0.05:
+        # A byte of chance for each, all in C: a tenth of the time of what follows.
+        chances = random.randbytes(len(values))  # noqa: S311  # sampling, no secret
+        return list(
+            itertools.compress(values, chances.translate(_threshold_table(share)))
+        )
+    some: list[float] = []
+    place = -1
+    while True:
+        # How many to pass over: quicker than asking for each when few are to stay.
+        place += 1 + int(log(1.0 - random.random()) / log(1.0 - share))  # noqa: S311
+        if place >= len(values):
+            return some
+        some.append(values[place])
+
+
+@lru_cache(maxsize=64)
+def _threshold_table(share: float) -> bytes:
+    """A table for `bytes.translate`: 1 for so many of the 256, 0 for the others."""
+    return bytes(byte < int(256 * share) for byte in range(256))

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The series of one client.
+
+Four tables are the fast path: a call looks its name up and uses what it finds there,
+without a lock. Whatever is not found goes by `Aggregate.add`, which makes the series.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+from metlog.aggregate.series import (
+    AnySeries,
+    Counter,
+    Exporter,
+    Identity,
+    News,
+    Values,
+    new_series,
+)
+from metlog.metrics import KINDS, Kind
+from metlog.senders._delivery.process import Lock, now
+from metlog.message import as_text
+
+__all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
+
+IDLE_TTL = 120.0
+"""A series unused for so many seconds is forgotten and makes room for another."""
+
+MAX_NAME = 4_096
+MAX_LABEL = 1_024
+"""Characters of a name, which is refused when it is longer, and of a label's value,
+which is cut: every distinct one is kept in memory."""
+
+MAX_DEFERRED = 10_000
+"""Measurements of signal handlers that interrupted the aggregate in their thread."""
+
+_MAX_ALIASES = 24
+"""Orders of the same fields that one series is found by: those of four."""
+
+_CHUNK = 500
+"""Series that one hold of the lock looks at."""
+
+Insert = Callable[[int, float], object]
+Labels = tuple[tuple[str, Any], ...]
+
+
+class Aggregate:
+    """All series of one client. ``max_series`` bounds them."""
+
+    def __init__(self, max_series: int = 10_000) -> None:
+        self.counters: dict[str, Counter] = {}
+        """Without fields: ``next(counters[name])``."""
+        self.timers: dict[str, Insert] = {}
+        """Without fields: ``timers[name](LAST, entry)``."""
+        self.labelled_counters: dict[str, dict[Any, Counter]] = {}
+        """``next(labelled_counters[name][(*fields.items(),)])``."""
+        self.labelled_timers: dict[str, dict[Any, Insert]] = {}
+        self.max_series = max_series
+        self.arms_handles = False
+        """May handles use their series by themselves?"""
+        self.makes_room = False
+        """Do idle series go at the limit? Their sums are kept elsewhere then."""
+        self.exporters: Callable[[], Iterable[Exporter]] = tuple
+        self.wake: Callable[[], object] = lambda: None
+        """Called when a buffer is full, or there is no room for another series."""
+        self._plain: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._plain["counter"] = self.counters
+        self._others: dict[object, AnySeries] = {}
+        self._aliases: dict[AnySeries, list[tuple[dict[str, Any], str, Any]]] = {}
+        self._hot: list[AnySeries] = []
+        self._leaving: list[AnySeries] = []
+        self._lock = Lock()
+        self._busy = False
+        self._deferred: deque[tuple[Any, ...]] = deque(maxlen=MAX_DEFERRED)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._plain.values())) + len(self._others)
+
+    # -- in ------------------------------------------------------------------------
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float = 1.0,
+        fields: Mapping[str, Any] | None = None,
+    ) -> str | None:
+        """Add one checked measurement; return why it was refused, None if it was not.
+
+        For a timer ``value`` is an entry: see `metlog.aggregate.series.as_milliseconds`.
+        """
+        if rate > 1 or not rate or kind == "gauge" or kind == "updown":
+            rate = 1.0
+        with self._held() as held:
+            if not held:
+                return self._defer(self.add, kind, name, value, rate, fields)
+            identity: str | Identity = _text(name)
+            if rate != 1.0 or fields:
+                identity = Identity(_text(name), labels_of(fields), rate)
+                if identity.is_plain:
+                    identity = identity.name
+            series, refused = self._found(kind, identity)
+            if series is None:
+                return refused
+            self._put(series, value)
+            if fields and rate == 1.0:
+                self._publish_labels(series, name, fields)
+        return None
+
+    def add_to(self, series: AnySeries, value: float) -> None:
+        """Add to a series that is known."""
+        with self._held() as held:
+            if held:
+                self._put(series, value)
+            else:
+                self._defer(self.add_to, series, value)
+
+    def series(self, kind: Kind, identity: str | Identity) -> AnySeries | str:
+        """The series, made if need be; or why there is none."""
+        if isinstance(identity, Identity) and identity.is_plain:
+            identity = identity.name
+        with self._held() as held:
+            if not held:
+                return "amid a change"
+            found, refused = self._found(kind, identity)
+        return found if found is not None else refused or "refused"
+
+    # -- out -----------------------------------------------------------------------
+
+    def take(self, at: float, everything: bool = True) -> list[News]:
+        """What happened since the last time; of timers and histograms alone that had
+        values lately, unless ``everything`` is wanted."""
+        news: list[News] = []
+        if everything:
+            self._hot = []
+            leaving, self._leaving = self._leaving, []
+            todo: Iterator[AnySeries] = iter(leaving + self._all())
+        else:
+            todo = iter(list(self._hot))
+        while chunk := list(islice(todo, _CHUNK)):
+            with self._held() as held:
+                if not held:
+                    return news  # a signal handler flushed amid a drain
+                for series in chunk:
+                    self._take_one(series, at, everything, news)
+        if everything and self.makes_room and len(self) >= self.max_series:
+            self._make_room()
+        return news
+
+    def pending(self) -> int:
+        """How many calls `take` would tell of."""
+        with self._held() as held:
+            calls = len(self._deferred)
+            if held:
+                calls += sum(each.pending() for each in self._leaving + self._all())
+            return calls
+
+    # -- for the client and its handles ------------------------------------------------
+
+    def exchange(self, series: Values) -> None:
+        """Make room in a full buffer, and tell those who keep its ``put``."""
+        with self._held() as held:
+            if held:
+                series.exchange(self.exporters())
+                self._publish(series)
+        self.wake()
+
+    def reset(self) -> None:
+        """This is another process: forget what the series hold, the parent tells it."""
+        self._busy = False
+        self._deferred.clear()
+        self._leaving.clear()
+        for series in self._all():
+            series.reset()
+            self._publish(series)
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _all(self) -> list[AnySeries]:
+        tables = (*self._plain.values(), self._others)
+        return [series for table in tables for series in list(table.values())]
+
+    @contextmanager
+    def _held(self) -> Iterator[bool]:
+        """Hold the lock. False: this very thread holds it already, and a signal handler
+        or a finalizer interrupted it amid a change."""
+        with self._lock:
+            if self._busy:
+                yield False
+                return
+            self._busy = True
+            try:
+                yield True
+            finally:
+                self._busy = False
+        while self._deferred and not self._busy:
+            try:
+                call, *arguments = self._deferred.popleft()
+            except IndexError:
+                return
+            call(*arguments)
+
+    def _defer(self, *call: Any) -> str | None:
+        if len(self._deferred) >= MAX_DEFERRED:
+            return "too much in signal handlers"
+        self._deferred.append(call)
+        return None
+
+    def _found(
+        self, kind: Kind, identity: str | Identity
+    ) -> tuple[AnySeries | None, str | None]:
+        table, key = self._place(kind, identity)
+        series = table.get(key)
+        if series is not None:
+            return series, None
+        name = identity if isinstance(identity, str) else identity.name
+        if len(name) > MAX_NAME:
+            return None, "name too long"
+        size = len(self)
+        if size >= self.max_series:
+            if self.makes_room:
+                self.wake()
+            if not self.makes_room or size >= self.max_series * 1.25 + 100:
+                return None, "too many distinct names"
+        series = new_series(kind, identity)
+        series.used = now()
+        table[key] = series
+        if isinstance(series, Values):
+            self._hot.append(series)
+            self._publish(series)
+        return series, None
+
+    def _place(
+        self, kind: Kind, identity: str | Identity
+    ) -> tuple[dict[Any, Any], object]:
+        """In which table a series stands, and by which key."""
+        if isinstance(identity, str):
+            return self._plain[kind], identity
+        return self._others, (
+            *(kind, identity.name, identity.rate, identity.decimals),
+            *((key, type(v), v) for key, v in (identity.fields or {}).items()),
+            *(sorted(identity.parts.items()) if identity.parts else ()),
+            identity.metric and identity.metric.name,
+        )
+
+    def _put(self, series: AnySeries, value: float) -> None:
+        if not isinstance(series, Values):
+            series.add(value)
+            return
+        while not series.add(value):
+            series.exchange(self.exporters())
+            self._publish(series)
+            self.wake()
+
+    def _publish(self, series: AnySeries) -> None:
+        """Put a series' newest ``put`` where callers look for it."""
+        if not isinstance(series, Values):
+            return
+        if series.kind == "timer" and isinstance(series.identity, str):
+            self.timers[series.identity] = series.put
+        for tables, name, key in self._aliases.get(series, ()):
+            tables[name][key] = series.put
+        handle = series.handle and series.handle()
+        if handle is not None and self.arms_handles:
+            handle.arm()
+
+    def _publish_labels(
+        self, series: AnySeries, name: str, fields: Mapping[str, Any]
+    ) -> None:
+        """Have the next call with the same fields, in the same order, find it."""
+        if series.kind not in ("counter", "timer") or type(name) is not str:
+            return
+        # 1 == True == 1.0: none of these may find what another has left. A subclass of
+        # str is equal to its text, and is that text as a label: see `labels_of`.
+        if not all(
+            isinstance(k, str) and (isinstance(v, str) or (type(v) is int and v > 1))
+            for k, v in fields.items()
+        ):
+            return
+        key = tuple(
+            (_text(k), _text(v) if isinstance(v, str) else v) for k, v in fields.items()
+        )
+        if any(isinstance(v, str) and len(v) > MAX_LABEL for _, v in key):
+            return
+        aliases = self._aliases.setdefault(series, [])
+        if len(aliases) >= _MAX_ALIASES:
+            return
+        tables: Any = self.labelled_counters
+        if isinstance(series, Values):
+            tables = self.labelled_timers
+        table = tables.setdefault(name, {})
+        if key not in table:
+            table[key] = series.put if isinstance(series, Values) else series
+            aliases.append((tables, name, key))
+
+    def _take_one(
+        self, series: AnySeries, at: float, everything: bool, news: list[News]
+    ) -> None:
+        found = series.take()
+        if found is not None:
+            news.append(found)
+            series.used = at
+            if everything and isinstance(series, Values):
+                self._hot.append(series)
+        elif everything and at - series.used > IDLE_TTL:
+            self._forget(series)
+
+    def _forget(self, series: AnySeries) -> None:
+        """Unpublish it, and look at it once more: a caller may still hold it."""
+        table, key = self._place(series.kind, series.identity)
+        if table.get(key) is not series:
+            return  # it was forgotten before, and this was the second look
+        del table[key]
+        self._leaving.append(series)
+        handle = series.handle and series.handle()
+        if handle is not None:
+            handle.rest()
+        if series.kind == "timer" and isinstance(series.identity, str):
+            self.timers.pop(series.identity, None)
+        for tables, name, labels in self._aliases.pop(series, ()):
+            tables[name].pop(labels, None)
+            if not tables[name]:
+                del tables[name]
+
+    def _make_room(self) -> None:
+        """Let the series go that were not used for longest: an eighth of all."""
+        with self._held() as held:
+            if not held:
+                return
+            oldest = sorted(self._all(), key=lambda series: series.used)
+            surplus = len(oldest) - self.max_series * 7 // 8
+            for series in oldest[: max(0, surplus)]:
+                if not series.pending():
+                    self._forget(series)
+
+
+def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A copy of fields with values that can be labels, in the order of their names.
+
+    A label is its text, a number, or true or false; None is none. A subclass of ``str``
+    (an Enum, Django's safe strings) is its text, so that equal keys mean equal labels.
+    """
+    if not fields:
+        return None
+    labels = {}
+    for key, value in fields.items():
+        if value is None:
+            continue
+        if isinstance(value, str):
+            value = _text(value)[:MAX_LABEL]
+        elif isinstance(value, bool):
+            pass
+        elif isinstance(value, int):
+            value = int(value)
+        elif isinstance(value, float) and isfinite(value):
+            value = float(value)
+        else:
+            value = as_text(value)[:MAX_LABEL]
+        text = _text(key) if isinstance(key, str) else as_text(key)
+        labels[text[:MAX_LABEL]] = value
+    return dict(sorted(labels.items()))
+
+
+def _text(value: str) -> str:
+    return value if type(value) is str else str.__str__(value)

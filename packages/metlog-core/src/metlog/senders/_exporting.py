@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What senders have in common that take metrics out of an aggregate.
+
+Clients add up what happens; such a sender's worker drains it, and delivers. No call of
+application code enters the sender, but for the first of a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from metlog._patching import SENDING, original
+from metlog.aggregate.drain import Drain, DrainedSender
+from metlog.aggregate.histograms import Histogram
+from metlog.aggregate.series import News, Series
+from metlog.aggregate.table import Aggregate
+from metlog.message import Message
+from metlog.metrics import KINDS, Kind, from_message
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline, Lock
+from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders.base import BaseSender, SenderStats
+
+__all__ = ["ExportingSender"]
+
+
+class Export(DrainedSender, Protocol):
+    """What stands for a sender in the drain that several share."""
+
+    def revive(self, sender: ExportingSender) -> None:
+        """Refer to it anew."""
+
+
+class ExportingSender(BaseSender):
+    """A subclass says what to `absorb` of the news and how to `deliver` it."""
+
+    ignores: frozenset[str] = frozenset()
+    reads_fields = True
+    """Do fields make a difference to what it sends?"""
+    makes_room = False
+    """Does it keep sums of its own, so that the aggregate may forget idle series?"""
+
+    def __init__(self, owner: str, max_series: int) -> None:
+        self.max_series = max_series
+        self.closed = False
+        self.tally = Tally(owner)
+        self.worker = Worker(self, self.tally, self.pause)
+        # Only the worker, flush and close hold this, never a call that records.
+        self._delivering = Lock()
+        self._own = Aggregate()
+        self._drain = Drain()
+        self._joined: list[tuple[Drain, Export]] = []
+        self._drain.add_exporter(self)
+        self._drain.add_source(self._own)
+
+    # -- for subclasses ----------------------------------------------------------------
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """An empty one of the form it wants for that series; None: it wants values."""
+        return None
+
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """Take what happened; see `metlog.aggregate.series.Exporter`."""
+        raise NotImplementedError
+
+    def deliver(self, deadline: Deadline | None) -> None:
+        """Send what was absorbed, as far as that is due; all of it, within the
+        deadline, if one is given."""
+        raise NotImplementedError
+
+    def accept(self, msg: Message) -> None:
+        """Take a message that is no metric. By default it is dropped and counted."""
+        self.lose(1, "message dropped, this sender takes metrics", msg.get("type"))
+
+    def pause(self) -> float:
+        """Return the seconds until the worker's next turn."""
+        raise NotImplementedError
+
+    def held(self) -> int:
+        """Return how many calls were absorbed and not delivered yet."""
+        return 0
+
+    def discard(self) -> int:
+        """Forget what was absorbed; return how many calls that were."""
+        return 0
+
+    def disconnect(self) -> None:
+        """Close what is open. It may be opened again."""
+
+    def reset_after_fork(self) -> None:
+        """Leave what was absorbed, and what is open, to the parent."""
+
+    # -- in ------------------------------------------------------------------------
+
+    def send_metric(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """Take one measurement; see `metlog.senders.base.MetricSender`."""
+        process.check()
+        if kind in self.ignores:
+            return
+        if self.closed:
+            self.lose(1, "closed, dropped", name)
+            return
+        self.start()
+        if not self.reads_fields:
+            fields = None
+        why = self._own.add(kind, name, value, rate, fields)
+        if why is not None:
+            self.lose(1, f"{why}, dropped", name[:100])
+        elif not self.direct:
+            self.added()
+
+    def send_message(self, msg: Message) -> None:
+        """Take a message: that of a metric is one, all others are for `accept`."""
+        if msg["type"] not in KINDS:
+            self.accept(msg)
+            return
+        try:
+            measured = from_message(msg)
+        except ValueError as error:
+            self.lose(1, "message dropped", error)
+        else:
+            self.send_metric(*measured)
+
+    # -- for a drain -------------------------------------------------------------------
+
+    def drain_for_clients(self) -> Drain | None:
+        """Where a client's aggregate goes; None when somebody wants to be called."""
+        for name in SENDING:
+            own = original(ExportingSender, name)
+            if getattr(type(self), name) is not own or name in vars(self):
+                return None
+        return self._drain
+
+    def join(self, drain: Drain, export: Export) -> None:
+        """Take what that drain takes, too: a `FanOutSender`'s, by its ``export``."""
+        self._joined.append((drain, export))
+
+    @property
+    def _drains(self) -> list[Drain]:
+        return [self._drain, *(drain for drain, _ in self._joined)]
+
+    @property
+    def direct(self) -> bool:
+        """Return whether a worker looks after it, so that callers need not."""
+        worker = self.worker
+        return (
+            worker.started and not (worker.alone or worker.direct) and not self.closed
+        )
+
+    def start(self) -> None:
+        """Have a worker look after it. Called often."""
+        process.check()
+        self.worker.start()
+
+    def added(self) -> None:
+        """Something was added, and there is no worker: do what is due."""
+        self.worker.step()
+
+    def wake(self) -> None:
+        """There is much to take."""
+        self.worker.wake()
+
+    def lose(self, calls: int, why: str, detail: object = "") -> None:
+        """Count what could not be kept, and say so."""
+        self.tally.drop(calls, why, detail)
+
+    # -- out -----------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One turn of the worker."""
+        self._take(everything=False)
+        if self._delivering.acquire(0 if self.worker.alone else -1):
+            try:
+                self.deliver(None)
+            finally:
+                self._delivering.release()
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Send what was accepted, within ``timeout`` seconds. The rest stays queued."""
+        process.check()
+        self._flush(Deadline(timeout))
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Flush, end the worker, let go of everything. What could not be sent within
+        ``timeout`` seconds is dropped, and all that comes later."""
+        process.check()
+        if self.closed:
+            return
+        deadline = Deadline(timeout)
+        self.closed = True
+        self._reroute()
+        self._flush(deadline)
+        self.worker.stop(deadline)
+        self._end("not delivered before it was closed")
+
+    @property
+    def stats(self) -> SenderStats:
+        """Counted in calls: two increments are two, also when one line tells both."""
+        queued = self.held() + sum(drain.pending() for drain in self._drains)
+        return self.tally.stats(queued)
+
+    # -- for the process -----------------------------------------------------------
+
+    def hurry(self) -> None:
+        """The process ends: begin to hand over."""
+        self.worker.hurry()
+
+    def at_exit(self, deadline: Deadline) -> None:
+        """Hand over what is held; what comes still later is sent at once."""
+        if self.closed:
+            return
+        self.worker.at_exit()
+        self._reroute()
+        self._flush(deadline)
+        self._end("not delivered before the process ended")
+
+    def after_fork(self) -> None:
+        """Start from nothing: what is held here, the parent sends."""
+        self.worker.after_fork()
+        for drain in self._drains:
+            drain.after_fork()
+        self.reset_after_fork()
+
+    def __del__(self) -> None:
+        worker = getattr(self, "worker", None)  # a constructor may have raised
+        if worker is not None and not self.closed:
+            # The garbage collector may have cut all weak references to it already.
+            self._drain.add_exporter(self)
+            for drain, export in self._joined:
+                export.revive(self)
+                drain.add_exporter(export)
+            worker.dismiss(self)
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _take(self, everything: bool) -> None:
+        for drain in self._drains:
+            drain.run(everything)
+
+    def _flush(self, deadline: Deadline) -> None:
+        self._take(everything=True)
+        if deadline.acquire(self._delivering):
+            try:
+                self.deliver(deadline)
+            finally:
+                self._delivering.release()
+
+    def _end(self, why: str) -> None:
+        lost = self.discard()
+        if lost:
+            self.lose(lost, why)
+        self.disconnect()
+
+    def _reroute(self) -> None:
+        for drain in self._drains:
+            drain.reroute()
