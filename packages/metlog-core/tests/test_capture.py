@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient, capture
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from metlog import SEVERITY, MetlogClient
 from metlog.client import ClientStats
 from metlog.exceptions import ConfigError
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender, NoSendSender, StatsdSender
 from metlog.testing import Sent, UdpReceiver, capture
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog.metrics import KINDS, Measured, from_message, why_invalid
 from metlog.message import Message, as_text, encodable, rfc3339, to_json
+from metlog.metrics import KINDS, Measured, from_message, why_invalid
 
 
 @pytest.mark.parametrize(

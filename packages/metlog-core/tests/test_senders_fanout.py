@@ -11,8 +11,8 @@ import pytest
 
 from metlog import SEVERITY, MetlogClient
 from metlog.exceptions import ConfigError
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -238,7 +238,10 @@ def test_routes_may_come_from_configuration() -> None:
             r"routes\[0\]\['severity'\]: 0 .* got 8",
         ),
         ([{"sender": Broken(), "types": 8}], r"routes\[0\]\['types'\]: .* got 8"),
-        ([{"sender": Broken(), "typ": "x"}], r"routes\[0\]\['typ'\]: expected sender, types or"),
+        (
+            [{"sender": Broken(), "typ": "x"}],
+            r"routes\[0\]\['typ'\]: expected sender, types or",
+        ),
     ],
 )
 def test_wrong_routes_are_refused(routes: list[Any], said: str) -> None:

@@ -454,7 +454,10 @@ def test_making_one_opens_nothing() -> None:
         ({"host": ""}, "host: expected a host name.*, got ''"),
         ({"host": 3}, "host: expected a host name.*, got 3"),
         ({"host": "a" * 64 + ".é"}, "expected a host name"),
-        ({"host": "localhost:8125"}, "host: expected .* without port, got 'localhost:8"),
+        (
+            {"host": "localhost:8125"},
+            "host: expected .* without port, got 'localhost:8",
+        ),
         ({"host": "[::1]"}, r"host: expected .*, got '\[::1\]'"),
         ({"host": "/" + "x" * 107, "transport": "unix"}, "host: expected a path of at"),
         ({"port": 0}, "port: expected a whole number from 1 to 65535, got 0"),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from metlog import MetlogClient, capture
 from metlog.cli.parse import Measurement
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
 from metlog.testing import UdpReceiver
 
@@ -153,7 +153,9 @@ class Subclass(MetlogClient):
 
 
 @contextmanager
-def client_on(way: str, port: int, dialect: Dialect = "plain") -> Iterator[MetlogClient]:
+def client_on(
+    way: str, port: int, dialect: Dialect = "plain"
+) -> Iterator[MetlogClient]:
     kind = Own if way == "own" else StatsdSender
     sender: Any = kind(
         port=port, dialect=dialect, flush_interval=3600, max_packet=60_000
@@ -173,9 +175,10 @@ def client_on(way: str, port: int, dialect: Dialect = "plain") -> Iterator[Metlo
             with capture.collecting(lambda captured: None):
                 yield client
         elif way == "patched":
-            with mock.patch.object(
-                sender, "send_message", wraps=sender.send_message
-            ), mock.patch.object(sender, "send_metric", wraps=sender.send_metric):
+            with (
+                mock.patch.object(sender, "send_message", wraps=sender.send_message),
+                mock.patch.object(sender, "send_metric", wraps=sender.send_metric),
+            ):
                 yield client
         else:
             yield client

@@ -12,7 +12,16 @@ import weakref
 from inspect import getattr_static
 from typing import Any, Protocol
 
-__all__ = ["ROUTED", "SENDING", "Patchable", "Routed", "has_own", "original", "replaced", "watch"]
+__all__ = [
+    "ROUTED",
+    "SENDING",
+    "Patchable",
+    "Routed",
+    "has_own",
+    "original",
+    "replaced",
+    "watch",
+]
 
 
 class Routed(Protocol):
@@ -35,7 +44,9 @@ _originals: dict[tuple[type, str], Any] = {}
 class Patchable(type):
     """The class of classes whose methods may be replaced while they are in use."""
 
-    def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], space: dict[str, Any]
+    ) -> None:
         super().__init__(name, bases, space)
         for method in (*ROUTED, *SENDING):
             if method in space:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from metlog import capture
 from metlog._patching import has_own
 from metlog.aggregate.handles import HANDLES, Handle
-from metlog.aggregate.series import AnySeries, Identity
+from metlog.aggregate.series import Identity
 from metlog.aggregate.table import Aggregate
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
@@ -147,7 +147,7 @@ class Route:
         """
         try:
             why = why_invalid(kind, name, value, rate)
-            if why is None and not (fields is None or isinstance(fields, Mapping)):
+            if why is None and not _are_fields(fields):
                 why = "fields are no mapping"
             if why is not None:
                 self.refuse(f"{kind} dropped, {why}", (name, value, rate))
@@ -156,11 +156,29 @@ class Route:
                 return
             if self._messages_only or self._showing:
                 self._by_message(
-                    caller, kind, name, value, logger, severity, fields, rate, clock, handle
+                    caller,
+                    kind,
+                    name,
+                    value,
+                    logger,
+                    severity,
+                    fields,
+                    rate,
+                    clock,
+                    handle,
                 )
             else:
                 self._deliver(
-                    caller, kind, name, value, logger, severity, fields, rate, clock, handle
+                    caller,
+                    kind,
+                    name,
+                    value,
+                    logger,
+                    severity,
+                    fields,
+                    rate,
+                    clock,
+                    handle,
                 )
         except Exception as error:
             self.diagnostics.report("a metric failed", error)
@@ -188,11 +206,10 @@ class Route:
         handle = self.handles.get(key)
         if handle is None:
             with self._lock:
-                handle = self.handles.get(key)
-                if handle is None:
-                    recorder = partial(self.record, caller)
-                    handle = HANDLES[kind](identity, recorder)
-                    self.handles[key] = handle
+                recorder = partial(self.record, caller)
+                new = HANDLES[kind](identity, recorder)
+                # Another thread may have been here first.
+                handle = self.handles.setdefault(key, new)
         return handle
 
     def refuse(self, why: str, detail: tuple[object, ...] = ()) -> None:
@@ -316,7 +333,7 @@ class Route:
             found = self.aggregate.series(handle.kind, handle.identity)
             if isinstance(found, str):
                 return found
-            series = handle.series = cast(AnySeries, found)
+            series = handle.series = found
             series.handle = weakref.ref(handle)
         self.aggregate.add_to(series, entry)
         if self.direct:
@@ -369,6 +386,10 @@ def _drain_of(sender: Sender) -> Drain | None:
     return cast("Drain | None", cast(Any, sender).drain_for_clients())
 
 
+def _are_fields(fields: object) -> bool:
+    return fields is None or isinstance(fields, Mapping)
+
+
 def _show(msg: Message) -> None:
     """A ready message may be that of a metric, too."""
     if msg["type"] in KINDS:
@@ -392,7 +413,9 @@ def _in_decimals(clock: Clock, decimals: int) -> float:
 def _says(msg: Message, value: float, fields: Mapping[str, Any]) -> bool:
     """Return whether a message still says what it was made to say."""
     return (
-        msg["payload"] == str(value) and msg["fields"] == fields and msg["type"] in KINDS
+        msg["payload"] == str(value)
+        and msg["fields"] == fields
+        and msg["type"] in KINDS
     )
 
 

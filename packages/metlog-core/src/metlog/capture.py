@@ -31,7 +31,7 @@ class Captured(NamedTuple):
     """One thing that was sent."""
 
     kind: str
-    """``counter``, ``timer``, ``histogram``, ``gauge``, ``updown``; else ``message``."""
+    """One of `metlog.metrics.KINDS`; ``message`` for all else."""
     name: str
     """The metric's name; a message's type."""
     value: float | None

@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from metlog.exceptions import ConfigError
-from metlog.metrics import KINDS, Kind
 from metlog.message import as_text
+from metlog.metrics import KINDS, Kind
 from metlog.semconv import CONVENTIONS, Semconv
 
 __all__ = [

@@ -468,14 +468,11 @@ class MetlogClient(metaclass=_patching.Patchable):
         parts: Mapping[str, str] | None,
     ) -> Handle:
         labels = None
-        if isinstance(fields, Mapping):
-            try:
-                labels = labels_of(fields)
-            except Exception as error:
-                self._route.refuse(f"{kind} dropped, fields raise", (error,))
-                name = ""
-        elif fields is not None:
-            name = ""  # the handle refuses what it is given, and counts it
+        try:
+            labels = labels_of(fields)
+        except Exception as error:  # no mapping, or one that raises
+            self._route.refuse(f"{kind} handle drops, bad fields", (error,))
+            name = ""  # so it refuses what it is given, and counts it
         if isinstance(name, str):
             name = str.__str__(name)
         decimals = 3 if kind == "timer" else 0

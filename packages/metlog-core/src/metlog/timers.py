@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
+# ruff: noqa: SLF001  # a timer is a part of its client
 """Timers: what ``client.timer(...)`` gives, for ``with`` and for decorating."""
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Timer:
                 else:
                     try:  # as in __exit__
                         put[name](LAST, start - end)
-                    except Exception:
+                    except Exception:  # `_timed` meets it again, and counts it
                         reporter._timed(name, start, end)
 
         return cast(F, timed)
@@ -127,7 +128,7 @@ class Timer:
                 put[self.name](LAST, elapsed)
                 return
         except Exception:
-            pass  # a name that is not known yet, a buffer that is full
+            pass  # a name not known yet, a full buffer; `_timed` counts anything else
         start = self.start
         if start is not None:  # it was entered
             self.reporter._timed(self.name, start, end)

@@ -22,8 +22,8 @@ from metlog.exceptions import ConfigError
 from metlog.filters import Filter, severity_max_provider
 from metlog.holder import CLIENT_HOLDER
 from metlog.logging import MetlogHandler, hook_logger
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,

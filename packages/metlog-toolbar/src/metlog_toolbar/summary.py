@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from metlog.metrics import LIMIT
 from metlog.message import as_text, to_json
+from metlog.metrics import LIMIT
 from metlog.severity import SEVERITY
 
 if TYPE_CHECKING:

@@ -32,7 +32,10 @@ class DrainedSender(Exporter, Protocol):
     """Does it keep sums of its own, so that the aggregate may forget idle series?"""
     reads_fields: bool
     """Do fields make a difference to what it sends?"""
-    closed: bool
+
+    @property
+    def closed(self) -> bool:
+        """Is nothing taken any more?"""
 
     @property
     def direct(self) -> bool:
@@ -125,7 +128,7 @@ class Drain:
     def reroute(self) -> None:
         """Have the clients ask anew whether callers may help themselves."""
         for owner, _ in list(self._sources):
-            client = owner and owner()
+            client = None if owner is None else owner()
             if client is not None:
                 client.reroute()
 
@@ -198,5 +201,3 @@ class Drain:
     def _wake(self) -> None:
         for exporter in self.exporters():
             exporter.wake()
-
-

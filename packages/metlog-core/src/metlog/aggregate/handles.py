@@ -128,8 +128,8 @@ class _ValuesHandle(Handle):
         super().__init__(identity, recorder)
         self.put: Callable[[int, float], object] = NEVER
         """For instrumentation that counts nanoseconds: ``put(LAST, entry)`` keeps an
-        entry (`metlog.aggregate.series.as_milliseconds`) or raises IndexError; then call
-        `TimerHandle.between`."""
+        entry (`metlog.aggregate.series.as_milliseconds`) or raises IndexError; then
+        call `TimerHandle.between`."""
 
     def arm(self) -> None:
         if isinstance(self.series, Values):

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import log
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from metlog.metrics import Kind
 
@@ -52,7 +52,7 @@ BUFFER = 5_000
 """Entries in one buffer; a full one is exchanged for a fresh one."""
 
 MAX_FULL = 40
-"""Full buffers of one series that wait for the worker (about 6 MB). Then callers fold."""
+"""Full buffers of one series that wait for the worker (6 MB); then callers fold."""
 
 NEVER: Callable[[int, float], None] = deque[float](maxlen=0).insert
 """Raises IndexError, always: the ``put`` of a handle that must take the slow path."""
@@ -201,9 +201,9 @@ class Counter(Series, itertools.count):  # type: ignore[type-arg]  # generic for
     __slots__ = ("_calls", "_seen", "_sum", "handle", "identity", "used")
     kind: Kind = "counter"
 
-    def __new__(cls, identity: str | Identity) -> Counter:
+    def __new__(cls, identity: str | Identity) -> Self:
         """Begin at 0: `itertools.count` would take an argument for its start."""
-        return super().__new__(cls)
+        return super().__new__(cls)  # type: ignore[return-value]  # typeshed says count
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity = identity

@@ -17,15 +17,17 @@ from typing import Any
 from metlog.aggregate.series import (
     AnySeries,
     Counter,
+    Distribution,
     Exporter,
     Identity,
     News,
+    Timings,
     Values,
     new_series,
 )
+from metlog.message import as_text
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
-from metlog.message import as_text
 
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 
@@ -94,7 +96,7 @@ class Aggregate:
     ) -> str | None:
         """Add one checked measurement; return why it was refused, None if it was not.
 
-        For a timer ``value`` is an entry: see `metlog.aggregate.series.as_milliseconds`.
+        For a timer ``value`` is an entry: `metlog.aggregate.series.as_milliseconds`.
         """
         if rate > 1 or not rate or kind == "gauge" or kind == "updown":
             rate = 1.0
@@ -164,7 +166,7 @@ class Aggregate:
 
     # -- for the client and its handles ------------------------------------------------
 
-    def exchange(self, series: Values) -> None:
+    def exchange(self, series: Timings | Distribution) -> None:
         """Make room in a full buffer, and tell those who keep its ``put``."""
         with self._held() as held:
             if held:
@@ -184,7 +186,7 @@ class Aggregate:
     # -- inside ----------------------------------------------------------------------
 
     def _all(self) -> list[AnySeries]:
-        tables = (*self._plain.values(), self._others)
+        tables: list[dict[Any, AnySeries]] = [*self._plain.values(), self._others]
         return [series for table in tables for series in list(table.values())]
 
     @contextmanager
@@ -267,7 +269,7 @@ class Aggregate:
             self.timers[series.identity] = series.put
         for tables, name, key in self._aliases.get(series, ()):
             tables[name][key] = series.put
-        handle = series.handle and series.handle()
+        handle = None if series.handle is None else series.handle()
         if handle is not None and self.arms_handles:
             handle.arm()
 
@@ -319,7 +321,7 @@ class Aggregate:
             return  # it was forgotten before, and this was the second look
         del table[key]
         self._leaving.append(series)
-        handle = series.handle and series.handle()
+        handle = None if series.handle is None else series.handle()
         if handle is not None:
             handle.rest()
         if series.kind == "timer" and isinstance(series.identity, str):

@@ -72,7 +72,7 @@ def _address() -> tuple[str, int, Literal["udp", "unix"]]:
 
 
 def _tags() -> dict[str, str]:
-    """``DD_TAGS`` and ``DATADOG_TAGS`` hold pairs with commas or blanks between them."""
+    """``DD_TAGS`` and ``DATADOG_TAGS`` hold pairs between commas or blanks."""
     tags = {}
     for variable in ("DD_TAGS", "DATADOG_TAGS"):
         for pair in re.split(r"[,\s]+", os.environ.get(variable, "")):

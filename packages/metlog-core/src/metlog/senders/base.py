@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from metlog._patching import SENDING, Patchable, replaced
-from metlog.metrics import Kind
 from metlog.message import Message
+from metlog.metrics import Kind
 
 T = TypeVar("T")
 

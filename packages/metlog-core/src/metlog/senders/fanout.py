@@ -84,7 +84,9 @@ class FanOutSender(BaseSender):
         self._own = Aggregate()
         self._exporting = [route for route in self.routes if route.exports()]
         self._others = [route for route in self.routes if not route.exports()]
-        self._exports = [_Export(route.sender, route.takes) for route in self._exporting]
+        self._exports = [
+            _Export(route.sender, route.takes) for route in self._exporting
+        ]
         for export in self._exports:
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
@@ -270,5 +272,3 @@ def _route(route: object) -> Route:
     if route.get("severity") is not None:
         limit = as_severity(route["severity"], "severity")
     return Route(sender, wanted, limit, base.ignored_types(sender))
-
-

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable
 
 from metlog.exceptions import ConfigError
-from metlog.metrics import KINDS
 from metlog.message import Message, to_json
+from metlog.metrics import KINDS
 from metlog.senders._delivery.options import message_types
 from metlog.senders._delivery.worker import Tally
 from metlog.senders.base import BaseSender, SenderStats

@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from metlog.exceptions import ConfigError
-from metlog.metrics import KINDS, Kind, from_message
 from metlog.message import Message, as_text, encodable
+from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import integer, pairs, seconds
 from metlog.senders._delivery.process import Deadline, Lock

@@ -23,8 +23,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult
 from opentelemetry.sdk.resources import Resource
 
-from metlog.metrics import Kind
 from metlog.message import Message, as_text, encodable, to_json
+from metlog.metrics import Kind
 from metlog.severity import SEVERITY
 
 __all__ = ["Sdk"]

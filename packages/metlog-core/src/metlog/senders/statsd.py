@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
 from metlog.aggregate.series import News, Series, as_milliseconds, sample
 from metlog.exceptions import ConfigError
@@ -65,6 +65,21 @@ class StatsdSender(ExportingSender):
 
     ignores = frozenset({"updown"})  # every process would set another level
 
+    _sums: dict[Form, list[float]]
+    _levels: dict[Form, tuple[float, int]]
+    _lines: deque[Line]
+    _allowances: dict[Series, tuple[float, float]]
+    _forms: dict[Series, Form]
+    # Calls and bytes that came in, counted under the lock, and that went out.
+    _absorbed: int
+    _delivered: int
+    _bytes_in: int
+    _bytes_fed: int
+    _bytes_out: int
+    _summed_at: float
+    _just_sent: int
+    _pacing: Pacing
+
     def __init__(
         self,
         host: str | None = None,
@@ -81,8 +96,12 @@ class StatsdSender(ExportingSender):
     ) -> None:
         """Nothing is opened or looked up before the first metric."""
         if not isinstance(prefix, str):
-            raise ConfigError(f"expected text such as 'myapp', got {prefix!r}", "prefix")
-        self._is_dogstatsd = choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
+            raise ConfigError(
+                f"expected text such as 'myapp', got {prefix!r}", "prefix"
+            )
+        self._is_dogstatsd = (
+            choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
+        )
         self.reads_fields = self._is_dogstatsd
         self._packed = boolean("packed", packed) and self._is_dogstatsd
         self._distributions = boolean("distributions", distributions)
@@ -224,9 +243,12 @@ class StatsdSender(ExportingSender):
             if self._is_dogstatsd and (series.fields or self._tags):
                 tags = tags_part({**self._tags, **(series.fields or {})})
         kind = self._letters[series.kind]
-        rate = "" if series.kind in ("gauge", "timer", "histogram") else series.rate
-        middle = rate_part(rate) if rate else ""
-        form = f"{self._prefix}{safe_name(name)}", f"|{kind}{middle}{tags}{self._suffix}"
+        # The rate of values is known when they are sampled.
+        middle = rate_part(series.rate) if series.kind == "counter" else ""
+        form = (
+            f"{self._prefix}{safe_name(name)}",
+            f"|{kind}{middle}{tags}{self._suffix}",
+        )
         if not isinstance(series.identity, str):
             if len(self._forms) >= 2 * self.max_series:
                 self._forms.clear()
@@ -278,7 +300,7 @@ class StatsdSender(ExportingSender):
             pass
 
     def _send_paced(self, deadline: Deadline | None) -> None:
-        """What the pace allows; until ``deadline``, all, as fast as readers stand it."""
+        """What the pace allows; by ``deadline`` all, as fast as readers stand it."""
         pacing, largest = self._pacing, cost(self._max_packet)
         if deadline is not None:
             backlog = self._bytes_in - self._bytes_out
@@ -392,7 +414,7 @@ class StatsdSender(ExportingSender):
                 finally:
                     self._delivering.release()
 
-    # -- for the room it stands on -------------------------------------------------------
+    # -- what is held ------------------------------------------------------------------
 
     def held(self) -> int:
         """See `ExportingSender`."""
@@ -418,11 +440,7 @@ class StatsdSender(ExportingSender):
         self._just_sent = 0
 
     def _forget(self) -> None:
-        self._sums: dict[Form, list[float]] = {}
-        self._levels: dict[Form, tuple[float, int]] = {}
-        self._lines: deque[Line] = deque()
-        self._allowances: dict[Series, tuple[float, float]] = {}
-        self._forms: dict[Series, Form] = {}
-        # Calls and bytes that came in, counted under the lock, and that went out.
+        self._sums, self._levels, self._forms = {}, {}, {}
+        self._lines, self._allowances = deque(), {}
         self._absorbed = self._delivered = 0
         self._bytes_in = self._bytes_fed = self._bytes_out = 0

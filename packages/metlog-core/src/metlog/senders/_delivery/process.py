@@ -152,29 +152,33 @@ class Lock:
         return found
 
 
-class Member(Protocol):
+class Forked(Protocol):
+    """Whom a fork concerns."""
+
+    def after_fork(self) -> None:
+        """This is a new process. Forget what is held, the parent sends that; sockets
+        and threads are the parent's too and must not be used."""
+
+
+class Member(Forked, Protocol):
     """Whom a fork and the end of the process concern.
 
     It may also have ``hurry()``: the process ends, begin to hand over, without waiting.
     Everybody is told this before anybody's `at_exit`.
     """
 
-    def after_fork(self) -> None:
-        """This is a new process. Forget what is held, the parent sends that; sockets
-        and threads are the parent's too and must not be used."""
-
     def at_exit(self, deadline: Deadline) -> None:
         """The process ends: hand over what is held, by everybody's deadline."""
 
 
 _first_pid = _pid = os.getpid()
-_members: weakref.WeakSet[Member] = weakref.WeakSet()
+_members: weakref.WeakSet[Forked] = weakref.WeakSet()
 _lock = Lock()
 _hooked: set[str] = set()
 _exit: Deadline | None = None
 
 
-def register(member: Member) -> None:
+def register(member: Forked) -> None:
     """Tell ``member`` of forks and of the end, for as long as it lives.
 
     To be called at first use, and again by each process: a child of
@@ -261,7 +265,7 @@ def _at_exit() -> None:
         _tell(member, "at_exit", deadline)
 
 
-def _tell(member: Member, what: str, *args: Deadline) -> None:
+def _tell(member: Forked, what: str, *args: Deadline) -> None:
     call = getattr(member, what, None)
     if call is None:
         return
