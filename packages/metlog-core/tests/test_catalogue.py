@@ -148,7 +148,7 @@ def test_labels_are_placeholders_fields_and_what_is_fixed() -> None:
         ({"name": "page.<a.b>"}, "placeholder being a whole one"),
         ({"name": "<a...>.x.<b...>"}, "one placeholder with '...' at most"),
         ({"name": "<a>.<b>"}, "expected a base"),
-        ({"kind": "meter"}, "expected a kind of counter, timer, gauge"),
+        ({"kind": "meter"}, "expected a kind of counter, timer, histogram"),
         ({"across": "mean"}, "expected across to be one of"),
         ({"bounds": ()}, "finite and rise"),
         ({"bounds": (1.0, 1.0)}, "finite and rise"),

@@ -95,6 +95,9 @@ class MetlogClient(metaclass=_patching.Patchable):
 
     env_version = ENV_VERSION
     _config: str | None = None  # the JSON text of the configuration it was made from
+    _name: str | None = None  # under which `metlog.registry` keeps it
+    _remake: Callable[[str | None, str | None], MetlogClient] | None = None
+    """How whoever named or configured it makes it again, from these two."""
 
     def __init__(
         self,
@@ -593,11 +596,8 @@ class MetlogClient(metaclass=_patching.Patchable):
         return self
 
     def __reduce__(self) -> Any:
-        from metlog.registry import CLIENT_HOLDER, unpickled
-
-        name = CLIENT_HOLDER.name_of(self)
-        if self._config is not None:
-            return unpickled, (name, self._config, None)
+        if self._remake is not None:
+            return self._remake, (self._name, self._config)
         parts = (self._sender, self._logger, self._severity)
         timers = tuple(self._disabled_timers or ())
-        return unpickled, (name, None, (type(self), *parts, timers, self._filters))
+        return type(self), (*parts, timers, self._filters)

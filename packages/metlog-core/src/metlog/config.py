@@ -9,6 +9,7 @@ client and the global configuration as they were. Every error is a `ConfigError`
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent
 from typing import Any
@@ -150,7 +151,17 @@ def _configure(
         CLIENT_HOLDER.global_config = {}
     CLIENT_HOLDER.global_config.update(part("global", Mapping, "a dict", {}))
     client._config = to_json(nest_prefixes(dict(written)))  # noqa: SLF001  # metlog-py's
+    client._remake = configured  # noqa: SLF001  # for pickle
     return client
+
+
+def configured(name: str | None, config: str | None) -> MetlogClient:
+    """A pickled client, unpickled: the one of that name, if this process has it, else
+    one made of the same configuration."""
+    client = None if name is None else CLIENT_HOLDER.get_client(name)
+    if client is not None and client.is_active:
+        return client
+    return client_from_dict_config(json.loads(config or "{}"), client)
 
 
 def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:

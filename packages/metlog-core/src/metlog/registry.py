@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from metlog.client import MetlogClient
@@ -33,6 +32,7 @@ class MetlogClientHolder:
                 client = self._clients.get(name)
                 if client is None:
                     client = MetlogClient(None, name)
+                    _keep_name(client, name)
                     if not self._clients and not self.global_config.get("default"):
                         self.global_config["default"] = name
                     self._clients[name] = client
@@ -40,6 +40,7 @@ class MetlogClientHolder:
 
     def set_client(self, name: str, client: MetlogClient) -> None:
         """Put a client of yours under ``name``; the only one there is the default."""
+        _keep_name(client, name)
         with self._lock:
             self._clients[name] = client
             if len(self._clients) == 1:
@@ -62,36 +63,18 @@ class MetlogClientHolder:
             if self.global_config.get("default") == name:
                 del self.global_config["default"]
 
-    def name_of(self, client: MetlogClient) -> str | None:
-        """The name under which that very client is kept, None if it is not."""
-        for name, known in list(self._clients.items()):
-            if known is client:
-                return name
-        return None
-
 
 CLIENT_HOLDER = MetlogClientHolder()
 
 
-def unpickled(
-    name: str | None, config: str | None, made_of: tuple[Any, ...] | None
-) -> MetlogClient:
-    """The client that was pickled: the one of that name if this process has it, else
-    one made of the same configuration, or of the same parts."""
-    if name is not None:
-        client = CLIENT_HOLDER.get_client(name)
-        if client.is_active:
-            return client
-    else:
-        client = MetlogClient(None, "")
-    if config is not None:
-        from metlog.config import client_from_dict_config
+def _keep_name(client: object, name: str) -> None:
+    if not isinstance(client, MetlogClient):
+        return  # a double in somebody's tests
+    client._name = name  # noqa: SLF001  # for pickle
+    if client._remake is None:  # noqa: SLF001
+        client._remake = named  # noqa: SLF001
 
-        return client_from_dict_config(json.loads(config), client)
-    if made_of is not None:
-        kind, *parts = made_of
-        if kind is not MetlogClient:
-            client = kind(*parts)
-        else:
-            client.setup(*parts)
-    return client
+
+def named(name: str | None, config: str | None) -> MetlogClient:
+    """The client of that name in this process: a pickled one, unpickled."""
+    return CLIENT_HOLDER.get_client(name or "")

@@ -176,7 +176,7 @@ class ExportingSender(BaseSender):
 
     def tick(self) -> None:
         """One turn of the worker."""
-        self._take(everything=False)
+        self._take(everything=self.worker.alone or self.worker.direct)
         if self._delivering.acquire(0 if self.worker.alone else -1):
             try:
                 self.deliver(None)
@@ -231,7 +231,9 @@ class ExportingSender(BaseSender):
 
     def __del__(self) -> None:
         worker = getattr(self, "worker", None)  # a constructor may have raised
-        if worker is not None and not self.closed:
+        if worker is None or self.closed or process.ending is None:
+            return  # the last: the interpreter is being torn down
+        if worker.started:
             # The garbage collector may have cut all weak references to it already.
             self._drain.add_exporter(self)
             for drain, export in self._joined:

@@ -384,7 +384,9 @@ class StatsdSender(ExportingSender):
         """Know the address; `flush` and the end wait for it."""
         try:
             while True:
-                self._socket.resolve(may_wait=not self.worker.alone)
+                self._socket.resolve(
+                    may_wait=deadline is not None and deadline.left > 0
+                )
                 if deadline is None or self._socket.is_ready or not deadline.left:
                     return
                 deadline.sleep(0.01)

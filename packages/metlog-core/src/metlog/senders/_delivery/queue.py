@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from metlog.aggregate.series import LAST
 from metlog.message import Message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
@@ -44,7 +43,9 @@ class MessageQueue:
         if self.bytes + size > self.max_bytes:
             return False
         try:
-            self._items.insert(LAST, (size, msg))  # unlike append it raises when full
+            self._items.insert(
+                sys.maxsize, (size, msg)
+            )  # unlike append it raises when full
         except IndexError:
             return False
         # Not exact when another thread does the same; `recount` is, now and then.

@@ -278,7 +278,7 @@ class Tally:
         """Count that. Safe in signal handlers: what one adds is not lost."""
         self._check()
         self._news.append((sent, dropped, errors, retried))  # one step in C; += is not
-        if len(self._news) > 1000:
+        if len(self._news) > 64:
             self._settle(0)
 
     @contextmanager
