@@ -64,7 +64,7 @@ def test_lines(project: Path, blocks: dict[str, str]) -> None:
     receiver = Receiver()
     settings = project / "mysite" / "settings.py"
     settings.write_text(settings.read_text().replace("8125", str(receiver.port)))
-    own = blocks["from django.conf import settings"]
+    own = blocks["from django_metlog import client"]
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", VISIT.format(code=own)],
         cwd=project,
