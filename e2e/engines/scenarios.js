@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Thirteen ways to load a page. Each drives a browser through a visit and returns what
+// Ways to load a page, and what others do to it. Each drives a browser through a visit and returns what
 // reports there are to be, in order; whether more came is seen after all of them.
 
 import assert from "node:assert/strict";
@@ -30,12 +30,36 @@ const abandoned = async (browser, visit) => {
   return [{ type: NAVIGATE, partial: true }];
 };
 
+/** A page whose interfaces somebody has meddled with. */
+const meddled = (meddler) => async ({ browser, visit }) => {
+  const tab = await browser.open(visit.url(`page?meddler=${encodeURIComponent(meddler)}`));
+  await visit.reports(1);
+  return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+};
+
+/** A page whose tag is not what runs the script. */
+const loadedBy = (tag) => async ({ browser, visit }) => {
+  const tab = await browser.open(visit.url(`page?tag=${encodeURIComponent(tag)}`));
+  await visit.reports(1);
+  return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+};
+
 export default {
   async navigate({ browser, visit }) {
     const tab = await browser.open(visit.url("page"));
     await visit.reports(1);
     return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
   },
+
+  "beacon throws": meddled("beacon throws"),
+  "beacon is null": meddled("beacon is null"),
+  "beacon does nothing": meddled("beacon does nothing"),
+  "beacon refuses": meddled("beacon refuses"),
+  "nothing outlives the page": meddled("nothing may outlive the page"),
+  "quota is full": meddled("quota is full"),
+  "polyfilled form": meddled("URLSearchParams is a polyfill"),
+  "run by a loader": loadedBy("a loader"),
+  "run inline": loadedBy("inline"),
 
   async reload({ browser, visit }) {
     const tab = await browser.open(visit.url("page"));

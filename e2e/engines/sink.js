@@ -15,11 +15,50 @@ const STICK = new URL(
 
 const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
 
+/** What extensions, tag managers and polyfills do to a page, by name. */
+const MEDDLERS = {
+  "beacon throws": "navigator.sendBeacon = () => { throw new TypeError('Illegal invocation'); };",
+  "beacon is null": "navigator.sendBeacon = null;",
+  "beacon does nothing": "navigator.sendBeacon = () => {};",
+  "beacon refuses": "navigator.sendBeacon = () => false;",
+  "nothing may outlive the page": `
+    navigator.sendBeacon = () => false;
+    const { fetch } = window;
+    window.fetch = (url, init = {}) =>
+      init.keepalive ? Promise.reject(new TypeError("quota")) : fetch(url, init);`,
+  "quota is full": `
+    navigator.sendBeacon("held", "x".repeat(65000));`, // of 65536
+  "URLSearchParams is a polyfill": `
+    const Native = URLSearchParams;
+    window.URLSearchParams = class {
+      #params;
+      constructor(init) { this.#params = new Native(init); }
+      toString() { return this.#params.toString(); }
+    };`,
+};
+
+/** How the tag gets into the page. */
+const TAGS = {
+  "a loader": `
+    <script src="stick.js" data-url="record" type="text/rocketscript"></script>
+    <script>
+      fetch("stick.js").then((response) => response.text()).then((text) => (0, eval)(text));
+    </script>`,
+  "inline": `
+    <script src="stick.js" data-url="record" type="text/delayed"></script>
+    <script>
+      fetch("stick.js").then((response) => response.text()).then((text) => {
+        document.head.append(Object.assign(document.createElement("script"), { text }));
+      });
+    </script>`,
+};
+
 /** Pages, by path and flags in the query. */
 const PAGES = {
   /** The page whose load is reported. `slow`: its picture is held back. */
   page: (flags) => `
-    <script src="stick.js" data-url="record" defer></script>
+    <script>${MEDDLERS[flags.get("meddler")] ?? ""}</script>
+    ${TAGS[flags.get("tag")] ?? '<script src="stick.js" data-url="record" defer></script>'}
     <script>
       const note = (name) => fetch("note/" + name, { keepalive: true });
       addEventListener("DOMContentLoaded", () => setTimeout(note, 0, "interactive"));

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-import { loadFields } from "./fields.js";
-import { onLoadedOrLeft } from "./moment.js";
-import { post } from "./post.js";
+// Everything in one file, because a module costs bytes. Why each line is as it is stands in
+// fields.ts, moment.ts and post.ts, which do the same with options.
 
-const MILESTONES = [
-  "responseStart",
-  "domLoading",
-  "domInteractive",
-  "domComplete",
-  "loadEventEnd",
-];
-
-let reported = false;
+let reported: unknown;
 
 /**
- * Reports this page load to `url`: the fields the first stick sent, without options.
+ * Report this page load to `url`, an address of the page's own origin: the fields the first
+ * stick sent, without options.
  *
  * Once per page, however often it is called: in a task after the load event, or with what
  * is known when the page goes away first. A prerendered page reports when it is shown.
@@ -24,12 +16,54 @@ export const send = (url: string): void => {
   if (document.prerendering) {
     // Captured, because this event does not bubble to the window.
     addEventListener("prerenderingchange", () => send(url), true);
-  } else {
-    onLoadedOrLeft(() => {
-      if (!reported) post(url, () => loadFields(MILESTONES));
-      // Only now: Firefox stops a script that still runs when its tab is closed, and
-      // then fires the other event, which is a second chance.
-      reported = true;
-    });
+    return;
   }
+  const report = () => {
+    // Noted when post has returned: Firefox stops a script that still runs when its tab is
+    // closed, and then fires the other event, which is a second chance.
+    reported = reported || post(url);
+  };
+  if (document.readyState === "complete") setTimeout(report);
+  else addEventListener("load", () => setTimeout(report));
+  addEventListener("visibilitychange", () => document.hidden && report());
+  addEventListener("pagehide", report);
+};
+
+const post = async (url: string) => {
+  for (const way of [0, 1, 2])
+    try {
+      const { timing = {} as PerformanceTiming, navigation } = performance;
+      const entry: any = performance.getEntriesByType("navigation")[0] || navigation;
+      const { activationStart = 0 } = entry;
+      const reached = (name: string) =>
+        entry[name] > 0
+          ? entry[name]
+          : timing[name as "domLoading"] - timing.navigationStart;
+
+      // No value needs encoding.
+      let form =
+        "client=stick&window.performance.timing.navigationStart=0" +
+        "&window.performance.navigation.redirectCount=" +
+        entry.redirectCount +
+        "&window.performance.navigation.type=" +
+        (activationStart
+          ? 255
+          : // navigate, reload, back_forward
+            ({ n: 0, r: 1, b: 2 } as any)[entry.type[0]] ?? navigation.type);
+      for (const name of "responseStart domLoading domInteractive domComplete loadEventEnd".split(" "))
+        if (reached(name) > 0 && (reached("loadEventEnd") > 0 || !/^load|Comp/.test(name)))
+          form +=
+            "&window.performance.timing." +
+            name +
+            "=" +
+            Math.max(reached(name) - activationStart, 0).toFixed();
+
+      const body = new Blob([form], { type: "application/x-www-form-urlencoded" });
+      if (
+        way
+          ? await fetch(url, { method: "POST", body, keepalive: way < 2 })
+          : navigator.sendBeacon(url, body)
+      )
+        return;
+    } catch {}
 };

@@ -2,6 +2,6 @@
 
 import type { Options } from "./options.js";
 
-/** Is this page load not to be reported? To be asked once per page, for it throws dice. */
+/** Return whether this page is not to be reported. Ask once per page: it throws dice. */
 export const declined = ({ sample = 1, respectGpc }: Options): unknown =>
   Math.random() >= sample || (respectGpc && navigator.globalPrivacyControl);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
+import { MILESTONE, type Milestone } from "./milestones.js";
+import { serverView } from "./view.js";
+
 /** A form, before it is encoded. */
 export type Fields = Record<string, string | number | boolean>;
 
@@ -10,12 +13,13 @@ export type Fields = Record<string, string | number | boolean>;
  * prerendered, from when it was shown. A milestone not reached is left out.
  * Throws if the browser has no Navigation Timing at all.
  */
-export const loadFields = (milestones: readonly string[]): Fields => {
+export const loadFields = (keys?: readonly Milestone[]): Fields => {
   const { timing = {} as PerformanceTiming, navigation } = performance;
   // Level 1's navigation has the type and the redirects under the same names as level 2;
   // every time then comes from level 1's timing.
   const entry: any = performance.getEntriesByType("navigation")[0] || navigation;
   const { activationStart = 0 } = entry;
+  const view = serverView(entry);
 
   // Level 1 has what level 2 lacks: domLoading, and in WebKit everything up to
   // responseStart after a cross-origin redirect. Either can be negative in WebKit, after
@@ -23,7 +27,7 @@ export const loadFields = (milestones: readonly string[]): Fields => {
   const reached = (name: string) =>
     entry[name] > 0
       ? entry[name]
-      : timing[name as "domLoading"] - timing.navigationStart;
+      : timing[name as Milestone] - timing.navigationStart;
 
   const fields: Fields = {
     client: "stick",
@@ -31,21 +35,29 @@ export const loadFields = (milestones: readonly string[]): Fields => {
     "window.performance.navigation.redirectCount": entry.redirectCount,
     "window.performance.navigation.type": activationStart
       ? 255
-      : ({ navigate: 0, reload: 1, back_forward: 2 } as any)[entry.type] ??
-        navigation.type,
+      : // navigate, reload, back_forward
+        (({ n: 0, r: 1, b: 2 }) as any)[entry.type[0]] ?? navigation.type,
   };
 
-  for (const name of milestones) {
-    // Chromium and Firefox set domComplete when a load is abandoned.
-    if (
-      reached(name) > 0 &&
-      (reached("loadEventEnd") > 0 || !/^load|Comp/.test(name))
-    ) {
-      fields["window.performance.timing." + name] = Math.max(
-        Math.round(reached(name) - activationStart),
-        0,
-      );
-    }
-  }
+  // Their names are properties of the interfaces' prototypes, so there is no list to ship.
+  for (const source of [timing, entry])
+    for (const name in source)
+      if (
+        // loadEventEnd is the proof of a load, so it is sent with any choice of keys.
+        (keys
+          ? name === "loadEventEnd" || keys.includes(name as Milestone)
+          : MILESTONE.test(name)) &&
+        reached(name) > 0 &&
+        // Chromium and Firefox set domComplete when a load is abandoned.
+        (reached("loadEventEnd") > 0 || !/^load|Comp/.test(name))
+      )
+        fields["window.performance.timing." + name] = Math.max(
+          reached(name) - activationStart,
+          0,
+        ).toFixed();
+
+  if (!("window.performance.timing.loadEventEnd" in fields)) fields.partial = 1;
+  if (activationStart) fields.activationStart = activationStart.toFixed();
+  if (view) fields.view = view;
   return fields;
 };

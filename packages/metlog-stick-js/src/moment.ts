@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 /**
- * Calls `report` in a task after the load event, and each time the page is left or
+ * Call `report` in a task after the load event, and each time the page is left or
  * hidden: then with the event, and the page may be gone when `report` returns.
  */
 export const onLoadedOrLeft = (report: (left?: Event) => void): void => {

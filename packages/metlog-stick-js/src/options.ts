@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 export interface Options {
-  /** The share of page loads to report, from 0 to 1. Default: 1, all of them. */
+  /** The share of pages to report, from 0 to 1. Default: 1, all of them. */
   sample?: number;
   /** Form fields of your own, sent along. */
   data?: Record<string, string | number | boolean>;

@@ -18,6 +18,12 @@ declare global {
 // the script keeps the first one's `send`, which knows what it has reported.
 if (!window.stick?.send) window.stick = { send };
 
-// currentScript is null in a module; a bundle's own tag has no data-url.
-const url = document.currentScript?.dataset.url;
-if (url) window.stick.send(url);
+// A loader that runs this text by itself, as Cloudflare's Rocket Loader and jQuery do,
+// leaves the tag in the page, but it is not the script that runs now. currentScript is null
+// in a module, too; a bundle's own tag has no data-url.
+const tag: any = document.currentScript?.dataset.url
+  ? document.currentScript
+  : document.querySelector("script[src*=stick][data-url]");
+
+// data-sample, data-keys and data-respect-gpc are options as they stand.
+if (tag) window.stick.send(tag.dataset.url, tag.dataset);

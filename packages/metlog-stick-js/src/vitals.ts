@@ -10,7 +10,7 @@ import { serverView } from "./view.js";
 let called = false;
 
 /**
- * Reports this page's Core Web Vitals, FCP and TTFB to `url`: one report, when the page
+ * Report this page's Core Web Vitals, FCP and TTFB to `url`: one report, when the page
  * is first hidden or left, with the vitals known by then.
  *
  * LCP, INP, FCP and TTFB are whole milliseconds; CLS is the score, to three decimals.
@@ -43,8 +43,14 @@ export const sendVitals = (url: string, options: Options = {}): void => {
     // https://html.spec.whatwg.org/multipage/document-lifecycle.html#unload-a-document
     if (reported || !document.hidden || !Object.keys(vitals).length) return;
     post(url, () => {
-      const view = serverView(performance.getEntriesByType("navigation")[0]);
-      return { ...options.data, client: "stick", ...vitals, ...(view && { view }) };
+      const view = serverView((performance.getEntriesByType("navigation") as any)[0] || {});
+      return {
+        ...options.data,
+        ...(options.sample && { sample: options.sample }),
+        client: "stick",
+        ...vitals,
+        ...(view && { view }),
+      };
     });
     reported = true; // after the report was made, as in send
   };

@@ -29,6 +29,12 @@ test("sample is the share of loads that are reported", () => {
   assert.equal(reports({ sample: 1 }, rolling(0.9999)).length, 1);
 });
 
+test("a sampled report says so, and only that", () => {
+  assert.equal(reports({ sample: 0.25 }, rolling(0))[0].sample, "0.25");
+  assert.equal(reports({ sample: 0.25, data: { sample: 1 } }, rolling(0))[0].sample, "0.25");
+  assert.ok(!("sample" in reports({})[0]));
+});
+
 test("a load that was not chosen is not asked again", () => {
   const dice = [0.9, 0.1];
   const page = open("send.cjs", {
@@ -94,6 +100,43 @@ test("a script tag with data-url reports by itself", () => {
   const page = open("stick.js", { timing: LOADING, tag: TAG });
   page.load(LOAD);
   assert.deepEqual(page.requests.map(({ url }) => url), [URL_]);
+});
+
+test("a script that a loader runs finds its tag in the page", () => {
+  for (const running of [null, { dataset: {} }, { dataset: { url: "" } }]) {
+    const page = open("stick.js", { timing: LOADING, tag: running, tagLeftInPage: TAG });
+    page.load(LOAD);
+    assert.deepEqual(page.requests.map(({ url }) => url), [URL_]);
+  }
+});
+
+test("the script that runs goes before another one with such a name", () => {
+  const tagLeftInPage = { dataset: { url: "/sticky" } };
+  const page = open("stick.js", { timing: LOADING, tag: TAG, tagLeftInPage });
+  page.load(LOAD);
+  assert.deepEqual(page.requests.map(({ url }) => url), [URL_]);
+});
+
+test("attributes of the tag are options", () => {
+  const on = (dataset, more) => {
+    const page = open("stick.js", {
+      timing: LOADING,
+      tag: { dataset: { url: URL_, ...dataset } },
+      ...more,
+    });
+    page.load(LOAD);
+    return page.reports;
+  };
+  assert.equal(on({ sample: "1" })[0].sample, "1");
+  assert.equal(on({ sample: "0" }).length, 0);
+  assert.equal(on({ respectGpc: "true" }, { navigator: { globalPrivacyControl: true } }).length, 0);
+  assert.deepEqual(
+    Object.keys(on({ keys: "responseStart domComplete" })[0])
+      .filter((name) => name.startsWith(TIMING))
+      .map((name) => name.slice(TIMING.length))
+      .sort(),
+    ["domComplete", "loadEventEnd", "navigationStart", "responseStart"],
+  );
 });
 
 test("in a bundle, or without data-url, stick waits to be called", () => {

@@ -67,6 +67,24 @@ test("stick-vitals.js does what stick.js does", () => {
   assert.deepEqual(of("stick-vitals.js"), of("stick.js"));
 });
 
+test("whatever may be imported is in the package, and CDNs serve the script", () => {
+  const files = Object.values(manifest.exports).flatMap((target) =>
+    typeof target === "string"
+      ? [target]
+      : Object.values(target).flatMap((condition) => Object.values(condition)),
+  );
+  const named = [...files, manifest.main, manifest.module, manifest.types];
+  for (const file of [...named, manifest.unpkg, manifest.jsdelivr])
+    assert.ok(packed.includes(file.replace("./", "")), file);
+  // TypeScript's old resolution knows no exports.
+  for (const [name, [types]] of Object.entries(manifest.typesVersions["*"]))
+    assert.equal(types, manifest.exports[`./${name}`].import.types);
+  assert.deepEqual(
+    Object.keys(manifest.typesVersions["*"]).map((name) => `./${name}`),
+    Object.keys(ENTRIES).slice(1),
+  );
+});
+
 test("nothing is needed at run time; web-vitals only by who imports vitals", () => {
   assert.equal(manifest.dependencies, undefined);
   assert.deepEqual(manifest.peerDependenciesMeta, { "web-vitals": { optional: true } });
@@ -113,8 +131,8 @@ test("npm gets the builds, their types and maps, and the papers", () => {
   const modules = ["core", "send", "vitals"].flatMap((name) =>
     [".cjs", ".cjs.map", ".d.cts", ".d.ts", ".js", ".js.map"].map((end) => name + end),
   );
-  const scripts = ["stick", "stick-vitals"].flatMap((name) => [name + ".js", name + ".js.map"]);
-  const others = ["options.d.cts", "options.d.ts", "stick-vitals.LICENSE.txt"];
+  const scripts = ["stick.js", "stick-vitals.js", "stick-vitals.LICENSE.txt"];
+  const others = ["milestones", "options"].flatMap((name) => [name + ".d.cts", name + ".d.ts"]);
   assert.deepEqual(
     packed,
     [
@@ -147,6 +165,8 @@ test("the types hold what the options promise, for modules and for CommonJS", ()
     sendVitals("/record", { sample: 0.5, data: { release: "1.2" }, respectGpc: true });
     // @ts-expect-error a URL is needed
     send();
+    // @ts-expect-error not a milestone
+    send("/record", { keys: ["domCompleted"] });
     // @ts-expect-error not a share
     send("/record", { sample: "half" });
     // @ts-expect-error the core has no options

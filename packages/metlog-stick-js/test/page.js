@@ -54,10 +54,12 @@ export function open(file, options = {}) {
   const tasks = [];
   const requests = [];
   const sent = (by) => (url, init) => {
-    const body = by === "sendBeacon" ? init : init.body;
-    const request = { by, url: String(url), fields: Object.fromEntries(body), init };
-    if ([...body].length !== Object.keys(request.fields).length)
-      throw new Error(`a field came twice: ${body}`);
+    const { text, type } = by === "sendBeacon" ? init : init.body;
+    if (type !== "application/x-www-form-urlencoded") throw new Error(`no form: ${type}`);
+    const pairs = [...new URLSearchParams(text)];
+    const request = { by, url: String(url), fields: Object.fromEntries(pairs), init };
+    if (pairs.length !== Object.keys(request.fields).length)
+      throw new Error(`a field came twice: ${text}`);
     requests.push(request);
     return request;
   };
@@ -101,16 +103,21 @@ export function open(file, options = {}) {
   };
   page.document = {
     currentScript: tag,
+    querySelector: (selector) => {
+      assert.equal(selector, "script[src*=stick][data-url]");
+      return options.tagLeftInPage ?? null;
+    },
     hidden: false,
     readyState: "loading",
     ...options.document,
   };
   page.window = {
     AbortController,
+    Blob: TextBlob,
     URLSearchParams,
     addEventListener: events.addEventListener.bind(events),
     document: page.document,
-    fetch: async (...call) => void sent("fetch")(...call),
+    fetch: async (...call) => sent("fetch")(...call), // as true as a Response
     navigator: {
       sendBeacon: (...call) => Boolean(sent("sendBeacon")(...call)),
       ...options.navigator,
@@ -136,6 +143,14 @@ export function open(file, options = {}) {
     page.stick = page.window.stick;
   }
   return page;
+}
+
+/** A Blob whose text can be read at once. */
+class TextBlob {
+  constructor(parts, { type }) {
+    this.text = parts.join("");
+    this.type = type;
+  }
 }
 
 function performanceOf(snapshot) {

@@ -170,7 +170,10 @@ for (const file of ["core.cjs", "send.cjs", "stick.js"]) {
   });
 
   test(`${file}: what sendBeacon does not take, fetch carries on`, async () => {
-    for (const sendBeacon of [undefined, () => false]) {
+    const throws = () => {
+      throw new TypeError("Illegal invocation");
+    };
+    for (const sendBeacon of [undefined, null, () => false, () => {}, throws, {}]) {
       const page = loading(file, { navigator: { sendBeacon } });
       page.load(LOAD);
       await settled();
@@ -179,6 +182,44 @@ for (const file of ["core.cjs", "send.cjs", "stick.js"]) {
       assert.equal(init.method, "POST");
       assert.equal(init.keepalive, true);
     }
+  });
+
+  test(`${file}: what may not outlive the page goes while the page is there`, async () => {
+    const kept = [];
+    for (const refuses of [
+      () => Promise.reject(new TypeError("quota")),
+      () => {
+        throw new TypeError("quota");
+      },
+    ]) {
+      const page = loading(file, { navigator: { sendBeacon: () => false } });
+      const { fetch } = page.window;
+      page.window.fetch = (url, init) => {
+        kept.push(init.keepalive);
+        return init.keepalive ? refuses() : fetch(url, init);
+      };
+      page.load(LOAD);
+      await settled();
+      assert.equal(page.reports.length, 1);
+      page.fire("pagehide");
+      await settled();
+      assert.equal(page.reports.length, 1);
+    }
+    assert.deepEqual(kept, [true, false, true, false]);
+  });
+
+  test(`${file}: a report is a form, whoever made URLSearchParams`, () => {
+    class Polyfill {
+      constructor(record) {
+        this.pairs = Object.entries(record);
+      }
+      toString() {
+        return this.pairs.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+      }
+    }
+    const page = loading(file, { window: { URLSearchParams: Polyfill } });
+    page.load(LOAD);
+    assert.equal(page.reports[0][TIMING + "domComplete"], "250");
   });
 
   test(`${file}: nothing is thrown and nothing left unhandled`, async () => {

@@ -62,6 +62,12 @@ test("vitals take options, and the view that Server-Timing names", () => {
   ]);
 });
 
+test("sampled vitals say so", () => {
+  const page = measured({ sample: 1 });
+  page.hide();
+  assert.deepEqual(page.reports, [{ client: "stick", TTFB: "95", sample: "1" }]);
+});
+
 test("of visitors who are not chosen, or ask for privacy, nothing is reported", () => {
   const visitor = { navigator: { globalPrivacyControl: true } };
   for (const page of [measured({ sample: 0 }), measured({ respectGpc: true }, visitor)]) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MPL-2.0
+
+/** A moment of a page's load: https://www.w3.org/TR/navigation-timing/#performancetiming */
+export type Milestone =
+  | "unloadEventStart"
+  | "unloadEventEnd"
+  | "redirectStart"
+  | "redirectEnd"
+  | "fetchStart"
+  | "domainLookupStart"
+  | "domainLookupEnd"
+  | "connectStart"
+  | "connectEnd"
+  | "secureConnectionStart"
+  | "requestStart"
+  | "responseStart"
+  | "responseEnd"
+  | "domLoading"
+  | "domInteractive"
+  | "domContentLoadedEventStart"
+  | "domContentLoadedEventEnd"
+  | "domComplete"
+  | "loadEventStart"
+  | "loadEventEnd";
+
+/**
+ * Finds the twenty among the properties of the browser's timing interfaces, by as little
+ * of a name as tells them apart.
+ */
+export const MILESTONE = /^dom|^(unl|re|fe|co|se|lo).*(Start|End)$/;
