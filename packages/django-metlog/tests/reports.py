@@ -95,5 +95,5 @@ def recorded(sent: Sent) -> dict[str, float]:
 
 
 def too_long(name: str) -> bytes:
-    """A report with a field of this name and of 16384 bytes, more than is allowed."""
-    return urlencode({**LOAD, name: "x" * 16384}).encode()
+    """A report with a field of this name and of 65536 bytes, more than is allowed."""
+    return urlencode({**LOAD, name: "x" * 65536}).encode()

@@ -199,15 +199,35 @@ def test_impossible_redirect_count(value: str) -> None:
     assert "navigation.redirectCount" not in values(report)
 
 
-@pytest.mark.parametrize("value", ["-1", "9" * 400])
-def test_impossible_start(value: str) -> None:
+def test_start_before_time() -> None:
     """Without a possible start there are no times; the load still counts."""
-    report = read({**LOAD, f"{TIMING}navigationStart": value})
+    report = read({**LOAD, f"{TIMING}navigationStart": "-1"})
     assert report.rejected == 1
     assert values(report) == {
         "navigation.redirectCount": 0,
         "navigation.type.reload": 1,
     }
+
+
+@pytest.mark.parametrize("digits", [16, 25, 308, 309, 400])
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("fraction", ["", ".5"])
+def test_start_beyond_time(digits: int, sign: str, fraction: str) -> None:
+    """A start of more than 15 digits is rejected once, with all that came with it."""
+    start = f"{sign}{'9' * digits}{fraction}"
+    vitals = {"LCP": "-1", "INP": "100"}
+    assert read({**LOAD, **vitals, f"{TIMING}navigationStart": start}) == Report(
+        rejected=1
+    )
+    beyond = {**BOOMERANG, "nt_nav_st": start, "nt_red_cnt": "-1"}
+    assert read(beyond) == Report(rejected=1)
+
+
+def test_start_of_fifteen_digits() -> None:
+    """Fifteen digits are a time, if a late one."""
+    start = 10**15 - 1000
+    times = {n: str(start + int(v)) for n, v in LOAD.items() if n.startswith(TIMING)}
+    assert read({**LOAD, **times}) == read(LOAD)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +353,11 @@ def test_types(value: str, name: str) -> None:
         {"early": "1"},
         {"rt.quit": ""},
         {"http.initiator": "xhr"},
-        {"http.initiator": "spa_hard"},
+        {"http.initiator": "spa"},
+        {"http.initiator": "spa_hard", "nt_nav_st": ""},
+        {"http.initiator": "spa_hard", "early": "1"},
+        {"http.initiator": "spa_hard", "rt.quit": ""},
+        {"http.initiator": "SPA_HARD"},
         {"http.initiator": "bfcache"},
     ],
 )
@@ -341,6 +365,15 @@ def test_boomerang_beacons_that_are_no_load(change: dict[str, str]) -> None:
     """Leaving, early, XHR, SPA and bfcache beacons are taken and record nothing."""
     assert read({**BOOMERANG, **change}) == Report()
     assert read({"client": "boomerang"}) == Report()
+
+
+def test_first_view_of_a_single_page_site() -> None:
+    """With autorun off boomerang reports the load as spa_hard: that is the load."""
+    spa = {**BOOMERANG, "http.initiator": "spa_hard"}
+    assert read(spa) == read(BOOMERANG)
+    fields = {name: [value] for name, value in spa.items()}
+    twice = {**fields, "http.initiator": ["spa_hard", "xhr"]}
+    assert beacons.read(twice, KEYS) == Report()
 
 
 def test_boomerang_relative_to_a_tiny_start() -> None:
@@ -395,6 +428,57 @@ def test_view() -> None:
     assert beacons.read({**fields, "view": ["a", "b"]}, KEYS).view == ""
 
 
+@pytest.mark.parametrize("fields", [LOAD, BOOMERANG])
+def test_sent_while_prerendering(fields: dict[str, str]) -> None:
+    """A report from a page that nobody has seen is a prerendered load's."""
+    once = {name: [value] for name, value in fields.items()}
+    report = beacons.read(once, KEYS, prerendering=True)
+    assert [one.name for one in report.measurements] == [REDIRECTS, f"{TYPE}.prerender"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "share"),
+    [
+        ("0.1", 0.1),
+        ("0.01", 0.01),
+        ("1", 1),
+        ("0.25", 0.25),
+        ("0.009", 1),
+        ("0", 1),
+        ("-0.5", 1),
+        ("1.01", 1),
+        ("9" * 400, 1),
+        ("nan", 1),
+        ("1e-1", 1),
+        ("half", 1),
+        ("", 1),
+    ],
+)
+def test_sample(sample: str, share: float) -> None:
+    """A report says which share of loads is reported; no share means all."""
+    assert read({**LOAD, "sample": sample}).sample == share
+    assert read({"client": "stick", "INP": "48", "sample": sample}).sample == share
+
+
+def test_sample_twice() -> None:
+    """Two shares are none."""
+    fields = {name: [value] for name, value in LOAD.items()}
+    assert beacons.read({**fields, "sample": ["0.1", "0.1"]}, KEYS).sample == 1
+
+
+@pytest.mark.parametrize("fields", [LOAD, BOOMERANG])
+def test_own_fields(fields: dict[str, str]) -> None:
+    """Of a site's own fields those are recorded that it lists, with listed values."""
+    lists = {"release": ["1.2", "1.3"], "device_type": ("mobile", "desktop"), "a": []}
+    own = {"release": ["1.2"], "device_type": ["toaster"], "a": ["b"], "c": ["d"]}
+    once = {name: [value] for name, value in fields.items()}
+    assert beacons.read({**once, **own}, KEYS, lists).own == {"release": "1.2"}
+    twice = {"release": ["1.2", "1.3"], "device_type": ["mobile"]}
+    report = beacons.read({**once, **twice}, KEYS, lists)
+    assert report.own == {"device_type": "mobile"}
+    assert beacons.read({**once, **own}, KEYS).own == {}
+
+
 NUMBERS = st.one_of(
     st.integers(-10, 4_000_000).map(str),
     st.floats().map(str),
@@ -410,6 +494,8 @@ NAMES = st.sampled_from(
         "partial",
         "hidden",
         "view",
+        "sample",
+        "release",
         "vis.st",
         "early",
         "rt.quit",
@@ -429,7 +515,9 @@ NAMES = st.sampled_from(
 def test_whatever_comes(client: str, fields: dict[str, list[str]]) -> None:
     """Junk is a bad report or leaves only what can be: nothing negative, no hours."""
     try:
-        report = beacons.read({**fields, "client": [client]}, KEYS)
+        report = beacons.read(
+            {**fields, "client": [client]}, KEYS, {"release": ["1", "2"]}
+        )
     except BadReportError:
         assert client == "stick"
         return
@@ -439,3 +527,5 @@ def test_whatever_comes(client: str, fields: dict[str, list[str]]) -> None:
         assert 0 <= one.value <= beacons.HOUR_MS
     assert len({one.name for one in report.measurements}) == len(report.measurements)
     assert report.rejected <= len(fields) + len(beacons.CALCULATED)
+    assert 0.01 <= report.sample <= 1
+    assert set(report.own.values()) <= {"1", "2"}

@@ -72,6 +72,8 @@ CONTRACT = [
     ("timer", "window.performance.vitals.FCP"),
     ("timer", "window.performance.vitals.TTFB"),
     ("timer", "window.performance.view.shop.views.index.timing.domComplete"),
+    ("timer", "window.performance.view.shop.views.index.calculated.network"),
+    ("timer", "window.performance.view.shop.views.index.vitals.INP"),
 ]
 
 

@@ -89,7 +89,7 @@ def test_what_was_made_of_settings_is_made_again_when_they_change() -> None:
     with override_settings(METLOG_RECORD_MAX_BYTES=5):
         assert make() == 2
     assert make() == 3
-    assert made == [16384, 5, 16384]
+    assert made == [65536, 5, 65536]
 
 
 def test_the_historic_switches_are_patches(monkeypatch: pytest.MonkeyPatch) -> None:

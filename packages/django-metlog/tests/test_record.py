@@ -16,7 +16,9 @@ from reports import (
     BOOMERANG,
     FORM,
     LOAD,
+    REDIRECTS,
     TIMING,
+    TYPE,
     URL,
     Ask,
     ask_wsgi,
@@ -138,8 +140,8 @@ PART_NOT_UTF8 = (
         (b"junk", "multipart/form-data", 400),
         (PART_NOT_UTF8, "multipart/form-data; boundary=x", 400),
         (too_long("own"), FORM, 413),
-        (b"&".join(b"k%d=1" % number for number in range(10_000)), FORM, 413),
-        (b"&" * 20_000, FORM, 413),
+        (b"&".join(b"k%d=1" % number for number in range(12_000)), FORM, 413),
+        (b"&" * 70_000, FORM, 413),
     ],
 )  # fmt: skip
 def test_bad_reports(
@@ -175,14 +177,21 @@ def test_keys_from_the_historic_setting(ask: Ask, sent: Sent) -> None:
     }
 
 
+VITALS = {"LCP": "1204", "CLS": "0.0834", "INP": "48", "FCP": "300", "TTFB": "80"}
+
+
 @every_server
-def test_view_name(ask: Ask, sent: Sent) -> None:
-    """A page's view that is in the URLconf becomes a field of the page's timings."""
-    assert post(ask, {**LOAD, "view": "testsite.views.index"}).status_code == 204
-    views = {one.name: one.fields.get("view") for one in sent if "window" in one.name}
-    for name, view in views.items():
-        assert view == ("testsite.views.index" if name.startswith(TIMING) else None)
-    assert not [name for name in views if "performance.view" in name]
+@pytest.mark.parametrize("fields", [LOAD, {"client": "stick", **VITALS}])
+def test_view_name(ask: Ask, sent: Sent, fields: dict[str, str]) -> None:
+    """A page's view that is in the URLconf becomes a field of all the page's times."""
+    assert post(ask, {**fields, "view": "testsite.views.index"}).status_code == 204
+    times = [
+        one for one in sent if one.name.startswith("window.") and one.kind == "timer"
+    ]
+    assert times
+    for one in times:
+        assert one.fields.get("view") == "testsite.views.index", one.name
+    assert not [one.name for one in sent if "performance.view" in one.name]
 
 
 @every_server
@@ -204,14 +213,78 @@ def test_by_view(sent: Sent) -> None:
         "view.index.timing.domComplete": 250,
         "view.index.timing.domInteractive": 171,
         "view.index.timing.domLoading": 110,
+        "view.index.calculated.network": 95,
+        "view.index.calculated.app": 15,
+        "view.index.calculated.dom": 140,
+        "view.index.calculated.rendering": 1,
     }
+
+
+def test_vitals_by_view(sent: Sent) -> None:
+    """Which view has the bad INP can be read from the name, too."""
+    report = {"client": "stick", **VITALS, "view": "testsite.views.index"}
+    with override_settings(METLOG_RECORD_BY_VIEW=True):
+        assert post(ask_wsgi, report).status_code == 204
+    found = recorded(sent)
+    for vital in VITALS:
+        of_view = found[f"view.testsite.views.index.vitals.{vital}"]
+        assert of_view == found[f"vitals.{vital}"]
+
+
+@every_server
+def test_own_fields(ask: Ask, sent: Sent) -> None:
+    """METLOG_RECORD_FIELDS lists what of a site's own fields is recorded."""
+    own = {"release": "1.2", "device_type": "toaster", "junk": "x"}
+    lists = {"release": ["1.2"], "device_type": ["mobile", "desktop"]}
+    with override_settings(METLOG_RECORD_FIELDS=lists):
+        assert post(ask, {**LOAD, **own, "view": "index"}).status_code == 204
+    for one in sent:
+        if one.name.startswith("window."):
+            assert one.fields == {"release": "1.2"}, one.name
+
+
+@every_server
+def test_a_sampled_report(ask: Ask, sent: Sent) -> None:
+    """Where one load in four is reported, each counts for four."""
+    load = {**LOAD, REDIRECTS: "1", TIMING + "domInteractive": "-1"}
+    for _ in range(20):  # dice would have to fall well twenty times
+        assert post(ask, {**load, "sample": "0.25"}).status_code == 204
+    counters = sent.counters()
+    assert counters[REDIRECTS] == 80
+    assert counters[f"{TYPE}.reload"] == 80
+    assert counters["window.performance.rejected"] == 80
+    times = [one for one in sent if one.name == f"{TIMING}domComplete"]
+    assert [one.rate for one in times] == [0.25] * 20
+    assert {one.value for one in times} == {250}
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("purpose", "kind"),
+    [
+        ("prefetch;prerender", "prerender"),
+        ("prefetch; prerender", "prerender"),
+        ("Prefetch;Prerender", "prerender"),
+        ("prefetch;anonymous-client-ip;prerender", "prerender"),
+        ("prefetch;prerender=?1", "prerender"),
+        ("prefetch", "reload"),
+        ("prerender", "reload"),
+        ("prefetch;prerendered", "reload"),
+        ("", "reload"),
+    ],
+)
+def test_sent_while_prerendering(ask: Ask, sent: Sent, purpose: str, kind: str) -> None:
+    """What a page says before anybody sees it is no visit: the request tells."""
+    assert post(ask, LOAD, headers={"Sec-Purpose": purpose}).status_code == 204
+    found = recorded(sent)
+    assert found[f"navigation.type.{kind}"] == 1
+    assert ("timing.domComplete" in found) == (kind != "prerender")
 
 
 @every_server
 def test_vitals(ask: Ask, sent: Sent) -> None:
     """Web vitals come in a report of their own, when the page is hidden."""
-    vitals = {"LCP": "1204", "CLS": "0.0834", "INP": "48", "FCP": "300", "TTFB": "80"}
-    assert post(ask, {"client": "stick", **vitals}).status_code == 204
+    assert post(ask, {"client": "stick", **VITALS}).status_code == 204
     assert recorded(sent) == {
         "vitals.LCP": 1204,
         "vitals.CLS": 83,

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import string
+from encodings.aliases import aliases
 from urllib.parse import urlencode
 
+import pytest
 from conftest import Sent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reports import FORM, URL, ask_arecord, ask_wsgi, recorded
+from reports import FORM, LOAD, URL, Ask, ask_arecord, ask_wsgi, every_server, recorded
 from test_beacons import NAMES, NUMBERS
 
 JUNK = settings(
@@ -60,3 +62,47 @@ def test_never_a_500_for_bytes(
         assert answer.status_code in (204, 400, 405, 413)
         if answer.status_code != 204:
             assert recorded(sent) == {}
+
+
+PARTS = "".join(
+    f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+    for name, value in LOAD.items()
+)
+NO_TEXT = [
+    "base64",
+    "bz2",
+    "hex",
+    "quopri",
+    "rot13",
+    "uu",
+    "zlib",
+    "undefined",
+    "no-such",
+]
+
+
+@every_server
+@pytest.mark.parametrize(
+    "form", [FORM.partition(";")[0], "multipart/form-data; boundary=x"]
+)
+def test_never_a_500_for_a_charset(ask: Ask, sent: Sent, form: str) -> None:
+    """A charset that names no encoding of text is refused, any other does no harm."""
+    body = f"{PARTS}--x--\r\n" if "multipart" in form else urlencode(LOAD)
+    charsets = {
+        *aliases.values(),
+        "idna",
+        "punycode",
+        "unicode_escape",
+        "mbcs",
+        "",
+    }
+    for charset in [*sorted(charsets), *NO_TEXT]:
+        for written in (charset, charset.upper(), f'"{charset}"'):
+            sent.clear()
+            content_type = f"{form}; charset={written}"
+            status = ask("POST", URL, body.encode(), content_type).status_code
+            assert status in (204, 400), written
+            if charset in NO_TEXT:
+                assert status == 400, written
+            if status == 400:
+                assert recorded(sent) == {}

@@ -31,9 +31,18 @@ from django_metlog.views import record
 @every_server
 def test_a_long_query(ask: Ask, sent: Sent) -> None:
     """The limit holds for the query as well."""
-    answer = ask("GET", f"{URL}?{urlencode({**BOOMERANG, 'u': 'x' * 16384})}")
+    answer = ask("GET", f"{URL}?{urlencode({**BOOMERANG, 'u': 'x' * 65536})}")
     assert answer.status_code == 413
     assert recorded(sent) == {}
+
+
+@every_server
+@pytest.mark.parametrize("resources", [1, 31_000, 60_000])
+def test_boomerang_with_resource_timing(ask: Ask, sent: Sent, resources: int) -> None:
+    """What a page with hundreds of resources adds to its beacon is taken."""
+    body = urlencode({**BOOMERANG, "restiming": "x" * resources}).encode()
+    assert ask("POST", URL, body).status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 274
 
 
 @every_server
@@ -87,7 +96,7 @@ class Endless(io.BytesIO):
 
 def test_no_more_is_read_than_allowed() -> None:
     """A long body is not read if it says so, else only as far as the limit."""
-    environ = {"wsgi.input": Endless(), "CONTENT_TYPE": FORM, "CONTENT_LENGTH": "20000"}
+    environ = {"wsgi.input": Endless(), "CONTENT_TYPE": FORM, "CONTENT_LENGTH": "70000"}
     announced = RequestFactory().request(REQUEST_METHOD="POST", **environ)
     assert record(announced).status_code == 413
     assert environ["wsgi.input"].taken == 0
@@ -98,7 +107,7 @@ def test_no_more_is_read_than_allowed() -> None:
         "headers": [(b"content-type", FORM.encode())],
     }
     assert record(ASGIRequest(scope, body)).status_code == 413
-    assert body.taken <= 2 * 16384
+    assert body.taken <= 2 * 65536
 
 
 def _asgi_without_length(body: bytes) -> int:

@@ -11,9 +11,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 __all__ = [
@@ -84,10 +92,21 @@ BOOMERANG = {
 }
 """Navigation Timing's name → boomerang's"""
 
+_INITIATORS = frozenset({"", "spa_hard"})
+"""What boomerang says that a page load came from. ``spa_hard`` is the first view of a
+single-page site; set up with ``autorun: false`` nothing else reports the load.
+https://github.com/akamai/boomerang/issues/131
+"""
+
 # ASCII only, unlike int() and float(), which also read "1_000", "nan" and "1e999".
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
+_TOO_MANY_DIGITS = re.compile(r"-?[0-9]{16}", re.ASCII)
+"""More than milliseconds since 1970 have: the start of no navigation."""
+
+_LEAST_SAMPLE = 0.01
+"""Below it one report would count for more than anybody should be able to say."""
 
 
 class BadReportError(ValueError):
@@ -108,13 +127,20 @@ class Report(NamedTuple):
 
     measurements: tuple[Measurement, ...] = ()
     rejected: int = 0
-    """Values that were dropped, for they cannot be."""
+    """Values that were dropped because they are impossible."""
     view: str = ""
     """The Django view that the page says it came from: to be checked."""
+    sample: float = 1.0
+    """The share of loads that report."""
+    own: Mapping[str, str] = MappingProxyType({})
+    """Those of the site's own fields that it wants recorded."""
 
 
 def sender(fields: Fields) -> str:
-    """Who made this report: ``stick`` or ``boomerang``. Raises `BadReportError`."""
+    """Return who made this report, ``stick`` or ``boomerang``.
+
+    Raises `BadReportError` when it does not say.
+    """
     names = set(fields.get("client", ()))
     if len(names) != 1 or not names <= _CLIENTS.keys():
         raise BadReportError(
@@ -123,15 +149,31 @@ def sender(fields: Fields) -> str:
     return names.pop()
 
 
-def read(fields: Fields, keys: Iterable[str]) -> Report:
-    """The measurements in a report. Raises `BadReportError`.
+def read(
+    fields: Fields,
+    keys: Iterable[str],
+    own: Mapping[str, Collection[str]] = MappingProxyType({}),
+    *,
+    prerendering: bool = False,
+) -> Report:
+    """Return the measurements in a report. Raises `BadReportError`.
 
     ``keys`` are the names of ``window.performance.timing.*`` and
-    ``window.performance.navigation.*`` to record; fields that nobody asked for are
-    not looked at.
+    ``window.performance.navigation.*`` to record, ``own`` the site's own fields, each
+    with the values it may have; fields that nobody asked for are not looked at.
+    ``prerendering`` says that the report came from a page that nobody has seen yet.
     """
-    load = _Load(frozenset(keys))
-    return _CLIENTS[sender(fields)](fields, load)
+    load = _Load(frozenset(keys), prerendered=prerendering)
+    report = _CLIENTS[sender(fields)](fields, load)
+    if load.is_beyond_time:
+        return Report(rejected=1)
+    return report._replace(
+        own={
+            name: values[0]
+            for name, allowed in own.items()
+            if len(values := fields.get(name, ())) == 1 and values[0] in allowed
+        }
+    )
 
 
 @dataclass
@@ -145,7 +187,9 @@ class _Load:
     type: str | None = None
     redirects: int | None = None
     complete: bool = True
-    """Did the load event come? If not, ``domComplete`` is the moment of leaving."""
+    """Whether the load event came; if not, ``domComplete`` is the moment of leaving."""
+    is_beyond_time: bool = False
+    """Whether it began at what is no time: then nothing of the report can be true."""
     hidden: bool = False
     prerendered: bool = False
     rejected: int = 0
@@ -164,14 +208,18 @@ class _Load:
         else:
             self.rejected += 1
 
-    def report(self, view: str = "") -> Report:
-        """Everything noted, as measurements."""
+    def began(self, start: str) -> None:
+        """Note the start of the navigation, as it was reported."""
+        self.is_beyond_time = _TOO_MANY_DIGITS.match(start) is not None
+
+    def report(self, view: str = "", sample: float = 1.0) -> Report:
+        """Return everything noted, as measurements."""
         measurements = [*self._counts()]
         # Nobody waited for the others: browsers put off what is hidden, and a
         # prerendered page was there before it was asked for.
         if not self.hidden and not self.prerendered:
             measurements += self._timings()
-        return Report(tuple(measurements), self.rejected, view)
+        return Report(tuple(measurements), self.rejected, view, sample)
 
     def _counts(self) -> Iterator[Measurement]:
         if self.redirects is not None:
@@ -206,8 +254,7 @@ class _Load:
 
 @lru_cache(maxsize=8)
 def _milestones(keys: frozenset[str]) -> list[tuple[str, str]]:
-    """Those to look for, each with its full name before it: to record them, or to
-    calculate with."""
+    """Return those to look for, to record or to calculate with, each after its key."""
     start = len(TIMING)
     asked = {key[start:] for key in keys if key.startswith(TIMING)}
     return [(TIMING + m, m) for m in sorted(asked.union(INPUTS) - {"navigationStart"})]
@@ -215,6 +262,8 @@ def _milestones(keys: frozenset[str]) -> list[tuple[str, str]]:
 
 def _stick(fields: Fields, load: _Load) -> Report:
     start = _stick_number(fields, f"{TIMING}navigationStart")
+    if start is not None:
+        load.began(fields[f"{TIMING}navigationStart"][0])
     possible = start is not None and 0 <= start < math.inf
     if start is not None and not possible:
         load.rejected += 1
@@ -250,13 +299,22 @@ def _stick(fields: Fields, load: _Load) -> Report:
             raise BadReportError(
                 f"{TYPE} must be a number or a navigation type's name."
             )
-    load.prerendered = (
+    load.prerendered |= (
         load.type == "prerender" or (_stick_number(fields, "activationStart") or 0) > 0
     )
     load.hidden = fields.get("hidden") == ["1"]
     load.complete = load.complete and fields.get("partial") != ["1"]
     views = fields.get("view", ())
-    return load.report(views[0] if len(views) == 1 else "")
+    return load.report(views[0] if len(views) == 1 else "", _sample(fields))
+
+
+def _sample(fields: Fields) -> float:
+    """Return the share of loads that report; 1 for what is no share."""
+    values = fields.get("sample", ())
+    if len(values) != 1 or not _NUMBER.fullmatch(values[0]):
+        return 1.0
+    share = float(values[0])
+    return share if _LEAST_SAMPLE <= share <= 1 else 1.0
 
 
 def _only(fields: Fields, name: str) -> str:
@@ -267,7 +325,7 @@ def _only(fields: Fields, name: str) -> str:
 
 
 def _stick_number(fields: Fields, name: str) -> float | None:
-    """The value of a field of stick's; None when it is not there."""
+    """Return the value of a field of stick's; None when it is not there."""
     if name not in fields:
         return None
     text = _only(fields, name)
@@ -280,6 +338,7 @@ def _stick_number(fields: Fields, name: str) -> float | None:
 def _boomerang(fields: Fields, load: _Load) -> Report:
     if not _is_page_load(fields):
         return Report()
+    load.began(fields["nt_nav_st"][0])
     start = _boomerang_number(fields, "nt_nav_st", load)
     for _, milestone in _milestones(load.keys):
         value = _boomerang_number(fields, BOOMERANG.get(milestone), load)
@@ -295,7 +354,7 @@ def _boomerang(fields: Fields, load: _Load) -> Report:
         load.type = _type(types[0]) if len(types) == 1 else None
         if load.type is None:
             load.rejected += 1
-    load.prerendered = load.type == "prerender" or bool(
+    load.prerendered |= load.type == "prerender" or bool(
         _boomerang_number(fields, "nt_act_st", load)
     )
     load.hidden = fields.get("vis.st") == ["hidden"]
@@ -303,7 +362,7 @@ def _boomerang(fields: Fields, load: _Load) -> Report:
 
 
 def _is_page_load(fields: Fields) -> bool:
-    """Is this beacon about a load that no other beacon reports?
+    """Return whether this beacon is about a load that no other beacon reports.
 
     Others come when a page is left, for a request or a view of a single-page site, or
     for a page from the back/forward cache. An early one repeats in the load's own, and
@@ -311,13 +370,15 @@ def _is_page_load(fields: Fields) -> bool:
     """
     if fields.get("nt_nav_st", [""])[0] in ("", "0"):
         return False
-    if "early" in fields or any(fields.get("http.initiator", ())):
+    if "early" in fields or not _INITIATORS.issuperset(
+        fields.get("http.initiator", ())
+    ):
         return False
     return "rt.quit" not in fields or "rt.abld" in fields
 
 
 def _boomerang_number(fields: Fields, name: str | None, load: _Load) -> int | None:
-    """The value of a parameter; None when it is not there, or counted as rejected."""
+    """Return a parameter's value; None when it is not there or was rejected."""
     if name is None or name not in fields:
         return None
     values = fields[name]
@@ -328,7 +389,7 @@ def _boomerang_number(fields: Fields, name: str | None, load: _Load) -> int | No
 
 
 def _type(text: str) -> str | None:
-    """The name of a navigation type; None for what is neither number nor word."""
+    """Return a navigation type's name; None for what is neither number nor word."""
     if _WORD.fullmatch(text):
         name = text.lower().replace("-", "_")
         return name if name in TYPE_NAMES else "reserved"

@@ -357,15 +357,6 @@ TIMING = _browser(
     "window.performance.timing.<milestone>",
     "From the start of the navigation to this milestone of the page's load.",
 )
-TIMING_BY_VIEW = Metric(
-    "window.performance.view.<view...>.timing.<milestone>",
-    "timer",
-    "s",
-    "For pages of one view, from the start of the navigation to this milestone of the "
-    "load (METLOG_RECORD_BY_VIEW).",
-    sum_of="window.performance.timing",
-)
-
 CALCULATED = {
     span: _browser(
         f"window.performance.calculated.{span}",
@@ -398,6 +389,20 @@ VITALS = {
         ("INP", "Interaction to Next Paint of a page."),
         ("FCP", "First Contentful Paint of a page."),
         ("TTFB", "Time to First Byte of a page."),
+    )
+}
+BY_VIEW = {
+    kind: Metric(
+        f"window.performance.view.<view...>.{kind}.<{part}>",
+        "timer",
+        "s",
+        f"A {what}, of the pages of one view (METLOG_RECORD_BY_VIEW).",
+        sum_of=f"window.performance.{kind}",
+    )
+    for kind, part, what in (
+        ("timing", "milestone", "milestone of a page's load"),
+        ("calculated", "span", "calculated span of a page's load"),
+        ("vitals", "vital", "web vital"),
     )
 }
 LAYOUT_SHIFT = Metric(
@@ -437,7 +442,7 @@ HIDDEN = Metric(
 
 _BROWSER = (
     TIMING,
-    TIMING_BY_VIEW,
+    *BY_VIEW.values(),
     REDIRECTS,
     NAVIGATION_TYPE,
     *CALCULATED.values(),

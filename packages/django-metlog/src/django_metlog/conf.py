@@ -106,6 +106,13 @@ def _is_texts(value: object) -> bool:
     )
 
 
+def _is_closed_lists(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and name and _is_texts(values)
+        for name, values in value.items()
+    )
+
+
 def _is_callable_or_path(value: object) -> bool:
     if isinstance(value, str):
         return all(part.isidentifier() for part in value.split(".")) and "." in value
@@ -281,11 +288,25 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             name="METLOG_RECORD_MAX_BYTES",
-            default=16384,
+            # As much as browsers let sendBeacon carry. boomerang sends tens of
+            # kilobytes when its ResourceTiming plugin is on.
+            default=65536,
             wanted="a whole number above 0",
             fits=_is_count,
             meaning="the longest body that the record view reads, in bytes",
             check="django_metlog.E014",
+        ),
+        Setting(
+            name="METLOG_RECORD_FIELDS",
+            default={},
+            wanted="a dict of names, each with a list of its values: "
+            "{'release': ['1.2', '1.3']}",
+            fits=_is_closed_lists,
+            meaning=(
+                "which of the fields that a site adds to its reports are recorded, and "
+                "which values of them; anything else is dropped"
+            ),
+            check="django_metlog.E030",
         ),
         Setting(
             name="METLOG_SERVER_TIMING",

@@ -26,6 +26,8 @@ __all__ = ["arecord", "record"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+PAGE = "window.performance."
+
 METHODS = ("GET", "HEAD", "POST")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -46,7 +48,7 @@ class _EveryDatabase(set[str]):
 
 
 def _public(view: View) -> View:
-    """For beacons: they carry no CSRF token, and need neither log-in nor database."""
+    """Open a view to beacons, which come without CSRF token, log-in and database."""
     # What django.db.transaction.non_atomic_requests sets, for one database at a time.
     view._non_atomic_requests = _EveryDatabase()  # type: ignore[attr-defined]  # noqa: SLF001
     return csrf_exempt(login_not_required(view))
@@ -89,7 +91,12 @@ def _recorded(request: HttpRequest) -> HttpResponse:
         fields = _fields(request)
         if request.method != "POST" and beacons.sender(fields) == "stick":
             return _answer(405, "A stick report comes by POST.", Allow="POST")
-        report = beacons.read(fields, conf.get("METLOG_RECORD_KEYS"))
+        report = beacons.read(
+            fields,
+            conf.get("METLOG_RECORD_KEYS"),
+            conf.get("METLOG_RECORD_FIELDS"),
+            prerendering=_is_prerendering(request),
+        )
     except beacons.BadReportError as error:
         return _answer(400, str(error))
     except _RefusedError as error:
@@ -98,24 +105,44 @@ def _recorded(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+def _is_prerendering(request: HttpRequest) -> bool:
+    """Return whether a page sent this that is loaded for a visitor who may come.
+
+    Chromium says so of every request such a page makes: ``prefetch;prerender``.
+    https://wicg.github.io/nav-speculation/prefetch.html#sec-purpose-header
+    """
+    _, *parameters = request.headers.get("Sec-Purpose", "").lower().split(";")
+    return any(
+        parameter.partition("=")[0].strip() == "prerender" for parameter in parameters
+    )
+
+
 def _send(report: beacons.Report) -> None:
+    """Send what a report holds: the one place that knows the client."""
     client = conf.client()
     view = report.view if report.view and report.view in _views() else ""
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
+    own = dict(report.own) or None
+    labels = {**report.own, "view": view} if view else own
     for kind, name, value in report.measurements:
         if kind == "counter":
-            client.incr(name, value)
-        elif view and name.startswith(beacons.TIMING):
-            client.timer_send(name, value, fields={"view": view})
-            if by_view:
-                milestone = name[len(beacons.TIMING) :]
-                client.timer_send(
-                    f"window.performance.view.{view}.timing.{milestone}", value
-                )
-        else:
-            client.timer_send(name, value)
+            client.incr(name, _count(value, report.sample), fields=own)
+            continue
+        client.timer_send(name, value, fields=labels, rate=report.sample)
+        if by_view:
+            client.timer_send(
+                f"{PAGE}view.{view}.{name.removeprefix(PAGE)}",
+                value,
+                fields=own,
+                rate=report.sample,
+            )
     if report.rejected:
-        client.incr("window.performance.rejected", report.rejected)
+        client.incr(f"{PAGE}rejected", _count(report.rejected, report.sample))
+
+
+def _count(value: int, sample: float) -> float:
+    """Return what a counter grows by; a client's ``rate`` would throw dice again."""
+    return value if sample == 1 else value / sample
 
 
 def _views() -> frozenset[str]:
@@ -156,6 +183,8 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
     if request.content_type not in FORMS:
         raise _RefusedError(400, f"A report is a form: {FORMS[0]}.")
+    if not _is_text_encoding((request.content_params or {}).get("charset", "utf-8")):
+        raise _RefusedError(400, "A report must be UTF-8.")
     try:
         if request.content_type == FORMS[1]:
             form = request.POST
@@ -171,6 +200,19 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
     if len(body) > limit:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
     return _pairs(body)
+
+
+def _is_text_encoding(charset: str) -> bool:
+    """Return whether Python, and so Django, can decode text by this name.
+
+    Of codecs such as base64, which turn bytes into bytes, Django finds that out only
+    when it decodes.
+    """
+    try:
+        "a".encode(charset)
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _content_length(request: HttpRequest) -> int | None:
