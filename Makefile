@@ -34,6 +34,9 @@ bench: .tools/ready ## measure what metlog costs, beside its peers
 	@$(HATCH) run bench-django:run $(ARGS)
 	@$(HATCH) run bench-django-mozilla:run $(ARGS)
 
+django-suites: .tools/ready ## Django's own tests, with and without all patches (not in CI)
+	@$(HATCH) run django-suites:run $(ARGS)
+
 build: .tools/ready node_modules/.package-lock.json ## what is released, into dist/
 	@$(HATCH) run build:packages
 	@npm pack --workspaces --pack-destination dist
@@ -45,7 +48,7 @@ release-check: .tools/ready node_modules/.package-lock.json ## build all four pa
 
 clean: ## forget every environment and everything built
 	@-$(HATCH) env prune
-	@rm -rf .tools .demo dist docs/_build node_modules test-results
+	@rm -rf .tools .demo .django-suites dist docs/_build node_modules test-results
 
 .tools/ready: tools/bootstrap tools/requirements.txt
 	@tools/bootstrap
@@ -55,4 +58,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci
 	@touch $@
 
-.PHONY: help demo test check system-deps docs bench build release-check clean
+.PHONY: help demo test check system-deps docs bench django-suites build release-check clean

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Django's test runner with all of our patches on, if the environment asks for them."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+from django.test.runner import DiscoverRunner
+
+PATCHES = ("cache", "celery", "commands", "db", "models", "tasks", "templates")
+
+
+class PatchingRunner(DiscoverRunner):
+    """Patches when the models are there and no test has begun."""
+
+    def setup_test_environment(self, **kwargs: Any) -> None:
+        super().setup_test_environment(**kwargs)
+        if os.environ.get("DJANGO_SUITES_PATCHED"):
+            for name in PATCHES:
+                import_module(f"django_metlog.patches.{name}").patch()

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Django's settings for its tests on SQLite, and a client for our patches."""
+
+from __future__ import annotations
+
+from metlog import MetlogClient
+from metlog.senders import DebugCaptureSender
+
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3"},
+    "other": {"ENGINE": "django.db.backends.sqlite3"},
+}
+SECRET_KEY = "django_tests_secret_key"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = False
+
+METLOG = MetlogClient(DebugCaptureSender(), "django-suites")
+# All that have models but `delete`, whose tests count the statements of fast deletes:
+# a model that is named loses those, as patches.models says.
+METLOG_MODELS = ["auth", "backends", "cache", "contenttypes", "sessions", "signals"]
+METLOG_MODELS += ["sites", "transactions", "user_commands"]
+TEST_RUNNER = "django_suites.runner.PatchingRunner"
