@@ -62,7 +62,7 @@ HOUSES = {
         floors=(
             "__init__ apps asgi urls",
             "middleware views patches loggers checks panel management templatetags",
-            "beacons guards headers view_names scope catalogue",
+            "beacons guards headers upgrade view_names scope catalogue",
             "exclusion segments",
             "endpoints",
             "conf",

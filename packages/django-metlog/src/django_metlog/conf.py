@@ -38,6 +38,7 @@ __all__ = [
     "chosen",
     "client",
     "client_or_inert",
+    "everything",
     "fault",
     "forget",
     "get",
@@ -562,6 +563,11 @@ def forget() -> None:
 def middleware() -> list[str]:
     """``settings.MIDDLEWARE``, for the check of its order."""
     return list(settings.MIDDLEWARE)
+
+
+def everything() -> dict[str, Any]:
+    """Every setting by its name, Django's defaults among them."""
+    return {name: getattr(settings, name, None) for name in written()}
 
 
 def is_installed() -> bool:

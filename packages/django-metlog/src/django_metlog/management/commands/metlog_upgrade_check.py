@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``manage.py metlog_upgrade_check``: what to change, coming from another package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_metlog import conf, upgrade
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    """Fails with exit code 1 when there is something to change."""
+
+    help = (
+        "Read this site's settings and say line by line what to change, coming from "
+        "django-statsd-mozilla, django-metlog-mozilla, django-statsd or "
+        "django-prometheus. When Django cannot start with them, "
+        "`python -m django_metlog.upgrade mysite.settings` reads them alone."
+    )
+    # It must work while the site does not.
+    requires_system_checks = ()
+
+    def handle(self, *args: object, **options: Any) -> None:
+        settings = conf.everything()
+        modules = [
+            str(settings.get(name, "")) for name in ("SETTINGS_MODULE", "ROOT_URLCONF")
+        ]
+        lines = upgrade.report(settings, filter(None, modules))
+        for line in lines:
+            self.stdout.write(line)
+        if lines:
+            raise CommandError(f"{len(lines)} to change", returncode=1)
+        self.stdout.write("Nothing to change.")

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What `metlog_upgrade_check` says to settings of the packages before this one."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils.module_loading import import_string
+
+from django_metlog import conf, upgrade
+from metlog.config import client_from_dict_config
+
+MOZILLA = {
+    "INSTALLED_APPS": ("django.contrib.auth", "django_statsd"),
+    "MIDDLEWARE_CLASSES": (
+        "django_statsd.middleware.GraphiteRequestTimingMiddleware",
+        "django_statsd.middleware.GraphiteMiddleware",
+        "django_statsd.middleware.TastyPieRequestTimingMiddleware",
+    ),
+    "STATSD_CLIENT": "django_statsd.clients.normal",
+    "STATSD_HOST": "graphite1",
+    "STATSD_PORT": 8126,
+    "STATSD_PREFIX": "addons",
+    "STATSD_PATCHES": ["django_statsd.patches.db", "django_statsd.patches.cache"],
+    "STATSD_MODEL_SIGNALS": True,
+    "DEBUG_TOOLBAR_PANELS": ["django_statsd.panel.StatsdPanel"],
+    "LOGGING": {
+        "handlers": {"s": {"class": "django_statsd.loggers.errors.StatsdHandler"}}
+    },
+}
+
+PROMETHEUS = {
+    "METLOG": {"logger": ""},
+    "INSTALLED_APPS": ["django_prometheus"],
+    "MIDDLEWARE": [
+        "django_prometheus.middleware.PrometheusBeforeMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django_prometheus.middleware.PrometheusAfterMiddleware",
+    ],
+    "DATABASES": {"default": {"ENGINE": "django_prometheus.db.backends.postgresql"}},
+    "CACHES": {
+        "default": {"BACKEND": "django_prometheus.cache.backends.redis.RedisCache"}
+    },
+    "PROMETHEUS_METRIC_NAMESPACE": "shop",
+}
+
+
+def told(settings: dict[str, Any]) -> dict[str, str]:
+    return {f"{one.where}/{one.found}": one.write for one in upgrade.advice(settings)}
+
+
+def test_django_statsd_mozilla() -> None:
+    """Every name has its successor, and the client its dict."""
+    assert told(MOZILLA) == {
+        "DEBUG_TOOLBAR_PANELS/django_statsd.panel.StatsdPanel": upgrade.PANEL,
+        "INSTALLED_APPS/django_statsd": "django_metlog",
+        "LOGGING/django_statsd.loggers.errors.StatsdHandler": (
+            "django_metlog.loggers.errors.StatsdHandler"
+        ),
+        "METLOG/STATSD_CLIENT, STATSD_HOST, STATSD_PORT, STATSD_PREFIX": (
+            "{'sender': {'class': 'metlog.senders.StatsdSender', "
+            "'host': 'graphite1', 'port': 8126, 'prefix': 'addons'}}"
+        ),
+        "METLOG_HISTORIC_NAMES/(not there)": (
+            "True, when dashboards have names of statements, models or Celery tasks; "
+            "docs/upgrade has both names side by side"
+        ),
+        "MIDDLEWARE/(not there)": f"a list that begins with {upgrade.BOTH}",
+        "MIDDLEWARE_CLASSES/MIDDLEWARE_CLASSES": "MIDDLEWARE: Django's name today",
+        "STATSD_PATCHES/django_statsd.patches.cache": "django_metlog.patches.cache",
+        "STATSD_PATCHES/django_statsd.patches.db": "django_metlog.patches.db",
+    }
+
+
+def test_django_prometheus() -> None:
+    """Backends become Django's own again."""
+    assert told(PROMETHEUS) == {
+        "CACHES/django_prometheus.cache.backends.redis.RedisCache": (
+            "django.core.cache.backends.redis.RedisCache, and "
+            "'django_metlog.patches.cache' in METLOG_PATCHES"
+        ),
+        "DATABASES/django_prometheus.db.backends.postgresql": (
+            "django.db.backends.postgresql, and 'django_metlog.patches.db' in "
+            "METLOG_PATCHES"
+        ),
+        "INSTALLED_APPS/django_prometheus": "django_metlog",
+        "MIDDLEWARE/django_prometheus.middleware.PrometheusAfterMiddleware": (
+            "nothing: one place in MIDDLEWARE is enough"
+        ),
+        "MIDDLEWARE/django_prometheus.middleware.PrometheusBeforeMiddleware": (
+            upgrade.BOTH
+        ),
+        "PROMETHEUS_METRIC_NAMESPACE/'shop'": "'prefix' of "
+        "metlog.senders.PrometheusSender",
+    }
+
+
+@pytest.mark.parametrize(
+    ("client", "sender"),
+    [
+        (None, "StatsdSender"),
+        ("django_statsd.clients.normal", "StatsdSender"),
+        ("django_statsd.clients.null", "NoSendSender"),
+        ("django_statsd.clients.log", "StdLibLoggingSender"),
+        ("django_statsd.clients.toolbar", "StatsdSender"),
+        ("statsd.client", "StatsdSender"),
+        ("shop.our_client", "StatsdSender"),
+    ],
+)
+def test_the_dict_works(client: str | None, sender: str) -> None:
+    """What it says to write makes a client."""
+    settings = {"STATSD_CLIENT": client, "STATSD_HOST": "127.0.0.1"}
+    (written,) = (
+        one.write for one in upgrade.advice(settings) if one.where == "METLOG"
+    )
+    made = client_from_dict_config(eval(written))
+    assert type(made.sender).__name__ == sender
+    made.close()
+
+
+def test_what_it_says_to_write_is_there() -> None:
+    """Each dotted name of ours can be imported."""
+    written = " ".join([*told(MOZILLA).values(), *told(PROMETHEUS).values()])
+    names = set(re.findall(r"django_metlog\.[\w.]*\w", written))
+    assert len(names) > 4
+    for name in names:
+        if name.startswith("django_metlog.patches"):
+            name += ".patch"
+        import_string(name)
+
+
+def test_a_site_that_is_here_already() -> None:
+    """The historic names of settings go on working, so nothing is to change."""
+    settings = {
+        "METLOG": {"sender": {}},
+        "INSTALLED_APPS": ["django_metlog"],
+        "MIDDLEWARE": [upgrade.TIMING, upgrade.COUNTING],
+        "STATSD_PATCHES": ["django_metlog.patches.db"],
+        "STATSD_RECORD_KEYS": [],
+        "TOOLBAR_STATSD": {},
+        "ODD": [{1: ("django_statsdx", b"django_statsd")}],
+    }
+    assert told(settings) == {}
+
+
+def test_packages_that_get_in_the_way() -> None:
+    """metlog-py is `import metlog`, too: the order of uninstalling is told."""
+    found = list(upgrade.packages(["Django", "metlog_py", "django.statsd-mozilla"]))
+    assert [one.found for one in found] == ["metlog-py", "django-statsd-mozilla"]
+    assert "--force-reinstall metlog-core" in found[0].write
+    assert list(upgrade.packages(["metlog-core", "django-metlog"])) == []
+
+
+@pytest.fixture
+def old_site(tmp_path: Path) -> Path:
+    lines = [f"{name} = {value!r}" for name, value in MOZILLA.items()]
+    (tmp_path / "old_settings.py").write_text(
+        "\n".join([*lines, "ROOT_URLCONF = 'old_urls'"])
+    )
+    (tmp_path / "old_urls.py").write_text(
+        "from django.conf.urls import include, url\n"
+        "urlpatterns = [url('^services/timing/', include('django_statsd.urls'))]\n"
+    )
+    return tmp_path
+
+
+def test_settings_that_django_cannot_start_with(old_site: Path) -> None:
+    """They are read alone, with the file and the line of each thing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "django_metlog.upgrade", "old_settings"],
+        cwd=old_site,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "old_settings.py:1: INSTALLED_APPS: django_statsd -> django_metlog" in (
+        done.stdout
+    )
+    assert "old_urls.py:2: old_urls: django_statsd.urls -> " in done.stdout
+
+
+def test_the_command(settings: Any) -> None:
+    """It reads what runs; its exit code says whether there is something to do."""
+    out = io.StringIO()
+    settings.STATSD_PATCHES = []
+    settings.LOGGING = MOZILLA["LOGGING"]
+    with pytest.raises(CommandError, match="to change") as raised:
+        call_command("metlog_upgrade_check", stdout=out)
+    assert raised.value.returncode == 1
+    assert "LOGGING: django_statsd.loggers.errors.StatsdHandler -> " in out.getvalue()
+    assert conf.everything()["DEBUG"] is False
+
+
+def test_nothing_to_change(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it says so, with exit code 0."""
+    monkeypatch.setattr(upgrade, "distributions", list)
+    out = io.StringIO()
+    call_command("metlog_upgrade_check", stdout=out)
+    assert out.getvalue() == "Nothing to change.\n"
