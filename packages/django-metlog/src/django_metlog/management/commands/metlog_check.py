@@ -58,7 +58,9 @@ class Command(BaseCommand):
             lost = delivery.told(before[0], delivery.losses(client))
             # Some senders have a form for metrics alone, and are right to have.
             failed |= bool(lost) and kind != "message"
-            fate = lost or ("sent" if delivery.sent(client) > before[1] else "not sent")
+            fate = lost or (
+                "sent" if delivery.sent(client) > before[1] else "no form for it"
+            )
             self._say(f"  {kind:<10} {fate}", options)
         late = self._late_refusals(client, wait)
         waiting = delivery.queued(client)
@@ -93,14 +95,11 @@ PREFIX = "metlog.check"
 
 
 def _probes(client: MetlogClient) -> dict[str, Callable[[], object]]:
-    probes: dict[str, Callable[[], object]] = {
+    return {
         "counter": lambda: client.incr(f"{PREFIX}.counter"),
         "timer": lambda: client.timer_send(f"{PREFIX}.timer", 1.5),
         "gauge": lambda: client.gauge(f"{PREFIX}.gauge", 1),
+        "histogram": lambda: client.histogram(f"{PREFIX}.histogram", 1),
+        "updown": lambda: client.updown(f"{PREFIX}.updown", 1),
+        "message": lambda: client.metlog("metlog_check", payload="Does it arrive?"),
     }
-    if hasattr(client, "histogram"):
-        probes["histogram"] = lambda: client.histogram(f"{PREFIX}.histogram", 1)
-    if client.takes_updown:
-        probes["updown"] = lambda: client.updown(f"{PREFIX}.updown", 1)
-    probes["message"] = lambda: client.metlog("metlog_check", payload="Does it arrive?")
-    return probes
