@@ -40,7 +40,7 @@ HOUSES = {
             "registry logging",
             "client",
             "_route",
-            "filters timers capture senders construct",
+            "filters timers capture senders construct observe",
             "aggregate",
             "shapes",
             "rules catalogue wire",

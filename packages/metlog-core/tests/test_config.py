@@ -616,6 +616,9 @@ SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "max_timings": "many",
             "packed": "maybe",
             "distributions": "maybe",
+            "names": "dots",
+            "semconv": "beta",
+            "self_metrics": "maybe",
         },
     ),
     "StdLibLoggingSender": (
@@ -778,7 +781,7 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\ntipes = counter",
-            "section [a_route_x], option 'tipes': expected sender, types or severity",
+            "section [a_route_x], option 'tipes': expected sender, types, severity",
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\n{SECOND_ROUTE}sender_prot = 1",
@@ -945,3 +948,159 @@ def test_a_mistyped_filter_gets_the_right_one() -> None:
                 "filters": [("metlog.filters.max_severity_provider", {})],
             }
         )
+
+
+# -- common fields and rules -----------------------------------------------------------
+
+RULES_INI = """
+    [metlog]
+    sender_class = {capture}
+    [metlog_fields]
+    env = ${{A_ENV}}
+    release = 007
+    beta = on
+    empty = ""
+    [metlog_rule_zebra]
+    match = cache.*.get
+    drop = yes
+    [metlog_rule_admin]
+    match = view.admin.*
+    rename = view.admin
+    label_view = admin
+    label_tier = 1
+    [metlog_rule_db]
+    match = db.*
+    rate = 0.1
+"""
+
+
+def test_fields_and_rules_of_an_ini_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields and labels are texts as written; rules are in the file's order."""
+    monkeypatch.setenv("A_ENV", "prod")
+    text = inspect.cleandoc(RULES_INI.format(capture=CAPTURE))
+    config = dict_from_stream_config(text.splitlines(), "metlog")
+    assert config["fields"] == {
+        "env": "prod",
+        "release": "007",
+        "beta": "on",
+        "empty": "",
+    }
+    assert config["metrics"] == [
+        {"match": "cache.*.get", "drop": True},
+        {
+            "match": "view.admin.*",
+            "rename": "view.admin",
+            "labels": {"view": "admin", "tier": "1"},
+        },
+        {"match": "db.*", "rate": "0.1"},
+    ]
+    client = client_from_text_config(text, "metlog")
+    assert client.fields == config["fields"]
+    assert client.rules.for_("cache.redis.get").drop
+    assert client.rules.for_("db.psql.default.execute").rate == 0.1
+
+
+def test_fields_and_rules_of_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers stay what they are; environment variables are put in."""
+    monkeypatch.setenv("A_ENV", "prod")
+    config = {
+        "sender": {"class": CAPTURE},
+        "fields": {"env": "${A_ENV}", "shard": 7},
+        "metrics": [{"match": "a.*", "labels": {"env": "${A_ENV}"}}],
+    }
+    client = client_from_dict_config(config)
+    assert client.fields == {"env": "prod", "shard": 7}
+    assert client.rules.for_("a.b").labels == {"env": "prod"}
+    client_from_dict_config({"sender": {"class": CAPTURE}}, client)
+    assert (client.fields, bool(client.rules)) == ({}, False)
+
+
+def test_rules_of_a_route_are_those_that_it_names() -> None:
+    """In its order. The others are the client's; one may be named by two routes."""
+    text = f"""
+        [a]
+        [a_route_x]
+        sender_class = {CAPTURE}
+        rules = two one
+        [a_route_y]
+        sender_class = {CAPTURE}
+        rules = two
+        [a_route_z]
+        sender_class = {CAPTURE}
+        [a_rule_one]
+        match = one
+        drop = true
+        [a_rule_two]
+        match = two
+        drop = true
+        [a_rule_three]
+        match = three
+        drop = true
+    """
+    config = dict_from_stream_config(inspect.cleandoc(text).splitlines(), "a")
+    routes = config["sender"]["routes"]
+    matches = [[r["match"] for r in route.get("metrics", ())] for route in routes]
+    assert matches == [["two", "one"], ["two"], []]
+    assert [rule["match"] for rule in config["metrics"]] == ["three"]
+
+
+@pytest.mark.parametrize(
+    ("ini", "said"),
+    [
+        (
+            "[a_rule_x]\ndrop = yes",
+            "section [a_rule_x], option 'match': expected a pat",
+        ),
+        ("[a_rule_x]\nmatch = a", "section [a_rule_x]: expected drop, rename, labels"),
+        (
+            "[a_rule_x]\nmatch = a\nlable_x = b",
+            "section [a_rule_x], option 'lable_x': expected one of match",
+        ),
+        (
+            "[a_rule_x]\nmatch = a\nlabel_host = b",
+            "section [a_rule_x], option 'label_host': expected a name that no backend",
+        ),
+        (
+            "[a_rule_x]\nmatch = a\nrate = 2",
+            "section [a_rule_x], option 'rate': expected a share above 0",
+        ),
+        (
+            "[a_rule_x]\nmatch = a\ndrop = maybe",
+            "section [a_rule_x], option 'drop': expected true or false, got 'maybe'",
+        ),
+        (
+            "[a_rule_x]\nmatch = ${A_MISSING}\ndrop = yes",
+            "section [a_rule_x], option 'match': ",
+        ),
+        (
+            f"[a_route_y]\nsender_class = {CAPTURE}\nrules = one\n[a_rule_two]",
+            "section [a_route_y], option 'rules': expected rules that have a section",
+        ),
+        ("[a_rul_x]\nmatch = a", "section [a_rul_x]: no such section; is [a_rule_x] m"),
+        ("[a_field]\nx = a", "section [a_field]: no such section; is [a_fields] m"),
+    ],
+)
+def test_errors_in_rules_name_their_section(ini: str, said: str) -> None:
+    """And their option, as everywhere."""
+    with pytest.raises(ConfigError) as raised:
+        client_from_text_config(f"[a]\nsender_class = {CAPTURE}\n{ini}", "a")
+    assert str(raised.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"fields": "env=prod"}, "config['fields']: expected a dict, got 'env=prod'"),
+        ({"fields": []}, "config['fields']: expected a dict, got []"),
+        ({"fields": {"x": None}}, "config['fields']['x']: expected text, a number"),
+        ({"metrics": {}}, "config['metrics']: expected a list of dicts, got {}"),
+        ({"metrics": [{"match": "a"}]}, "config['metrics'][0]: expected drop, rename"),
+        ({"metric": []}, "config['metric']: no such option; is 'metrics' meant?"),
+        ({"field": {}}, "config['field']: no such option; is 'fields' meant?"),
+    ],
+)
+def test_errors_in_rules_of_a_dict(config: dict[str, Any], said: str) -> None:
+    """With the path to what is wrong."""
+    with pytest.raises(ConfigError) as raised:
+        client_from_dict_config({"sender": {"class": CAPTURE}, **config})
+    assert str(raised.value).startswith(said)

@@ -52,6 +52,8 @@ NAMES: dict[str, list[str]] = {
     "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "capture"],
     "metlog.capture": ["Captured", "collecting", "start", "stop"],
     "metlog.catalogue": ["Metric", "declare", "find", "metrics"],
+    "metlog.rules": ["Rules"],
+    "metlog.semconv": ["SCHEMA_URL", "Semconv"],
 }
 
 CLIENT: dict[str, str | None] = {  # None: an attribute
@@ -66,6 +68,11 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
     "histogram": "name, value, fields=None, logger=None, severity=None, rate=1.0",
     "updown": "name, change, logger=None, severity=None, fields=None",
     "series": "kind, name, fields=None",
+    "observe": (
+        "name, function, fields=None, every=60, once_per_host=False, kind='gauge'"
+    ),
+    "fields": None,
+    "rules": None,
     "incr": "name, count=1, logger=None, severity=None, fields=None, rate=1.0",
     "gauge": "name, value, logger=None, severity=None, fields=None, rate=1.0",
     "debug": "msg, *args, **kwargs",

@@ -240,7 +240,7 @@ def test_routes_may_come_from_configuration() -> None:
         ([{"sender": Broken(), "types": 8}], r"routes\[0\]\['types'\]: .* got 8"),
         (
             [{"sender": Broken(), "typ": "x"}],
-            r"routes\[0\]\['typ'\]: expected sender, types or",
+            r"routes\[0\]\['typ'\]: expected sender, types, sev",
         ),
     ],
 )

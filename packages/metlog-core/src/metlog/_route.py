@@ -23,13 +23,18 @@ from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
 from metlog.message import Message, Origin, new_message, rfc3339
 from metlog.metrics import KINDS, Kind, from_message, why_invalid
+from metlog.rules import Decision
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import Sender
+from metlog.shapes import Lens
 
 if TYPE_CHECKING:
     from metlog.aggregate.drain import Drain
 
 __all__ = ["Caller", "Route"]
+
+MAX_DECISIONS = 10_000
+"""Names about which something is remembered; beyond, it begins anew."""
 
 Clock = tuple[float, float]
 """A timer's start and end, in ``perf_counter`` seconds."""
@@ -71,6 +76,8 @@ class Route:
         """May calls use the aggregate's tables by themselves?"""
         self._lock = Lock()
         self._warned: set[str] = set()
+        self._gauges: dict[str, Mapping[str, Any]] = {}
+        self._conflicts: set[str] = set()
 
     def choose(
         self,
@@ -79,9 +86,12 @@ class Route:
         filters: tuple[Filter, ...],
         origin: Origin,
         overridden: frozenset[str],
+        lens: Lens,
     ) -> None:
         """Decide how metrics travel. ``overridden`` names the methods of the client
-        that are not the library's own."""
+        that are not the library's own, ``lens`` has its rules and common fields."""
+        self._lens = self.aggregate.lens = lens
+        self._decisions: dict[str, Decision] = {}
         self._sender = sender
         self._filters = filters
         self._origin = origin
@@ -153,6 +163,8 @@ class Route:
                 self.refuse(f"{kind} dropped, {why}", (name, value, rate))
                 return
             if kind in self.ignores or (not sampled and sampled_out(rate)):
+                return
+            if self._lens and self._decision(name).drop:
                 return
             if self._messages_only or self._showing:
                 self._by_message(
@@ -234,12 +246,11 @@ class Route:
         handle: Handle | None,
     ) -> None:
         """Somebody wants to see a message of it."""
-        told = value
-        if kind == "timer" and clock is not None:
-            told = _in_decimals(clock, 3 if handle is not None else 0)
-        own = {"name": name, "rate": rate}
-        if fields:
-            own = {**fields, **own}
+        told = _told(value, clock, handle)
+        told_name, told_fields = self._as_told(name, fields)
+        own = {"name": told_name, "rate": rate}
+        if told_fields:
+            own = {**told_fields, **own}
         if self._through_metlog and handle is None:
             caller.metlog(kind, logger, severity, str(told), own)
             return
@@ -256,12 +267,25 @@ class Route:
             if clock is not None:
                 start, shown = clock[0], (clock[1] - clock[0]) * 1000
             identity = handle.identity if handle is not None else None
-            capture.show_metric(kind, name, shown, rate, fields, start, msg, identity)
+            shown *= _scale(handle)
+            capture.show_metric(
+                *(kind, told_name, shown, rate, told_fields, start, msg, identity)
+            )
         if self._filters and not _says(msg, told, own):
             self._hand_over(msg)  # a filter has changed it
             return
         self._deliver(
-            caller, kind, name, told, logger, severity, fields, rate, clock, handle, msg
+            caller,
+            kind,
+            name,
+            value,
+            logger,
+            severity,
+            fields,
+            rate,
+            clock,
+            handle,
+            msg,
         )
 
     def _deliver(
@@ -282,8 +306,8 @@ class Route:
             entry = value if clock is None else clock[0] - clock[1]
             self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
             return
-        if clock is not None and msg is None:
-            value = _in_decimals(clock, 3 if handle is not None else 0)
+        value = _told(value, clock, handle)
+        name, fields = self._as_told(name, fields)
         if self._takes_metrics:
             sender = cast(Any, self._sender)
             self._safely(sender.send_metric, kind, name, value, rate, fields)
@@ -314,6 +338,8 @@ class Route:
     ) -> None:
         why: str | None
         drain.start()
+        if kind == "gauge" and handle is None and self.bare:
+            self._watch(name, fields)
         if handle is None:
             why = drain.closed or self.aggregate.add(
                 kind, name, entry, rate, None if self.bare else fields
@@ -339,6 +365,42 @@ class Route:
         if self.direct:
             handle.arm()
         return None
+
+    # -- rules -------------------------------------------------------------------------
+
+    def _decision(self, name: str) -> Decision:
+        """What the client's rules say of a name."""
+        decision = self._decisions.get(name)
+        if decision is None:
+            if len(self._decisions) >= MAX_DECISIONS:
+                self._decisions.clear()
+            decision = self._decisions[name] = self._lens.rules.for_(name)
+        return decision
+
+    def _as_told(
+        self, name: str, fields: Mapping[str, Any] | None
+    ) -> tuple[str, Mapping[str, Any] | None]:
+        """Name and fields of a message: those that the dotted shape has."""
+        lens = self._lens
+        if not lens:
+            return name, fields
+        decision = self._decision(name)
+        told = {**lens.common, **(fields or {}), **decision.labels}
+        return decision.rename or name, told
+
+    def _watch(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Gauges that differ in fields overwrite each other where nobody reads them."""
+        fields = fields or {}
+        known = self._gauges.setdefault(name, fields)
+        if known != fields and name not in self._conflicts:
+            self._conflicts.add(name)
+            self.diagnostics.report(
+                "gauges that differ in fields only are one where there are no labels",
+                _shown(name),
+            )
+        if len(self._gauges) >= MAX_DECISIONS:
+            self._gauges.clear()
+            self._conflicts.clear()
 
     # -- messages ----------------------------------------------------------------------
 
@@ -401,6 +463,18 @@ def _show(msg: Message) -> None:
             capture.show_metric(kind, name, value, rate, fields, None, msg)
             return
     capture.show_message(msg)
+
+
+def _told(value: float, clock: Clock | None, handle: Handle | None) -> float:
+    """The value in the dotted shape: whole milliseconds, or three decimals."""
+    if clock is not None:
+        value = _in_decimals(clock, 3 if handle is not None else 0)
+    return value * _scale(handle)
+
+
+def _scale(handle: Handle | None) -> float:
+    metric = None if handle is None else handle.identity.metric
+    return 1 if metric is None else metric.scale
 
 
 def _in_decimals(clock: Clock, decimals: int) -> float:

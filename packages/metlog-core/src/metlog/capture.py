@@ -43,7 +43,7 @@ class Captured(NamedTuple):
     """``perf_counter`` seconds: when a timer began; for all else, when it was sent."""
     message: Message
     base: str = ""
-    """A metric's name in the labelled shape: without what its labels say."""
+    """A metric's name where there are labels; empty for a sum, which has none there."""
     labels: Mapping[str, Any] = MappingProxyType({})
     """A metric's labels: the parts of a declared one, else the fields."""
 
@@ -162,8 +162,9 @@ def show_metric(
     own = dict(fields or {})
     base, labels = name, own
     if identity is not None and identity.metric is not None:
-        base = getattr(identity.metric, "base", None) or name
-        labels = {**own, **(identity.parts or {})}
+        metric, parts = identity.metric, identity.parts or {}
+        base = "" if metric.sum_of else metric.base
+        labels = {**own, **{k: parts[k] for k in metric.labels if parts.get(k)}}
     show(Captured(kind, name, value, rate, own, start, msg, base, labels))
 
 

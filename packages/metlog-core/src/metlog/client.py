@@ -28,11 +28,14 @@ from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.message import ENV_VERSION, Message, Origin, as_text, new_message, rfc3339
 from metlog.metrics import LIMIT, Kind
+from metlog.observe import HostLock, Observation, observe
 from metlog.oldstyle import log_text
+from metlog.rules import NO_RULES, Rules, as_rules, common_fields
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
 from metlog.severity import SEVERITY
+from metlog.shapes import Lens
 from metlog.timers import NoOpTimer, Special, Timer
 
 if TYPE_CHECKING:
@@ -112,6 +115,7 @@ class MetlogClient(metaclass=_patching.Patchable):
         ``disabled_timers`` names timers that measure nothing; ``*`` is all of them.
         """
         self._dynamic_methods: dict[str, Callable[..., Any]] = {}
+        self.remembered: dict[Any, Any] = {}
         self._route = Route(f"client {as_text(logger)!r}")
         self._hostname = socket.gethostname()
         self.setup(sender, logger, severity, disabled_timers, filters)
@@ -127,7 +131,10 @@ class MetlogClient(metaclass=_patching.Patchable):
         disabled_timers: str | Iterable[str] | None = None,
         filters: Iterable[Filter] | None = None,
     ) -> None:
-        """Configure anew; what is not given goes back to its default."""
+        """Configure anew; what is not given goes back to its default, ``fields`` and
+        ``rules`` too."""
+        self._fields: Mapping[str, Any] = {}
+        self._rules = NO_RULES
         self._sender: Sender = NoSendSender() if sender is None else sender
         self._logger = logger
         self._severity = severity
@@ -144,6 +151,11 @@ class MetlogClient(metaclass=_patching.Patchable):
     """Where messages and metrics go; may be replaced at any time."""
     filters = _Rerouting[tuple[Filter, ...]](tuple)
     """Called in order with each message; one that returns False drops it."""
+
+    fields = _Rerouting[Mapping[str, Any]](common_fields)
+    """Common to all: tags, labels, and fields of every message."""
+    rules = _Rerouting[Rules](as_rules)
+    """What becomes of metrics by their names: `metlog.rules.Rules`, or the dicts."""
 
     @property
     def is_active(self) -> bool:
@@ -220,11 +232,11 @@ class MetlogClient(metaclass=_patching.Patchable):
         """Send one message of any type. A payload that is not text becomes text."""
         try:
             text = payload if isinstance(payload, str) else as_text(payload)
-            own = None
-            if fields is not None:
-                own = {"fields": as_text(fields)}
-                if isinstance(fields, Mapping):
-                    own = dict(fields)
+            own, given = dict(self._fields), _any(fields)
+            if isinstance(given, Mapping):
+                own.update(given)
+            elif given is not None:
+                own["fields"] = as_text(given)
             stamp = rfc3339(time.time())
             msg = new_message(type, stamp, self._origin, logger, severity, text, own)
         except Exception as error:
@@ -460,7 +472,8 @@ class MetlogClient(metaclass=_patching.Patchable):
     ) -> Handle:
         """What `metlog.catalogue.Metric.series` calls: the handle for a series of a
         declared metric, by its dotted name and by its parts."""
-        return self._handle(metric.kind, name, fields, metric, parts)
+        handle: Handle = self._handle(metric.kind, name, fields, metric, parts)
+        return handle
 
     def _handle(
         self,
@@ -469,7 +482,9 @@ class MetlogClient(metaclass=_patching.Patchable):
         fields: Mapping[str, Any] | None,
         metric: Metric | None,
         parts: Mapping[str, str] | None,
-    ) -> Handle:
+        *,
+        observed: bool = False,
+    ) -> Any:
         labels = None
         try:
             labels = labels_of(fields)
@@ -480,12 +495,57 @@ class MetlogClient(metaclass=_patching.Patchable):
             name = str.__str__(name)
         decimals = 3 if kind == "timer" else 0
         identity = Identity(name, labels, 1.0, metric, parts, decimals)
+        identity.observed = observed
         key = (
-            *(kind, as_text(name), metric and metric.name),
+            *(kind, as_text(name), metric and metric.name, observed),
             *((k, type(v), v) for k, v in (labels or {}).items()),
             *(sorted(parts.items()) if parts else ()),
         )
         return self._route.handle(self, kind, identity, key)
+
+    # -- functions -------------------------------------------------------------------
+
+    def observe(
+        self,
+        name: str,
+        function: Callable[[], float],
+        fields: Mapping[str, Any] | None = None,
+        every: float = 60,
+        once_per_host: bool = False,
+        kind: Literal["gauge", "counter"] = "gauge",
+    ) -> Observation:
+        """Have a worker, never a request, call ``function`` every ``every`` seconds and
+        set a gauge to what it returns. Return an object with ``stop()``.
+
+        What it raises is counted. ``kind="counter"`` is for what only grows in a
+        process, such as CPU time: its growth is counted. With ``once_per_host`` one
+        process of this user on this host asks, whichever holds a lock of the kernel's.
+        Without it every process tells its own level. StatsD, where they would overwrite
+        each other, gets it only if the name holds the process's id, DogStatsD if a
+        field does.
+        """
+        return observe(self, name, function, fields, every, once_per_host, kind)
+
+    def observed(
+        self,
+        kind: Literal["gauge", "counter"],
+        name: str,
+        fields: Mapping[str, Any] | None,
+        value: float,
+        lock: HostLock | None,
+    ) -> None:
+        """Record what a function returned that is asked: see `observe`."""
+        if kind == "counter":
+            self.series("counter", name, fields).add(value)
+        else:
+            per_process = lock is None
+            self._handle(kind, name, fields, None, None, observed=per_process).set(
+                value
+            )
+
+    def observed_error(self, name: str, error: Exception) -> None:
+        """Count that such a function raised."""
+        self._route.diagnostics.report(f"the function of {as_text(name)} failed", error)
 
     # -- how calls travel --------------------------------------------------------
 
@@ -498,7 +558,8 @@ class MetlogClient(metaclass=_patching.Patchable):
             self._logger, self._severity, self._hostname, self.env_version
         )
         route = self._route
-        route.choose(self, self._sender, self._filters, self._origin, overridden)
+        lens = Lens(self._rules, self._fields)
+        route.choose(self, self._sender, self._filters, self._origin, overridden, lens)
         aggregate = route.aggregate
         self._bare = route.bare
         self._counters = self._labelled_counters = _NONE_YET
@@ -601,3 +662,8 @@ class MetlogClient(metaclass=_patching.Patchable):
         parts = (self._sender, self._logger, self._severity)
         timers = tuple(self._disabled_timers or ())
         return type(self), (*parts, timers, self._filters)
+
+
+def _any(value: object) -> object:
+    """What callers hand over is not always what its type says."""
+    return value

@@ -20,6 +20,7 @@ from metlog.exceptions import ConfigError, MethodNotFoundError, within
 from metlog.ini import expand, nest_prefixes, read
 from metlog.message import to_json
 from metlog.registry import CLIENT_HOLDER
+from metlog.rules import Rules, common_fields
 from metlog.severity import as_severity
 
 __all__ = [
@@ -43,6 +44,10 @@ def client_from_dict_config(
     * ``logger`` (``""``), ``severity`` (6): the defaults of every message
     * ``disabled_timers``: names, or one name; ``*`` is all
     * ``filters``: ``[(dotted name of a provider, its options), …]``
+    * ``fields``: a dict of what all metrics and messages are to tell, such as
+      ``{"env": "${ENV}"}``
+    * ``metrics``: rules on the names of metrics, a list of dicts: see
+      `metlog.rules.Rules`
     * ``plugins``: ``{label: (dotted name of a provider, its options)}``; a provider
       gets its options as one dict and returns the method; the option ``override`` is
       for `MetlogClient.add_method`
@@ -94,8 +99,13 @@ def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, An
 
     The client is in ``[section]``, each filter in ``[section_filter_*]`` and each
     plugin in ``[section_plugin_*]``, these with their ``provider``; each route of a
-    `metlog.senders.FanOutSender` is in ``[section_route_*]``. `metlog.ini` says what
-    becomes of the values.
+    `metlog.senders.FanOutSender` is in ``[section_route_*]``.
+
+    Common fields are in ``[section_fields]``. Each rule is in ``[section_rule_*]``,
+    with ``match``, ``drop``, ``rename``, ``rate`` and ``label_…``; those that a route
+    names by ``rules = a b`` are that route's, all others the client's, in the file's
+    order.
+    `metlog.ini` says what becomes of the values.
     """
     return read(stream, section)[0]
 
@@ -133,6 +143,10 @@ def _configure(
             provider, options = _provider(spec)
             with within(1):
                 filters.append(call(provider, (), options))
+    with within("fields"):
+        fields = common_fields({} if config.get("fields") is None else config["fields"])
+    with within("metrics"):
+        rules = Rules(() if config.get("metrics") is None else config["metrics"])
     methods = []
     for label, spec in part("plugins", Mapping, "a dict", {}).items():
         with within("plugins", label):
@@ -145,6 +159,7 @@ def _configure(
     if client is None:
         client = MetlogClient(None, logger)
     client.setup(sender, logger, severity, disabled_timers, filters)
+    client.fields, client.rules = fields, rules
     for method, name in methods:
         client.add_method(method, override=name)
     if clear_global:
@@ -202,7 +217,7 @@ def _method_name(method: Any, override: object, client: MetlogClient | None) -> 
 def _refuse_mistyped(config: Mapping[str, Any]) -> None:
     known = [
         *("logger", "severity", "disabled_timers", "filters", "plugins"),
-        *("sender", "global", "sender_class"),
+        *("sender", "global", "sender_class", "fields", "metrics"),
     ]
     for key in config:
         if key in known or not isinstance(key, str):

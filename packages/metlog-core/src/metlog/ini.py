@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from metlog.exceptions import ConfigError, EnvironmentNotFoundError
@@ -53,6 +53,13 @@ def read(
                 where, option = filter_sections[index], _of_provider(*rest)
             case ("plugins", label, *rest):
                 where, option = plugin_sections[label], _of_provider(*rest)
+            case ("sender", "routes", int() as route, "metrics", int() as index, *rest):
+                label = labels_of_routes[route][index]
+                where, option = f"{section}_rule_{label}", _of_rule(*rest)
+            case ("metrics", int() as index, *rest):
+                where, option = rule_sections[own_rules[index]], _of_rule(*rest)
+            case ("fields", *rest):
+                where, option = f"{section}_fields", rest[0] if rest else ""
             case ("sender", "routes", *rest):
                 names = route_sections or [f"{section}_route_…"]
                 where, option = _of_route(names, *rest)
@@ -71,8 +78,25 @@ def read(
         if name.startswith(f"{section}_plugin")
     }
     route_sections = [n for n in sections if n.startswith(f"{section}_route_")]
+    rule_sections = {
+        name.removeprefix(f"{section}_rule_"): name
+        for name in sections
+        if name.startswith(f"{section}_rule_")
+    }
+    rules = {label: _rule(parser, name) for label, name in rule_sections.items()}
+    labels_of_routes = [_labels_of_rules(parser, n, rules) for n in route_sections]
+    routed = {label for labels in labels_of_routes for label in labels}
+    own_rules = [label for label in rules if label not in routed]
     if route_sections:
-        config["sender"] = {"routes": [_route(parser, n) for n in route_sections]}
+        routes = [_route(parser, name) for name in route_sections]
+        for route, labels in zip(routes, labels_of_routes, strict=True):
+            if labels:
+                route["metrics"] = [rules[label] for label in labels]
+        config["sender"] = {"routes": routes}
+    if own_rules:
+        config["metrics"] = [rules[label] for label in own_rules]
+    if f"{section}_fields" in sections:
+        config["fields"] = _texts(parser, f"{section}_fields")
     config["filters"] = [_provided(parser, name) for name in filter_sections]
     config["plugins"] = {
         label: _provided(parser, name) for label, name in plugin_sections.items()
@@ -125,17 +149,22 @@ def _parsed(stream: Iterable[str]) -> Any:
 
 
 def _options(parser: Any, section: str) -> dict[str, Any]:
-    import configparser
-
     options = {}
     for option in parser.options(section):
         where = f"section [{section}], option {option!r}"
-        try:
-            text = parser.get(section, option)
-        except configparser.Error as error:
-            raise ConfigError(_one_line(error), where) from error
+        text = _written(parser, section, option, where)
         options[option] = _convert(option, text, where)
     return options
+
+
+def _written(parser: Any, section: str, option: str, where: str) -> str:
+    import configparser
+
+    try:
+        text: str = parser.get(section, option)
+    except configparser.Error as error:
+        raise ConfigError(_one_line(error), where) from error
+    return text
 
 
 def _provided(parser: Any, section: str) -> tuple[str, dict[str, Any]]:
@@ -150,18 +179,62 @@ def _provided(parser: Any, section: str) -> tuple[str, dict[str, Any]]:
 
 def _route(parser: Any, section: str) -> dict[str, Any]:
     options = _options(parser, section)
+    options.pop("rules", None)
     route = {k: v for k, v in options.items() if not k.startswith("sender_")}
     return {**route, "sender": nest_prefixes(options).get("sender", {})}
 
 
+def _labels_of_rules(
+    parser: Any, section: str, rules: Mapping[str, object]
+) -> list[str]:
+    """The rules that a route names, in its order."""
+    if not parser.has_option(section, "rules"):
+        return []
+    where = f"section [{section}], option 'rules'"
+    labels = expand(_written(parser, section, "rules", where), where).split()
+    for label in labels:
+        if label not in rules:
+            known = ", ".join(rules) or "none"
+            raise ConfigError(
+                f"expected rules that have a section ({known}), got {label!r}", where
+            )
+    return labels
+
+
+def _rule(parser: Any, section: str) -> dict[str, Any]:
+    rule: dict[str, Any] = dict(_texts(parser, section))
+    if "drop" in rule:
+        rule["drop"] = _options(parser, section)["drop"]
+    labels = {
+        option.removeprefix("label_"): rule.pop(option)
+        for option in list(rule)
+        if option.startswith("label_")
+    }
+    return {**rule, "labels": labels} if labels else rule
+
+
+def _texts(parser: Any, section: str) -> dict[str, str]:
+    """The options as they are written: a release 1.10 or 007 is a text."""
+    texts = {}
+    for option in parser.options(section):
+        where = f"section [{section}], option {option!r}"
+        text = _written(parser, section, option, where)
+        texts[option] = "" if text == '""' else expand(text, where)
+    return texts
+
+
 def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
-    kinds = ("filter", "plugin", "route")
+    kinds = ("filter", "plugin", "route", "rule")
     for name in sections:
         if not name.startswith(f"{section}_"):
             continue
         word, _, label = name.removeprefix(f"{section}_").partition("_")
         meant = difflib.get_close_matches(word, kinds, 1, 0.8)
-        known = word == "route" or word.startswith(("filter", "plugin"))
+        known = word in {"route", "rule"} or word.startswith(("filter", "plugin"))
+        if word == "field" and not label:
+            raise ConfigError(
+                f"no such section; is [{section}_fields] meant?", f"section [{name}]"
+            )
         if label and meant and not known:
             raise ConfigError(
                 f"no such section; is [{section}_{meant[0]}_{label}] meant?",
@@ -172,6 +245,10 @@ def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
 def _of_provider(where: object = None, option: object = "", *_: object) -> object:
     """0 is the provider, 1 its options."""
     return "provider" if where == 0 else option
+
+
+def _of_rule(option: object = "", label: object = "", *_: object) -> object:
+    return f"label_{label}" if option == "labels" and label else option
 
 
 def _of_route(

@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 from metlog.exceptions import ConfigError, within
 from metlog.message import as_text
 
-__all__ = ["KEEP", "NO_RULES", "Decision", "Rules", "common_fields", "is_reserved"]
+__all__ = [
+    "KEEP",
+    "NO_RULES",
+    "Decision",
+    "Rules",
+    "as_rules",
+    "common_fields",
+    "is_reserved",
+]
 
 Label = str | int | float | bool
 
@@ -92,6 +100,11 @@ class Rules:
 
 
 NO_RULES = Rules()
+
+
+def as_rules(rules: Rules | Iterable[Mapping[str, Any]]) -> Rules:
+    """Return rules, made of dicts if need be."""
+    return rules if isinstance(rules, Rules) else Rules(rules)
 
 
 def common_fields(fields: object) -> dict[str, Label]:

@@ -24,6 +24,7 @@ from metlog.holder import CLIENT_HOLDER
 from metlog.logging import MetlogHandler, hook_logger
 from metlog.message import Message
 from metlog.metrics import Kind
+from metlog.rules import Rules
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -170,7 +171,12 @@ logging.getLogger().addHandler(MetlogHandler(client))
 CLIENT_HOLDER.set_client("x", client)
 default: MetlogClient | None = CLIENT_HOLDER.default_client
 
-declare(Metric("hits.<page>", "counter", "requests", "A page was asked for."))
+HITS = Metric("hits.<page>", "counter", "{request}", "A page was asked for.")
+declare(HITS, prefix="shop_")
+HITS.series(client, page="home").add()
+client.fields = {"env": "prod", "shard": 7}
+client.rules = Rules([{"match": "cache.*", "drop": True}])
+client.observe("queue", lambda: 5, every=10, once_per_host=True).stop()
 
 
 def see(captured: capture.Captured) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
-from metlog.aggregate.series import Exporter, News
+from metlog.aggregate.series import Exporter, News, Series
 from metlog.aggregate.table import Aggregate
 from metlog.senders._delivery.process import Lock, now
+from metlog.shapes import Lens
 
-__all__ = ["Drain", "DrainedSender"]
+__all__ = ["Drain", "DrainedSender", "seen"]
 
 FULL_SCAN = 1.0
 """Seconds after which series that had no values lately are looked at again."""
@@ -176,7 +177,8 @@ class Drain:
         news: list[News] = []
         for owner, aggregate in list(self._sources):
             gone = owner is not None and owner() is None
-            news += aggregate.take(at, everything)
+            taken = aggregate.take(at, everything)
+            news += seen(taken, aggregate.lens) if aggregate.lens else taken
             if gone and everything:
                 self._sources = [s for s in self._sources if s[1] is not aggregate]
         return news
@@ -201,3 +203,13 @@ class Drain:
     def _wake(self) -> None:
         for exporter in self.exporters():
             exporter.wake()
+
+
+def seen(news: Sequence[News], lens: Lens) -> list[News]:
+    """Return the news as they look through ``lens``; what a rule drops is left out."""
+    shown = []
+    for each in news:
+        series = lens.see(each.series)
+        if series is not None:
+            shown.append(each._replace(series=cast(Series, series)))
+    return shown

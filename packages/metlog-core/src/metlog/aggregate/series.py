@@ -64,7 +64,7 @@ NO_TICKS: Any = iter(())
 class Identity:
     """Who a series is, when it is more than a name."""
 
-    __slots__ = ("decimals", "fields", "metric", "name", "parts", "rate")
+    __slots__ = ("decimals", "fields", "metric", "name", "observed", "parts", "rate")
 
     def __init__(
         self,
@@ -81,6 +81,8 @@ class Identity:
         self.metric = metric
         self.parts = parts
         self.decimals = decimals
+        self.observed = False
+        """Is it a level that every process tells, of itself?"""
 
     @property
     def is_plain(self) -> bool:
@@ -90,6 +92,7 @@ class Identity:
             and self.metric is None
             and self.rate == 1.0
             and not self.decimals
+            and not self.observed
         )
 
 
@@ -134,6 +137,12 @@ class Series:
         """The caller's own sampling rate."""
         identity = self.identity
         return 1.0 if type(identity) is str else identity.rate  # type: ignore[union-attr]
+
+    @property
+    def observed(self) -> bool:
+        """Return whether it is a level that every process tells, of itself."""
+        identity = self.identity
+        return False if type(identity) is str else identity.observed  # type: ignore[union-attr]
 
     @property
     def decimals(self) -> int:

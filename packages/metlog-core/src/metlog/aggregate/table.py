@@ -28,6 +28,7 @@ from metlog.aggregate.series import (
 from metlog.message import as_text
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
+from metlog.shapes import Lens
 
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 
@@ -64,6 +65,8 @@ class Aggregate:
         """``next(labelled_counters[name][(*fields.items(),)])``."""
         self.labelled_timers: dict[str, dict[Any, Insert]] = {}
         self.max_series = max_series
+        self.lens = Lens()
+        """How exporters see the series."""
         self.arms_handles = False
         """May handles use their series by themselves?"""
         self.makes_room = False
@@ -250,6 +253,7 @@ class Aggregate:
             *((key, type(v), v) for key, v in (identity.fields or {}).items()),
             *(sorted(identity.parts.items()) if identity.parts else ()),
             identity.metric and identity.metric.name,
+            identity.observed,
         )
 
     def _put(self, series: AnySeries, value: float) -> None:

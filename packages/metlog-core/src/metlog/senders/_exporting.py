@@ -18,8 +18,10 @@ from metlog.aggregate.table import Aggregate
 from metlog.message import Message
 from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
+from metlog.senders._delivery.options import boolean
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._self_metrics import SelfMetrics
 from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["ExportingSender"]
@@ -41,7 +43,10 @@ class ExportingSender(BaseSender):
     makes_room = False
     """Does it keep sums of its own, so that the aggregate may forget idle series?"""
 
-    def __init__(self, owner: str, max_series: int) -> None:
+    def __init__(
+        self, owner: str, max_series: int, *, self_metrics: bool = False
+    ) -> None:
+        tells = boolean("self_metrics", self_metrics)
         self.max_series = max_series
         self.closed = False
         self.tally = Tally(owner)
@@ -49,6 +54,10 @@ class ExportingSender(BaseSender):
         # Only the worker, flush and close hold this, never a call that records.
         self._delivering = Lock()
         self._own = Aggregate()
+        self._self_metrics = None
+        if tells:
+            name = type(self).__name__.removesuffix("Sender").lower()
+            self._self_metrics = SelfMetrics(name)
         self._drain = Drain()
         self._joined: list[tuple[Drain, Export]] = []
         self._drain.add_exporter(self)
@@ -225,6 +234,8 @@ class ExportingSender(BaseSender):
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
         self.worker.after_fork()
+        if self._self_metrics is not None:
+            self._self_metrics.after_fork()
         for drain in self._drains:
             drain.after_fork()
         self.reset_after_fork()
@@ -244,6 +255,8 @@ class ExportingSender(BaseSender):
     # -- inside ----------------------------------------------------------------------
 
     def _take(self, everything: bool) -> None:
+        if self._self_metrics is not None:
+            self._self_metrics.tell(self.tally.stats(), self._own)
         for drain in self._drains:
             drain.run(everything)
 

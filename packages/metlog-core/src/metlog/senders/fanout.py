@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from metlog._patching import has_own, original
-from metlog.aggregate.drain import Drain
+from metlog.aggregate.drain import Drain, seen
 from metlog.aggregate.histograms import Histogram
 from metlog.aggregate.series import News, Series
 from metlog.aggregate.table import Aggregate
@@ -17,12 +17,14 @@ from metlog.diagnostics import Diagnostics
 from metlog.exceptions import ConfigError, within
 from metlog.message import Message
 from metlog.metrics import KINDS, Kind, from_message
+from metlog.rules import NO_RULES, Rules
 from metlog.senders import base
 from metlog.senders._delivery.options import message_types
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._exporting import ExportingSender
 from metlog.senders.base import BaseSender, Sender, SenderStats
 from metlog.severity import as_severity
+from metlog.shapes import Lens
 
 __all__ = ["FanOutSender"]
 
@@ -34,6 +36,7 @@ class Route(NamedTuple):
     types: frozenset[str] | None
     severity: int | None
     ignores: frozenset[str]
+    rules: Rules = NO_RULES
 
     def takes(self, kind: str) -> bool:
         """Return whether messages of that type go here."""
@@ -50,7 +53,25 @@ class Route(NamedTuple):
     def send(self, msg: Message) -> None:
         """Hand it over, unless it is too unimportant."""
         if self.severity is None or msg["severity"] <= self.severity:
-            self.sender.send_message(msg)
+            ruled = _ruled(msg, self.rules)
+            if ruled is not None:
+                self.sender.send_message(ruled)
+
+    def measure(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """Hand a metric over, unless a rule drops it."""
+        decision = self.rules.for_(name)
+        if not decision.drop:
+            name = decision.rename or name
+            if decision.labels:
+                fields = {**(fields or {}), **decision.labels}
+            self.sender.send_metric(kind, name, value, rate, fields)
 
 
 class FanOutSender(BaseSender):
@@ -58,7 +79,8 @@ class FanOutSender(BaseSender):
 
     ``routes`` is a list of dicts: ``sender`` is a sender, or what a configuration says
     of one (``{"class": dotted name, **options}``); ``types`` are the message types it
-    gets, default all; ``severity`` is the highest number it gets, default all. One
+    gets, default all; ``severity`` is the highest number it gets, default all;
+    ``metrics`` are rules on the names of metrics (`metlog.rules.Rules`). One
     sender that raises does not keep the others from theirs. In INI each route is a
     section ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types`` and
     ``severity``.
@@ -85,7 +107,7 @@ class FanOutSender(BaseSender):
         self._exporting = [route for route in self.routes if route.exports()]
         self._others = [route for route in self.routes if not route.exports()]
         self._exports = [
-            _Export(route.sender, route.takes) for route in self._exporting
+            _Export(route.sender, route.takes, route.rules) for route in self._exporting
         ]
         for export in self._exports:
             self._drain.add_exporter(export)
@@ -140,9 +162,8 @@ class FanOutSender(BaseSender):
             self._add(kind, name, value, rate, fields)
         for route in self._others:
             if route.takes(kind):
-                sender = route.sender
                 self._safely(
-                    sender, sender.send_metric, kind, name, value, rate, fields
+                    route.sender, route.measure, kind, name, value, rate, fields
                 )
 
     def _add(
@@ -198,7 +219,10 @@ class _Export:
     It refers to the sender weakly, because the sender keeps it.
     """
 
-    def __init__(self, sender: ExportingSender, takes: Callable[[str], bool]) -> None:
+    def __init__(
+        self, sender: ExportingSender, takes: Callable[[str], bool], rules: Rules
+    ) -> None:
+        self._lens = Lens(rules)
         self._kinds = frozenset(kind for kind in KINDS if takes(kind))
         self.max_series = sender.max_series
         self.makes_room = sender.makes_room
@@ -224,7 +248,8 @@ class _Export:
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Hand on what the route takes."""
         kinds = self._kinds
-        self.sender.absorb([e for e in news if e.series.kind in kinds], now)
+        news = [each for each in news if each.series.kind in kinds]
+        self.sender.absorb(seen(news, self._lens) if self._lens else news, now)
 
     @property
     def closed(self) -> bool:
@@ -256,12 +281,14 @@ class _Export:
 def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
-            "expected a dict with 'sender', and 'types' and 'severity' if wanted, "
-            f"got {route!r}"
+            "expected a dict with 'sender', and 'types', 'severity' and 'metrics' if "
+            f"wanted, got {route!r}"
         )
     for key in route:
-        if key not in {"sender", "types", "severity"}:
-            raise ConfigError(f"expected sender, types or severity, got {key!r}", key)
+        if key not in {"sender", "types", "severity", "metrics"}:
+            raise ConfigError(
+                f"expected sender, types, severity or metrics, got {key!r}", key
+            )
     sender = route["sender"]
     if isinstance(sender, Mapping) or not isinstance(sender, Sender):
         with within("sender"):
@@ -271,4 +298,20 @@ def _route(route: object) -> Route:
         wanted = message_types("types", route["types"])
     if route.get("severity") is not None:
         limit = as_severity(route["severity"], "severity")
-    return Route(sender, wanted, limit, base.ignored_types(sender))
+    with within("metrics"):
+        rules = Rules(() if route.get("metrics") is None else route["metrics"])
+    return Route(sender, wanted, limit, base.ignored_types(sender), rules)
+
+
+def _ruled(msg: Message, rules: Rules) -> Message | None:
+    """The message as the rules of a route have it, None if they drop it."""
+    if not rules or msg["type"] not in KINDS:
+        return msg
+    name = msg["fields"].get("name")
+    if not isinstance(name, str):
+        return msg
+    decision = rules.for_(name)
+    if decision.drop:
+        return None
+    fields = {**msg["fields"], **decision.labels, "name": decision.rename or name}
+    return {**msg, "fields": fields}

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from metlog.aggregate.series import News, Series, as_milliseconds, sample
 from metlog.exceptions import ConfigError
+from metlog.message import as_text
 from metlog.senders import _datadog
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean, choice, integer, seconds
@@ -18,6 +21,7 @@ from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
 from metlog.senders.statsd_lines import number, rate_part, safe_name, tags_part
+from metlog.shapes import Shape, Shaped
 
 __all__ = ["StatsdSender"]
 
@@ -32,8 +36,18 @@ MAX_BACKLOG = 16 * 2**20
 Line = tuple[bytes, int]
 """A line and how many calls it stands for."""
 
-Form = tuple[str, str]
-"""What stands before a line's value, and behind it."""
+
+class Form(NamedTuple):
+    """How the lines of a series look: remembered with it."""
+
+    head: str
+    """What stands before a value."""
+    tail: str
+    """What stands behind it."""
+    scale: float = 1
+    """What values are multiplied by."""
+    share: float = 1.0
+    """The share of values that a rule wants to be sent."""
 
 
 class StatsdSender(ExportingSender):
@@ -56,8 +70,13 @@ class StatsdSender(ExportingSender):
     ``dialect="dogstatsd"`` sends ``fields`` as tags; plain StatsD has no place for
     them. It puts several values into one line (DogStatsD 1.1); ``packed=False`` does
     not, for readers that are not Datadog's agent. ``distributions=True`` makes timers
-    and histograms Datadog's distributions (``|d``). What is not configured comes from
-    Datadog's environment variables: the address, and tags for every line.
+    and histograms Datadog's distributions (``|d``). ``names`` is the shape of names:
+    ``"labels"`` (the default there) or ``"semconv"``, a base and tags, or ``"dotted"``,
+    the only one that plain StatsD has. What is not configured comes from Datadog's
+    environment variables: the address, and tags for every line.
+
+    With ``self_metrics`` it counts its own work: ``metlog.sent.statsd``, ``.dropped.``,
+    ``.errors.``.
 
     StatsD cannot express messages: a logged line that comes here is dropped, and
     counted.
@@ -69,7 +88,7 @@ class StatsdSender(ExportingSender):
     _levels: dict[Form, tuple[float, int]]
     _lines: deque[Line]
     _allowances: dict[Series, tuple[float, float]]
-    _forms: dict[Series, Form]
+    _forms: dict[Series, Form | None]
     # Calls and bytes that came in, counted under the lock, and that went out.
     _absorbed: int
     _delivered: int
@@ -93,6 +112,9 @@ class StatsdSender(ExportingSender):
         max_timings: int = 5_000,
         packed: bool = True,
         distributions: bool = False,
+        names: Literal["dotted", "labels", "semconv"] | None = None,
+        semconv: str | Sequence[str] = ("stable",),
+        self_metrics: bool = False,
     ) -> None:
         """Nothing is opened or looked up before the first metric."""
         if not isinstance(prefix, str):
@@ -110,6 +132,14 @@ class StatsdSender(ExportingSender):
                 "expected dialect='dogstatsd' with distributions, got 'plain'",
                 "distributions",
             )
+        if names is None:
+            names = "labels" if self._is_dogstatsd else "dotted"
+        self._shape = Shape(
+            names,
+            semconv=semconv,
+            tagged=self._is_dogstatsd,
+            report=lambda kind, detail: self.tally.report(kind, detail),
+        )
         surroundings = _datadog.NOTHING
         if self._is_dogstatsd:
             surroundings = _datadog.from_environment(ask_address=host is None)
@@ -135,7 +165,6 @@ class StatsdSender(ExportingSender):
         self._suffix = surroundings.suffix
         self._socket = DatagramSocket(way, host, port)
         self._absorbing = Lock()
-        self._own_tags = tags_part(self._tags)
         wide = "d" if self._distributions else ""
         self._letters: Mapping[str, str] = {
             "counter": "c",
@@ -146,6 +175,7 @@ class StatsdSender(ExportingSender):
         super().__init__(
             f"statsd {host}" if self._is_unix else f"statsd {host}:{port}",
             integer("max_names", max_names, 1, 10**9),
+            self_metrics=self_metrics,
         )
         self._socket.on_resolved = self.worker.wake
         self.reset_after_fork()
@@ -162,8 +192,10 @@ class StatsdSender(ExportingSender):
             kind = each.series.kind
             if kind in self.ignores:
                 continue
-            self._absorbed += each.calls
             form = self._form(each.series)
+            if form is None:
+                continue
+            self._absorbed += each.calls
             if kind == "counter":
                 known = self._sums.get(form)
                 if known is None:
@@ -173,21 +205,28 @@ class StatsdSender(ExportingSender):
                     known[1] += each.calls
             elif kind == "gauge":
                 calls = self._levels.get(form, (0.0, 0))[1]
-                self._levels[form] = each.value, calls + each.calls
+                value = each.value if form.scale == 1 else each.value * form.scale
+                self._levels[form] = value, calls + each.calls
             else:
                 self._add_values(each, form, now)
 
     def _add_values(self, news: News, form: Form, now: float) -> None:
         series = news.series
+        if form.share < 1.0:
+            news = self._thinned(news, form.share)
+            if not news.entries:
+                return
         entries, seen = self._chosen(news, now)
         if series.kind == "timer":
             entries = as_milliseconds(entries, series.decimals)
+        if form.scale != 1:
+            entries = [entry * form.scale for entry in entries]
         if len(entries) < seen:
             left_out = seen - len(entries)
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
-        head, tail = form
-        rate = min(series.rate, 1.0) * len(entries) / seen
+        head, tail = form.head, form.tail
+        rate = min(series.rate, 1.0) * form.share * len(entries) / seen
         if rate < 1.0:
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
@@ -196,6 +235,18 @@ class StatsdSender(ExportingSender):
         else:
             for value in entries:
                 self._add_line(f"{head}:{number(value)}{tail}".encode(), 1)
+
+    def _thinned(self, news: News, share: float) -> News:
+        """A sample, because a rule wants one: what is left out is not lost."""
+        entries, spilled = list(news.entries), news.spilled
+        calls = len(entries)
+        if spilled is not None:
+            entries += spilled.kept
+            share *= (calls + spilled.seen) / max(1, calls + len(spilled.kept))
+            calls += spilled.seen
+        entries = sample(entries, min(1.0, share))
+        self._absorbed -= calls - len(entries)
+        return news._replace(entries=entries, spilled=None)
 
     def _chosen(self, news: News, now: float) -> tuple[Sequence[float], int]:
         """The entries that are sent, out of how many: all, or an even sample."""
@@ -231,29 +282,51 @@ class StatsdSender(ExportingSender):
         if batch:
             self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
 
-    def _form(self, series: Series) -> Form:
-        """What stands around a series' value; remembered when it has tags."""
-        if isinstance(series.identity, str):
-            name, tags = series.identity, self._own_tags
-        else:
-            form = self._forms.get(series)
-            if form is not None:
-                return form
-            name, tags = series.name, self._own_tags
-            if self._is_dogstatsd and (series.fields or self._tags):
-                tags = tags_part({**self._tags, **(series.fields or {})})
+    def _form(self, series: Series) -> Form | None:
+        """How its lines look; None when it is not sent, as it has no such shape."""
+        try:
+            return self._forms[series]
+        except KeyError:
+            pass
+        form = None
+        shaped = self._shape.of(series)
+        if shaped is not None and not self._is_overwritten(series, shaped):
+            form = self._form_of(series, shaped)
+        if len(self._forms) >= 2 * self.max_series:
+            self._forms.clear()
+        self._forms[series] = form
+        return form
+
+    def _form_of(self, series: Series, shaped: Shaped) -> Form:
+        tags = ""
+        if self._is_dogstatsd:
+            tags = tags_part({**self._tags, **shaped.attributes})
         kind = self._letters[series.kind]
         # The rate of values is known when they are sampled.
         middle = rate_part(series.rate) if series.kind == "counter" else ""
-        form = (
-            f"{self._prefix}{safe_name(name)}",
+        return Form(
+            f"{self._prefix}{safe_name(shaped.name)}",
             f"|{kind}{middle}{tags}{self._suffix}",
+            shaped.scale,
+            shaped.rate,
         )
-        if not isinstance(series.identity, str):
-            if len(self._forms) >= 2 * self.max_series:
-                self._forms.clear()
-            self._forms[series] = form
-        return form
+
+    def _is_overwritten(self, series: Series, shaped: Shaped) -> bool:
+        """Return whether it is a level that every process tells, under one name."""
+        if not (series.observed and series.kind == "gauge"):
+            return False
+        pid = str(os.getpid())
+        told = [shaped.name]
+        if self._is_dogstatsd:
+            told = [as_text(value) for value in shaped.attributes.values()]
+        if any(pid in re.findall(r"[0-9]+", text) for text in told):
+            return False
+        self.tally.report(
+            "a level of each process is not sent: observe it once_per_host, "
+            "or with the process's id in its name (in a field for DogStatsD)",
+            shaped.name[:100],
+        )
+        return True
 
     def _add_line(self, line: bytes, calls: int) -> None:
         if len(line) > self._max_packet:
@@ -323,14 +396,14 @@ class StatsdSender(ExportingSender):
     def _add_sums(self) -> None:
         """Turn counters and gauges of the interval into lines."""
         sums, self._sums = self._sums, {}
-        for (head, tail), (value, calls) in sums.items():
+        for (head, tail, *_), (value, calls) in sums.items():
             if isfinite(value):
                 self._add_line(f"{head}:{number(value)}{tail}".encode(), int(calls))
             else:
                 self._absorbed -= int(calls)
                 self.lose(int(calls), "sum beyond what a float holds, dropped", head)
         levels, self._levels = self._levels, {}
-        for (head, tail), (value, calls) in levels.items():
+        for (head, tail, *_), (value, calls) in levels.items():
             line = f"{head}:{number(value)}{tail}"
             if value < 0 and not self._is_dogstatsd:
                 # A sign alone means "less than now by". Both in one datagram, or a

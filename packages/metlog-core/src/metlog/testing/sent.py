@@ -17,14 +17,41 @@ __all__ = ["Sent", "add_up", "capture"]
 class Sent(list[Message]):
     """The messages, in the order in which they were sent."""
 
-    def of(self, kind: str, name: str | None = None) -> list[Message]:
-        """Those of one type; for metrics, of one name too if you like."""
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        super().__init__(messages)
+        self._shapes: dict[int, tuple[str, Mapping[str, Any]]] = {}
+
+    def collect(self, captured: tee.Captured) -> None:
+        """Add what was captured. Its message may change later, this one does not."""
+        msg = captured.message.copy()
+        msg["fields"] = dict(msg["fields"])
+        self._shapes[id(msg)] = captured.base, captured.labels
+        self.append(msg)
+
+    def of(
+        self,
+        kind: str,
+        name: str | None = None,
+        *,
+        base: str | None = None,
+        labels: Mapping[str, Any] | None = None,
+    ) -> list[Message]:
+        """Those of one type; for metrics, of one name too if you like: the dotted one,
+        or the ``base``, whose ``labels`` include those given."""
         return [
             msg
             for msg in self
             if msg["type"] == kind
             and (name is None or msg["fields"].get("name") == name)
+            and (base is None or self._shape(msg)[0] == base)
+            and self._shape(msg)[1].items() >= (labels or {}).items()
         ]
+
+    def _shape(self, msg: Message) -> tuple[str, Mapping[str, Any]]:
+        """Base and labels: for a message that was only appended, its name."""
+        fields = {k: v for k, v in msg["fields"].items() if k not in {"name", "rate"}}
+        own = str(msg["fields"].get("name", "")), fields
+        return self._shapes.get(id(msg), own)
 
     @property
     def counts(self) -> dict[str, float]:
@@ -49,13 +76,7 @@ def capture() -> Iterator[Sent]:
     What filters drop is not seen.
     """
     sent = Sent()
-
-    def collect(captured: tee.Captured) -> None:
-        msg = captured.message.copy()
-        msg["fields"] = dict(msg["fields"])
-        sent.append(msg)
-
-    with tee.collecting(collect, everywhere=True):
+    with tee.collecting(sent.collect, everywhere=True):
         yield sent
 
 

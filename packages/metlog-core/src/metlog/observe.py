@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Functions that are asked now and then: gauges of the process, of pools, of queues.
+
+One worker of the process asks them, never a request. `MetlogClient.observe` is the way
+in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.worker import Tally, Worker
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["HostLock", "Observation", "observe"]
+
+Number = int | float
+Observed = Literal["gauge", "counter"]
+
+
+class Observation:
+    """A function that is asked every so often, until `stop`."""
+
+    def __init__(
+        self,
+        client: Any,
+        kind: Observed,
+        name: str,
+        function: Callable[[], Number],
+        fields: Mapping[str, Any] | None,
+        every: float,
+        lock: HostLock | None,
+    ) -> None:
+        self.every = every
+        self.due = 0.0
+        """``process.now()`` seconds at which it is to be asked; at once at first."""
+        self._client = weakref.ref(client)
+        self._kind = kind
+        self._name = name
+        self._fields = fields
+        self._function = function
+        self._lock = lock
+        self._last: Number | None = 0
+
+    def stop(self) -> None:
+        """Ask it no more."""
+        _asking.remove(self)
+        if self._lock is not None:
+            self._lock.release()
+
+    def after_fork(self) -> None:
+        """What only grows has grown in the parent; the first answer is where we are."""
+        if self._last == 0:
+            self._last = None
+        if self._lock is not None:
+            self._lock.after_fork()
+
+    def ask(self) -> None:
+        """Ask it, and record the answer. What it raises is counted by the client."""
+        client = self._client()
+        if client is None:
+            self.stop()
+            return
+        if self._lock is not None and not self._lock.is_mine():
+            return
+        try:
+            value = self._function()
+            if self._kind == "gauge":
+                client.observed("gauge", self._name, self._fields, value, self._lock)
+                return
+            last, self._last = self._last, value
+            if last is None:
+                return
+            grown = value - last if value >= last else value
+            client.observed("counter", self._name, self._fields, grown, self._lock)
+        except Exception as error:
+            client.observed_error(self._name, error)
+
+
+def observe(
+    client: Any,
+    name: str,
+    function: Callable[[], Number],
+    fields: Mapping[str, Any] | None = None,
+    every: float = 60,
+    once_per_host: bool = False,
+    kind: Observed = "gauge",
+) -> Observation:
+    """Have ``function`` asked every ``every`` seconds; see `MetlogClient.observe`."""
+    if kind not in ("gauge", "counter"):
+        raise TypeError(f"expected the kind gauge or counter, got {kind!r}")
+    if not callable(function):
+        raise TypeError(f"expected a function that returns a number, got {function!r}")
+    if isinstance(every, bool) or not isinstance(every, (int, float)) or not every > 0:
+        raise TypeError(f"expected seconds above 0 as every, got {every!r}")
+    lock = None
+    if once_per_host:
+        lock = HostLock(
+            f"{client.logger} {kind} {name} {sorted((fields or {}).items())}"
+        )
+    observation = Observation(client, kind, name, function, fields, every, lock)
+    _asking.add(observation)
+    return observation
+
+
+class HostLock:
+    """Held by one process of this host and user at a time, freed by the kernel."""
+
+    def __init__(self, key: str) -> None:
+        self._file = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32]
+        self._descriptor: int | None = None
+
+    def is_mine(self) -> bool:
+        """Return whether this process holds it, after trying to get it.
+
+        OSError if there is no folder that is safe to use.
+        """
+        if self._descriptor is not None:
+            return True
+        if sys.platform == "win32":
+            return True  # there is no such lock: every process tells
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(_folder() / f"{self._file}.lock", flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let another process have it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def after_fork(self) -> None:
+        """It is the parent's. To close a copy leaves the parent's lock as it is."""
+        self.release()
+
+
+def _folder() -> Path:
+    """Return a folder in the temp directory that only this user can write to."""
+    folder = Path(tempfile.gettempdir()) / f"metlog-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise OSError(f"expected a folder of this user's own, got {folder}")
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+class _Asking:
+    """The worker of this process that asks, and whom."""
+
+    def __init__(self) -> None:
+        self._observations: list[Observation] = []
+        self._lock = process.Lock()
+        self.worker = Worker(self, Tally("observe"), self.pause)
+
+    def add(self, observation: Observation) -> None:
+        """Ask it from now on."""
+        process.check()
+        with self._lock:
+            self._observations.append(observation)
+        self.worker.start()
+        self.worker.wake()
+
+    def remove(self, observation: Observation) -> None:
+        """Ask it no more. Twice is as good as once."""
+        with self._lock:
+            self._observations = [o for o in self._observations if o is not observation]
+
+    def pause(self) -> float:
+        """Until the next is due; an hour when there is none."""
+        dues = [observation.due for observation in list(self._observations)]
+        return max(0.0, min(dues) - process.now()) if dues else 3600.0
+
+    def tick(self) -> None:
+        """Ask those that are due."""
+        now = process.now()
+        for observation in list(self._observations):
+            if observation.due <= now:
+                observation.due = now + observation.every
+                observation.ask()
+
+    def close(self, timeout: float = 0.0) -> None:
+        """There is nothing to hand over."""
+
+    def at_exit(self, deadline: Deadline) -> None:
+        """There is nothing to hand over."""
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: nobody else would, as no request asks."""
+        self.worker.after_fork()
+        for observation in self._observations:
+            observation.due = 0.0
+            observation.after_fork()
+        if self._observations:
+            self.worker.start()
+
+
+_asking = _Asking()

@@ -1,0 +1,557 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One declaration, two shapes: what really leaves the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient, catalogue
+from metlog.catalogue import Metric
+from metlog.exceptions import ConfigError
+from metlog.rules import Rules
+from metlog.senders import (
+    DebugCaptureSender,
+    FanOutSender,
+    StatsdSender,
+    UdpSender,
+)
+from metlog.testing import UdpReceiver, capture
+
+VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
+ALL_VIEWS = Metric("view.<method>", "timer", "s", "All views.", sum_of="view")
+EXECUTE = Metric(
+    "db.<client>.<alias>.execute", "timer", "s", "A statement.", ("operation",)
+)
+SHIFT = Metric(
+    "vitals.CLS", "histogram", "1", "A.", ("view",), base="layout_shift", scale=1000
+)
+SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
+LEVEL = Metric("shop.<what>.level", "gauge", "{item}", "In stock.")
+
+
+@pytest.fixture(autouse=True)
+def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_metrics", {})
+    monkeypatch.setattr(catalogue, "_prefixes", {})
+    catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+Do = Callable[[MetlogClient], object]
+
+
+def lines(receiver: UdpReceiver, do: Do, client: MetlogClient) -> list[str]:
+    """What arrives of it, sorted."""
+    do(client)
+    client.close()
+    end = b"the.end:1|c"
+    last = StatsdSender(port=receiver.port, flush_interval=0)
+    last.send_metric("counter", "the.end", 1, 1.0, None)
+    last.close()
+    assert receiver.wait_until(lambda r: end in r.datagrams)
+    return sorted(line for line in receiver.lines if line != end.decode())
+
+
+def statsd(receiver: UdpReceiver, **options: Any) -> StatsdSender:
+    return StatsdSender(port=receiver.port, **options)
+
+
+def measure(client: MetlogClient) -> None:
+    """Something of everything."""
+    VIEW.series(client, view="shop.views.index", method="GET").record(12.5)
+    ALL_VIEWS.series(client, method="GET").record(12.5)
+    EXECUTE.series(client, client="psql", alias="a.b", operation="select").record(3)
+    SOLD.series(client, what="rye bread").add(2)
+    SHIFT.series(client, view="").record(0.083)
+    LEVEL.series(client, what="rye").set(-5)
+    client.incr("plain", fields={"page": "home"})
+
+
+def test_plain_statsd_gets_dotted_names(receiver: UdpReceiver) -> None:
+    """Milliseconds, and the factor of the dotted shape."""
+    assert lines(receiver, measure, MetlogClient(statsd(receiver), "x")) == [
+        "db.psql.a_b.execute:3|ms",
+        "plain:1|c",
+        "shop.rye.level:-5|g",
+        "shop.rye.level:0|g",
+        "shop.rye_bread.sold:2|c",
+        "view.GET:12.5|ms",
+        "view.shop.views.index.GET:12.5|ms",
+        "vitals.CLS:83|ms",
+    ]
+
+
+def test_dogstatsd_gets_labels(receiver: UdpReceiver) -> None:
+    """Milliseconds too, without sums, and without labels that do not apply."""
+    sender = statsd(receiver, dialect="dogstatsd")
+    assert lines(receiver, measure, MetlogClient(sender, "x")) == [
+        "db.execute:3|ms|#alias:a.b,client:psql,operation:select",
+        "layout_shift:0.083|h",
+        "plain:1|c|#page:home",
+        "shop.level:-5|g|#what:rye",
+        "shop.sold:2|c|#what:rye_bread",
+        "view:12.5|ms|#method:GET,view:shop.views.index",
+    ]
+
+
+def test_dogstatsd_can_have_dotted_names(receiver: UdpReceiver) -> None:
+    """With what is in no name as tags."""
+    sender = statsd(receiver, dialect="dogstatsd", names="dotted")
+    found = lines(receiver, measure, MetlogClient(sender, "x"))
+    assert "db.psql.a_b.execute:3|ms|#operation:select" in found
+    assert "view.shop.views.index.GET:12.5|ms" in found
+    assert "vitals.CLS:83|h" in found
+
+
+@pytest.mark.parametrize("names", ["labels", "semconv"])
+def test_plain_statsd_refuses_another_shape(names: Any) -> None:
+    """It has no labels: that is said at start."""
+    with pytest.raises(
+        ConfigError, match="expected 'dotted', as plain StatsD has no la"
+    ):
+        StatsdSender(names=names)
+    with pytest.raises(ConfigError, match="names: expected 'dotted' or 'labels'"):
+        StatsdSender(dialect="dogstatsd", names="dots")  # type: ignore[arg-type]
+    assert StatsdSender(names="dotted")
+
+
+def test_messages_have_the_dotted_name() -> None:
+    """And as fields what is no placeholder; kind histogram is a type."""
+    sender = DebugCaptureSender()
+    measure(MetlogClient(sender, "x"))
+    found = [json.loads(text) for text in sender.msgs]
+    told = {m["fields"]["name"]: (m["type"], m["payload"], m["fields"]) for m in found}
+    assert told["db.psql.a_b.execute"] == (
+        "timer",
+        "3",
+        {"name": "db.psql.a_b.execute", "rate": 1.0, "operation": "select"},
+    )
+    assert told["vitals.CLS"][:2] == ("histogram", "83.0")
+    assert told["view.shop.views.index.GET"][2].keys() == {"name", "rate"}
+
+
+def test_captured_and_sent_know_base_and_labels() -> None:
+    """Beside the dotted name; a sum has no base."""
+    with capture() as sent:
+        measure(MetlogClient(None, "x"))
+    (found,) = sent.of("timer", base="view", labels={"method": "GET"})
+    assert found["fields"]["name"] == "view.shop.views.index.GET"
+    assert sent.of("timer", base="view", labels={"method": "POST"}) == []
+    assert sent.of("timer", base="db.execute", labels={"alias": "a.b"})
+    assert sent.of("histogram", base="layout_shift")
+    assert sent.of("counter", base="plain", labels={"page": "home"})
+    assert len(sent.of("timer")) == 3
+    assert sent.counts == {"shop.rye_bread.sold": 2, "plain": 1}
+
+
+def test_a_plain_name_is_itself_whatever_is_declared(receiver: UdpReceiver) -> None:
+    """Users' names are theirs; ``parse`` is for those who want it."""
+    catalogue.declare(
+        Metric("response.<status>", "counter", "{response}", "A."),
+        Metric("hits.<page>", "counter", "{hit}", "A.", parse=True),
+    )
+
+    def do(client: MetlogClient) -> None:
+        client.incr("response.slow")
+        client.incr("hits.home")
+        client.incr("hits.home", fields={"lang": "de", "page": "x"})
+        client.timer_send("hits.home", 1)
+
+    sender = statsd(receiver, dialect="dogstatsd")
+    assert lines(receiver, do, MetlogClient(sender, "x")) == [
+        "hits.home:1|ms",
+        "hits:1|c|#lang:de,page:home",
+        "hits:1|c|#page:home",
+        "response.slow:1|c",
+    ]
+
+
+HOSTILE = [
+    *("GET", "hit", "execute", "timing", "stream", "error", "view", "db"),
+    *("a.b.c", "a..b", ".", "", "<lambda>", "köln", "本.屋", "x y:z|c#@", "OTHER"),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_parts_come_out_under_their_own_labels(
+    receiver: UdpReceiver, name: str
+) -> None:
+    """Whatever views, aliases and hosts are called; the dotted line stays one line."""
+
+    def do(client: MetlogClient) -> None:
+        VIEW.series(client, view=name, method="GET").record(1)
+        EXECUTE.series(client, client="psql", alias=name).record(2)
+
+    routes = [{"sender": statsd(receiver)}]
+    with UdpReceiver() as tagged:
+        routes.append({"sender": statsd(tagged, dialect="dogstatsd")})
+        client = MetlogClient(FanOutSender(routes), "x")
+        dotted = lines(receiver, do, client)
+        assert tagged.wait_until(lambda r: len(r.lines) == 2)
+        measured = {seen.name: seen for seen in tagged.seen}  # type: ignore[union-attr]
+    assert len(dotted) == 2
+    assert all(line.count(":") == line.count("|") == 1 for line in dotted)
+    assert all(".." not in line for line in dotted)
+    view = measured["view"].fields.get("view", "")  # type: ignore[union-attr]
+    alias = measured["db.execute"].fields.get("alias", "")  # type: ignore[union-attr]
+    assert view == alias
+    unsafe = str.maketrans("|, \n", "____")
+    assert view == name.translate(unsafe)
+
+
+# -- rules -----------------------------------------------------------------------------
+
+RULES = [
+    {"match": "db.*.execute", "drop": True},
+    {"match": "view.shop.*", "rename": "view.shop", "labels": {"view": "shop"}},
+    {"match": "plain", "labels": {"team": "a"}},
+]
+
+
+def clients(sender: Any, rules: list[dict[str, Any]], **more: Any) -> MetlogClient:
+    client = MetlogClient(sender, "x")
+    client.rules = Rules(rules)
+    for name, value in more.items():
+        setattr(client, name, value)
+    return client
+
+
+def test_rules_of_a_client(receiver: UdpReceiver) -> None:
+    """What is dropped, renamed and labelled; what becomes equal is added up."""
+
+    def do(client: MetlogClient) -> None:
+        measure(client)
+        VIEW.series(client, view="shop.views.cart", method="GET").record(1)
+        client.incr("plain", fields={"page": "home"})
+
+    sender = statsd(receiver, dialect="dogstatsd", packed=False)
+    found = lines(receiver, do, clients(sender, RULES))
+    assert found == [
+        "layout_shift:0.083|h",
+        "plain:2|c|#page:home,team:a",
+        "shop.level:-5|g|#what:rye",
+        "shop.sold:2|c|#what:rye_bread",
+        "view:12.5|ms|#method:GET,view:shop",
+        "view:1|ms|#method:GET,view:shop",
+    ]
+
+
+def test_rules_of_a_client_in_the_dotted_shape(receiver: UdpReceiver) -> None:
+    """Where only names are left."""
+    rules = [*RULES, {"match": "*.sold", "rename": "sold"}]
+
+    def do(client: MetlogClient) -> None:
+        measure(client)
+        SOLD.series(client, what="roll").add(3)
+
+    found = lines(receiver, do, clients(statsd(receiver), rules))
+    assert "sold:5|c" in found
+    assert "view.shop:12.5|ms" in found
+    assert not any("db." in line for line in found)
+
+
+def test_rules_hold_whatever_the_sender() -> None:
+    """Messages too, and what collectors see."""
+    sender = DebugCaptureSender()
+    client = clients(sender, [*RULES, {"match": "shop.*", "rename": "shop"}])
+    with capture() as sent:
+        measure(client)
+    found = [json.loads(text) for text in sender.msgs]
+    assert [m["fields"]["name"] for m in found] == [
+        *("view.shop", "view.GET", "shop", "vitals.CLS", "shop", "plain"),
+    ]
+    assert found[-1]["fields"] == {
+        "name": "plain",
+        "rate": 1.0,
+        "page": "home",
+        "team": "a",
+    }
+    assert [m["fields"]["name"] for m in sent] == [m["fields"]["name"] for m in found]
+
+
+def test_rules_of_a_route_are_that_routes_alone(receiver: UdpReceiver) -> None:
+    """A drop on one does not drop for another, whichever way each gets its metrics."""
+    messages = DebugCaptureSender()
+    drop = [{"match": "plain", "drop": True}, {"match": "*", "rename": "all"}]
+    with UdpReceiver() as other:
+        fan_out = FanOutSender(
+            [
+                {"sender": statsd(receiver), "metrics": drop},
+                {"sender": statsd(other)},
+                {"sender": messages, "metrics": [{"match": "v*", "drop": True}]},
+            ]
+        )
+
+        def do(client: MetlogClient) -> None:
+            client.incr("plain")
+            client.incr("a", 2)
+            SOLD.series(client, what="x").add(3)
+            client.incr("vanishes")
+
+        found = lines(receiver, do, MetlogClient(fan_out, "x"))
+        assert found == ["all:6|c"]
+        assert other.wait_until(lambda r: len(r.counts) == 4)
+        assert other.counts == {"plain": 1, "a": 2, "shop.x.sold": 3, "vanishes": 1}
+    names = [json.loads(text)["fields"]["name"] for text in messages.msgs]
+    assert names == ["plain", "a", "shop.x.sold"]
+
+
+def test_rules_of_two_statsd_routes_share_one_aggregate(receiver: UdpReceiver) -> None:
+    """The client's rules come first, then the route's."""
+    with UdpReceiver() as other:
+        fan_out = FanOutSender(
+            [
+                {"sender": statsd(receiver), "metrics": [{"match": "b", "drop": True}]},
+                {"sender": statsd(other), "metrics": [{"match": "b", "rename": "c"}]},
+            ]
+        )
+        client = clients(fan_out, [{"match": "a", "rename": "b"}])
+        assert lines(receiver, lambda c: c.incr("a"), client) == []
+        assert other.wait_until(lambda r: bool(r.lines))
+        assert other.lines == ["c:1|c"]
+
+
+def test_a_rate_thins_what_statsd_gets(receiver: UdpReceiver) -> None:
+    """With the rate on the line; counters stay whole. It is no loss."""
+    sender = statsd(receiver, max_timings=10**6)
+    client = clients(sender, [{"match": "*", "rate": 0.1}])
+
+    def do(client: MetlogClient) -> None:
+        handle = client.series("timer", "t")
+        for _ in range(4000):
+            handle.record(1)
+            client.incr("n")
+
+    found = lines(receiver, do, client)
+    assert "n:4000|c" in found
+    times = [line for line in found if line.startswith("t:")]
+    assert set(times) == {"t:1|ms|@0.1"}
+    assert 250 < len(times) < 600
+    assert client.sender_stats.dropped == 0
+
+
+def test_a_rule_with_a_wrong_word_is_a_mistake_at_start(receiver: UdpReceiver) -> None:
+    """On a client as on a route."""
+    client = MetlogClient(None, "x")
+    with pytest.raises(ConfigError, match="expected drop, rename, labels or rate"):
+        client.rules = [{"match": "a"}]  # type: ignore[assignment]
+    with pytest.raises(ConfigError, match=r"routes\[0\]\['metrics'\]\[0\]\['rate'\]"):
+        FanOutSender(
+            [{"sender": statsd(receiver), "metrics": [{"match": "a", "rate": 2}]}]
+        )
+    assert isinstance(client.rules, Rules)
+
+
+# -- common fields ---------------------------------------------------------------------
+
+
+def test_common_fields_are_tags(receiver: UdpReceiver, monkeypatch: Any) -> None:
+    """Of every series, stronger than the environment's, weaker than a call's own."""
+    monkeypatch.setenv("DD_ENV", "from-environment")
+    monkeypatch.setenv("DD_SERVICE", "shop")
+    sender = statsd(receiver, dialect="dogstatsd")
+    client = clients(sender, [], fields={"env": "prod", "release": "1.2", "host": "w1"})
+
+    def do(client: MetlogClient) -> None:
+        client.incr("a")
+        client.incr("b", fields={"release": "2.0"})
+        SOLD.series(client, what="x").add()
+
+    assert lines(receiver, do, client) == [
+        "a:1|c|#env:prod,release:1.2,service:shop",
+        "b:1|c|#env:prod,release:2.0,service:shop",
+        "shop.sold:1|c|#env:prod,release:1.2,service:shop,what:x",
+    ]
+
+
+def test_common_fields_are_in_every_message() -> None:
+    """Also in those that are no metric, and under names that are no label."""
+    sender = DebugCaptureSender()
+    client = clients(sender, [], fields={"env": "prod", "host": "web1"})
+    client.info("hello")
+    client.metlog("note", fields={"env": "mine"})
+    client.incr("a", fields={"b": 1})
+    fields = [json.loads(text)["fields"] for text in sender.msgs]
+    assert fields == [
+        {"env": "prod", "host": "web1"},
+        {"env": "mine", "host": "web1"},
+        {"env": "prod", "host": "web1", "b": 1, "name": "a", "rate": 1.0},
+    ]
+
+
+def test_reserved_labels_are_left_out_with_one_warning(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The value counts, and messages keep them."""
+    names = ("host", "device", "source", "le", "quantile", "job", "instance", "__x")
+    fields = {**dict.fromkeys(names, "x"), "page": "home"}
+    client = MetlogClient(statsd(receiver, dialect="dogstatsd"), "x")
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(3):
+            client.incr("a", fields=fields)
+
+    assert lines(receiver, do, client) == ["a:3|c|#page:home"]
+    said = capsys.readouterr().err
+    assert said.count("a label was left out") == 1
+
+
+def test_gauges_that_differ_in_fields_are_told_once(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the dotted shape: there they overwrite each other. Counters add up."""
+
+    def do(client: MetlogClient) -> None:
+        for page in ("home", "about", "home"):
+            client.gauge("level", 1, fields={"page": page})
+            client.incr("hits", fields={"page": page})
+
+    found = lines(receiver, do, MetlogClient(statsd(receiver), "x"))
+    assert found == ["hits:3|c", "level:1|g"]
+    said = capsys.readouterr().err
+    assert said.count("gauges that differ in fields only are one") == 1
+    assert "level" in said
+
+
+# -- functions that are asked ----------------------------------------------------------
+
+
+def observed(sender: Any, name: str, **options: Any) -> MetlogClient:
+    """A client whose function has been asked."""
+    client = MetlogClient(sender, "x")
+    asked = threading.Event()
+
+    def function() -> float:
+        asked.set()
+        return 7
+
+    observation = client.observe(name, function, **options)
+    assert asked.wait(20)
+    # It is recorded by the thread that asked; that goes on to the next.
+    second = threading.Event()
+    other = client.observe("another", lambda: second.set() or 1)  # type: ignore[func-returns-value]
+    assert second.wait(20)
+    observation.stop()
+    other.stop()
+    return client
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "expected"),
+    [
+        ({}, "level", []),
+        ({}, "level.PID", ["level.PID:7|g"]),
+        ({}, "level.PID1", []),
+        ({"once_per_host": True}, "level", ["level:7|g"]),
+        ({"kind": "counter"}, "level", ["level:7|c"]),
+        ({"fields": {"pid": "PID"}}, "level", []),
+    ],
+)
+def test_statsd_gets_no_level_that_processes_overwrite(
+    receiver: UdpReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    options: dict[str, Any],
+    name: str,
+    expected: list[str],
+) -> None:
+    """Unless its name holds the process's id, or one process of the host tells it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    client = observed(statsd(receiver), with_pid(name), **with_pid(options))
+    assert lines(receiver, lambda c: None, client) == with_pid(expected)
+
+
+def with_pid(value: Any) -> Any:
+    """With this process's id for PID, in texts, dicts and lists of them."""
+    return json.loads(json.dumps(value).replace("PID", str(os.getpid())))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, []),
+        ({"pid": "PID"}, ["level:7|g|#pid:PID"]),
+        ({"worker": "w-PID"}, ["level:7|g|#worker:w-PID"]),
+        ({"page": "home"}, []),
+    ],
+)
+def test_dogstatsd_asks_for_the_process_in_a_field(
+    receiver: UdpReceiver, fields: Mapping[str, Any], expected: list[str]
+) -> None:
+    """There tags tell levels apart."""
+    sender = statsd(receiver, dialect="dogstatsd")
+    client = observed(sender, "level", fields=with_pid(fields))
+    assert lines(receiver, lambda c: None, client) == with_pid(expected)
+
+
+def test_a_sender_without_a_worker_gets_one() -> None:
+    """It asks all the same; what raises is counted, what is no number too."""
+    sender = DebugCaptureSender()
+    client = observed(sender, "level", fields={"a": 1})
+    fields = json.loads(sender.msgs[0])["fields"]
+    assert fields == {"name": "level", "rate": 1.0, "a": 1}
+    raised = threading.Event()
+
+    def fails() -> float:
+        raised.set()
+        raise ValueError("no level")
+
+    observation = client.observe("bad", fails)
+    assert raised.wait(20)
+    observed(sender, "next")
+    assert client.stats.errors == 1
+    observation.stop()
+    nothing = client.observe("nothing", lambda: None)  # type: ignore[arg-type,return-value]
+    observed(sender, "next")
+    nothing.stop()
+    assert client.stats.invalid == 1
+
+
+# -- a sender's own work ---------------------------------------------------------------
+
+
+def test_a_sender_counts_its_own_work(receiver: UdpReceiver) -> None:
+    """As metrics among the others; telling of it is nothing to tell of."""
+    sender = statsd(receiver, dialect="dogstatsd", self_metrics=True)
+    client = MetlogClient(sender, "x")
+    for _ in range(5):
+        client.incr("a")
+    client.flush()
+    client.flush()
+    assert receiver.wait_until(lambda r: "metlog.sent" in r.counts)
+    client.flush()
+    client.flush()
+    assert lines(receiver, lambda c: None, client) == [
+        "a:5|c",
+        "metlog.sent:5|c|#sender:statsd",
+    ]
+    assert "metlog.sent.<sender>" in [metric.name for metric in catalogue.metrics()]
+    with pytest.raises(ConfigError, match="self_metrics"):
+        StatsdSender(self_metrics="yes")  # type: ignore[arg-type]
+
+
+def test_a_sender_of_messages_gets_the_same(receiver: UdpReceiver) -> None:
+    """The kinds are types of messages: counter, timer, gauge, updown, histogram."""
+    client = MetlogClient(UdpSender("127.0.0.1", receiver.port), "x")
+    client.histogram("size", 5, fields={"a": 1})
+    client.updown("active", -1)
+    SOLD.series(client, what="x").add(2)
+    client.close()
+    assert receiver.wait_until(lambda r: len(r.messages) == 3)
+    assert [(m["type"], m["fields"]["name"]) for m in receiver.messages] == [
+        ("histogram", "size"),
+        ("updown", "active"),
+        ("counter", "shop.x.sold"),
+    ]
