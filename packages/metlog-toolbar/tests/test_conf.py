@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 
 from metlog_toolbar import conf
@@ -66,10 +68,10 @@ def test_no_setting(settings):
         ({"graphite": 7}, "http or https URL"),
         ({"roots": ["stats"]}, "must be a dict with the key timers"),
         ({"roots": {"timer": ["stats"]}}, "must be a dict with the key timers"),
-        ({"roots": {"timers": "stats"}}, "must be a list of texts"),
-        ({"roots": {"timers": [7]}}, "must be a list of texts"),
-        ({"duplicates": "many"}, "must be a whole number"),
-        ({"duplicates": 0}, "must be a whole number"),
+        ({"roots": {"timers": "stats"}}, "must be a list of strings"),
+        ({"roots": {"timers": [7]}}, "must be a list of strings"),
+        ({"duplicates": "many"}, "must be a whole number above 0"),
+        ({"duplicates": 0}, "must be a whole number above 0"),
         ({"grafite": "http://here/"}, "'grafite'"),
     ],
 )
@@ -82,3 +84,51 @@ def test_problems(settings, value, said):
     assert said in problem
     assert conf.production() is None
     assert conf.duplicates() == conf.DUPLICATES
+
+
+@pytest.mark.parametrize(
+    ("user", "pair"),
+    [
+        ("ann:secret", "ann:secret"),
+        ("ann:", "ann:"),
+        ("ann", "ann:"),
+        (":secret", ":secret"),
+        ("ann:s%40cret%3A", "ann:s@cret:"),
+        ("ann:s@cret", "ann:s@cret"),
+        ("ann:s:c", "ann:s:c"),
+        ("%C3%A4nn:%C3%BC", "änn:ü"),
+        ("änn:ü", "änn:ü"),
+        ("ann:secr%et", "ann:secr%et"),
+    ],
+)
+@pytest.mark.parametrize("host", ["graphite.example", "here:8080", "[::1]:80"])
+def test_basic_authentication(settings, user, pair, host):
+    """A user and password in the URL become a header, and are in nothing one sees."""
+    settings.TOOLBAR_METLOG = {"graphite": f"https://{user}@{host}/render?tz=UTC"}
+
+    production = conf.production()
+    assert production.graphite == f"https://{host}/render?tz=UTC"
+    kind, _, encoded = production.authorization.partition(" ")
+    assert (kind, b64decode(encoded).decode()) == ("Basic", pair)
+    assert encoded not in repr(production)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://ann:secret@here/render",
+        "ann:secret@here/render",
+        "https://ann:secret@",
+        "https//ann:secret@here",
+        "http://ann:secret@[/",
+        ["http://ann:secret@here/"],
+        b"http://ann:secret@here/",
+    ],
+)
+def test_a_wrong_url_with_a_password(settings, url):
+    """The complaint about a URL that cannot work does not repeat its password."""
+    settings.TOOLBAR_METLOG = {"graphite": url}
+
+    [problem] = conf.problems()
+    assert "http or https URL" in problem
+    assert "secret" not in problem

@@ -104,7 +104,7 @@ def test_other_answers(web, body):
     """An answer that is no list of series is said to be none."""
     web.sends(body)
 
-    with pytest.raises(GraphiteError, match="something else than series"):
+    with pytest.raises(GraphiteError, match="something other than series"):
         fetch(at(web.url), ["a"])
 
 
@@ -130,6 +130,22 @@ def test_redirect(web):
     with pytest.raises(GraphiteError, match="answered 302"):
         fetch(at(web.url), ["a"])
     assert len(web.asked) == 1
+
+
+@pytest.mark.parametrize("authorization", ["", "Basic YW5uOnNlY3JldA=="])
+def test_authorization(web, authorization):
+    """The header goes to Graphite, and only when there is one."""
+    heard = []
+
+    def answer(handler):
+        heard.append(handler.headers["Authorization"])
+        handler.send_error(401)
+
+    web.answer = answer
+    with pytest.raises(GraphiteError, match="answered 401") as raised:
+        fetch(Production(web.url, ("a",), (), authorization), ["a"])
+    assert heard == [authorization or None]
+    assert "YW5u" not in str(raised.value)
 
 
 def test_size(web):

@@ -303,7 +303,7 @@ def test_subtitle():
     toolbar = DebugToolbar.fetch(request_ids()[-1])
 
     panel = toolbar.get_panel_by_id("MetlogPanel")
-    assert panel.nav_subtitle == "1 timer, 2 counts, 1 message"
+    assert panel.nav_subtitle == "1 timer, 2 counters, 1 message"
 
 
 def test_switched_off():

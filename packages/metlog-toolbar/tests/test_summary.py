@@ -262,6 +262,8 @@ anything = st.recursive(
             st.dictionaries(st.text(), anything, max_size=3),
             st.floats(0, 1e6),
             st.just(message()),
+            st.text(),
+            st.dictionaries(st.text(), st.text(), max_size=3),
         )
         | st.builds(
             logged,

@@ -6,10 +6,11 @@ The only file here that reads the project's settings, each time it is asked.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
@@ -34,41 +35,46 @@ class Production:
     """The Graphite to ask, and what to put before a key there."""
 
     graphite: str
+    """The URL of its render, without a user and a password: pages link to it."""
     timers: tuple[str, ...]
     counts: tuple[str, ...]
+    authorization: str = field(default="", repr=False)
+    """The header for Basic authentication, or nothing."""
 
 
 def production() -> Production | None:
-    """None when there is no Graphite configured, or not properly: see `problems`."""
+    """Return None when no Graphite is configured, or not properly: see `problems`."""
     value = _value()
     if problems() or not value.get("graphite"):
         return None
     roots = value.get("roots", {})
+    url, authorization = _without_user(value["graphite"])
     return Production(
-        value["graphite"],
+        url,
         tuple(roots.get("timers", ())),
         tuple(roots.get("counts", ())),
+        authorization,
     )
 
 
 def duplicates() -> int:
-    """The key ``duplicates``, `DUPLICATES` by default."""
+    """Return the key ``duplicates``, by default `DUPLICATES`."""
     return DUPLICATES if problems() else _value().get("duplicates", DUPLICATES)
 
 
 def middleware() -> list[str]:
-    """The project's ``MIDDLEWARE``, from the outermost."""
+    """Return the project's ``MIDDLEWARE``, the outermost first."""
     return list(settings.MIDDLEWARE)
 
 
 def patches() -> list[str]:
-    """django-metlog's setting, which it checks itself: what it measures."""
+    """Return django-metlog's setting of what it measures, which it checks itself."""
     historic = getattr(settings, "STATSD_PATCHES", None)
     return list(getattr(settings, "METLOG_PATCHES", historic) or ())
 
 
 def problems() -> list[str]:
-    """What is wrong with the setting, a sentence each: what is wanted, what came."""
+    """Return a sentence for each fault of the setting: what was expected, what came."""
     name, value = _named()
     if not isinstance(value, Mapping):
         return [f"{name} must be a dict, got {value!r}."]
@@ -76,31 +82,33 @@ def problems() -> list[str]:
     unknown = sorted(map(str, set(value) - {"graphite", "roots", "duplicates"}))
     if unknown:
         found.append(
-            f"{name} has the keys graphite, roots and duplicates, "
-            f"not {', '.join(map(repr, unknown))}."
+            f"{name} must have only the keys graphite, roots and duplicates, "
+            f"got {', '.join(map(repr, unknown))}."
         )
     graphite = value.get("graphite", "")
     if graphite and not _is_http(graphite):
         found.append(
             f"{name}['graphite'] must be the http or https URL of Graphite's "
-            f"render, got {graphite!r}."
+            f"render, got {_shown(graphite)}."
         )
     roots = value.get("roots", {})
     if not isinstance(roots, Mapping) or set(roots) - {"timers", "counts"}:
         found.append(
             f"{name}['roots'] must be a dict with the key timers, the key counts, "
-            f"or both; got {roots!r}."
+            f"or both, got {roots!r}."
         )
     else:
         found += [
-            f"{name}['roots'][{kind!r}] must be a list of texts, got {prefixes!r}."
+            f"{name}['roots'][{kind!r}] must be a list of strings, got {prefixes!r}."
             for kind, prefixes in roots.items()
             if not isinstance(prefixes, (list, tuple))
             or not all(isinstance(prefix, str) for prefix in prefixes)
         ]
     times = value.get("duplicates", DUPLICATES)
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
-        found.append(f"{name}['duplicates'] must be a whole number, got {times!r}.")
+        found.append(
+            f"{name}['duplicates'] must be a whole number above 0, got {times!r}."
+        )
     return found
 
 
@@ -114,6 +122,23 @@ def _named() -> tuple[str, Any]:
 def _value() -> Mapping[str, Any]:
     value = _named()[1]
     return value if isinstance(value, Mapping) else {}
+
+
+def _without_user(url: str) -> tuple[str, str]:
+    """Return the URL without its user part, and that as a header."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, ""
+    name, _, password = user.partition(":")
+    pair = f"{unquote(name)}:{unquote(password)}".encode()
+    return parts._replace(netloc=host).geturl(), f"Basic {b64encode(pair).decode()}"
+
+
+def _shown(url: object) -> str:
+    """Return it for an error message: what may be a password is left out."""
+    _, at, host = str(url).rpartition("@")
+    return repr(f"***@{host}" if at else url)
 
 
 def _is_http(url: object) -> bool:

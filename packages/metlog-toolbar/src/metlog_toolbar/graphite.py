@@ -64,8 +64,8 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
     key = safe_name(key)  # as it went over the wire
     if len(key) > 250 or not _NAME.fullmatch(key):
         raise RefusedKeyError(
-            "Graphite can be asked for names of letters, digits, _, -, %, + and dots; "
-            "this is none."
+            "Graphite can be asked for names of letters, digits, _, -, %, + and dots, "
+            "and this name has something else in it."
         )
     if kind == "timer":
         return {
@@ -94,10 +94,14 @@ def fetch(
     timeout: float = TIMEOUT,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, list[Point]]:
-    """Those of the targets that Graphite knows, with their points."""
+    """Return those of the targets that Graphite knows, with their points."""
     wanted = set(names)
     url = render_url(production, sorted(wanted), format="json", maxDataPoints=POINTS)
-    series = _series(_in_time(lambda: _read(url, timeout, clock), timeout))
+    headers = {"Accept": "application/json"}
+    if production.authorization:
+        headers["Authorization"] = production.authorization
+    request = Request(url, headers=headers)  # noqa: S310  # conf admits http and https only
+    series = _series(_in_time(lambda: _read(request, timeout, clock), timeout))
     return {name: points for name, points in series.items() if name in wanted}
 
 
@@ -133,8 +137,7 @@ class _NoRedirects(HTTPRedirectHandler):
         """None: it becomes an error."""
 
 
-def _read(url: str, timeout: float, clock: Callable[[], float]) -> bytes:
-    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # conf admits http and https only
+def _read(request: Request, timeout: float, clock: Callable[[], float]) -> bytes:
     deadline = clock() + timeout
     body = b""
     try:
@@ -168,7 +171,7 @@ def _series(body: bytes) -> dict[str, list[Point]]:
             for one in json.loads(body)
         }
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
-        raise GraphiteError("Graphite answered something else than series.") from None
+        raise GraphiteError("Graphite answered something other than series.") from None
 
 
 def _point(pair: Any) -> Point:

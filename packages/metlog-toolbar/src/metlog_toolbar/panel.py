@@ -61,7 +61,7 @@ class MetlogPanel(Panel):
         stats = self.get_stats()
         if not stats:
             return ""
-        parts = [(stats["timed"], "timer"), (stats["counted"], "count")]
+        parts = [(stats["timed"], "timer"), (stats["counter_keys"], "counter")]
         if stats["logged"]:
             parts.append((stats["logged"], "message"))
         return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in parts)
