@@ -599,7 +599,13 @@ SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "interval": "often",
             "timeout": "0",
             "queue": "0",
+            "queue_bytes": "0",
             "max_series": "0",
+            "histogram": "linear",
+            "signals": "traces",
+            "names": "tags",
+            "semconv": "all",
+            "protocol": "grpc",
         },
     ),
     "StatsdSender": (
