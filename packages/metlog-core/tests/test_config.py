@@ -606,6 +606,7 @@ SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "names": "tags",
             "semconv": "all",
             "protocol": "grpc",
+            "self_metrics": "maybe",
         },
     ),
     "StatsdSender": (

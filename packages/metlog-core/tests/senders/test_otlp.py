@@ -30,7 +30,7 @@ from metlog.exceptions import ConfigError
 from metlog.logging import hook_logger
 from metlog.message import Message
 from metlog.semconv import SCHEMA_URL
-from metlog.senders import OtlpSender, Sender
+from metlog.senders import FanOutSender, OtlpSender, Sender
 from metlog.senders.base import SenderStats
 from metlog.testing import SenderContract
 from metlog.testing.contract import _in_child as in_child
@@ -591,6 +591,43 @@ def test_histograms_have_the_form_one_asks_for(
     assert collector.metric("t").WhichOneof("data") == kind
     if isinstance(options.get("histogram"), list):
         assert list(collector.points("t")[0].explicit_bounds) == [0.1, 1]
+
+
+@pytest.mark.parametrize("routes", [0, 1, 2])
+def test_a_loop_that_outruns_the_worker_is_exact(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, routes: int
+) -> None:
+    """Callers fold then, also where several backends share an aggregate."""
+    monkeypatch.setattr("metlog.aggregate.series.MAX_FULL", 0)
+    sender: Any = OtlpSender(collector.url, interval=60)
+    if routes:
+        others = [{"sender": OtlpSender(collector.url, interval=60)}] * (routes - 1)
+        sender = FanOutSender([{"sender": sender}, *others])
+    client = MetlogClient(sender, "app")
+    for _ in range(12_345):
+        client.timer_send("t", 5)
+    client.close()
+    points = [
+        point
+        for metric in collector.series().values()
+        for point in metric.histogram.data_points
+    ]
+    assert [point.count for point in points] == [12_345] * max(1, routes)
+    assert points[0].sum == pytest.approx(12_345 * 0.005)
+    assert sender.stats.dropped == 0
+
+
+def test_it_counts_its_own_work_if_asked_to(collector: Collector) -> None:
+    """As metrics among the others."""
+    sender = OtlpSender(collector.url, interval=60, self_metrics=True)
+    client = MetlogClient(sender, "app")
+    client.incr("a", 1)
+    client.incr("a", 1)
+    client.flush()
+    client.flush()
+    (point,) = collector.points("metlog.sent")
+    assert (point.as_int, collector.attributes(point)) == (2, {"sender": "otlp"})
+    client.close()
 
 
 @pytest.mark.parametrize(

@@ -215,14 +215,16 @@ class Totals:
         if histogram is not None:
             values = in_base_units(series, news.entries)
             spilled = news.spilled
-            if scale != 1:
-                if spilled is not None:  # its histogram is of values as they came
-                    values += spilled.kept
+            if spilled is not None:
+                folded = spilled.histograms.get(exporter) if scale == 1 else None
+                if folded is not None:
+                    histogram.merge(folded)
+                else:  # made for somebody else, or of values as they came
+                    values += in_base_units(series, spilled.kept)
                     lost = spilled.seen - len(spilled.kept)
-                    self._lose(lost, "more than could be scaled, dropped", cell.name)
+                    self._lose(lost, "more than could be kept, dropped", cell.name)
+            if scale != 1:
                 values = [value * scale for value in values]
-            elif spilled is not None:
-                histogram.merge(spilled.histograms[exporter])
             fold_slices(histogram, values)
             return
         value = news.value * scale if scale != 1 else news.value

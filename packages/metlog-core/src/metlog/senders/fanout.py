@@ -247,9 +247,12 @@ class _Export:
 
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Hand on what the route takes."""
-        kinds = self._kinds
+        kinds, sender = self._kinds, self.sender
         news = [each for each in news if each.series.kind in kinds]
-        self.sender.absorb(seen(news, self._lens) if self._lens else news, now)
+        for each in news:
+            if each.spilled is not None and self in each.spilled.histograms:
+                each.spilled.histograms[sender] = each.spilled.histograms[self]
+        sender.absorb(seen(news, self._lens) if self._lens else news, now)
 
     @property
     def closed(self) -> bool:

@@ -69,6 +69,10 @@ class OtlpSender(ExportingSender):
     held comes with the next. Log records, and deltas, are sent again unchanged, up to
     five times. Up to ``queue`` messages, and ``queue_bytes``, wait for that. Of more
     than ``max_series`` distinct series those go that were not used for longest.
+
+    ``names`` is the shape of names: ``"labels"``, a base and attributes, ``"semconv"``,
+    the same in the words of OpenTelemetry's conventions of the stabilities that
+    ``semconv`` lists, or ``"dotted"``. With ``self_metrics`` it counts its own work.
     """
 
     makes_room = True
@@ -96,6 +100,7 @@ class OtlpSender(ExportingSender):
         semconv: str | Sequence[str] = ("stable",),
         protocol: str | None = None,
         queue_bytes: int = QUEUE_BYTES,
+        self_metrics: bool = False,
     ) -> None:
         self._settings = environment.read(
             endpoint=endpoint,
@@ -119,7 +124,9 @@ class OtlpSender(ExportingSender):
             self.ignores = frozenset(KINDS)
         place = environment.shown(endpoint) if endpoint else ""
         super().__init__(
-            f"otlp {place}".rstrip(), integer("max_series", max_series, 1, 10**9)
+            f"otlp {place}".rstrip(),
+            integer("max_series", max_series, 1, 10**9),
+            self_metrics=self_metrics,
         )
         self._begin()
 
