@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from metlog._patching import SENDING, original
+from metlog._patching import is_unchanged
 from metlog.aggregate.drain import Drain, DrainedSender
 from metlog.aggregate.histograms import Histogram
 from metlog.aggregate.series import News, Series
@@ -148,11 +148,7 @@ class ExportingSender(BaseSender):
 
     def drain_for_clients(self) -> Drain | None:
         """Where a client's aggregate goes; None when somebody wants to be called."""
-        for name in SENDING:
-            own = original(ExportingSender, name)
-            if getattr(type(self), name) is not own or name in vars(self):
-                return None
-        return self._drain
+        return self._drain if is_unchanged(self, ExportingSender) else None
 
     def join(self, drain: Drain, export: Export) -> None:
         """Take what that drain takes, too: a `FanOutSender`'s, by its ``export``."""
