@@ -50,12 +50,7 @@ HOUSES = {
             "diagnostics _lasting _patching",
         ),
         only={
-            "opentelemetry": {
-                "senders._otlp_exporters",
-                "senders._otlp_logs",
-                "senders._otlp_metrics",
-                "senders._otlp_session",
-            },
+            "opentelemetry": {"senders._otlp_session", "senders.otlp_sdk"},
             "pytest": {"pytest_plugin"},
             "requests": {"senders._otlp_session"},
             "urllib3": {"senders._otlp_session"},

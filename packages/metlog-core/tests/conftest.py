@@ -69,12 +69,6 @@ class Collector:
         self.logs: list[ExportLogsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         self.status = 200
-        self.statuses: list[int] = []
-        """Of the next requests; then `status` again."""
-        self.body = b""
-        """What is answered to a request that is taken."""
-        self.tried: list[tuple[str, bytes]] = []
-        """Path and body of every request, taken or not."""
         self.meanwhile: Callable[[], object] = lambda: None
         collector = self
 
@@ -96,21 +90,16 @@ class Collector:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
-        self.tried.append((request.path, body))
         self.meanwhile()
-        status = self.statuses.pop(0) if self.statuses else self.status
-        answer = self.body if status == 200 else b""
-        if status == 200:
+        if self.status == 200:
             self.headers.append(dict(request.headers))
             if request.path == "/v1/metrics":
                 self.metrics.append(ExportMetricsServiceRequest.FromString(body))
             elif request.path == "/v1/logs":
                 self.logs.append(ExportLogsServiceRequest.FromString(body))
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(answer)))
-        request.send_header("Location", "/v1/elsewhere")
+        request.send_response(self.status)
+        request.send_header("Content-Length", "0")
         request.end_headers()
-        request.wfile.write(answer)
 
     def series(self) -> dict[tuple[str, str], Any]:
         """(service instance, metric) → the metric as it was last exported."""
@@ -127,11 +116,6 @@ class Collector:
         """The metric, which only one process has sent."""
         (found,) = [m for (_, known), m in self.series().items() if known == name]
         return found
-
-    def points(self, name: str) -> list[Any]:
-        """The data points of the metric, as they were last exported."""
-        metric = self.metric(name)
-        return list(getattr(metric, metric.WhichOneof("data")).data_points)
 
     def counts(self) -> dict[str, float]:
         sums: dict[str, float] = {}

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
-"""See what is sent, watch it, send something, send very much."""
+"""See what is sent, send something, and make others understand it."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from metlog.cli import bench, listen, mapping, send, watch
+from metlog.cli import bench, dashboard, listen, mapping, send, watch
+from metlog.cli.dashboard import alerts
 
 __all__ = ["main"]
 
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 is good, 1 is not, 2 is misuse."""
     parser = argparse.ArgumentParser(prog="python -m metlog", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (listen, watch, send, bench, mapping):
+    for command in (listen, watch, send, bench, mapping, dashboard, alerts):
         command.add_to(commands)
     options = parser.parse_args(argv)
     code: int = options.run(options)

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MPL-2.0
+"""docs/dashboards: made from the declarations, and asking for what the site sends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import django
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from server import SITE, environment
+
+import django_metlog.catalogue  # noqa: F401  # declares
+from metlog import catalogue
+from metlog.cli.dashboard import layout
+from metlog.cli.dashboard.graphite import Graphite
+from metlog.cli.dashboard.promql import PromQL
+from metlog.cli.dashboard.queries import bases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metlog.cli.dashboard.queries import Query
+
+HERE = Path(__file__).parent
+WRITTEN = HERE.parent / "docs" / "dashboards"
+FILES = {
+    "grafana-prometheus.json": ("dashboard", "grafana-prometheus"),
+    "grafana-graphite.json": ("dashboard", "grafana-graphite"),
+    "graphite.json": ("dashboard", "graphite"),
+    "prometheus-rules.yml": ("alerts", "prometheus"),
+}
+NOT_ON_THE_TOUR = {
+    "response.cancelled",
+    "request",
+    "request.queries",
+    "request.query_time",
+}
+"""Sent under ASGI alone, when a visitor leaves before the answer."""
+
+METRICS = list(catalogue.metrics())
+QUERIES = [
+    query
+    for row in layout.rows(METRICS)
+    for panel in row.panels
+    for _, query in panel.queries
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_as_the_commands_print_them(name: str) -> None:
+    """KEEP_DASHBOARDS=1 writes them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "metlog", *FILES[name]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if os.environ.get("KEEP_DASHBOARDS"):
+        (WRITTEN / name).write_text(done.stdout)
+    assert (WRITTEN / name).read_text() == done.stdout
+
+
+# -- what is asked for, and what is sent -----------------------------------------------
+
+
+class Sent:
+    """What the tour sent: dotted names, and the bases that they have with labels."""
+
+    def __init__(self, seen: list[list[str]]) -> None:
+        self.names = {(kind, name) for kind, name, *_ in seen}
+        found = [catalogue.find(kind, name) for kind, name in self.names]
+        self.bases = {m.base for m in found if m and m.sum_of is None}
+        self.undeclared = {
+            name
+            for (kind, name), metric in zip(self.names, found, strict=True)
+            if metric is None
+        }
+
+
+@pytest.fixture(scope="module")
+def sent(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Sent:
+    """What a site with every patch sends while everything happens once."""
+    if django.VERSION < (6, 0):
+        pytest.skip("Django's own tasks are there from 6.0 on")
+    own = tmp_path_factory.mktemp("tour") / "site.sqlite3"
+    shutil.copyfile(database, own)
+    path = [str(SITE), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "tour.py")],
+        env=environment(own, statsd_port=9, settings="e2e_site.everything")
+        | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Sent(json.loads(done.stdout))
+
+
+def test_every_query_is_for_what_the_site_sends(sent: Sent) -> None:
+    """No panel can stay empty on a site that has all patches."""
+    asked = {base for query in QUERIES for base in bases(query)}
+    assert asked - sent.bases - NOT_ON_THE_TOUR == set()
+
+
+def test_everything_the_site_sends_is_drawn(sent: Sent) -> None:
+    """And declared."""
+    asked = {base for query in QUERIES for base in bases(query)}
+    assert sent.bases - asked == set()
+    assert sent.undeclared == set()
+
+
+def test_every_label_is_declared() -> None:
+    """Whatever a query chooses by, or gives a line for."""
+    labels = {m.base: set(m.labels) for m in METRICS if m.sum_of is None}
+    for query in QUERIES:
+        for simple in (query.part, *query.of) if hasattr(query, "of") else (query,):
+            wanted = {*simple.by, *(label for label, _ in simple.where)}
+            assert wanted <= labels[simple.base], simple
+
+
+def test_promql_names_what_prometheus_is_given() -> None:
+    """Read from the written file: families of the declarations, and no others."""
+    given = set()
+    promql = PromQL(METRICS)
+    for metric in METRICS:
+        if metric.sum_of is None:
+            name = promql.name(metric.base)
+            spread = metric.kind in {"timer", "histogram"}
+            suffixes = ("_bucket", "_sum", "_count") if spread else ("",)
+            given |= {name + suffix for suffix in suffixes}
+    text = (WRITTEN / "grafana-prometheus.json").read_text()
+    rules = (WRITTEN / "prometheus-rules.yml").read_text()
+    asked = set(re.findall(r"\bdjango_\w+", text + rules))
+    assert asked <= given
+    assert len(asked) > 50
+
+
+def test_graphite_paths_are_those_of_sent_lines(sent: Sent) -> None:
+    """Each pattern of each target fits a line that the site sent."""
+    leaves = ("count_ps", "sum", "median", "upper_90")
+    there = {
+        f"stats.timers.{name}.{leaf}"
+        for kind, name in sent.names
+        if kind in {"timer", "histogram"}
+        for leaf in leaves
+    } | {f"stats.{name}" for kind, name in sent.names if kind == "counter"}
+    graphite = Graphite(METRICS)
+    for query in QUERIES:
+        if NOT_ON_THE_TOUR & set(bases(query)) or is_level(query):
+            continue
+        # A view or a task may have as many segments as one of these patterns.
+        assert any(
+            fits(path, name) for path in graphite.paths(query) for name in there
+        ), query
+
+
+def is_level(query: Query) -> bool:
+    return type(query).__name__ == "Level"
+
+
+def fits(path: str, name: str) -> bool:
+    """Whether a path of Graphite stands for this series: a star is no dot."""
+    parts, segments = path.split("."), name.split(".")
+    return len(parts) == len(segments) and all(map(fnmatchcase, segments, parts))
+
+
+# -- what others make of it ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if not found:
+        missing = "no promtool: Debian's package prometheus has it"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return str(found)
+
+
+def test_rules_are_right(promtool: str, tmp_path: Path) -> None:
+    """promtool reads them, and they say what they should of made-up series."""
+    rules = WRITTEN / "prometheus-rules.yml"
+    subprocess.run([promtool, "check", "rules", str(rules)], check=True)
+    tests = tmp_path / "rules_test.yml"
+    text = (HERE / "rules_test.yml").read_text()
+    tests.write_text(f"rule_files: [{json.dumps(str(rules))}]\n{text}")
+    done = subprocess.run(
+        [promtool, "test", "rules", str(tests)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_of_a_record_that_is_kept() -> None:
+    """An alert on a series that nobody records would never ring."""
+    text = (WRITTEN / "prometheus-rules.yml").read_text()
+    records = set(re.findall(r"record: (\S+)", text))
+    asked = set(re.findall(r"\b\w+:\w+:\w+", "".join(re.findall(r"expr: (.*)", text))))
+    assert asked <= records
+
+
+def test_prometheus_can_read_every_query(promtool: str, tmp_path: Path) -> None:
+    """Each as a rule, with Grafana's variables filled in."""
+    board = json.loads((WRITTEN / "grafana-prometheus.json").read_text())
+    expressions = [
+        target["expr"].replace("$__rate_interval", "5m").replace("$job", ".*")
+        for panel in board["panels"]
+        for target in panel.get("targets", ())
+    ]
+    assert len(expressions) == len(QUERIES)
+    rules = tmp_path / "rules.yml"
+    lines = [
+        line
+        for i, text in enumerate(expressions)
+        for line in (f"  - record: query:{i}", f"    expr: {json.dumps(text)}")
+    ]
+    rules.write_text("\n".join(["groups:", "- name: all", "  rules:", *lines]))
+    subprocess.run([promtool, "check", "rules", "--lint=none", str(rules)], check=True)
+
+
+@pytest.mark.parametrize("name", ["grafana-prometheus.json", "grafana-graphite.json"])
+def test_grafanas_own_schema_knows_every_key(name: str) -> None:
+    """Its models read the dashboard, and nothing is lost when they write it again."""
+    board = json.loads((WRITTEN / name).read_text())
+    read = Dashboard.from_json(board)
+    again = json.loads(JSONEncoder(sort_keys=True).encode(read))
+    assert list(lost(board, again)) == []
+
+
+def lost(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    """Where ``other`` does not have what ``one`` has; more it may have."""
+    if isinstance(one, dict):
+        for key, value in one.items():
+            if isinstance(other, dict) and key in other:
+                yield from lost(value, other[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}"
+    elif isinstance(one, list):
+        if not isinstance(other, list) or len(one) != len(other):
+            yield path
+        else:
+            for i, pair in enumerate(zip(one, other, strict=True)):
+                yield from lost(*pair, f"{path}[{i}]")
+    elif one != other:
+        yield path

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Does with the site all that django-metlog measures, and prints what was sent.
+
+A program for test_dashboards.py: one JSON list of kind, name and the names of fields.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from typing import Any
+
+import celery
+import django
+from celery.contrib.testing.worker import start_worker
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import Error, connection, transaction
+from django.test import Client
+
+from metlog import capture
+
+
+def main() -> int:
+    django.setup()
+    sent: list[Any] = []
+    with capture.collecting(sent.append, everywhere=True):
+        browse()
+        report()
+        ask_the_database()
+        ask_the_caches()
+        change_models()
+        run_commands()
+        run_tasks()
+        run_celery()
+    seen = {(one.kind, one.name, *sorted(one.fields)) for one in sent}
+    json.dump(sorted(seen), sys.stdout)
+    return 0
+
+
+def browse() -> None:
+    from django.contrib.auth import get_user_model
+
+    client = Client(raise_request_exception=False, SERVER_NAME="localhost")
+    for path in ("/", "/popular/", "/popular/", "/nowhere/", "/broken/", "/stream/"):
+        answer = client.get(path, headers={"X-Request-Start": f"t={time.time() - 1}"})
+        if answer.streaming:
+            list(answer)
+        answer.close()
+    client.force_login(get_user_model().objects.get())
+    client.get("/account/")
+
+
+def report() -> None:
+    """A visit that measured everything, one in a hidden tab, one that is impossible."""
+    timing = "window.performance.timing"
+    whole = {
+        "client": "stick",
+        "view": "shelf.views.index",
+        "window.performance.navigation.type": "0",
+        "window.performance.navigation.redirectCount": "1",
+        f"{timing}.navigationStart": "0",
+        f"{timing}.responseStart": "80",
+        f"{timing}.domLoading": "90",
+        f"{timing}.domInteractive": "200",
+        f"{timing}.domComplete": "300",
+        f"{timing}.loadEventEnd": "310",
+        "LCP": "800",
+        "INP": "40",
+        "FCP": "300",
+        "TTFB": "80",
+        "CLS": "0.05",
+    }
+    client = Client(SERVER_NAME="localhost")
+    for changed in ({}, {"hidden": "1"}, {f"{timing}.domInteractive": "-5"}):
+        answer = client.post("/services/timing/record", {**whole, **changed})
+        assert answer.status_code in {204, 400}, answer.content
+
+
+def ask_the_database() -> None:
+    connection.close()
+    with contextlib.suppress(Error), connection.cursor() as cursor:
+        cursor.executemany("SELECT %s", [(1,), (2,)])
+    with contextlib.suppress(Error), connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM nowhere")
+    with transaction.atomic():
+        pass
+    with contextlib.suppress(ValueError), transaction.atomic():
+        raise ValueError
+
+
+def ask_the_caches() -> None:
+    for cache in caches["default"], caches["other"]:
+        cache.set("a", 1)
+        cache.get("a")
+        cache.get("b")
+
+
+def change_models() -> None:
+    from shelf.models import Author
+
+    author = Author.objects.create(name="Ida Falk")
+    author.save()
+    author.delete()
+
+
+def run_commands() -> None:
+    call_command("check", verbosity=0, stdout=sys.stderr, stderr=sys.stderr)
+    with contextlib.suppress(Exception):
+        call_command("loaddata", "nowhere", verbosity=0)
+
+
+def run_tasks() -> None:
+    from django.tasks import task
+
+    task(well).enqueue()
+    task(badly).enqueue()
+
+
+def well() -> None: ...
+
+
+def badly() -> None:
+    raise ValueError
+
+
+def run_celery() -> None:
+    """A worker in a thread, with a broker in memory."""
+    app = celery.Celery("shop", broker="memory://", backend="cache+memory://")
+    app.conf.worker_hijack_root_logger = False
+    one = app.task(name="shop.tasks.well")(well)
+    other = app.task(name="shop.tasks.badly")(badly)
+
+    @app.task(name="shop.tasks.again", bind=True, max_retries=1)
+    def again(self: Any) -> None:
+        if not self.request.retries:
+            raise self.retry(countdown=0)
+
+    with start_worker(app, perform_ping_check=False, shutdown_timeout=60):
+        for each in one, other, again:
+            with contextlib.suppress(ValueError):
+                each.delay().get(timeout=60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``dashboard``: pictures of everything that is declared, for Grafana and Graphite."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from metlog import catalogue
+from metlog.cli import declared, numbers
+from metlog.cli.dashboard import grafana, layout
+from metlog.cli.dashboard.graphite import Graphite
+from metlog.cli.dashboard.graphite import dashboard as graphite_dashboard
+from metlog.cli.dashboard.promql import PromQL
+
+__all__ = ["add_to", "run"]
+
+JOB = 'job=~"$job"'
+
+
+def add_to(commands: Any) -> None:
+    """Enter the command among ``commands``."""
+    parser = commands.add_parser(
+        "dashboard",
+        help="print a dashboard of what is declared",
+        description="Print a dashboard as JSON, from the declarations of metrics. "
+        "The first row is what to look at first.",
+    )
+    parser.add_argument(
+        "backend", choices=("grafana-prometheus", "grafana-graphite", "graphite")
+    )
+    parser.add_argument(
+        "--prefix",
+        help="Prometheus: what PrometheusSender's option prefix is, if it is set",
+    )
+    parser.add_argument(
+        "--counts",
+        default="stats",
+        help="Graphite: where counters are, default: %(default)s",
+    )
+    parser.add_argument(
+        "--timers",
+        default="stats.timers",
+        help="Graphite: where timers are, default: %(default)s",
+    )
+    parser.add_argument(
+        "--percentile",
+        type=numbers.count,
+        default=90,
+        help="Graphite: one of statsd's percentThreshold, default: %(default)s",
+    )
+    declared.add_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it; 1 if there is nothing to draw."""
+    problem = declared.load(options.declare)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    metrics = list(catalogue.metrics())
+    rows = layout.rows(metrics)
+    if options.backend == "grafana-prometheus":
+        promql = PromQL(metrics, options.prefix, [JOB], "$__rate_interval")
+        board = grafana.for_prometheus(rows, promql)
+    else:
+        graphite = Graphite(metrics, options.counts, options.timers, options.percentile)
+        make = (
+            graphite_dashboard
+            if options.backend == "graphite"
+            else grafana.for_graphite
+        )
+        board = make(rows, graphite)
+    print(json.dumps(board, indent=2, ensure_ascii=False))
+    return 0

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Which panels there are: a front row, a row for each subject, and all the rest.
+
+The rows are chosen by hand for django-metlog's metrics, because a machine cannot know
+what people look at first. A panel whose metrics are not declared is left out, and
+whatever is declared and in no panel gets one of its own at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from metlog.catalogue import Metric
+from metlog.cli.dashboard.queries import (
+    Level,
+    Panel,
+    Quantile,
+    Query,
+    Rate,
+    Ratio,
+    Row,
+    Spent,
+    bases,
+)
+
+__all__ = ["VITALS", "rows"]
+
+VITALS = {
+    "LCP": (2.5, 4.0),
+    "INP": (0.2, 0.5),
+    "FCP": (1.8, 3.0),
+    "TTFB": (0.8, 1.8),
+}
+"""Up to where Google calls a vital good, and from where on poor, in seconds.
+
+https://web.dev/articles/vitals
+"""
+
+_ERRORS = Ratio(Rate("response", where=(("status", "5*"),)), (Rate("response"),))
+_DATABASE = Ratio(Spent("db.execute"), (Spent("view"),))
+_HITS = Ratio(Rate("cache.hit"), (Rate("cache.hit"), Rate("cache.miss")))
+
+
+def rows(metrics: Iterable[Metric]) -> list[Row]:
+    """Return the rows for what is declared."""
+    known = [metric for metric in metrics if metric.sum_of is None]
+    names = {metric.base for metric in known}
+    chosen = []
+    for row in _ROWS:
+        panels = tuple(panel for panel in row.panels if _asked(panel) <= names)
+        if panels:
+            chosen.append(Row(row.title, panels))
+    shown = {base for row in chosen for panel in row.panels for base in _asked(panel)}
+    rest = {metric.base: metric for metric in known if metric.base not in shown}
+    if rest:
+        chosen.append(Row("Everything else", tuple(map(_generic, rest.values()))))
+    return chosen
+
+
+def _asked(panel: Panel) -> set[str]:
+    return {base for _, query in panel.queries for base in bases(query)}
+
+
+def _generic(metric: Metric) -> Panel:
+    """A picture of something of which only the declaration is known."""
+    by = metric.labels
+    name, most = metric.base, 10 if by else 0
+    if metric.kind == "counter":
+        return Panel(name, (("", Rate(name, by)),), meaning=metric.meaning, most=most)
+    if metric.kind in {"timer", "histogram"}:
+        unit = "s" if metric.kind == "timer" or metric.unit == "s" else "short"
+        queries: tuple[tuple[str, Query], ...] = (("p95", Quantile(name, 0.95, by)),)
+        return Panel(f"{name}, p95", queries, unit, metric.meaning, most=most)
+    return Panel(name, (("", Level(name, by)),), meaning=metric.meaning, most=most)
+
+
+_FRONT = Row(
+    "At a glance",
+    (
+        Panel(
+            "Requests",
+            (("", Rate("response")),),
+            "reqps",
+            "Responses a second, whatever their status.",
+            at_a_glance=True,
+        ),
+        Panel(
+            "Errors",
+            (("", _ERRORS),),
+            "percentunit",
+            "The share of responses with a status of 500 and above.",
+            at_a_glance=True,
+            levels=(0.001, 0.01),
+        ),
+        Panel(
+            "Time of a view, p95",
+            (("", Quantile("view")),),
+            "s",
+            "95 % of all calls of views take no longer.",
+            at_a_glance=True,
+        ),
+        Panel(
+            "In the database",
+            (("", _DATABASE),),
+            "percentunit",
+            "The share of the views' time in which they wait for statements.",
+            at_a_glance=True,
+        ),
+        Panel(
+            "Largest paint, p75",
+            (
+                (
+                    "",
+                    Quantile(
+                        "window.performance.vitals", 0.75, where=(("vital", "LCP"),)
+                    ),
+                ),
+            ),
+            "s",
+            "Three of four visits show their largest content within this time.",
+            at_a_glance=True,
+            levels=VITALS["LCP"],
+        ),
+    ),
+)
+
+_REQUESTS = Row(
+    "Requests",
+    (
+        Panel(
+            "Responses by status",
+            (("", Rate("response", ("status",))),),
+            "reqps",
+        ),
+        Panel(
+            "How long views take",
+            (("p50", Quantile("view", 0.5)), ("p95", Quantile("view", 0.95))),
+            "s",
+        ),
+        Panel(
+            "Slowest views, p95",
+            (("", Quantile("view", 0.95, ("view", "method"))),),
+            "s",
+            most=10,
+        ),
+        Panel(
+            "Where the time goes",
+            (("", Spent("view", ("view", "method"))),),
+            "short",
+            "Seconds of work each second, by view.",
+            most=10,
+        ),
+        Panel(
+            "Busiest views",
+            (("", Rate("view", ("view", "method"))),),
+            "reqps",
+            most=10,
+        ),
+        Panel(
+            "Waiting for a worker",
+            (("p95", Quantile("request.queue")),),
+            "s",
+            "From the proxy until the middleware (METLOG_QUEUE_TIME).",
+        ),
+        Panel("In flight", (("", Level("request.active")),)),
+        Panel(
+            "Exceptions",
+            (("logged", Rate("error", ("class",))),),
+            "ops",
+            most=10,
+        ),
+    ),
+)
+
+_BROWSER = Row(
+    "Browsers",
+    (
+        *(
+            Panel(
+                f"{vital} by view, p75",
+                (
+                    (
+                        "",
+                        Quantile(
+                            "window.performance.vitals",
+                            0.75,
+                            ("view",),
+                            (("vital", vital),),
+                        ),
+                    ),
+                ),
+                "s",
+                levels=levels,
+                most=10,
+            )
+            for vital, levels in VITALS.items()
+        ),
+        Panel(
+            "Layout shift by view, p75",
+            (("", Quantile("window.performance.layout_shift", 0.75, ("view",))),),
+            levels=(0.1, 0.25),
+            most=10,
+        ),
+        Panel(
+            "Milestones of the load, p75",
+            (("", Quantile("window.performance.timing", 0.75, ("milestone",))),),
+            "s",
+        ),
+        Panel(
+            "Loads",
+            (("", Rate("window.performance.navigation.type", ("type",))),),
+            "ops",
+        ),
+    ),
+)
+
+_DATABASES = Row(
+    "Databases",
+    (
+        Panel(
+            "Statements",
+            (("", Rate("db.execute", ("alias", "operation"))),),
+            "ops",
+        ),
+        Panel(
+            "Statements, p95",
+            (("", Quantile("db.execute", 0.95, ("alias", "operation"))),),
+            "s",
+        ),
+        Panel("Errors", (("", Rate("db.error", ("alias", "class"))),), "ops"),
+        Panel(
+            "Connecting, p95", (("", Quantile("db.connect", 0.95, ("alias",))),), "s"
+        ),
+    ),
+)
+
+_CACHES = Row(
+    "Caches",
+    (
+        Panel("Hits", (("", _HITS),), "percentunit"),
+        Panel(
+            "Keys asked for",
+            (
+                ("hit", Rate("cache.hit", ("alias",))),
+                ("miss", Rate("cache.miss", ("alias",))),
+            ),
+            "ops",
+        ),
+        Panel(
+            "Calls, p95",
+            (("", Quantile("cache.call", 0.95, ("alias", "method"))),),
+            "s",
+            most=10,
+        ),
+    ),
+)
+
+
+def _tasks(title: str, name: str, begun: str) -> Row:
+    return Row(
+        title,
+        (
+            Panel(
+                "Tasks",
+                (
+                    (begun, Rate(f"{name}.{begun}")),
+                    ("succeeded", Rate(f"{name}.succeeded")),
+                    ("failed", Rate(f"{name}.failed")),
+                ),
+                "ops",
+            ),
+            Panel(
+                "Failures",
+                (("", Rate(f"{name}.failed", ("task",))),),
+                "ops",
+                most=10,
+            ),
+            Panel(
+                "Waiting, p95",
+                (("", Quantile(f"{name}.queued", 0.95, ("task",))),),
+                "s",
+                most=10,
+            ),
+            Panel(
+                "Running, p95",
+                (("", Quantile(f"{name}.run", 0.95, ("task",))),),
+                "s",
+                most=10,
+            ),
+        ),
+    )
+
+
+_ROWS = (
+    _FRONT,
+    _REQUESTS,
+    _BROWSER,
+    _DATABASES,
+    _CACHES,
+    _tasks("Django's tasks", "task", "enqueued"),
+    _tasks("Celery", "celery", "sent"),
+)

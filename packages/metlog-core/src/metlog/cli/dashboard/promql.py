@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Queries in PromQL, for what PrometheusSender exposes.
+
+https://prometheus.io/docs/prometheus/latest/querying/basics/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from metlog.catalogue import Metric, prefix_of, unit_of
+from metlog.cli.dashboard.queries import (
+    Level,
+    Quantile,
+    Query,
+    Rate,
+    Ratio,
+    Simple,
+    Spent,
+    declared,
+)
+from metlog.wire.prometheus import family_name
+
+__all__ = ["PromQL"]
+
+
+class PromQL:
+    """Writes queries over declared metrics.
+
+    ``prefix`` stands in front of every name; None leaves it to the declarations, as
+    PrometheusSender does. ``selector`` is added to every choice of labels, ``window``
+    is what rates are taken over.
+    """
+
+    def __init__(
+        self,
+        metrics: Iterable[Metric],
+        prefix: str | None = None,
+        selector: Sequence[str] = (),
+        window: str = "5m",
+    ) -> None:
+        self._metrics = list(metrics)
+        self._prefix = prefix
+        self._selector = tuple(selector)
+        self._window = window
+
+    def name(self, base: str) -> str:
+        """Return the name of the family; ``_count`` and so on may follow it."""
+        metric = self._metric(base)
+        prefix = prefix_of(metric) if self._prefix is None else self._prefix
+        unit = unit_of(metric.kind, metric.unit)
+        return family_name(base, metric.kind, unit, prefix)
+
+    def write(self, query: Query, most: int = 0) -> str:
+        """Return the expression; ``most`` keeps so many of the largest."""
+        text = self._ratio(query) if isinstance(query, Ratio) else self._simple(query)
+        return f"topk({most}, {text})" if most else text
+
+    def legend(self, title: str, query: Query) -> str:
+        """Return a line's name, with the values of its labels."""
+        by = () if isinstance(query, Ratio) else query.by
+        words = [title, *("{{" + label + "}}" for label in by)]
+        return " ".join(filter(None, words))
+
+    def _metric(self, base: str) -> Metric:
+        return declared(self._metrics, base)[0]
+
+    def _ratio(self, query: Ratio) -> str:
+        # Of what never happened there is no series, and no series is not 0.
+        part, of = self._simple(query.part), [self._simple(one) for one in query.of]
+        whole = of[0]
+        for other in of[1:]:
+            whole = f"(({whole} or 0 * {other}) + ({other} or 0 * {whole}))"
+        return f"({part} or 0 * {whole}) / {whole}"
+
+    def _simple(self, query: Simple) -> str:
+        name, metric = self.name(query.base), self._metric(query.base)
+        if isinstance(query, Level):
+            how = {"last": "max"}.get(metric.across, metric.across)
+            return f"{how}{_by(query.by)} ({name}{self._where(query)})"
+        if isinstance(query, Quantile):
+            rate = self._rate(f"{name}_bucket", query)
+            by = _by(("le", *query.by))
+            return f"histogram_quantile({query.share:g}, sum{by} ({rate}))"
+        if metric.kind in {"timer", "histogram"}:
+            name += "_sum" if isinstance(query, Spent) else "_count"
+        return f"sum{_by(query.by)} ({self._rate(name, query)})"
+
+    def _rate(self, name: str, query: Rate | Spent | Quantile) -> str:
+        return f"rate({name}{self._where(query)}[{self._window}])"
+
+    def _where(self, query: Simple) -> str:
+        chosen = [*self._selector]
+        for label, wanted in query.where:
+            if "*" in wanted:
+                pattern = ".+".join(map(re.escape, wanted.split("*")))
+                chosen.append(f"{label}=~{json.dumps(pattern)}")
+            else:
+                chosen.append(f"{label}={json.dumps(wanted)}")
+        return f"{{{', '.join(chosen)}}}" if chosen else ""
+
+
+def _by(labels: Sequence[str]) -> str:
+    return f" by ({', '.join(labels)})" if labels else ""
