@@ -28,7 +28,7 @@ PICTURES = (
     if os.environ.get("KEEP_SCREENSHOTS")
     else ROOT / "test-results" / "toolbar"
 )
-SIZES = {"wide": (1280, 860), "narrow": (720, 860)}
+SIZES = {"wide": (1280, 860), "narrow": (720, 860), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,15 @@ def assert_fits(panel: Panel) -> None:
     assert scroll <= client
 
 
+def test_readable(shown: Panel) -> None:
+    """However narrow the window, a word has room: no name is broken into letters."""
+    open_keys(shown)
+    width = shown.element.evaluate("e => e.clientWidth")
+    assert width >= 340
+    for name in shown.element.locator("th.mt-name:visible").all()[:20]:
+        assert name.evaluate("e => e.clientWidth") >= 100
+
+
 def test_axe(shown: Panel) -> None:
     """axe finds nothing serious: names, contrast, roles, what can be focused."""
     shown.key("counter", "response.200").click()
@@ -144,7 +153,7 @@ def test_axe_of_what_is_wrong(
 def test_axe_of_the_reference(shown: Panel, shop: Site) -> None:
     """axe finds nothing serious in the page of what keys mean; it fits its window."""
     shown.page.route("**/favicon.ico", lambda route: route.abort())
-    shown.page.goto(f"{shop.url}/__debug__/metlog/reference/#timer-view.METHOD")
+    shown.page.goto(f"{shop.url}/__debug__/metlog/reference/#timer-view.method")
     expect(shown.page.locator(":target")).to_be_in_viewport()
 
     assert serious(shown.page, "html") == []
