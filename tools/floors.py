@@ -50,7 +50,12 @@ HOUSES = {
             "diagnostics _lasting _patching",
         ),
         only={
-            "opentelemetry": {"senders._otlp_session", "senders.otlp_sdk"},
+            "opentelemetry": {
+                "senders._otlp_exporters",
+                "senders._otlp_logs",
+                "senders._otlp_metrics",
+                "senders._otlp_session",
+            },
             "pytest": {"pytest_plugin"},
             "requests": {"senders._otlp_session"},
             "urllib3": {"senders._otlp_session"},

@@ -56,7 +56,7 @@ def main() -> int:
 
 def everything() -> list[Chain]:
     """The longest first, so that the last to end is a short one."""
-    quick = [javascript(), documentation()]
+    quick = [opentelemetry(), javascript(), documentation()]
     return [browsers(), backends(), *python(), clean_rooms(), *quick]
 
 
@@ -98,6 +98,17 @@ def javascript() -> Chain:
 def documentation() -> Chain:
     """The site builds and its samples run."""
     return [Suite("Documentation", (HATCH, "run", "docs:test", f"--junitxml={REPORT}"))]
+
+
+def opentelemetry() -> Chain:
+    """The oldest and the newest OpenTelemetry that OtlpSender takes."""
+    return [
+        Suite(
+            f"OpenTelemetry, the {which}",
+            (HATCH, "run", f"otlp.{which}:run", f"--junitxml={REPORT}"),
+        )
+        for which in ("oldest", "newest")
+    ]
 
 
 def node(title: str, *command: str) -> Suite:

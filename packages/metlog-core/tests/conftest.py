@@ -69,6 +69,12 @@ class Collector:
         self.logs: list[ExportLogsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         self.status = 200
+        self.statuses: list[int] = []
+        """Of the next requests; then `status` again."""
+        self.body = b""
+        """What is answered to a request that is taken."""
+        self.tried: list[tuple[str, bytes]] = []
+        """Path and body of every request, taken or not."""
         self.meanwhile: Callable[[], object] = lambda: None
         collector = self
 
@@ -90,16 +96,21 @@ class Collector:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        self.tried.append((request.path, body))
         self.meanwhile()
-        if self.status == 200:
+        status = self.statuses.pop(0) if self.statuses else self.status
+        answer = self.body if status == 200 else b""
+        if status == 200:
             self.headers.append(dict(request.headers))
             if request.path == "/v1/metrics":
                 self.metrics.append(ExportMetricsServiceRequest.FromString(body))
             elif request.path == "/v1/logs":
                 self.logs.append(ExportLogsServiceRequest.FromString(body))
-        request.send_response(self.status)
-        request.send_header("Content-Length", "0")
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(answer)))
+        request.send_header("Location", "/v1/elsewhere")
         request.end_headers()
+        request.wfile.write(answer)
 
     def series(self) -> dict[tuple[str, str], Any]:
         """(service instance, metric) → the metric as it was last exported."""
@@ -116,6 +127,11 @@ class Collector:
         """The metric, which only one process has sent."""
         (found,) = [m for (_, known), m in self.series().items() if known == name]
         return found
+
+    def points(self, name: str) -> list[Any]:
+        """The data points of the metric, as they were last exported."""
+        metric = self.metric(name)
+        return list(getattr(metric, metric.WhichOneof("data")).data_points)
 
     def counts(self) -> dict[str, float]:
         sums: dict[str, float] = {}

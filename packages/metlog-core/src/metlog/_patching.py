@@ -18,8 +18,10 @@ __all__ = [
     "Patchable",
     "Routed",
     "has_own",
+    "is_unchanged",
     "original",
     "replaced",
+    "takes_metrics",
     "watch",
 ]
 
@@ -63,6 +65,15 @@ class Patchable(type):
             replaced()
 
 
+def is_unchanged(sender: object, base: type) -> bool:
+    """Return whether its methods that send are those that ``base`` was made with."""
+    return all(
+        getattr(type(sender), name, None) is _originals.get((base, name))
+        and name not in vars(sender)
+        for name in SENDING
+    )
+
+
 def original(cls: type, name: str) -> object:
     """The method as the class was made with."""
     return _originals.get((cls, name))
@@ -85,3 +96,12 @@ def has_own(thing: object, name: str) -> bool:
     A proxy that answers for every name by ``__getattr__`` has not, nor has a Mock.
     """
     return getattr_static(thing, name, None) is not None
+
+
+def takes_metrics(sender: object) -> bool:
+    """Return whether a sender needs no message for a metric."""
+    if not has_own(sender, "send_metric"):
+        return False
+    return not has_own(sender, "takes_metrics") or bool(
+        getattr(sender, "takes_metrics", False)
+    )

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from metlog import capture
-from metlog._patching import has_own
+from metlog._patching import has_own, takes_metrics
 from metlog.aggregate.handles import HANDLES, Handle
 from metlog.aggregate.series import Identity
 from metlog.aggregate.table import Aggregate
@@ -103,7 +103,7 @@ class Route:
             ignores if isinstance(ignores, frozenset) else frozenset()
         )
         drain = _drain_of(sender)
-        self._takes_metrics = has_own(sender, "send_metric")
+        self._takes_metrics = takes_metrics(sender)
         if drain is not self.drain:
             earlier, self.drain = self.drain, drain
             if earlier is not None:

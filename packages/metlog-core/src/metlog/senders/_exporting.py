@@ -7,10 +7,12 @@ application code enters the sender, but for the first of a process.
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from metlog._patching import SENDING, original
+from metlog._patching import is_unchanged
 from metlog.aggregate.drain import Drain, DrainedSender
 from metlog.aggregate.histograms import Histogram
 from metlog.aggregate.series import News, Series
@@ -20,7 +22,7 @@ from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._delivery.worker import Asked, Tally, Worker
 from metlog.senders._self_metrics import SelfMetrics
 from metlog.senders.base import BaseSender, SenderStats
 
@@ -42,6 +44,9 @@ class ExportingSender(BaseSender):
     """Do fields make a difference to what it sends?"""
     makes_room = False
     """Does it keep sums of its own, so that the aggregate may forget idle series?"""
+    waits_for_answers = False
+    """Does `deliver` wait for the network? Then the worker does it for `flush` and
+    `close`, too: no deadline ends the look-up of a name, so nobody else begins one."""
 
     def __init__(
         self, owner: str, max_series: int, *, self_metrics: bool = False
@@ -53,6 +58,7 @@ class ExportingSender(BaseSender):
         self.worker = Worker(self, self.tally, self.pause)
         # Only the worker, flush and close hold this, never a call that records.
         self._delivering = Lock()
+        self._asked: deque[Asked] = deque()
         self._own = Aggregate()
         self._self_metrics = None
         if tells:
@@ -142,11 +148,7 @@ class ExportingSender(BaseSender):
 
     def drain_for_clients(self) -> Drain | None:
         """Where a client's aggregate goes; None when somebody wants to be called."""
-        for name in SENDING:
-            own = original(ExportingSender, name)
-            if getattr(type(self), name) is not own or name in vars(self):
-                return None
-        return self._drain
+        return self._drain if is_unchanged(self, ExportingSender) else None
 
     def join(self, drain: Drain, export: Export) -> None:
         """Take what that drain takes, too: a `FanOutSender`'s, by its ``export``."""
@@ -185,12 +187,17 @@ class ExportingSender(BaseSender):
 
     def tick(self) -> None:
         """One turn of the worker."""
-        self._take(everything=self.worker.alone or self.worker.direct)
-        if self._delivering.acquire(0 if self.worker.alone else -1):
-            try:
-                self.deliver(None)
-            finally:
-                self._delivering.release()
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]
+        try:
+            self._take(bool(asked) or self.worker.alone or self.worker.direct)
+            if self._delivering.acquire(0 if self.worker.alone else -1):
+                try:
+                    self.deliver(asked[-1].deadline if asked else None)
+                finally:
+                    self._delivering.release()
+        finally:
+            for each in asked:
+                each.done()
 
     def flush(self, timeout: float = 2.0) -> None:
         """Send what was accepted, within ``timeout`` seconds. The rest stays queued."""
@@ -226,6 +233,7 @@ class ExportingSender(BaseSender):
         """Hand over what is held; what comes still later is sent at once."""
         if self.closed:
             return
+        self._flush_by_worker(deadline)
         self.worker.at_exit()
         self._reroute()
         self._flush(deadline)
@@ -234,6 +242,7 @@ class ExportingSender(BaseSender):
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
         self.worker.after_fork()
+        self._asked.clear()
         if self._self_metrics is not None:
             self._self_metrics.after_fork()
         for drain in self._drains:
@@ -261,12 +270,32 @@ class ExportingSender(BaseSender):
             drain.run(everything)
 
     def _flush(self, deadline: Deadline) -> None:
+        if self._flush_by_worker(deadline):
+            return
         self._take(everything=True)
         if deadline.acquire(self._delivering):
             try:
                 self.deliver(deadline)
             finally:
                 self._delivering.release()
+
+    def _flush_by_worker(self, deadline: Deadline) -> bool:
+        """Have the worker do it, if only it may; return whether it was asked to."""
+        worker = self.worker
+        thread = worker.thread
+        if (
+            not self.waits_for_answers
+            or worker.alone
+            or thread is None
+            or thread is threading.current_thread()
+            or not thread.is_alive()
+        ):
+            return False
+        asked = Asked(deadline)
+        self._asked.append(asked)
+        worker.wake()
+        asked.wait()
+        return True
 
     def _end(self, why: str) -> None:
         lost = self.discard()

@@ -55,6 +55,16 @@ class Settings:
     temporality: Temporality
     histogram: Literal["explicit", "exponential"] | tuple[float, ...]
 
+    @property
+    def has_one_collector(self) -> bool:
+        """Return whether both signals go to one place."""
+        if self.metrics is None or self.logs is None:
+            return False
+        return (
+            urlsplit(self.metrics.endpoint).netloc
+            == urlsplit(self.logs.endpoint).netloc
+        )
+
 
 def read(
     *,
@@ -185,11 +195,14 @@ def _headers(value: object) -> dict[str, str]:
             )
         for text in texts:
             name, equals, rest = str(text).partition("=")
+            if not equals and _BARE_NAME.fullmatch(name):
+                raise ConfigError(f"expected 'name=value', got {text!r}", "headers")
             pairs.append((name.strip() if equals else None, rest.strip()))
     return _checked_headers(pairs, "headers")
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # no secret that deserves the name
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 

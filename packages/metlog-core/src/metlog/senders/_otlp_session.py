@@ -193,7 +193,7 @@ def _failed(error: Exception, place: str) -> Outcome:
         f"no answer from {place} ({said})",
         again=of_network,
         reached=of_network and not never_sent,
-        broken=isinstance(cause, (ConnectionError, http.client.RemoteDisconnected)),
+        broken=isinstance(cause, ConnectionError) and not never_sent,
     )
 
 

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from metlog._patching import has_own, original
+from metlog._patching import is_unchanged, takes_metrics
 from metlog.aggregate.drain import Drain, seen
 from metlog.aggregate.histograms import Histogram
 from metlog.aggregate.series import News, Series
@@ -113,22 +113,17 @@ class FanOutSender(BaseSender):
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
         self._drain.add_source(self._own)
-        if all(
-            has_own(route.sender, "send_metric") and route.severity is None
+        self.takes_metrics = all(
+            takes_metrics(route.sender) and route.severity is None
             for route in self.routes
             if any(route.takes(kind) for kind in KINDS)
-        ):
-            # This makes it a MetricSender: no message is built for it.
-            self.send_metric = self._send_metric
+        )
 
     # -- in ------------------------------------------------------------------------
 
     def drain_for_clients(self) -> Drain | None:
         """Where a client's aggregate goes; None when some route needs to be called."""
-        own = original(FanOutSender, "send_message")
-        if type(self).send_message is not own or "send_message" in vars(self):
-            return None
-        if vars(self).get("send_metric", self._send_metric) != self._send_metric:
+        if not is_unchanged(self, FanOutSender):
             return None
         if not self._exports or not all(r.exports() for r in self._exporting):
             return None  # the latter: somebody has replaced a method
@@ -150,7 +145,7 @@ class FanOutSender(BaseSender):
             if route.takes(kind):
                 self._safely(route.sender, route.send, msg)
 
-    def _send_metric(
+    def send_metric(
         self,
         kind: Kind,
         name: str,
@@ -158,6 +153,8 @@ class FanOutSender(BaseSender):
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None:
+        """Hand a metric to each sender that is to have it. The client calls this if
+        all of them can take it without a message (``takes_metrics``)."""
         if self._exports:
             self._add(kind, name, value, rate, fields)
         for route in self._others:
@@ -247,9 +244,12 @@ class _Export:
 
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Hand on what the route takes."""
-        kinds = self._kinds
+        kinds, sender = self._kinds, self.sender
         news = [each for each in news if each.series.kind in kinds]
-        self.sender.absorb(seen(news, self._lens) if self._lens else news, now)
+        for each in news:
+            if each.spilled is not None and self in each.spilled.histograms:
+                each.spilled.histograms[sender] = each.spilled.histograms[self]
+        sender.absorb(seen(news, self._lens) if self._lens else news, now)
 
     @property
     def closed(self) -> bool:

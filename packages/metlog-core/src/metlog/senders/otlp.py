@@ -1,282 +1,379 @@
 # SPDX-License-Identifier: MPL-2.0
 """Metrics and messages to an OpenTelemetry collector. Needs the extra ``otlp``.
 
-What is sent is made by the official SDK and its exporters. The thread is ours: the
-SDK's own go on in a forked child with what is the parent's.
+Metrics are added up by us, the bytes are made by OpenTelemetry's own encoder, and sent
+by its exporter. The thread is ours: the SDK's own go on in a forked child with what is
+the parent's.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-import uuid
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from metlog.exceptions import ConfigError
-from metlog.message import Message, as_text, encodable
-from metlog.metrics import KINDS, Kind, from_message
+from metlog.message import Message
+from metlog.metrics import KINDS
+from metlog.senders import _otlp_environment as environment
 from metlog.senders._delivery import process
-from metlog.senders._delivery.options import integer, pairs, seconds
-from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._delivery.queue import QueuedSender
-from metlog.senders.base import SenderStats
+from metlog.senders._delivery.options import integer, pairs
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.queue import QUEUE_BYTES, MessageQueue
+from metlog.senders._exporting import ExportingSender
+from metlog.shapes import Shape
 
 if TYPE_CHECKING:
-    from metlog.senders.otlp_sdk import Sdk
+    from metlog.aggregate.histograms import Histogram
+    from metlog.aggregate.series import News, Series
+    from metlog.senders._otlp_exporters import Exporters
+    from metlog.senders._otlp_metrics import Totals
+    from metlog.senders._otlp_session import Outcome
 
 __all__ = ["OtlpSender"]
 
 BATCH = 512
-"""Messages in one request, as in the SDK."""
-
 BATCH_BYTES = 4 * 2**20
-"""Bytes in one request: collectors refuse what is too large, with all in it."""
+"""Log records of one request, as in the SDK; and about how many bytes."""
 
-TRIES = 5
-"""So often are messages sent that the collector does not accept."""
+RESENDS = 5
+"""So often a batch is sent again that must not be told twice."""
 
-LONGEST_ATTRIBUTE = 1024
-"""Characters of a metric's attribute: every distinct one is kept in memory."""
+HEARTBEAT = 60.0
+"""Seconds after which sums are told again that have not changed. A backend that hears
+nothing of a series for some minutes takes it for gone."""
 
 
-class OtlpSender(QueuedSender):
+class OtlpSender(ExportingSender):
     """Sends to a collector by OTLP over HTTP, every ``interval`` seconds.
 
-    Counters become sums, timers histograms of milliseconds, gauges gauges, and what
-    `MetlogClient.updown` says sums that may fall; all other messages become log
-    records. ``fields`` become attributes. A sampled counter counts for as many as it
-    stands for; a sampled timer is one value.
+    Counters become sums, timers histograms of seconds, histograms histograms, gauges
+    gauges, and what `MetlogClient.updown` says sums that may fall; all other messages
+    become log records, in the span in which they were sent. ``fields`` become
+    attributes. A sampled counter counts for as many as it stands for; a sampled timer
+    is one value.
 
     ``endpoint`` is the collector's base URL. ``resource`` (say ``{"service.name":
     "shop"}``) and ``headers`` are dicts, or texts ``"name=value"``. What is not given
-    comes from OpenTelemetry's environment variables. Each process adds a
-    ``service.instance.id`` of its own to the resource.
+    comes from OpenTelemetry's environment variables, first the signal's own, then the
+    general one. ``signals`` is what is sent: metrics, logs or both. ``histogram`` is
+    ``"explicit"`` (the default), ``"exponential"``, or a list of bounds. Each process
+    has a ``service.instance.id`` of its own.
 
-    Up to ``queue`` messages wait while the collector is away; metrics need not wait,
-    their sums go on. More than ``max_series`` distinct metrics (with their attributes)
-    fold into one with the attribute ``otel.metric.overflow``, per name, and new names
-    are dropped and counted. Counters cannot fall: a negative count is dropped. One
-    export gives up after ``timeout`` seconds.
+    No call waits: a thread exports. One request takes at most ``timeout`` seconds.
+    Sums are cumulative if the environment does not say otherwise: what a failed export
+    held comes with the next. Log records, and deltas, are sent again unchanged, up to
+    five times. Up to ``queue`` messages, and ``queue_bytes``, wait for that. Of more
+    than ``max_series`` distinct series those go that were not used for longest.
+
+    ``names`` is the shape of names: ``"labels"``, a base and attributes, ``"semconv"``,
+    the same in the words of OpenTelemetry's conventions of the stabilities that
+    ``semconv`` lists, or ``"dotted"``. With ``self_metrics`` it counts its own work.
     """
 
+    makes_room = True
     waits_for_answers = True
+
+    _totals: Totals
+    _exporters: Exporters
+    _due: float | None
+    _kept_deltas: deque[_Kept]
+    _kept_logs: deque[_Kept]
 
     def __init__(
         self,
         endpoint: str | None = None,
         resource: Mapping[str, Any] | str | Sequence[str] | None = None,
         headers: Mapping[str, str] | str | Sequence[str] | None = None,
-        interval: float = 5.0,
-        timeout: float = 5.0,
+        interval: float | None = None,
+        timeout: float | None = None,
         queue: int = 10_000,
         max_series: int = 10_000,
+        *,
+        histogram: str | Sequence[float] | None = None,
+        signals: str | Sequence[str] | None = None,
+        names: str = "labels",
+        semconv: str | Sequence[str] = ("stable",),
+        protocol: str | None = None,
+        queue_bytes: int = QUEUE_BYTES,
+        self_metrics: bool = False,
     ) -> None:
-        if not str(endpoint or "http://").startswith(("http://", "https://")):
-            raise ConfigError(
-                f"a URL such as http://localhost:4318 wanted, got {endpoint!r}",
-                "endpoint",
-            )
-        self._endpoint = endpoint
-        self._resource = pairs("resource", resource)
-        self._headers = pairs("headers", headers)
-        self._timeout = seconds("timeout", timeout, minimum=0.01)
-        self._max_series = integer("max_series", max_series, 1, 10**9)
-        _sdk_class()
-        self._sdk: Sdk | None = None
-        self._forget_all()
-        super().__init__(
-            f"otlp {endpoint or ''}".rstrip(),
-            integer("queue", queue, 1, 10**9),
-            max(0.01, seconds("interval", interval)),
+        self._settings = environment.read(
+            endpoint=endpoint,
+            headers=headers,
+            timeout=timeout,
+            interval=interval,
+            histogram=histogram,
+            signals=signals,
+            protocol=protocol,
         )
-
-    _recorded: int
+        self._resource = pairs("resource", resource)
+        self._names, self._semconv = names, semconv
+        Shape(names, semconv=semconv)  # says what is wrong with them
+        self._queue_limits = (
+            integer("queue", queue, 1, 10**9),
+            integer("queue_bytes", queue_bytes, 1, 2**40),
+        )
+        self._made_in = os.getpid()
+        self._opentelemetry: Any = _load_opentelemetry()
+        if self._settings.metrics is None:
+            self.ignores = frozenset(KINDS)
+        place = environment.shown(endpoint) if endpoint else ""
+        super().__init__(
+            f"otlp {place}".rstrip(),
+            integer("max_series", max_series, 1, 10**9),
+            self_metrics=self_metrics,
+        )
+        self._begin()
 
     # -- in ------------------------------------------------------------------------
 
-    def send_message(self, msg: Message) -> None:
-        """A metric becomes one, everything else a log record."""
-        if threading.get_ident() == self._exporting:
+    def accept(self, msg: Message) -> None:
+        """Keep a message that will be a log record."""
+        if self._settings.logs is None or self._opentelemetry.is_exporting():
             return  # the exporter's own complaints, logged to us: not in circles
-        if msg["type"] not in KINDS:
-            super().send_message(msg)
-            return
-        try:
-            metric = from_message(msg)
-        except ValueError as error:
-            self._drop_metric(str(error))
-        else:
-            self.send_metric(*metric)
-
-    def send_metric(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        rate: float,
-        fields: Mapping[str, Any] | None,
-    ) -> None:
-        """Record it; see `metlog.senders.base.MetricSender`."""
         process.check()
-        if self._closed:
-            self._drop_metric(f"closed: {name}")
+        if self.closed:
+            self.lose(1, "closed, dropped", msg.get("type"))
             return
-        self.worker.start()
-        if value < 0 and kind in {"counter", "timer"}:
-            self._drop_metric(f"{kind} {name} below zero: OTLP has no form for it")
-            return
-        if kind == "counter" and 0 < rate < 1:
-            value = value / rate
-        attributes = {_key(k): _label(v) for k, v in (fields or {}).items()}
-        series = (kind, name, frozenset(attributes.items()))
-        with self._recording:
-            if series not in self._series:
-                if len(self._series) < self._max_series:
-                    self._series.add(series)
-                elif (kind, name) in self._names:
-                    attributes = {"otel.metric.overflow": True}
-                else:
-                    self._drop_metric(f"too many distinct metrics: {name}")
-                    return
-                self._names.add((kind, name))
-            self._recorded += 1
-            self._ready_sdk().record(kind, name, value, attributes)
-        self.on_enqueued()
+        self.start()
+        entry: Any = self._opentelemetry.new_entry(msg)
+        if not self._queue.put(entry):
+            self.wake()
+            limits = f"{self._queue.max_messages} messages, {self._queue.max_bytes}"
+            self.lose(1, "dropped", f"queue full ({limits} bytes)")
+        elif not self.direct:
+            self.added()
+        elif self._is_urgent():
+            self.wake()
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """See `metlog.aggregate.series.Exporter`."""
+        return self._totals.histogram(series)
+
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """See `metlog.aggregate.series.Exporter`."""
+        if self._settings.metrics is not None:
+            self._totals.absorb(news, _wall_ns(), self)
 
     # -- out -----------------------------------------------------------------------
 
-    def flush(self, timeout: float = 2.0) -> None:
-        """Export what there is, now."""
-        process.check()
-        self._flush(Deadline(timeout))
+    def pause(self) -> float:
+        """Return the seconds until the next export."""
+        now = process.now()
+        if self._due is None:
+            self._due = now + self._settings.interval
+        return max(0.0, self._due - now)
 
-    def _flush(self, deadline: Deadline) -> None:
-        if (len(self.queue) or self._recorded) and deadline.acquire(self._working):
-            try:
-                self._work(deadline)
-            finally:
-                self._working.release()
+    def deliver(self, deadline: Deadline | None) -> None:
+        """Export what there is: if it is time to, or until ``deadline``."""
+        if deadline is None:
+            deadline = self._if_due()
+        if deadline is None or not deadline.left:
+            return
+        self._due = process.now() + self._settings.interval
+        try:
+            with self._opentelemetry.unseen():
+                self._failing = False
+                self._deliver_sums(deadline)
+                self._deliver_deltas(deadline)
+                # A collector that does not answer is asked once in a turn.
+                if not (self._failing and self._settings.has_one_collector):
+                    self._deliver_logs(deadline)
+        finally:
+            if self._ended:
+                self._end("not delivered before it was closed")
 
-    def is_ready(self) -> bool:
-        """We cannot know before we try."""
-        return True
+    def held(self) -> int:
+        """See `metlog.senders._exporting.ExportingSender`."""
+        kept = sum(each.calls for each in list(self._kept_deltas))
+        return self._totals.calls + self._in_flight + kept + len(self._queue)
 
-    def drain(self, deadline: Deadline | None) -> None:
-        """Export metrics and messages."""
-        if len(self.queue) or self._recorded:
-            self._export()
+    def discard(self) -> int:
+        """See `metlog.senders._exporting.ExportingSender`."""
+        calls = self._totals.forget()
+        while self._kept_deltas:
+            calls += self._kept_deltas.popleft().calls
+        self._kept_logs.clear()
+        while self._queue.pop() is not None:
+            calls += 1
+        return calls
 
-    def disconnect(self, timeout: float) -> None:
-        """Close the connections. What was recorded and not exported is dropped."""
-        with self._recording:
-            lost, self._recorded = self._recorded, 0
-            sdk, self._sdk = self._sdk, None
-            self._series.clear()
-            self._names.clear()
-        if lost:
-            self.tally.add(dropped=lost)
-        if sdk is not None:
-            sdk.close()
+    def disconnect(self) -> None:
+        """Close the connections."""
+        self._ended = self.closed
+        self._exporters.close()
 
     def reset_after_fork(self) -> None:
-        """The parent's sums are the parent's."""
-        _abandoned.append(self._sdk)
-        self._sdk = None
-        self._forget_all()
+        """The parent's sums are the parent's, and so are its connections."""
+        self._begin()
 
-    @property
-    def stats(self) -> SenderStats:
-        """Counted in messages and metrics; a metric is sent when its sum was."""
-        stats = super().stats
-        return stats._replace(queued=stats.queued + self._recorded)
+    # -- inside --------------------------------------------------------------------
 
-    def _forget_all(self) -> None:
-        self._recording = Lock()
-        self._exporting = 0
-        self._recorded = 0
-        self._tries = 0
-        self._series: set[object] = set()
-        self._names: set[tuple[str, str]] = set()
+    def _begin(self) -> None:
+        """Start from nothing, in this process."""
+        report = self.tally.report
+        self._totals = self._opentelemetry.Totals(
+            shape=Shape(
+                self._names, semconv=self._semconv, resource=True, report=report
+            ).of,
+            form=self._settings.histogram,
+            temporality=self._settings.temporality,
+            max_series=self.max_series,
+            now_ns=_wall_ns(),
+            tell=report,
+            lose=self.lose,
+        )
+        self._queue = MessageQueue(*self._queue_limits)
+        self._kept_deltas = deque()
+        self._kept_logs = deque()
+        self._exporters = self._opentelemetry.Exporters(
+            self._settings, self._resource, forked=os.getpid() != self._made_in
+        )
+        self._due = None
+        self._told_at = process.now()
+        self._in_flight = 0
+        self._failing = False
+        self._ended = False
 
-    def _ready_sdk(self) -> Sdk:
-        if self._sdk is None:
-            resource = {"service.instance.id": str(uuid.uuid4()), **self._resource}
-            self._sdk = _sdk_class()(
-                self._endpoint, resource, self._headers, self._timeout
-            )
-        return self._sdk
+    def _if_due(self) -> Deadline | None:
+        """Until when this thread may export now; None: not now, or not this thread."""
+        if self.worker.direct:
+            # The process ends. A thread that holds a lock of the application's, say a
+            # log handler's, must not wait for an answer then.
+            here = threading.current_thread()
+            if here in (self.worker.thread, threading.main_thread()):
+                return process.exit_deadline()
+            return None
+        if self.worker.alone:
+            return None  # a caller; what is held waits for the end of the process
+        if self.pause() > 0 and not self._is_urgent():
+            return None
+        return Deadline(3600)  # each request has its own timeout
 
-    def _export(self) -> None:
-        earlier, self._exporting = self._exporting, threading.get_ident()
-        try:
-            if self._export_metrics():
-                self._export_messages()
-        finally:
-            self._exporting = earlier
+    def _is_urgent(self) -> bool:
+        """Is half of the room for messages taken, and the collector there?"""
+        return not self._failing and len(self._queue) * 2 >= self._queue.max_messages
 
-    def _export_metrics(self) -> bool:
-        with self._recording:
-            sdk, recorded = self._ready_sdk(), self._recorded
-        if not recorded:
-            return True
-        if not self._exported(sdk.export_metrics):
-            return False  # their sums come with the next export
-        with self._recording:
-            self._recorded -= recorded
-        self.tally.add(sent=recorded)
+    def _deliver_sums(self, deadline: Deadline) -> None:
+        """Export what is cumulative."""
+        is_news = self._totals.calls > 0
+        if not is_news and process.now() - self._told_at < HEARTBEAT:
+            return
+        for batch in self._totals.cumulative(_wall_ns()):
+            self._in_flight = batch.calls
+            delivered = False
+            try:
+                outcome = self._twice(self._exporters.metrics, batch, deadline)
+                delivered = outcome.delivered
+            finally:
+                if not delivered:
+                    self._totals.put_back(batch)
+                self._in_flight = 0
+            if not delivered:
+                return
+            self._settle(batch.calls, outcome)
+        self._told_at = process.now()
+
+    def _deliver_deltas(self, deadline: Deadline) -> None:
+        """Export what is told once. While a batch waits, the rest goes on adding up."""
+        if self._failing:
+            return
+        kept, export = self._kept_deltas, self._exporters.metrics
+        if self._deliver_kept(kept, export, deadline):
+            for batch in self._totals.deltas(_wall_ns()):
+                kept.append(_Kept(batch, batch.calls))
+            self._deliver_kept(kept, export, deadline)
+
+    def _deliver_logs(self, deadline: Deadline) -> None:
+        """Export log records in batches, the oldest first."""
+        while True:
+            if not self._kept_logs:
+                entries: list[Any] = self._queue.first(BATCH, BATCH_BYTES)
+                if not entries:
+                    self._queue.recount()
+                    return
+                self._kept_logs.append(_Kept(entries, len(entries)))
+            calls = self._kept_logs[0].calls
+            if not self._deliver_kept(self._kept_logs, self._exporters.logs, deadline):
+                return
+            for _ in range(calls):  # until now they took room
+                self._queue.pop()
+
+    def _deliver_kept(
+        self, waiting: deque[_Kept], export: _Export, deadline: Deadline
+    ) -> bool:
+        """Send each as it is; return whether nothing waits any more."""
+        while waiting:
+            kept = waiting[0]
+            outcome = self._twice(export, kept.what, deadline, kept)
+            if outcome.delivered:
+                self._settle(kept.calls, outcome)
+            elif outcome.again and kept.tries <= RESENDS:
+                return False
+            else:
+                self.lose(kept.calls, "refused, dropped", outcome.why)
+            if waiting and waiting[0] is kept:
+                waiting.popleft()
         return True
 
-    def _export_messages(self) -> None:
-        while batch := self.queue.first(BATCH, BATCH_BYTES):
-            if self._exported(partial(self._ready_sdk().export_messages, batch)):
-                self.tally.add(sent=len(batch))
-            else:
-                self._tries += 1
-                if self._tries < TRIES or self._closed:
-                    return  # next time, they are still the first
-                self.tally.add(dropped=len(batch))
-            self._tries = 0
-            for _ in batch:
-                self.queue.pop()
+    def _twice(
+        self, export: _Export, what: Any, deadline: Deadline, kept: _Kept | None = None
+    ) -> Outcome:
+        """Export it, and once more if the connection breaks: collectors close those
+        that were idle."""
+        for attempt in (1, 2):
+            if kept is not None and kept.tries:
+                self.tally.add(retried=kept.calls)
+            outcome = export(what, deadline)
+            if outcome.delivered:
+                break
+            self.tally.add(errors=1)
+            self.tally.report("not exported", outcome.why)
+            if kept is not None and outcome.reached:
+                kept.tries += 1
+            if attempt == 1 and not (outcome.broken and deadline.left):
+                break
+        self._failing = outcome.again and not outcome.delivered
+        return outcome
 
-    def _exported(self, export: Callable[[], bool]) -> bool:
-        try:
-            if export():
-                return True
-            self.tally.report("not exported", "the collector did not take it")
-        except Exception as error:  # older exporters raise when nobody is there
-            self.tally.report("not exported", error)
-        self.tally.add(errors=1)
-        return False
-
-    def _drop_metric(self, why: str) -> None:
-        self.tally.add(dropped=1)
-        self.tally.report("metric dropped", why)
-
-
-_abandoned: list[object] = []  # the parent's, kept as collecting would close it
+    def _settle(self, calls: int, outcome: Outcome) -> None:
+        rejected = outcome.rejected
+        self.tally.add(sent=max(0, calls - rejected), dropped=rejected)
+        if rejected:
+            self.tally.report("partly rejected", outcome.why)
 
 
-def _key(name: object) -> str:
-    return encodable(as_text(name))[:LONGEST_ATTRIBUTE]
+_Export = Callable[[Any, Deadline], "Outcome"]
 
 
-def _label(value: object) -> str | bool | int | float:
-    """An attribute of a metric: small, and equal when it looks equal."""
-    if isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return int(value)
-    return encodable(as_text(value))[:LONGEST_ATTRIBUTE]
+class _Kept:
+    """What is sent again as it is, until it arrives or was tried too often."""
+
+    __slots__ = ("calls", "tries", "what")
+
+    def __init__(self, what: object, calls: int) -> None:
+        self.what: Any = what
+        self.calls = calls
+        self.tries = 0
+        """How often a collector may have had it."""
 
 
-def _sdk_class() -> type[Sdk]:
+def _wall_ns(_clock: Callable[[], int] = time.time_ns) -> int:
+    return _clock()
+
+
+def _load_opentelemetry() -> ModuleType:
+    """Import all of it, which takes 0.3 s: when a sender is made, and in no call."""
     try:
-        from metlog.senders.otlp_sdk import Sdk
+        from metlog.senders import _otlp_exporters
     except ImportError as error:
         raise ConfigError(
-            "the OpenTelemetry SDK and its exporter wanted, they are not installed: "
+            "expected the OpenTelemetry SDK and its exporter, they are not installed: "
             f"pip install 'metlog-core[otlp]' ({error})"
         ) from error
-    return Sdk
+    return _otlp_exporters

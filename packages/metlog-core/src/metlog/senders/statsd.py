@@ -132,14 +132,6 @@ class StatsdSender(ExportingSender):
                 "expected dialect='dogstatsd' with distributions, got 'plain'",
                 "distributions",
             )
-        if names is None:
-            names = "labels" if self._is_dogstatsd else "dotted"
-        self._shape = Shape(
-            names,
-            semconv=semconv,
-            tagged=self._is_dogstatsd,
-            report=lambda kind, detail: self.tally.report(kind, detail),
-        )
         surroundings = _datadog.NOTHING
         if self._is_dogstatsd:
             surroundings = _datadog.from_environment(ask_address=host is None)
@@ -176,6 +168,14 @@ class StatsdSender(ExportingSender):
             f"statsd {host}" if self._is_unix else f"statsd {host}:{port}",
             integer("max_names", max_names, 1, 10**9),
             self_metrics=self_metrics,
+        )
+        if names is None:
+            names = "labels" if self._is_dogstatsd else "dotted"
+        self._shape = Shape(
+            names,
+            semconv=semconv,
+            tagged=self._is_dogstatsd,
+            report=self.tally.report,  # a method of this sender would keep it alive
         )
         self._socket.on_resolved = self.worker.wake
         self.reset_after_fork()

@@ -16,7 +16,7 @@ from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders.base import SenderStats
 
-__all__ = ["Tally", "Worked", "Worker"]
+__all__ = ["Asked", "Tally", "Worked", "Worker"]
 
 RETRY_SECONDS = 5.0
 """How soon a thread is asked for again, where none could be had."""
@@ -243,6 +243,24 @@ class _Bell:
 
     def wait(self, seconds: float) -> None:
         self._lock.acquire(timeout=min(max(seconds, 0.0), 3600.0))
+
+
+class Asked:
+    """Somebody waits for a tick, until a deadline."""
+
+    __slots__ = ("_bell", "deadline")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self._bell = _Bell()
+
+    def wait(self) -> None:
+        """Wait until it is `done`, or for the deadline."""
+        self._bell.wait(self.deadline.left)
+
+    def done(self) -> None:
+        """Let whoever waits go on."""
+        self._bell.ring()
 
 
 def _weakly(pause: float | Callable[[], float]) -> Callable[[], float]:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MPL-2.0
+"""OpenTelemetry's exporters of one process, and the resource: who it is that sends.
+
+Importing this imports all of OpenTelemetry that `OtlpSender` uses.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from metlog.message import as_text, encodable
+from metlog.semconv import SCHEMA_URL
+from metlog.senders import _otlp_environment as environment
+from metlog.senders import _otlp_logs, _otlp_metrics
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._otlp_environment import Settings, Target
+from metlog.senders._otlp_logs import Entry, attribute, new_entry, untraced
+from metlog.senders._otlp_metrics import Batch, Totals
+from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
+
+__all__ = ["Exporters", "Totals", "is_exporting", "new_entry", "unseen"]
+
+
+class Exporters:
+    """One for each signal. What needs time is made when it is first needed."""
+
+    def __init__(
+        self, settings: Settings, resource: Mapping[str, Any], *, forked: bool
+    ) -> None:
+        """``forked`` is whether another process has the same configuration."""
+        self._settings = settings
+        self._given = resource
+        self._forked = forked
+        self._made: dict[str, tuple[Target, Session, Any]] = {}
+        self._resource: Resource | None = None
+        self._scope = InstrumentationScope("metlog", _version(), SCHEMA_URL)
+
+    def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
+        """Export metrics, in one request that is over by then."""
+        made = self._exporter("metrics", self._settings.metrics, _otlp_metrics)
+        data = _otlp_metrics.as_data(batch, self._describe(), self._scope)
+        return _export("metrics", made, data, deadline)
+
+    def logs(self, entries: Sequence[Entry], deadline: Deadline) -> Outcome:
+        """Export log records, in one request that is over by then."""
+        made = self._exporter("logs", self._settings.logs, _otlp_logs)
+        records = _otlp_logs.readable(entries, self._describe())
+        return _export("logs", made, records, deadline)
+
+    def close(self) -> None:
+        """Close the connections. They are opened again when they are needed."""
+        for _, session, _ in self._made.values():
+            session.close()
+
+    def _exporter(
+        self, signal: str, target: Target | None, module: Any
+    ) -> tuple[Target, Session, Any]:
+        found = self._made.get(signal)
+        if found is None:
+            if target is None:
+                raise ValueError(f"{signal} are switched off")
+            session = Session(environment.shown(target.endpoint))
+            found = target, session, module.new_exporter(target, session)
+            self._made[signal] = found
+        return found
+
+    def _describe(self) -> Resource:
+        if self._resource is None:
+            self._resource = _new_resource(self._given, self._forked)
+        return self._resource
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Keep what is done here out of everybody's logs and traces."""
+    with quietly(), untraced():
+        yield
+
+
+def _export(
+    signal: str, made: tuple[Target, Session, Any], what: Any, deadline: Deadline
+) -> Outcome:
+    target, session, exporter = made
+    session.begin(Deadline(min(target.timeout, deadline.left)))
+    try:
+        exporter.export(what)
+    except Exception as error:
+        return Outcome(False, f"{signal} not encoded ({type(error).__name__})")
+    return session.outcome or Outcome(False, f"{signal} not encoded")
+
+
+def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:
+    """Who sends: what was given, what the environment says, and this process."""
+    attributes = {
+        encodable(as_text(key)): attribute(value)
+        for key, value in given.items()
+        if value is not None
+    }
+    instance = attributes.get("service.instance.id") or environment.instance_id()
+    if instance is None:
+        instance = str(uuid.uuid4())
+    elif forked:  # two processes of one id would spoil each other's sums
+        instance = f"{instance}-{os.getpid()}"
+    attributes["service.instance.id"] = instance
+    here = Resource({"host.name": socket.gethostname(), "process.pid": os.getpid()})
+    try:
+        return here.merge(Resource.create(attributes))
+    except RuntimeError:  # it starts threads, and at the end there are none
+        here = here.merge(Resource({"service.name": "unknown_service"}))
+        here = here.merge(OTELResourceDetector().detect())
+        return here.merge(Resource(attributes))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("metlog-core")
+    except metadata.PackageNotFoundError:  # run from a folder
+        return ""

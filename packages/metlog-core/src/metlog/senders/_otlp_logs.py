@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Messages as OpenTelemetry's log records.
+
+All that we use of OpenTelemetry without it being public stands here: it has no public
+name for log records, nor for "do not trace this". Both are documented, and tested with
+the oldest and the newest release that we take.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from opentelemetry import context
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import (
+    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+    _SUPPRESS_INSTRUMENTATION_KEY,
+)
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import TraceFlags, get_current_span
+
+from metlog.message import Message, as_text, encodable, to_json
+from metlog.senders._otlp_environment import Target
+from metlog.senders._otlp_session import Session
+from metlog.severity import SEVERITY
+
+__all__ = ["Entry", "attribute", "new_entry", "new_exporter", "readable", "untraced"]
+
+EVENT_NAMES = {"webvital": "browser.web_vital"}
+"""Message types that are events to OpenTelemetry."""
+
+_SEVERITIES = {
+    # https://opentelemetry.io/docs/specs/otel/logs/data-model-appendix/#appendix-b-severitynumber-example-mappings
+    SEVERITY.EMERGENCY: SeverityNumber.FATAL,
+    SEVERITY.ALERT: SeverityNumber.ERROR3,
+    SEVERITY.CRITICAL: SeverityNumber.ERROR2,
+    SEVERITY.ERROR: SeverityNumber.ERROR,
+    SEVERITY.WARNING: SeverityNumber.WARN,
+    SEVERITY.NOTICE: SeverityNumber.INFO2,
+    SEVERITY.INFORMATIONAL: SeverityNumber.INFO,
+    SEVERITY.DEBUG: SeverityNumber.DEBUG,
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_NS = 2**63 - 1
+
+
+class Entry(NamedTuple):
+    """A message as it was when it was sent, and in which span."""
+
+    observed_ns: int
+    timestamp: str | None
+    severity: Any
+    body: str
+    attributes: dict[str, Any]
+    logger: str
+    event_name: str | None
+    trace_id: int
+    span_id: int
+    trace_flags: int
+
+
+def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
+    """Make one of a message, in the thread and the span of whoever sends it."""
+    now = _clamped(wall_ns())
+    span = get_current_span().get_span_context()
+    ids = (span.trace_id, span.span_id, int(span.trace_flags))
+    timestamp: str | None
+    try:
+        body = encodable(msg["payload"])
+        attributes = _attributes(msg)
+        kind = encodable(msg["type"])
+        attributes["metlog.type"] = kind
+        logger = encodable(as_text(msg.get("logger") or "metlog"))
+        timestamp, severity = msg["timestamp"], msg["severity"]
+    except Exception:
+        # A filter may make anything of a message. It is not to stop those around it.
+        body, attributes, kind, logger = to_json(msg), {}, "", "metlog"
+        timestamp = severity = None
+    event = EVENT_NAMES.get(kind)
+    return Entry(now, timestamp, severity, body, attributes, logger, event, *ids)
+
+
+def attribute(value: object) -> Any:
+    """What OTLP has a form for; the rest as text, dicts and lists as JSON."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    if isinstance(value, (dict, list, tuple)):
+        return to_json(value)
+    return encodable(as_text(value))
+
+
+def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
+    """Make one that sends through ``session``."""
+    return OTLPLogExporter(
+        endpoint=target.endpoint,
+        certificate_file=target.certificate,
+        client_key_file=target.client_key,
+        client_certificate_file=target.client_certificate,
+        headers=dict(target.headers),
+        timeout=target.timeout,
+        compression=Compression(target.compression),
+        session=session,
+    )
+
+
+def readable(entries: Sequence[Entry], resource: Resource) -> list[ReadableLogRecord]:
+    """Make what the exporter takes: the same records for the same entries."""
+    scopes: dict[str, InstrumentationScope] = {}
+    return [
+        ReadableLogRecord(
+            _record(entry),
+            resource,
+            scopes.setdefault(entry.logger, InstrumentationScope(entry.logger)),
+        )
+        for entry in entries
+    ]
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Keep instrumentations from making spans of what is done here."""
+    quiet = context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
+    quiet = context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, quiet)
+    token = context.attach(quiet)
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def _record(entry: Entry) -> LogRecord:
+    try:
+        number = _SEVERITIES.get(entry.severity)
+    except TypeError:
+        number = None
+    text = None
+    if number is not None:
+        text = SEVERITY(entry.severity).name
+    elif entry.severity is not None:
+        text = encodable(as_text(entry.severity))
+    record = LogRecord(
+        timestamp=_nanoseconds(entry.timestamp, entry.observed_ns),
+        observed_timestamp=entry.observed_ns,
+        severity_text=text,
+        severity_number=number,
+        body=entry.body,
+        attributes=entry.attributes,
+        event_name=entry.event_name,
+    )
+    # Given to the constructor, its own context would win in some releases.
+    record.trace_id, record.span_id = entry.trace_id, entry.span_id
+    record.trace_flags = TraceFlags(entry.trace_flags)
+    return record
+
+
+def _attributes(msg: Message) -> dict[str, Any]:
+    found = {}
+    fields: Mapping[Any, Any] = msg["fields"]
+    for key, value in fields.items():
+        name = encodable(as_text(key))
+        if name and value is not None:
+            found[name] = attribute(value)
+    # The resource says where this process is; a message may come from elsewhere.
+    host, pid = msg.get("metlog_hostname"), msg.get("metlog_pid")
+    if host and host != socket.gethostname():
+        found.setdefault("host.name", encodable(as_text(host)))
+    if isinstance(pid, int) and pid != os.getpid():
+        found.setdefault("process.pid", attribute(pid))
+    return found
+
+
+def _nanoseconds(timestamp: Any, otherwise: int) -> int:
+    try:
+        moment = datetime.fromisoformat(timestamp)
+        return _clamped((moment - _EPOCH) // timedelta(microseconds=1) * 1000)
+    except (AttributeError, TypeError, ValueError):  # a filter's, or without a zone
+        return otherwise
+
+
+def _clamped(nanoseconds: int) -> int:
+    """The wire has no time before 1970."""
+    return min(max(nanoseconds, 0), _MAX_NS)

@@ -1,0 +1,481 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What series add up to for a collector, and how that becomes OpenTelemetry's data.
+
+`Totals` needs no clock and no network. Of OpenTelemetry only public names are used:
+its encoder and exporter make the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from metlog import catalogue
+from metlog.aggregate.histograms import (
+    Explicit,
+    Exponential,
+    Histogram,
+    fold_slices,
+)
+from metlog.aggregate.series import in_base_units
+from metlog.message import as_text, encodable
+from metlog.senders._delivery.process import Lock
+from metlog.shapes import Shaped, default_bounds
+
+if TYPE_CHECKING:
+    from metlog.aggregate.series import News, Series
+    from metlog.senders._otlp_environment import Target, Temporality
+    from metlog.senders._otlp_session import Session
+
+__all__ = ["Batch", "Totals", "as_data", "new_exporter"]
+
+LONGEST_NAME = 255
+LONGEST_ATTRIBUTE = 1024
+"""Characters of an attribute: every distinct one is kept in memory."""
+
+POINTS_A_REQUEST = 10_000
+"""About 4 MB. A collector takes 20 MB by default, the exporter sends up to 64 MiB."""
+
+TOO_MANY = "too many series, the oldest dropped"
+
+POINTS_A_PAUSE = 20
+"""Encoding them takes about 0.3 ms."""
+
+_CHUNK = 100  # points that one hold of the lock makes
+_MAX_NS = 2**63 - 1
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
+
+T = TypeVar("T")
+
+
+Shape = Callable[["Series"], Shaped | None]
+Told = Callable[[str, object], None]
+Form = Literal["explicit", "exponential"] | tuple[float, ...]
+
+
+class Batch(NamedTuple):
+    """What goes out together."""
+
+    metrics: dict[object, tuple[Mapping[str, Any], list[Metric]]]
+    """By resource: its attributes beside those of the process, and its metrics."""
+    points: int
+    calls: int
+    """How many calls it tells of for the first time."""
+    cells: list[tuple[_Cell, int]]
+    """Whose these are, if they are told again with the next batch anyway."""
+
+
+class Totals:
+    """What this process has added up, by name and attributes.
+
+    Cumulative cells are told with every batch and forgotten at ``max_series`` only, the
+    one first that had no news for longest; it comes back with a new start. Delta cells
+    are told once.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Shape,
+        form: Form,
+        temporality: Temporality,
+        max_series: int,
+        now_ns: int,
+        tell: Told,
+        lose: Callable[[int, str, object], None],
+    ) -> None:
+        """``tell`` says what is odd, ``lose`` counts calls that are lost, and why."""
+        self._shape = shape
+        self._form = form
+        self._delta = temporality != "cumulative"
+        self._max_series = max_series
+        self._tell = tell
+        self._lose = lose
+        self._lock = Lock()
+        self._drained_ns = _clamped(now_ns)  # so late everything before was taken
+        self._told_ns = self._drained_ns  # so far delta cells were told
+        self._cumulative: dict[object, _Cell] = {}
+        self._deltas: dict[object, _Cell] = {}
+        self._keys: dict[Series, tuple[object, Shaped] | None] = {}
+        self._spellings: dict[str, tuple[str, str]] = {}
+
+    @property
+    def calls(self) -> int:
+        """How many calls were absorbed and are in no batch yet."""
+        return sum(cell.calls for cell in self._cells())
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """An empty one, of the form that is wanted for ``series``."""
+        found = self._named(series)
+        return None if found is None else self._empty(series.kind, found[1])
+
+    def absorb(self, news: Sequence[News], now_ns: int, exporter: object) -> None:
+        """Add what happened until ``now_ns``, nanoseconds of the wall clock.
+
+        ``exporter`` is whose histograms are ours where callers had to fold.
+        """
+        with self._lock:
+            for each in news:
+                try:
+                    self._add(each, exporter)
+                except Exception as error:  # a number of somebody's that cannot add
+                    self._lose(each.calls, "metric dropped", error)
+            self._drained_ns = max(_clamped(now_ns), self._drained_ns)
+
+    def cumulative(self, now_ns: int) -> Iterator[Batch]:
+        """All cumulative cells as they are, in batches of a size that can be sent."""
+        with self._lock:
+            cells = list(self._cumulative.values())
+        yield from self._batches(cells, now_ns, AggregationTemporality.CUMULATIVE)
+
+    def deltas(self, now_ns: int) -> Iterator[Batch]:
+        """What happened since the last time. It is not told again."""
+        with self._lock:
+            cells, self._deltas = list(self._deltas.values()), {}
+            start = self._told_ns
+            self._told_ns = max(_clamped(now_ns), start)
+        for cell in cells:
+            cell.start_ns = start
+        for batch in self._batches(cells, now_ns, AggregationTemporality.DELTA):
+            yield batch._replace(cells=[])
+
+    def put_back(self, batch: Batch) -> None:
+        """It did not arrive: its calls are still to be told."""
+        with self._lock:
+            for cell, calls in batch.cells:
+                if cell.forgotten:
+                    self._lose(calls, "forgotten before it was delivered", cell.name)
+                else:
+                    cell.calls += calls
+
+    def forget(self) -> int:
+        """Forget everything; return how many calls were in no batch."""
+        with self._lock:
+            calls = self.calls
+            for cell in self._cells():
+                cell.forgotten = True
+            self._cumulative.clear()
+            self._deltas.clear()
+            self._keys.clear()
+        return calls
+
+    # -- inside --------------------------------------------------------------------
+
+    def _cells(self) -> list[_Cell]:
+        with self._lock:
+            return [*self._cumulative.values(), *self._deltas.values()]
+
+    def _add(self, news: News, exporter: object) -> None:
+        series = news.series
+        found = self._named(series)
+        if found is None:
+            return
+        key, shaped = found
+        kind = series.kind
+        if kind == "counter" and news.value < 0:
+            raise ValueError(f"{shaped.name}: counters cannot fall, got {news.value}")
+        delta = self._delta and kind not in ("gauge", "updown")
+        cells = self._deltas if delta else self._cumulative
+        cell = cells.get(key)
+        if cell is None:
+            cell = _Cell(kind, shaped, self._empty(kind, shaped), self._drained_ns)
+        self._add_to(cell, news, exporter, shaped.scale)
+        cell.calls += news.calls
+        cells.pop(key, None)
+        cells[key] = cell  # behind all others
+        while len(cells) > self._max_series:
+            self._forget_oldest(cells)
+
+    def _add_to(self, cell: _Cell, news: News, exporter: Any, scale: float) -> None:
+        series = news.series
+        histogram: Any = cell.histogram
+        if histogram is not None:
+            values = in_base_units(series, news.entries)
+            spilled = news.spilled
+            if spilled is not None:
+                folded = spilled.histograms.get(exporter) if scale == 1 else None
+                if folded is not None:
+                    histogram.merge(folded)
+                else:  # made for somebody else, or of values as they came
+                    values += in_base_units(series, spilled.kept)
+                    lost = spilled.seen - len(spilled.kept)
+                    self._lose(lost, "more than could be kept, dropped", cell.name)
+            if scale != 1:
+                values = [value * scale for value in values]
+            fold_slices(histogram, values)
+            return
+        value = news.value * scale if scale != 1 else news.value
+        if series.kind == "counter" and 0 < series.rate < 1:
+            value = value / series.rate
+        if series.kind != "gauge":
+            value += cell.value or 0
+        cell.value = _number(value)
+
+    def _forget_oldest(self, cells: dict[object, _Cell]) -> None:
+        cell = cells.pop(next(iter(cells)))
+        cell.forgotten = True
+        if cell.calls:
+            self._lose(cell.calls, TOO_MANY, cell.name)
+
+    def _named(self, series: Series) -> tuple[object, Shaped] | None:
+        """Where it belongs and what it is called; None when it is not sent."""
+        try:
+            return self._keys[series]
+        except KeyError:
+            pass
+        shaped = self._shape(series)
+        found = None
+        if shaped is not None:
+            declared = catalogue.find(series.kind, series.name)
+            if declared is not None and declared.name == shaped.name:
+                unit = catalogue.unit_of(series.kind, declared.unit)
+                shaped = shaped._replace(unit=unit, meaning=declared.meaning)
+            shaped = shaped._replace(
+                name=_name(shaped.name),
+                labels=_attributes(shaped.labels),
+                unit=encodable(shaped.unit),
+                meaning=encodable(shaped.meaning),
+                resource=_attributes(shaped.resource),
+                bounds=self._bounds(series.kind, shaped.bounds),
+            )
+            self._watch(shaped.name, series.kind)
+            key = (
+                *(series.kind, shaped.name, shaped.unit, shaped.bounds),
+                *(_distinct(shaped.labels), _distinct(shaped.resource)),
+            )
+            found = key, shaped
+        if len(self._keys) >= 2 * self._max_series + 100:
+            self._keys.clear()  # only remembered, and found again
+        self._keys[series] = found
+        return found
+
+    def _watch(self, name: str, kind: str) -> None:
+        """Tell of names that backends take for one, once for each."""
+        if len(self._spellings) > self._max_series:
+            return
+        first, its_kind = self._spellings.setdefault(name.lower(), (name, kind))
+        if (first, its_kind) == (name, kind) or not first:
+            return
+        detail = f"{its_kind} {first!r} and {kind} {name!r}"
+        self._spellings[name.lower()] = ("", "")
+        self._tell("two metrics that backends take for one", detail)
+
+    def _bounds(self, kind: str, wanted: tuple[float, ...]) -> tuple[float, ...]:
+        """Those that were declared, else those of the sender, else the default."""
+        if isinstance(self._form, tuple) and wanted in ((), default_bounds(kind)):
+            return self._form
+        return wanted or default_bounds(kind)
+
+    def _empty(self, kind: str, shaped: Shaped) -> Histogram | None:
+        if kind not in ("timer", "histogram"):
+            return None
+        return Exponential() if self._form == "exponential" else Explicit(shaped.bounds)
+
+    def _batches(
+        self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
+    ) -> Iterator[Batch]:
+        for i in range(0, len(cells), POINTS_A_REQUEST):
+            yield self._batch(cells[i : i + POINTS_A_REQUEST], now_ns, temporality)
+
+    def _batch(
+        self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
+    ) -> Batch:
+        points: dict[object, list[Any]] = {}
+        firsts: list[tuple[object, _Cell]] = []
+        told = []
+        for i in range(0, len(cells), _CHUNK):
+            if i:
+                time.sleep(0)
+            with self._lock:
+                for cell in cells[i : i + _CHUNK]:
+                    group = (cell.kind, cell.name, cell.unit, cell.where)
+                    if group not in points:
+                        points[group] = Paced()
+                        firsts.append((group, cell))
+                    points[group].append(_point(cell, max(now_ns, cell.start_ns)))
+                    if cell.calls:
+                        told.append((cell, cell.calls))
+                        cell.calls = 0
+        metrics: dict[object, tuple[Mapping[str, Any], list[Metric]]] = {}
+        for key, cell in firsts:
+            _, of_resource = metrics.setdefault(cell.where, (cell.resource, Paced()))
+            data = _data(cell, points[key], temporality)
+            of_resource.append(Metric(cell.name, cell.meaning, cell.unit, data))
+        return Batch(metrics, len(cells), sum(calls for _, calls in told), told)
+
+
+class Paced(list[T]):
+    """A list that lets other threads run while somebody goes through it.
+
+    The encoder holds the GIL otherwise until the interpreter takes it away, which it
+    does every 5 ms: so long everybody else would stand still, again and again.
+    """
+
+    def __iter__(self) -> Iterator[T]:
+        for i, item in enumerate(super().__iter__()):
+            if not i % POINTS_A_PAUSE:
+                time.sleep(0)
+            yield item
+
+
+def as_data(
+    batch: Batch, resource: Resource, scope: InstrumentationScope
+) -> MetricsData:
+    """Make what the exporter takes; ``resource`` is the process."""
+    found = []
+    for attributes, metrics in batch.metrics.values():
+        whole = resource.merge(Resource(attributes)) if attributes else resource
+        scopes = [ScopeMetrics(scope, metrics, scope.schema_url or "")]
+        found.append(ResourceMetrics(whole, scopes, whole.schema_url))
+    return MetricsData(found)
+
+
+def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
+    """Make one that sends through ``session``."""
+    return OTLPMetricExporter(
+        endpoint=target.endpoint,
+        certificate_file=target.certificate,
+        client_key_file=target.client_key,
+        client_certificate_file=target.client_certificate,
+        headers=dict(target.headers),
+        timeout=target.timeout,
+        compression=Compression(target.compression),
+        session=session,
+    )
+
+
+class _Cell:
+    """One series of a collector."""
+
+    __slots__ = (
+        *("attributes", "calls", "forgotten", "histogram", "kind", "meaning", "name"),
+        *("resource", "start_ns", "unit", "value", "where"),
+    )
+
+    def __init__(
+        self, kind: str, shaped: Shaped, histogram: Histogram | None, start_ns: int
+    ) -> None:
+        self.kind = kind
+        self.name, self.attributes = shaped.name, shaped.labels
+        self.unit, self.meaning = shaped.unit, shaped.meaning
+        self.resource = shaped.resource
+        self.where = _distinct(shaped.resource)
+        self.histogram = histogram
+        self.value: float | None = None
+        self.start_ns = start_ns
+        self.calls = 0
+        """Those that are in no batch."""
+        self.forgotten = False
+
+
+def _number(value: Any) -> float:
+    """An int that fits into 64 bits, or a float. One that is neither spoils a batch."""
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    number = float(value)
+    if not isfinite(number):
+        raise OverflowError("beyond what a float can hold")
+    return number
+
+
+def _point(cell: _Cell, now_ns: int) -> Any:
+    start, now = cell.start_ns, _clamped(now_ns)
+    histogram = cell.histogram
+    if histogram is None:
+        return NumberDataPoint(cell.attributes, start, now, cell.value or 0)
+    totals: dict[str, Any] = {
+        "attributes": cell.attributes,
+        "start_time_unix_nano": start,
+        "time_unix_nano": now,
+        "count": histogram.count,
+        "sum": histogram.sum,
+        "min": histogram.minimum,
+        "max": histogram.maximum,
+    }
+    if isinstance(histogram, Explicit):
+        return HistogramDataPoint(
+            **totals,
+            bucket_counts=histogram.buckets.copy(),
+            explicit_bounds=histogram.bounds,
+        )
+    return ExponentialHistogramDataPoint(
+        **totals,
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=Buckets(*histogram.positive),
+        negative=Buckets(*histogram.negative),
+        flags=0,
+    )
+
+
+def _data(cell: _Cell, points: list[Any], temporality: AggregationTemporality) -> Any:
+    if cell.kind == "gauge":
+        return Gauge(points)
+    if isinstance(cell.histogram, Explicit):
+        return HistogramData(points, temporality)
+    if isinstance(cell.histogram, Exponential):
+        return ExponentialHistogram(points, temporality)
+    return Sum(points, temporality, cell.kind == "counter")
+
+
+def _name(name: str) -> str:
+    """A letter, then at most 254 letters, digits and ``_./-``: OpenTelemetry's rule.
+
+    https://opentelemetry.io/docs/specs/otel/metrics/api/#instrument-name-syntax
+    """
+    name = _NOT_IN_NAMES.sub("_", name)
+    return (name if name[:1].isalpha() else f"m{name}")[:LONGEST_NAME]
+
+
+def _attributes(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """What the encoder takes of ``labels``, by name; those that apply."""
+    found = {_key(name): _value(value) for name, value in labels.items()}
+    return {k: v for k, v in sorted(found.items()) if k and v is not None and v != ""}
+
+
+def _distinct(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A key. 1, 1.0 and True are three values."""
+    return tuple((k, type(v), v) for k, v in attributes.items())
+
+
+def _key(name: object) -> str:
+    return encodable(as_text(name))[:LONGEST_ATTRIBUTE]
+
+
+def _value(value: object) -> str | bool | int | float | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
+    text = str.__str__(value) if isinstance(value, str) else as_text(value)
+    return encodable(text)[:LONGEST_ATTRIBUTE]
+
+
+def _clamped(nanoseconds: int) -> int:
+    """The wire has no time before 1970."""
+    return min(max(nanoseconds, 0), _MAX_NS)

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Handles: one series each, good for ever."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient, capture
+from metlog.aggregate.series import BUFFER
+from metlog.message import Message
+from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
+from metlog.testing import UdpReceiver
+from metlog.testing import capture as captured
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def client(receiver: UdpReceiver) -> Iterator[MetlogClient]:
+    with MetlogClient(StatsdSender(port=receiver.port), "app") as client:
+        yield client
+
+
+def total(receiver: UdpReceiver, client: MetlogClient, name: str) -> float:
+    """What the counter ``name`` comes to, once all has arrived."""
+    client.incr("the end")
+    client.flush(timeout=30)
+    assert receiver.wait_until(lambda r: "the_end" in r.counts, seconds=60)
+    return receiver.counts.get(name, 0)
+
+
+def test_there_is_one_for_each_kind_name_and_fields(client: MetlogClient) -> None:
+    """In whatever order the fields are, and whoever asks."""
+    one = client.series("counter", "a", {"x": "1", "y": "2"})
+    assert client.series("counter", "a", {"y": "2", "x": "1"}) is one
+    assert client.series("counter", "a") is not one
+    assert client.series("timer", "a") is not client.series("counter", "a")
+    assert one.name == "a"
+
+
+@pytest.mark.parametrize("kind", ["count", "", None, 3, "message", "Counter"])
+def test_an_unknown_kind_is_a_slip_in_code(client: MetlogClient, kind: Any) -> None:
+    """And is the only thing that raises."""
+    with pytest.raises(TypeError, match="expected one of counter, timer, histogram"):
+        client.series(kind, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [(None, None), ("", None), (b"a", None), (3, None), ("a", [1]), ("a", "x=1")],
+)
+def test_a_bad_name_or_bad_fields_give_one_that_drops(
+    client: MetlogClient, name: Any, fields: Any
+) -> None:
+    """Each call is counted as invalid; none raises."""
+    before = client.stats.invalid
+    client.series("counter", name, fields).add()
+    client.series("timer", name, fields).record(1)
+    with client.series("timer", name, fields).time():
+        pass
+    client.series("gauge", name, fields).set(1)
+    client.series("histogram", name, fields).record(1)
+    assert client.stats.invalid >= before + 5
+    assert client.sender_stats.queued == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["3", None, True, float("nan"), float("inf"), 1e308, 10**400, 1j, [1]]
+)
+def test_what_is_no_measurement_is_refused(client: MetlogClient, value: Any) -> None:
+    """On a handle that is used already, too."""
+    counter, timer = client.series("counter", "c"), client.series("timer", "t")
+    values = client.series("histogram", "h")
+    for good in (1, 2):
+        counter.add(good)
+        timer.record(good)
+        values.record(-good)
+    for call in (counter.add, timer.record, values.record):
+        call(value)
+    timer.record(-1)
+    assert client.stats.invalid == 4
+    assert client.sender_stats.queued == 6
+
+
+def test_a_handle_and_calls_count_together(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """A counter's handle is the series that calls with its name use."""
+    handle = client.series("counter", "a")
+    for _ in range(3):
+        client.incr("a")
+        handle.add()
+        handle.add(2)
+    assert total(receiver, client, "a") == 12
+    assert receiver.lines.count("a:12|c") == 1
+
+
+def test_a_time_of_a_handle_has_three_decimals(
+    client: MetlogClient, receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is recorded stays as it is; what a clock measured is told to the µs."""
+    now = [5.0]
+    monkeypatch.setattr("metlog.aggregate.handles.perf_counter", lambda: now[0])
+    timer = client.series("timer", "t")
+    for seconds in (0.0123456, 0.0, 2.0):
+        with timer.time():
+            now[0] += seconds
+    timer.record(1.23456)
+    timer.between(1.0, 1.0005)
+    timer.between(2.0, 1.0)  # no clock does that
+    total(receiver, client, "")
+    lines = [line for line in receiver.lines if line.startswith("t:")]
+    assert lines == [
+        *("t:12.346|ms", "t:0|ms", "t:2000|ms", "t:1.23456|ms", "t:0.5|ms", "t:0|ms")
+    ]
+
+
+def test_an_exception_is_measured_and_goes_on(client: MetlogClient) -> None:
+    """A block that raises has ended, too."""
+    with pytest.raises(KeyError), client.series("timer", "t").time():
+        raise KeyError
+    assert client.sender_stats.queued == 1
+
+
+def test_collectors_see_what_handles_record_and_go_again(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """With start and unrounded duration; the backend gets all of it."""
+    counter, timer = (
+        client.series("counter", "a"),
+        client.series("timer", "t", {"x": 1}),
+    )
+    counter.add()
+    seen: list[capture.Captured] = []
+    with capture.collecting(seen.append):
+        counter.add(2)
+        timer.between(10.0, 10.0012345)
+    counter.add()
+    assert [(c.kind, c.name, c.value) for c in seen] == [
+        ("counter", "a", 2),
+        ("timer", "t", pytest.approx(1.2345)),
+    ]
+    assert seen[1].start == 10.0
+    assert seen[1].fields == {"x": 1}
+    assert seen[1].message["payload"] == "1.235"
+    assert total(receiver, client, "a") == 4
+
+
+def test_filters_see_what_handles_record(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """A filter that comes later, and one that changes what it sees."""
+    counter = client.series("counter", "a")
+    counter.add()
+
+    def doubles(msg: Message) -> bool:
+        if msg["fields"]["name"] == "a":
+            msg["payload"] = str(2 * int(msg["payload"]))
+        return msg["payload"] != "200"
+
+    client.filters = (doubles,)
+    counter.add(5)
+    counter.add(100)  # refused
+    assert client.stats.filtered == 1
+    client.filters = ()
+    counter.add()
+    assert total(receiver, client, "a") == 12
+
+
+def test_another_sender_gets_what_comes_after(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """Of any kind: one that takes messages, a fan-out, and the same again."""
+    counter = client.series("counter", "a")
+    first = client.sender
+    counter.add()
+    with UdpReceiver() as second:
+        client.sender = StatsdSender(port=second.port)
+        counter.add(10)
+        messages = DebugCaptureSender()
+        client.sender = messages
+        counter.add(100)
+        client.sender = FanOutSender([{"sender": StatsdSender(port=second.port)}])
+        counter.add(1000)
+        client.flush()
+        assert second.wait_until(lambda r: r.counts == {"a": 1010})
+        client.sender.close()
+    assert [json.loads(m)["payload"] for m in messages.msgs] == ["100"]
+    client.sender = first
+    counter.add()
+    assert total(receiver, client, "a") == 2
+
+
+def test_a_client_without_a_sender_takes_it_up_later(receiver: UdpReceiver) -> None:
+    """A handle made in a module, before the settings are read."""
+    client = MetlogClient(None, "app")
+    counter = client.series("counter", "a")
+    counter.add()
+    client.sender = StatsdSender(port=receiver.port)
+    counter.add()
+    client.close()
+    assert receiver.wait_until(lambda r: r.counts == {"a": 1})
+
+
+def test_testing_sees_handles_of_a_client_without_a_sender() -> None:
+    """The test kit needs no backend."""
+    client = MetlogClient(None, "app")
+    with captured() as sent:
+        client.series("counter", "a").add(2)
+        client.series("timer", "t").record(1.5)
+        client.series("histogram", "h").record(7)
+    assert sent.counts == {"a": 2}
+    assert sent.timings == {"t": [1.5]}
+    assert [m["payload"] for m in sent.of("histogram", "h")] == ["7"]
+
+
+def test_nothing_is_lost_or_doubled_while_everything_changes(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """Threads record while senders and collectors come and go."""
+    handles = [client.series("counter", f"n{i}") for i in range(20)]
+    each, done = 5_000, threading.Event()
+
+    def work() -> None:
+        for i in range(each):
+            handles[i % 20].add()
+
+    def change() -> None:
+        sender = client.sender
+        while not done.is_set():
+            with capture.collecting(lambda captured: None):
+                client.severity = 5
+            client.sender = FanOutSender([{"sender": sender}])
+            client.sender = sender
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    changing = threading.Thread(target=change)
+    for thread in (*threads, changing):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    changing.join()
+    total(receiver, client, "")
+    counts = receiver.counts
+    assert sum(counts.get(f"n{i}", 0) for i in range(20)) == 4 * each
+
+
+def test_a_full_buffer_is_no_end(client: MetlogClient) -> None:
+    """The caller takes the slow path once, and goes on."""
+    timer = client.series("timer", "t")
+    for _ in range(2 * BUFFER + 5):
+        timer.record(1.0)
+    stats = client.sender_stats
+    assert stats.queued + stats.sent + stats.dropped == 2 * BUFFER + 5
+    assert client.stats == (0, 0, 0)
+
+
+def test_a_forgotten_series_comes_back_by_itself(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """Two minutes of rest cost nothing."""
+    counter, timer = client.series("counter", "a"), client.series("timer", "t")
+    counter.add()
+    timer.record(1)
+    client.flush()
+    aggregate = client._route.aggregate
+    aggregate.take(1e12)
+    aggregate.take(2e12)
+    assert len(aggregate) == 0
+    counter.add()
+    timer.record(2)
+    assert total(receiver, client, "a") == 2
+    assert {"t:1|ms", "t:2|ms"} <= set(receiver.lines)
+
+
+@pytest.mark.services
+def test_a_forked_child_counts_for_itself(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """With the parent's handles, and nothing of what the parent had counted."""
+    counter = client.series("counter", "a")
+    counter.add(3)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            counter.add(10)
+            counter.add()
+            client.flush(timeout=30)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    counter.add()
+    assert total(receiver, client, "a") == 15
+
+
+def test_a_handle_says_why_it_cannot_be_pickled(client: MetlogClient) -> None:
+    """It belongs to a process."""
+    handle = client.series("counter", "a")
+    with pytest.raises(TypeError, match=r"got the handle .*'a'.*client.series"):
+        pickle.dumps(handle)
+
+
+def test_a_client_is_copied_as_itself_and_pickled_by_what_it_is_made_of(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """Settings are deep-copied, arguments of spawned processes are pickled."""
+    assert copy.deepcopy({"METLOG": client})["METLOG"] is client
+    other = pickle.loads(pickle.dumps(client))
+    assert other is not client
+    with other:
+        other.incr("a", 5)
+    assert receiver.wait_until(lambda r: r.counts == {"a": 5})
