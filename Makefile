@@ -36,6 +36,8 @@ bench: .tools/ready ## measure what metlog costs, beside its peers
 
 django-suites: .tools/ready ## Django's own tests, with and without all patches (not in CI)
 	@$(HATCH) run django-suites:run $(ARGS)
+counted: .tools/ready ## what arrives, client by server by trouble (takes an hour)
+	@$(HATCH) run counted:run $(ARGS)
 
 build: .tools/ready node_modules/.package-lock.json ## what is released, into dist/
 	@$(HATCH) run build:packages
@@ -58,4 +60,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci
 	@touch $@
 
-.PHONY: help demo test check system-deps docs bench django-suites build release-check clean
+.PHONY: help demo test check system-deps docs bench counted django-suites build release-check clean

@@ -86,9 +86,12 @@ def browsers() -> Chain:
 
 
 def backends() -> Chain:
-    """What real backends hold of what the site sent; its table is worth reading."""
+    """What real backends hold of what the site sent; its table is worth reading.
+    And what arrives of it under the likeliest servers, whatever happens to them."""
     command = (HATCH, "run", "backends:run", f"--junitxml={REPORT}")
-    return [Suite("Real backends", command, shown=True)]
+    held = Suite("Real backends", command, shown=True)
+    command = (HATCH, "run", "counted:short", f"--junitxml={REPORT}")
+    return [held, Suite("Counted", command)]
 
 
 def javascript() -> Chain:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MPL-2.0
+"""`make counted`: print the table, row by row, and with --write keep it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from counted.clients import OURS, PEERS, is_installed  # noqa: E402  # after the path
+from counted.jobs import JOBS, job  # noqa: E402
+from counted.scenarios import REQUESTS, SCENARIOS, Cell, can, cell  # noqa: E402
+from counted.servers import LIKELIEST, SERVERS  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WRITTEN = HERE.parents[1] / "docs" / "measured" / "counted.md"
+VERSIONS = (
+    *("gunicorn", "gevent", "uvicorn", "granian", "pyuwsgi", "waitress", "daphne"),
+    *("hypercorn", "celery", "opentelemetry-sdk", "prometheus_client", "datadog"),
+    *("statsd", "markus"),
+)
+HEAD = ("client", "server", "trouble", "answered", "arrived", "lost", "twice", "s")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="counted", description=__doc__)
+    both = {**OURS, **PEERS}
+    parser.add_argument("--clients", type=words, default=[*both])
+    parser.add_argument("--servers", type=words, default=[*SERVERS, *JOBS])
+    parser.add_argument("--troubles", type=words, default=[*SCENARIOS])
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--write", action="store_true", help=f"into {WRITTEN.name}")
+    options = parser.parse_args()
+
+    cells: list[Cell] = []
+    print(row(HEAD), row(["---"] * len(HEAD)), sep="\n", flush=True)
+    for client, server, trouble in wanted(options):
+        make = both[client]
+        try:
+            if server in JOBS:
+                found = job(client, make, server, options.requests // 5)
+            else:
+                found = cell(client, make, server, trouble, options.requests)
+        except AssertionError as error:
+            print(f"{client}, {server}, {trouble}: {error}", file=sys.stderr)
+            continue
+        cells.append(found)
+        print(line(found), flush=True)
+    if options.write:
+        WRITTEN.write_text("\n".join(page(cells)) + "\n", encoding="utf-8")
+    # What a peer loses is no failure of this run.
+    return any(not x.exact and not mend(x) for x in cells if x.client in OURS)
+
+
+def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+    """Ours everywhere, the peers where most sites are."""
+    for client in options.clients:
+        if not is_installed(client):
+            print(f"{client} is not installed", file=sys.stderr)
+            continue
+        for server in options.servers:
+            if server in JOBS:
+                yield client, server, "stop"
+                continue
+            if client not in OURS and server not in LIKELIEST:
+                continue
+            for trouble in options.troubles:
+                if can(SERVERS[server], trouble):
+                    yield client, server, trouble
+
+
+def page(cells: list[Cell]) -> Iterator[str]:
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    python, cores = platform.python_version(), os.cpu_count()
+    yield f"Python {python}, {cores} cores, {today}."
+    yield " ".join(versions())
+    yield ""
+    yield row(HEAD)
+    yield row(["---"] * len(HEAD))
+    for found in cells:
+        yield line(found)
+    mended = {(x.server, mend(x)) for x in cells if not x.exact and mend(x)}
+    for server, how in sorted(mended):
+        yield f"\n{server} loses what it had not sent: {how}."
+
+
+def line(found: Cell) -> str:
+    arrived = f"{found.arrived:,g}"
+    verdict = "**exact**" if not found.lost and not found.twice else f"{found.lost:,g}"
+    if found.interval:
+        verdict += f" (of {found.interval:,g} in the last interval)"
+    if found.hung:
+        verdict += ", had to be killed"
+    cells = (found.client, found.server, found.scenario, f"{found.answered:,}")
+    return row([*cells, arrived, verdict, f"{found.twice:,g}", f"{found.seconds:.1f}"])
+
+
+def row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def mend(found: Cell) -> str:
+    return SERVERS[found.server].mend if found.server in SERVERS else ""
+
+
+def versions() -> Iterator[str]:
+    for name in VERSIONS:
+        try:
+            yield f"{name} {metadata.version(name)},"
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def words(text: str) -> list[str]:
+    return text.split(";")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

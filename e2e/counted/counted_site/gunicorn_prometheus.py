@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MPL-2.0
+"""gunicorn's configuration as prometheus_client's documentation has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import multiprocess
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.pid)

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MPL-2.0
+"""One client under one server through one trouble, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.program import free_ports, get, wait_until
+from load import Visitors, for_ever, visit
+
+from counted.servers import SERVERS, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from counted.clients import Receiver
+
+HERE = Path(__file__).parent
+REQUESTS = 2000
+STOP_SECONDS = 30.0
+"""As long as an operator waits for a graceful stop."""
+SETTLED_SECONDS = 8.0
+"""So long after a stop nothing more can come: every client's interval is shorter."""
+SLACK_SECONDS = 0.5
+"""How far a busy machine may carry a flush beyond its interval."""
+ONE_INTERVAL = "kill"
+"""The only trouble of which a loss is promised to be small, not none."""
+
+
+@dataclass
+class Cell:
+    """What a client's row of the table says of one server and one trouble."""
+
+    client: str
+    server: str
+    scenario: str
+    answered: int = 0
+    unanswered: int = 0
+    """Asked for and not answered; whether they were counted nobody can know."""
+    arrived: float = 0.0
+    seconds: float = 0.0
+    """From the server's end until no more came."""
+    hung: bool = False
+    """Whether the server had to be killed in the end."""
+    stacks: str = field(default="", repr=False)
+    """Where it hung."""
+    interval: float = 0.0
+    """For ``kill``: answered in the last interval before it, by both workers."""
+
+    @property
+    def lost(self) -> float:
+        return max(0.0, self.answered - self.arrived)
+
+    @property
+    def twice(self) -> float:
+        return max(0.0, self.arrived - self.answered - self.unanswered)
+
+    @property
+    def exact(self) -> bool:
+        """Whether what was promised arrived, once. How the server ends is its own."""
+        allowed = self.interval if self.scenario == ONE_INTERVAL else 0.0
+        return self.lost <= allowed and not self.twice
+
+
+class Running:
+    """A server that answers, and what was done to it."""
+
+    def __init__(self, server: Server, port: int, process: subprocess.Popen[bytes]):
+        self.server = server
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = process
+        self.visitors: list[Visitors] = []
+        self.killed = 0.0
+        """When a worker was, by time.monotonic()."""
+        self.stacks = ""
+        """Of a server that did not end, if py-spy is installed."""
+
+    def visit(self, number: int) -> None:
+        self.visitors.append(visit(self.url, ["/one/"] * number))
+
+    @contextmanager
+    def load(self) -> Iterator[Visitors]:
+        with Visitors(self.url, for_ever("/one/")) as visitors:
+            self.visitors.append(visitors)
+            yield visitors
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def children(self) -> list[int]:
+        """Return the pids of all its descendants."""
+        found: list[int] = []
+        todo = [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            try:
+                kids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            except OSError:
+                continue
+            todo += map(int, kids)
+            found += map(int, kids)
+        return found
+
+
+def stop(run: Running, requests: int) -> None:
+    """All are answered, then it is told to stop."""
+    run.visit(requests)
+
+
+def amid(run: Running, requests: int) -> None:
+    """It is told to stop while it answers."""
+    with run.load() as visitors:
+        wait_until(lambda: visitors.answered[200] >= requests, "load")
+        run.signal(signal.SIGTERM)
+        # Once it listens no more all are answered that ever will be.
+        wait_until(
+            lambda: run.process.poll() is not None or visitors.failed.total() > 20,
+            "the end",
+        )
+
+
+def reload(run: Running, requests: int) -> None:
+    """Amid load it replaces its workers, twice."""
+    with run.load() as visitors:
+        for _ in range(2):
+            more(visitors, requests // 4)
+            before = set(run.children())
+            run.signal(signal.SIGHUP)
+            wait_until(lambda old=before: set(run.children()) - old, "new workers")
+        more(visitors, requests // 4)
+    run.visit(requests // 4)
+
+
+def recycle(run: Running, requests: int) -> None:
+    """Workers end and begin while it answers, as its own option has it."""
+    run.visit(requests)
+
+
+def kill(run: Running, requests: int) -> None:
+    """One worker is killed amid load; the last interval of it may be lost."""
+    with run.load() as visitors:
+        wait_until(lambda: visitors.answered[200] >= requests // 2, "load")
+        # The youngest: uWSGI's and granian's have no children, uvicorn's has a tracker.
+        workers = [pid for pid in run.children() if is_python_worker(pid)]
+        os.kill(workers[-1], signal.SIGKILL)
+        run.killed = time.monotonic()
+        more(visitors, requests // 2)
+
+
+def more(visitors: Visitors, number: int) -> None:
+    """Wait until so many more were answered."""
+    wanted = visitors.answered[200] + number
+    wait_until(lambda: visitors.answered[200] >= wanted, f"{number} more answers")
+
+
+def is_python_worker(pid: int) -> bool:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"resource_tracker" not in command
+
+
+SCENARIOS: dict[str, Callable[[Running, int], None]] = {
+    "stop": stop,
+    "amid": amid,
+    "reload": reload,
+    "recycle": recycle,
+    "kill": kill,
+}
+
+
+def can(server: Server, scenario: str) -> bool:
+    """Return whether there is such a thing for that server."""
+    if scenario == "reload":
+        return server.reloads
+    if scenario == "recycle":
+        return bool(server.recycle)
+    return server.workers or scenario != "kill"
+
+
+def cell(
+    client: str,
+    make: Callable[[Path], Receiver],
+    server: str,
+    scenario: str,
+    requests: int = REQUESTS,
+) -> Cell:
+    """Run it and count."""
+    found = Cell(client, server, scenario)
+    with tempfile.TemporaryDirectory(prefix="counted-") as name:
+        folder = Path(name)
+        receiver = make(folder)
+        try:
+            with serving(server, scenario, client, receiver, folder) as run:
+                SCENARIOS[scenario](run, requests)
+                found.hung = not end(run)
+                found.stacks = run.stacks
+            ended = time.monotonic()
+            found.answered = sum(v.answered[200] for v in run.visitors)
+            found.unanswered = sum(
+                number
+                for v in run.visitors
+                for kind, number in v.failed.items()
+                if kind != "ConnectionRefusedError"
+            ) + sum(v.answered.total() - v.answered[200] for v in run.visitors)
+            if run.killed:
+                # By both workers: which of them answered what, nobody can tell.
+                since = run.killed - receiver.interval - SLACK_SECONDS
+                found.interval = sum(
+                    since < at <= run.killed for v in run.visitors for at in v.times
+                )
+            found.arrived, found.seconds = settle(receiver, found.answered, ended)
+        finally:
+            receiver.close()
+    return found
+
+
+@contextmanager
+def serving(
+    name: str, scenario: str, client: str, receiver: Receiver, folder: Path
+) -> Iterator[Running]:
+    server = SERVERS[name]
+    (port,) = free_ports(1)
+    more = receiver.options.get(name.split(",")[0], ())
+    recycle_options = server.recycle if scenario == "recycle" else ()
+    command = [part.format(port=port) for part in server.command]
+    # In front of the application, which some take last.
+    at = 3 if command[1] == "-m" else 1
+    command[at:at] = [*more, *recycle_options]
+    path = [str(HERE), os.environ.get("PYTHONPATH", "")]
+    variables = {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "COUNTED_CLIENT": client,
+        **server.variables,
+        **receiver.variables,
+    }
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    run = Running(server, port, process)
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        try:
+            return bool(get(f"{run.url}/health/"))
+        except OSError:
+            return False
+
+    try:
+        wait_until(answers, name, lambda: log.read_text(errors="replace")[-3000:])
+        yield run
+    finally:
+        end(run)
+
+
+def end(run: Running) -> bool:
+    """Stop it; return whether it ended by itself. Nothing of it is left."""
+    process, children = run.process, run.children()
+    by_itself = True
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            by_itself = False
+            run.stacks = stacks([process.pid, *run.children()])
+            process.kill()
+            process.wait()
+    for pid in children:
+        if Path(f"/proc/{pid}").exists():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    return by_itself
+
+
+def stacks(pids: list[int]) -> str:
+    """Return what each process is doing, as py-spy sees it, or nothing without it."""
+    spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
+    if not Path(spy).exists():
+        return ""
+    dumps = [
+        subprocess.run(
+            [spy, "dump", "--pid", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        for pid in pids
+    ]
+    return "\n".join(dumps)
+
+
+def settle(receiver: Receiver, answered: int, ended: float) -> tuple[float, float]:
+    """Return what arrived in the end, and how long that took."""
+    arrived, at = receiver.arrived(), ended
+    while time.monotonic() < ended + SETTLED_SECONDS:
+        now = receiver.arrived()
+        if now != arrived:
+            arrived, at = now, time.monotonic()
+        # All is there, and a second more for what comes twice.
+        if arrived == answered and time.monotonic() > at + 1.0:
+            break
+        time.sleep(0.02)
+    return arrived, at - ended

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Every server with two workers where it has workers, started as its documentation
+says."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PYTHON = sys.executable
+BIN = Path(PYTHON).parent
+APP = Path(__file__).parent / "counted_site" / "app.py"
+WSGI = "counted_site.app:application"
+ASGI = "counted_site.app:asgi"
+FLUSHING = "counted_site.app:flushing"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What starts it; ``{port}`` is filled in."""
+
+    command: tuple[str, ...]
+    recycle: tuple[str, ...] = ()
+    """What makes workers end after 200 requests; empty where it cannot."""
+    reloads: bool = False
+    """Whether SIGHUP gives it new workers."""
+    workers: bool = True
+    """Whether its children answer, so that one of them can be killed."""
+    variables: dict[str, str] = field(default_factory=dict)
+    mend: str = ""
+    """What to write where it loses something; the next entry has it written."""
+
+
+def gunicorn(*more: str) -> Server:
+    return Server(
+        (
+            *(PYTHON, "-m", "gunicorn", WSGI, "--bind=127.0.0.1:{port}"),
+            *("--workers=2", "--no-control-socket", "--log-level=warning", *more),
+        ),
+        recycle=("--max-requests=200",),
+        reloads=True,
+    )
+
+
+def uvicorn(app: str, mend: str = "") -> Server:
+    return Server(
+        (
+            *(PYTHON, "-m", "uvicorn", app, "--port={port}", "--workers=2"),
+            "--log-level=warning",
+        ),
+        recycle=("--limit-max-requests=200",),
+        reloads=True,
+        mend=mend,
+    )
+
+
+def granian(interface: str, app: str) -> Server:
+    return Server(
+        (
+            *(str(BIN / "granian"), "--interface", interface, "--port", "{port}"),
+            *("--workers", "2", "--log-level", "warning"),
+            # Otherwise it ends as soon as one of its workers does.
+            *("--respawn-failed-workers", app),
+        ),
+        reloads=True,
+    )
+
+
+def uwsgi(*more: str, mend: str = "") -> Server:
+    return Server(
+        (
+            *(str(BIN / "uwsgi"), "--master", "--processes", "2", "--need-app"),
+            *("--module", WSGI, "--disable-logging"),
+            *("--http-socket", "127.0.0.1:{port}", *more),
+        ),
+        recycle=("--max-requests", "200"),
+        # On SIGHUP it starts its program anew: pyuwsgi's then lacks its environment.
+        reloads=False,
+        mend=mend,
+    )
+
+
+UWSGI_STOP = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
+FLUSH_LINE = "`application = flush_at_shutdown(…)` in asgi.py"
+EXIT_LINE = "`signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))` in wsgi.py"
+
+SERVERS: dict[str, Server] = {
+    "gunicorn": gunicorn(),
+    "gunicorn, threads": gunicorn("--threads=4"),
+    "gunicorn, gevent": gunicorn("--worker-class=gevent"),
+    "gunicorn, preload": gunicorn("--preload"),
+    "uvicorn": uvicorn(ASGI, FLUSH_LINE),
+    "uvicorn, with the line": uvicorn(FLUSHING),
+    "granian, WSGI": granian("wsgi", WSGI),
+    "granian, ASGI": granian("asginl", ASGI),
+    "uWSGI": uwsgi(*UWSGI_STOP),
+    "uWSGI, threads": uwsgi(*UWSGI_STOP, "--enable-threads", "--threads", "4"),
+    "uWSGI, lazy-apps": uwsgi(*UWSGI_STOP, "--enable-threads", "--lazy-apps"),
+    "uWSGI, die-on-term": uwsgi(
+        *("--die-on-term", "--enable-threads"),
+        mend="`hook-master-start = unix_signal:15 gracefully_kill_them_all` for it",
+    ),
+    "waitress": Server(
+        (str(BIN / "waitress-serve"), "--listen=127.0.0.1:{port}", WSGI),
+        workers=False,
+        mend=EXIT_LINE,
+    ),
+    "waitress, with the line": Server(
+        (str(BIN / "waitress-serve"), "--listen=127.0.0.1:{port}", WSGI),
+        workers=False,
+        variables={"COUNTED_EXIT_ON_TERM": "1"},
+    ),
+    "daphne": Server(
+        (str(BIN / "daphne"), "-v", "0", "-p", "{port}", ASGI), workers=False
+    ),
+    "hypercorn": Server(
+        (
+            *(str(BIN / "hypercorn"), "--bind", "127.0.0.1:{port}"),
+            *("--workers", "2", ASGI),
+        ),
+        recycle=("--max-requests", "200"),
+    ),
+    "runserver": Server(
+        (PYTHON, str(APP), "runserver", "--noreload", "127.0.0.1:{port}"),
+        workers=False,
+        mend=EXIT_LINE,
+    ),
+}
+
+LIKELIEST = (
+    *("gunicorn", "gunicorn, threads", "gunicorn, preload"),
+    *("uvicorn, with the line", "uWSGI", "granian, WSGI"),
+)
+"""What runs in CI."""
