@@ -36,6 +36,7 @@ bench: .tools/ready ## measure what metlog costs, beside its peers
 
 django-suites: .tools/ready ## Django's own tests, with and without all patches (not in CI)
 	@$(HATCH) run django-suites:run $(ARGS)
+
 counted: .tools/ready ## what arrives, client by server by trouble (takes an hour)
 	@$(HATCH) run counted:run $(ARGS)
 
