@@ -82,6 +82,8 @@ class Running:
         self.visitors: list[Visitors] = []
         self.killed = 0.0
         """When a worker was, by time.monotonic()."""
+        self.hung = False
+        """Whether it had to be killed."""
         self.stacks = ""
         """Of a server that did not end, if py-spy is installed."""
 
@@ -121,12 +123,7 @@ def amid(run: Running, requests: int) -> None:
     """It is told to stop while it answers."""
     with run.load() as visitors:
         wait_until(lambda: visitors.answered[200] >= requests, "load")
-        run.signal(signal.SIGTERM)
-        # Once it listens no more all are answered that ever will be.
-        wait_until(
-            lambda: run.process.poll() is not None or visitors.failed.total() > 20,
-            "the end",
-        )
+        end(run)
 
 
 def reload(run: Running, requests: int) -> None:
@@ -201,8 +198,8 @@ def cell(
         try:
             with serving(server, scenario, client, receiver, folder) as run:
                 SCENARIOS[scenario](run, requests)
-                found.hung = not end(run)
-                found.stacks = run.stacks
+                end(run)
+            found.hung, found.stacks = run.hung, run.stacks
             ended = time.monotonic()
             found.answered = sum(v.answered[200] for v in run.visitors)
             found.unanswered = sum(
@@ -269,16 +266,15 @@ def serving(
         end(run)
 
 
-def end(run: Running) -> bool:
-    """Stop it; return whether it ended by itself. Nothing of it is left."""
+def end(run: Running) -> None:
+    """Stop it, and see to it that nothing of it is left."""
     process, children = run.process, run.children()
-    by_itself = True
     if process.poll() is None:
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            by_itself = False
+            run.hung = True
             run.stacks = stacks([process.pid, *run.children()])
             process.kill()
             process.wait()
@@ -286,7 +282,6 @@ def end(run: Running) -> bool:
         if Path(f"/proc/{pid}").exists():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    return by_itself
 
 
 def stacks(pids: list[int]) -> str:
