@@ -299,12 +299,24 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["listen", "--port", "99999"], "--port: a port from 0 to 65535 wanted, got"),
-        (["listen", "--port", "-1"], "--port: a port from 0 to 65535 wanted, got '-1'"),
-        (["listen", "--count", "0"], "--count: a whole number from 1 wanted, got '0'"),
-        (["send", "x", "--port", "1e3"], "--port: a port from 0 to 65535 wanted, got"),
-        (["bench", "localhost", "99999"], "PORT: a port from 0 to 65535 wanted, got"),
-        (["bench", "localhost", "1", "--count", "9.5"], "--count: a whole number"),
+        (["listen", "--port", "99999"], "--port: expected a port from 0 to 65535, got"),
+        (
+            ["listen", "--port", "-1"],
+            "--port: expected a port from 0 to 65535, got '-1'",
+        ),
+        (
+            ["listen", "--count", "0"],
+            "--count: expected a whole number from 1, got '0'",
+        ),
+        (
+            ["send", "x", "--port", "1e3"],
+            "--port: expected a port from 0 to 65535, got",
+        ),
+        (["bench", "localhost", "99999"], "PORT: expected a port from 0 to 65535, got"),
+        (
+            ["bench", "localhost", "1", "--count", "9.5"],
+            "--count: expected a whole number",
+        ),
     ],
 )
 def test_numbers_that_cannot_be_meant_are_refused(
@@ -388,8 +400,8 @@ def test_send_as_a_configuration_says(receiver: UdpReceiver, tmp_path: Path) -> 
     ("arguments", "said"),
     [
         ([], "one of the arguments"),
-        (["--timer", "a"], "NAME=VALUE wanted, got 'a'"),
-        (["--gauge", "a=x"], "a number wanted, got 'x'"),
+        (["--timer", "a"], "expected NAME=VALUE, got 'a'"),
+        (["--gauge", "a=x"], "expected a number, got 'x'"),
         (["x", "--severity", "9"], "0 to 7 or one of emergency"),
         (["x", "--incr", "a"], "not allowed with"),
     ],

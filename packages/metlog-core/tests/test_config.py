@@ -267,7 +267,7 @@ def test_a_sender_may_be_anything_that_can_be_called() -> None:
     )
     assert client.sender.args == ("x",)  # type: ignore[attr-defined]
     assert client.sender.options == {"any": [1]}  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match=r"send_message, wanted, got \{\}"):
+    with pytest.raises(ConfigError, match=r"send_message, got \{\}"):
         client_from_dict_config({"sender": {"class": "builtins.dict"}})
 
 
@@ -376,7 +376,7 @@ OWN = "providers_of_a_test"
 FILTER = f"{OK}[metlog_filter_x]\n"
 PLUGIN = f"{OK}[metlog_plugin_x]\n"
 MAX = f"{FILTER}provider = metlog.filters.severity_max_provider\n"
-NAME = ": the dotted name of a"
+NAME = ": expected the dotted name of a"
 
 
 @pytest.mark.parametrize(
@@ -386,20 +386,20 @@ NAME = ": the dotted name of a"
             "[metlog]",
             "metlog",
             "sender_class",
-            f"{NAME} sender wanted, such as metlog.senders.UdpSender, got nothing",
+            f"{NAME} sender, such as metlog.senders.UdpSender, got nothing",
         ),
         (
             f"{CLASS}no.where",
             "metlog",
             "sender_class",
-            f"{NAME} sender class wanted, got",
+            f"{NAME} sender class, got",
         ),
         (f"{CLASS}metlog.senders", "metlog", "sender_class", f"{NAME} sender class"),
         (
             f"{CLASS}{OWN}.no_sender",
             "metlog",
             "sender_class",
-            ": a sender, with a method",
+            ": expected a sender, with a method",
         ),
         (
             f"{UDP}sender_prot = 1",
@@ -424,13 +424,13 @@ NAME = ": the dotted name of a"
             f"{OK}severity = loud",
             "metlog",
             "severity",
-            ": 0 (EMERGENCY) to 7 (DEBUG) wan",
+            ": expected 0 (EMERGENCY) to 7 (DEBUG), g",
         ),
         (
             f"{OK}severity = 8",
             "metlog",
             "severity",
-            ": 0 (EMERGENCY) to 7 (DEBUG) wanted",
+            ": expected 0 (EMERGENCY) to 7 (DEBUG)",
         ),
         (
             f"{OK}sevrity = 3",
@@ -443,11 +443,11 @@ NAME = ": the dotted name of a"
             "x",
             ": Bad value substitution: option 'x' in sect",
         ),
-        (FILTER, "metlog_filter_x", "provider", f"{NAME} function wanted, got nothing"),
+        (FILTER, "metlog_filter_x", "provider", f"{NAME} function, got nothing"),
         (
             f"{FILTER}provider = metlog.filters.nothing",
             *("metlog_filter_x", "provider"),
-            f"{NAME} provider wanted, got 'metlog.filters.nothing': no 'nothing' in '",
+            f"{NAME} provider, got 'metlog.filters.nothing': no 'nothing' in '",
         ),
         (
             MAX,
@@ -459,7 +459,7 @@ NAME = ": the dotted name of a"
             f"{MAX}severity = loud",
             "metlog_filter_x",
             "severity",
-            ": 0 (EMERGENCY) to 7 ",
+            ": expected 0 (EMERGENCY) to 7 ",
         ),
         (
             f"{MAX}severty = 5",
@@ -472,12 +472,12 @@ NAME = ": the dotted name of a"
             *("metlog_filter_x", ""),
             ": fails cannot be made of this: KeyError: 'oh no'",
         ),
-        (PLUGIN, "metlog_plugin_x", "provider", f"{NAME} function wanted, got nothing"),
+        (PLUGIN, "metlog_plugin_x", "provider", f"{NAME} function, got nothing"),
         (
             f"{PLUGIN}provider = a.b",
             "metlog_plugin_x",
             "provider",
-            f"{NAME} provider wan",
+            f"{NAME} provider, g",
         ),
         (
             f"{PLUGIN}provider = {OWN}.greet",
@@ -487,7 +487,7 @@ NAME = ": the dotted name of a"
         (
             f"{PLUGIN}provider = {OWN}.no_method",
             *("metlog_plugin_x", "provider"),
-            ": a provider of a function with an attribute metlog_name wanted, it gav",
+            ": expected a provider of a function with an attribute metlog_name, it gav",
         ),
         (
             f"{PLUGIN}provider = {OWN}.incr",
@@ -508,16 +508,16 @@ def test_errors_in_ini_files_say_where_what_was_wanted_and_what_came(
 @pytest.mark.parametrize(
     ("ini", "said"),
     [
-        ("", "section [metlog] wanted, got no section at all"),
-        ("[a]\n[b]\n", "section [metlog] wanted, got [a], [b]"),
-        ("nonsense", "an INI file wanted: File contains no section headers."),
+        ("", "expected section [metlog], got no section at all"),
+        ("[a]\n[b]\n", "expected section [metlog], got [a], [b]"),
+        ("nonsense", "expected an INI file, got File contains no section headers."),
         (
             OK + OK,
-            "an INI file wanted: While reading from 'INI text' [line 3]: section",
+            "expected an INI file, got While reading from 'INI text' [line 3]: section",
         ),
         (
             f"{OK}x = ${{NO_SUCH}}",
-            "section [metlog], option 'x': environment variable 'NO_SUCH' wanted, but",
+            "section [metlog], option 'x': expected environment variable 'NO_SUCH' to be",
         ),
     ],
 )
@@ -530,15 +530,15 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (5, "config: a dict wanted, got 5"),
+        (5, "config: expected a dict, got 5"),
         (
             {},
-            "config['sender']['class']: the dotted name of a sender wanted, such as",
+            "config['sender']['class']: expected the dotted name of a sender, such as",
         ),
-        ({"sender": "x"}, "config['sender']: a dict wanted, got 'x'"),
+        ({"sender": "x"}, "config['sender']: expected a dict, got 'x'"),
         (
             {"sender": {"class": 5}},
-            "config['sender']['class']: the dotted name of a sen",
+            "config['sender']['class']: expected the dotted name of a sen",
         ),
         (
             {"sender_class": "metlog.senders.UdpSender", "sender_port": -1},
@@ -548,26 +548,32 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
             {"sender": {"class": "metlog.senders.UdpSender", "args": list("abcdefgh")}},
             "config['sender']['args']: UdpSender: too many positional arguments",
         ),
-        ({"logger": 5}, "config['logger']: text wanted, got 5"),
-        ({"severity": True}, "config['severity']: 0 (EMERGENCY) to 7 (DEBUG) wanted"),
-        ({"disabled_timers": 5}, "config['disabled_timers']: names of timers wanted"),
-        ({"filters": "x"}, "config['filters']: a list wanted, got 'x'"),
-        ({"filters": ["x"]}, "config['filters'][0]: (dotted name of a provider, dict"),
+        ({"logger": 5}, "config['logger']: expected text, got 5"),
+        ({"severity": True}, "config['severity']: expected 0 (EMERGENCY) to 7 (DEBUG)"),
+        ({"disabled_timers": 5}, "config['disabled_timers']: expected names of timers"),
+        ({"filters": "x"}, "config['filters']: expected a list, got 'x'"),
+        (
+            {"filters": ["x"]},
+            "config['filters'][0]: expected (dotted name of a provider, dict",
+        ),
         (
             {"filters": [("x.y", 5)]},
-            "config['filters'][0][1]: a dict of options wanted",
+            "config['filters'][0][1]: expected a dict of options",
         ),
         (
             {"filters": [("x.y", {})]},
-            "config['filters'][0][0]: the dotted name of a pro",
+            "config['filters'][0][0]: expected the dotted name of a pro",
         ),
-        ({"plugins": []}, "config['plugins']: a dict wanted, got []"),
-        ({"plugins": {"a": 1}}, "config['plugins']['a']: (dotted name of a provider"),
-        ({"global": 5}, "config['global']: a dict wanted, got 5"),
+        ({"plugins": []}, "config['plugins']: expected a dict, got []"),
+        (
+            {"plugins": {"a": 1}},
+            "config['plugins']['a']: expected (dotted name of a provider",
+        ),
+        ({"global": 5}, "config['global']: expected a dict, got 5"),
         ({"loger": "x"}, "config['loger']: no such option; is 'logger' meant?"),
         (
             {"logger": "${NO_SUCH_VARIABLE}"},
-            "config['logger']: environment variable 'NO_SUCH_VARIABLE' wanted, but it",
+            "config['logger']: expected environment variable 'NO_SUCH_VARIABLE' to",
         ),
     ],
 )
@@ -780,11 +786,11 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
         (FAN_OUT, "section [a_route_…]: FanOutSender wants it, got nothing"),
         (
             ROUTE,
-            "section [a_route_x], option 'sender_class': the dotted name of a sender",
+            "section [a_route_x], option 'sender_class': expected the dotted name of a sender",
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\nseverity = loud",
-            "section [a_route_x], option 'severity': 0 (EMERGENCY) to 7 (DEBUG) wanted",
+            "section [a_route_x], option 'severity': expected 0 (EMERGENCY) to 7 (DEBUG)",
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\ntipes = counter",

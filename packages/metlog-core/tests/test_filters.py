@@ -91,11 +91,14 @@ def test_a_filter_that_fails_drops_the_message() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: severity_max_provider("loud"), "severity: 0 .* 7 .*, got 'loud'"),  # type: ignore[arg-type]
+        (
+            lambda: severity_max_provider("loud"),
+            "severity: expected 0 .* 7 .*, got 'loud'",
+        ),  # type: ignore[arg-type]
         (lambda: severity_max_provider(True), "severity"),
         (lambda: severity_max_provider(8), "severity"),
-        (lambda: type_whitelist_provider(5), "types: names"),  # type: ignore[arg-type]
-        (lambda: type_blacklist_provider(b"x"), "types: names"),  # type: ignore[arg-type]
+        (lambda: type_whitelist_provider(5), "types: expected names"),  # type: ignore[arg-type]
+        (lambda: type_blacklist_provider(b"x"), "types: expected names"),  # type: ignore[arg-type]
         (lambda: type_severity_max_provider(["a"]), "types: "),  # type: ignore[arg-type]
         (lambda: type_severity_max_provider({"a": 5}), "types: .*'a': 5"),  # type: ignore[dict-item]
         (lambda: type_severity_max_provider({"a": {"severity": 9}}), "severity"),

@@ -57,7 +57,7 @@ def test_names_may_be_relative_to_a_package(
 @pytest.mark.parametrize(
     ("name", "error", "said"),
     [
-        (5, ValueError, "a dotted name wanted, got 5"),
+        (5, ValueError, "expected a dotted name, got 5"),
         ("", ValueError, "a dotted name such as"),
         ("a b", ValueError, "a dotted name such as 'package.module.name', got 'a b'"),
         ("email..message", ValueError, "a dotted name such as"),

@@ -226,15 +226,18 @@ def test_routes_may_come_from_configuration() -> None:
         ([], "routes: expected one or more"),
         (["x"], r"routes\[0\]: expected a dict with 'sender'"),
         ([{"types": ["a"]}], r"routes\[0\]: expected a dict with 'sender'"),
-        ([{"sender": 3}], r"routes\[0\]\['sender'\]: a dict with 'class'"),
-        ([{"sender": {}}], r"routes\[0\]\['sender'\]\['class'\]: the .* got nothing"),
+        ([{"sender": 3}], r"routes\[0\]\['sender'\]: expected a dict with 'class'"),
+        (
+            [{"sender": {}}],
+            r"routes\[0\]\['sender'\]\['class'\]: expected the .* got nothing",
+        ),
         (
             [{"sender": DebugCaptureSender()}, {"sender": {"class": "nope.Nope"}}],
             r"routes\[1\]\['sender'\]\['class'\]: .* got 'nope.Nope'",
         ),
         (
             [{"sender": Broken(), "severity": 8}],
-            r"routes\[0\]\['severity'\]: 0 .* got 8",
+            r"routes\[0\]\['severity'\]: expected 0 .* got 8",
         ),
         ([{"sender": Broken(), "types": 8}], r"routes\[0\]\['types'\]: .* got 8"),
         (

@@ -477,7 +477,7 @@ def test_making_one_opens_nothing() -> None:
     ],
 )
 def test_a_bad_option_fails_at_once(options: dict[str, Any], says: str) -> None:
-    """The error says which option, what was wanted, what came."""
+    """The error says which option, what was expected, what came."""
     with pytest.raises(ConfigError, match=says):
         StatsdSender(**options)
 

@@ -225,7 +225,7 @@ def test_threads_may_close_while_others_send(receiver: UdpReceiver) -> None:
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], said: str) -> None:
-    """The error names the option, what was wanted and what came."""
+    """The error names the option, what was expected and what came."""
     with pytest.raises(ConfigError, match=f"^{said}"):
         UdpSender(**options)  # type: ignore[arg-type]
 

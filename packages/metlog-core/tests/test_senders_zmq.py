@@ -209,7 +209,7 @@ def test_a_configuration_of_metlog_py_is_understood(subscriber: Subscriber) -> N
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
-    """The error names the option, what was wanted and what came."""
+    """The error names the option, what was expected and what came."""
     with pytest.raises(ConfigError, match=said):
         ZmqPubSender(**options)
 

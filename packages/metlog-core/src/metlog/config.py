@@ -3,7 +3,7 @@
 
 Everything is checked before anything changes: a configuration that raises leaves the
 client and the global configuration as they were. Every error is a `ConfigError`
-(a ValueError) that says where, what was wanted and what came.
+(a ValueError) that says where, what was expected and what came.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def client_from_dict_config(
     unless they look like one of these mistyped.
     """
     if not isinstance(config, Mapping):
-        raise ConfigError(f"a dict wanted, got {config!r}", "config")
+        raise ConfigError(f"expected a dict, got {config!r}", "config")
 
     try:
         return _configure(_expanded(config), client, clear_global, config)
@@ -123,7 +123,7 @@ def _configure(
         if value is None:
             return default
         if not isinstance(value, kinds):
-            raise ConfigError(f"{wanted} wanted, got {value!r}", key)
+            raise ConfigError(f"expected {wanted}, got {value!r}", key)
         return value
 
     _refuse_mistyped(config)
@@ -182,11 +182,11 @@ def configured(name: str | None, config: str | None) -> MetlogClient:
 def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:
     if not isinstance(spec, (list, tuple)) or len(spec) != 2:
         raise ConfigError(
-            f"(dotted name of a provider, dict of options) wanted, got {spec!r}"
+            f"expected (dotted name of a provider, dict of options), got {spec!r}"
         )
     provider, options = spec
     if not isinstance(options, Mapping):
-        raise ConfigError(f"a dict of options wanted, got {options!r}", 1)
+        raise ConfigError(f"expected a dict of options, got {options!r}", 1)
     try:
         return resolve(provider, "a provider"), dict(options)
     except ConfigError as error:
@@ -200,7 +200,7 @@ def _method_name(method: Any, override: object, client: MetlogClient | None) -> 
     name = getattr(method, "metlog_name", None)
     if not callable(method) or not isinstance(name, str):
         raise ConfigError(
-            "a provider of a function with an attribute metlog_name wanted, "
+            "expected a provider of a function with an attribute metlog_name, "
             f"it gave {method!r}",
             0,
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Making senders, filters and plugins from their configuration.
 
-All errors are for the person who wrote the configuration: where, what was wanted,
+All errors are for the person who wrote the configuration: where, what was expected,
 what came.
 """
 
@@ -25,14 +25,14 @@ def resolve(dotted: object, wanted: str) -> Callable[..., Any]:
             found = resolve_name(dotted)
         except (ImportError, ValueError) as error:
             raise ConfigError(
-                f"the dotted name of {wanted} wanted, got {dotted!r}: {error}"
+                f"expected the dotted name of {wanted}, got {dotted!r}: {error}"
                 f"{_meant(dotted)}"
             ) from error
     else:
         found = dotted
     if not callable(found):
         raise ConfigError(
-            f"the dotted name of {wanted} wanted, got {dotted!r}, which is {found!r}"
+            f"expected the dotted name of {wanted}, got {dotted!r}, which is {found!r}"
         )
     return found  # type: ignore[no-any-return]  # callable() narrows Any no further
 
@@ -84,12 +84,12 @@ def make_sender(spec: object) -> Any:
     """A sender from ``{"class": dotted name, "args": [...], **options}``."""
     if not isinstance(spec, Mapping):
         raise ConfigError(
-            f"a dict with 'class' and the sender's options wanted, got {spec!r}"
+            f"expected a dict with 'class' and the sender's options, got {spec!r}"
         )
     options = dict(spec)
     if "class" not in options:
         raise ConfigError(
-            "the dotted name of a sender wanted, such as metlog.senders.UdpSender, "
+            "expected the dotted name of a sender, such as metlog.senders.UdpSender, "
             "got nothing",
             "class",
         )
@@ -101,7 +101,7 @@ def make_sender(spec: object) -> Any:
     sender = call(target, args, options)
     if not callable(getattr(sender, "send_message", None)):
         raise ConfigError(
-            f"a sender, with a method send_message, wanted, got {sender!r}", "class"
+            f"expected a sender, with a method send_message, got {sender!r}", "class"
         )
     return sender
 

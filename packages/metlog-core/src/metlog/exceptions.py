@@ -21,9 +21,9 @@ class MetlogError(Exception):
 
 
 class ConfigError(MetlogError, ValueError):
-    """A configuration cannot work; the text says where, what was wanted, what came.
+    """A configuration cannot work; the text says where, what was expected, what came.
 
-    ``path`` leads to what is wrong: ``ConfigError("a port wanted, got 'x'", "port")``
+    ``path`` leads to what is wrong: ``ConfigError("expected a port, got 'x'", "port")``
     of a sender is ``sender``, ``port`` for the configuration that names this sender
     (see `within`).
     """
@@ -50,7 +50,7 @@ class EnvironmentNotFoundError(ConfigError):
     def __init__(self, varname: str, *path: object) -> None:
         self.varname = varname
         super().__init__(
-            f"environment variable {varname!r} wanted, but it is not set", *path
+            f"expected environment variable {varname!r} to be set, got none", *path
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

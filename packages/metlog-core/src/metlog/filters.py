@@ -64,7 +64,9 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
         isinstance(limit, Mapping) and limit.keys() == {"severity"}
         for limit in wanted.values()
     ):
-        raise ConfigError(f"{{type: {{'severity': n}}}} wanted, got {types!r}", "types")
+        raise ConfigError(
+            f"expected {{type: {{'severity': n}}}}, got {types!r}", "types"
+        )
     limits = {}
     for kind, limit in types.items():
         with within("types", kind):
@@ -82,5 +84,5 @@ def _names(types: object) -> frozenset[str]:
         return frozenset([types])
     found: Any = list(types) if isinstance(types, Iterable) else [types]
     if not all(isinstance(name, str) for name in found):
-        raise ConfigError(f"names of message types wanted, got {types!r}", "types")
+        raise ConfigError(f"expected names of message types, got {types!r}", "types")
     return frozenset(found)

@@ -26,7 +26,7 @@ def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> Metlo
     logger = config_dict.get("logger")
     if logger and logger != name:
         raise ConfigError(
-            f"config['logger']: {name!r}, the client's name, or nothing wanted, "
+            f"config['logger']: expected {name!r}, the client's name, or nothing, "
             f"got {logger!r}"
         )
     return client_from_dict_config({**config_dict, "logger": name}, client)

@@ -42,7 +42,7 @@ def read(
     sections = parser.sections()
     if section not in sections:
         found = ", ".join(f"[{name}]" for name in sections) or "no section at all"
-        raise ConfigError(f"section [{section}] wanted, got {found}")
+        raise ConfigError(f"expected section [{section}], got {found}")
     _refuse_mistyped(sections, section)
     config: dict[str, Any] = _options(parser, section)
 
@@ -144,7 +144,7 @@ def _parsed(stream: Iterable[str]) -> Any:
     try:
         parser.read_file(stream, source=getattr(stream, "name", "INI text"))
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfigError(f"an INI file wanted: {_one_line(error)}") from error
+        raise ConfigError(f"expected an INI file, got {_one_line(error)}") from error
     return parser
 
 
@@ -171,7 +171,7 @@ def _provided(parser: Any, section: str) -> tuple[str, dict[str, Any]]:
     options = _options(parser, section)
     if "provider" not in options:
         raise ConfigError(
-            "the dotted name of a function wanted, got nothing",
+            "expected the dotted name of a function, got nothing",
             f"section [{section}], option 'provider'",
         )
     return options.pop("provider"), options

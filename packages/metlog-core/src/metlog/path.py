@@ -19,7 +19,7 @@ def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
     when there is nothing of that name, and whatever an imported module raises.
     """
     if not isinstance(name, str):
-        raise ValueError(f"a dotted name wanted, got {name!r}")
+        raise ValueError(f"expected a dotted name, got {name!r}")
     if name.startswith((".", ":")):
         name = _absolute(name, package)
     module_name, colon, attributes = name.partition(":")

@@ -27,4 +27,4 @@ def as_severity(value: object, *path: object) -> int:
     """``value`` if it is a severity; raises `ConfigError` about ``path`` if not."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 7:
         return value
-    raise ConfigError(f"0 (EMERGENCY) to 7 (DEBUG) wanted, got {value!r}", *path)
+    raise ConfigError(f"expected 0 (EMERGENCY) to 7 (DEBUG), got {value!r}", *path)

@@ -21,4 +21,4 @@ def port(text: str) -> int:
 def _within(text: str, wanted: str, least: int, most: int) -> int:
     if text.isdecimal() and least <= int(text[:20]) <= most:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{wanted} wanted, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")

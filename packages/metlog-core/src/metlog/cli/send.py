@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"NAME=VALUE wanted, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     return name, value
 
 
@@ -99,7 +99,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"a number wanted, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
 
 
 def _severity(text: str) -> int:
@@ -108,4 +108,4 @@ def _severity(text: str) -> int:
     if text in "01234567" and len(text) == 1:
         return int(text)
     names = ", ".join(name.lower() for name in SEVERITY.__members__)
-    raise argparse.ArgumentTypeError(f"0 to 7 or one of {names} wanted, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected 0 to 7 or one of {names}, got {text!r}")

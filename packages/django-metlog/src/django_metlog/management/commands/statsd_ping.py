@@ -80,7 +80,7 @@ class Command(BaseCommand):
 def _key(text: str) -> str:
     if not all(text.split(".")) or safe_name(text) != text:
         raise ArgumentTypeError(
-            f"a dotted name such as 'ping.web1' wanted, got {text!r}"
+            f"expected a dotted name such as 'ping.web1', got {text!r}"
         )
     return text
 
@@ -89,12 +89,12 @@ def _number(text: str) -> float:
     # float() would also read "1_000" and "nan".
     value = float(text) if _NUMBER.fullmatch(text) else math.inf
     if not math.isfinite(value):
-        raise ArgumentTypeError(f"a number wanted, got {text!r}")
+        raise ArgumentTypeError(f"expected a number, got {text!r}")
     return int(value) if value.is_integer() else value
 
 
 def _duration(text: str) -> float:
     milliseconds = _number(text)
     if milliseconds < 0:
-        raise ArgumentTypeError(f"milliseconds, 0 or more, wanted, got {text!r}")
+        raise ArgumentTypeError(f"expected milliseconds, 0 or more, got {text!r}")
     return milliseconds
