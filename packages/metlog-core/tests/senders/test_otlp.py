@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import certifi
 import pytest
 from opentelemetry import context
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -591,6 +593,48 @@ def test_histograms_have_the_form_one_asks_for(
     assert collector.metric("t").WhichOneof("data") == kind
     if isinstance(options.get("histogram"), list):
         assert list(collector.points("t")[0].explicit_bounds) == [0.1, 1]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key, both in one file."""
+    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    words = "req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=localhost"
+    name = ("-addext", "subjectAltName=IP:127.0.0.1")
+    into = ("-keyout", str(file), "-out", str(file.with_suffix(".crt")))
+    command = ("openssl", *words.split(), *name, *into)
+    subprocess.run(command, check=True, capture_output=True)
+    with file.open("a") as together:
+        together.write(file.with_suffix(".crt").read_text())
+    return file
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_collector_has_a_certificate_of_its_own(
+    collector: Collector,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: bool,
+) -> None:
+    """It is the one that was configured that counts, not that of all requests."""
+    collector.encrypt(certificate)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    if trusted:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    sender = OtlpSender(collector.url.replace("http:", "https:"), interval=60)
+    client = MetlogClient(sender, "app")
+    for _ in range(2):
+        client.incr("a")
+        client.info("b")
+        client.flush()
+    if trusted:
+        assert sender.stats == (4, 0, 0, 0, 0)
+        assert collector.counts() == {"a": 2}
+        assert collector.headers[0]["Content-Encoding"] == "gzip"
+    else:
+        assert sender.stats[:4] == (0, 0, 2, 4)
+    client.close()
 
 
 @pytest.mark.parametrize("routes", [0, 1, 2])

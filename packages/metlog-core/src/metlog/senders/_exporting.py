@@ -300,7 +300,7 @@ class ExportingSender(BaseSender):
     def _end(self, why: str) -> None:
         lost = self.discard()
         if lost:
-            self.lose(lost, why)
+            self.lose(lost, why, f"{lost} calls")
         self.disconnect()
 
     def _reroute(self) -> None:

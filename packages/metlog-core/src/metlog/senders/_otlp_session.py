@@ -96,6 +96,9 @@ class Session(requests.Session):
         if left <= 0:
             return Outcome(False, f"no time left for {self._place}", again=True)
         options.update(timeout=left, allow_redirects=False, stream=True)
+        if isinstance(self.verify, str):
+            # Configured for this collector; REQUESTS_CA_BUNDLE would win otherwise.
+            options["verify"] = self.verify
         with super().request(method, url, *args, **options) as response:
             status = response.status_code
             if not 200 <= status < 300:

@@ -226,7 +226,7 @@ class OtlpSender(ExportingSender):
             max_series=self.max_series,
             now_ns=_wall_ns(),
             tell=report,
-            lose=self.lose,
+            lose=self.tally.drop,
         )
         self._queue = MessageQueue(*self._queue_limits)
         self._kept_deltas = deque()
