@@ -299,23 +299,23 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["listen", "--port", "99999"], "--port: expected a port from 0 to 65535, got"),
+        (["listen", "--port", "99999"], "--port: expected a port from 0 to 65535"),
         (
             ["listen", "--port", "-1"],
-            "--port: expected a port from 0 to 65535, got '-1'",
+            "port from 0 to 65535, got '-1'",
         ),
         (
             ["listen", "--count", "0"],
-            "--count: expected a whole number from 1, got '0'",
+            "expected a whole number from 1, got '0'",
         ),
         (
             ["send", "x", "--port", "1e3"],
-            "--port: expected a port from 0 to 65535, got",
+            "--port: expected a port from 0 to 65535",
         ),
         (["bench", "localhost", "99999"], "PORT: expected a port from 0 to 65535, got"),
         (
             ["bench", "localhost", "1", "--count", "9.5"],
-            "--count: expected a whole number",
+            "expected a whole number",
         ),
     ],
 )

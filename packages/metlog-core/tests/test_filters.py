@@ -93,7 +93,7 @@ def test_a_filter_that_fails_drops_the_message() -> None:
     [
         (
             lambda: severity_max_provider("loud"),
-            "severity: expected 0 .* 7 .*, got 'loud'",
+            "expected 0 .* 7 .*, got 'loud'",
         ),  # type: ignore[arg-type]
         (lambda: severity_max_provider(True), "severity"),
         (lambda: severity_max_provider(8), "severity"),

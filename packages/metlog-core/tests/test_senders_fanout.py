@@ -229,7 +229,7 @@ def test_routes_may_come_from_configuration() -> None:
         ([{"sender": 3}], r"routes\[0\]\['sender'\]: expected a dict with 'class'"),
         (
             [{"sender": {}}],
-            r"routes\[0\]\['sender'\]\['class'\]: expected the .* got nothing",
+            r"\['sender'\]\['class'\]: expected the .* got nothing",
         ),
         (
             [{"sender": DebugCaptureSender()}, {"sender": {"class": "nope.Nope"}}],
