@@ -67,7 +67,8 @@ HOUSES = {
         floors=(
             "__init__ apps asgi urls",
             "middleware views patches loggers checks panel management templatetags",
-            "beacons guards headers upgrade view_names scope catalogue",
+            "reported",
+            "beacons labels guards headers upgrade view_names scope catalogue",
             "exclusion segments",
             "endpoints",
             "conf",

@@ -21,6 +21,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
 django.setup()
 
 
+OF_EVERY_REQUEST = ("request", "request.query_time")
+
+
 class Sent(list[capture.Captured]):
     """What was sent, in order."""
 
@@ -33,12 +36,18 @@ class Sent(list[capture.Captured]):
         return sums
 
     def timers(self) -> dict[str, list[float]]:
-        """Each timer's values, in milliseconds."""
+        """Each timer's values, in milliseconds, but for those of every request."""
         values: dict[str, list[float]] = {}
         for one in self:
             if one.kind == "timer" and one.value is not None:
                 values.setdefault(one.name, []).append(one.value)
+        for name in OF_EVERY_REQUEST:
+            values.pop(name, None)
         return values
+
+    def of(self, base: str) -> list[capture.Captured]:
+        """What was sent of one base."""
+        return [one for one in self if one.base == base]
 
     def names(self) -> list[str]:
         """The metrics' names, in order."""

@@ -67,13 +67,14 @@ CONTRACT = [
     ("timer", "window.performance.calculated.dom"),
     ("timer", "window.performance.calculated.rendering"),
     ("timer", "window.performance.vitals.LCP"),
-    ("timer", "window.performance.vitals.CLS"),
+    ("histogram", "window.performance.vitals.CLS"),
     ("timer", "window.performance.vitals.INP"),
     ("timer", "window.performance.vitals.FCP"),
     ("timer", "window.performance.vitals.TTFB"),
     ("timer", "window.performance.view.shop.views.index.timing.domComplete"),
     ("timer", "window.performance.view.shop.views.index.calculated.network"),
     ("timer", "window.performance.view.shop.views.index.vitals.INP"),
+    ("histogram", "window.performance.view.shop.views.index.vitals.CLS"),
 ]
 
 
@@ -140,7 +141,7 @@ TABLE = {
     "window.performance.timing": ("timer", "s", "milestone view"),
     "window.performance.calculated": ("timer", "s", "span view"),
     "window.performance.vitals": ("timer", "s", "vital view"),
-    "window.performance.layout_shift": ("timer", "1", "view"),
+    "window.performance.layout_shift": ("histogram", "1", "view"),
     "window.performance.navigation.redirects": ("counter", "{redirect}", ""),
     "window.performance.navigation.type": ("counter", "{load}", "type"),
     "window.performance.rejected": ("counter", "{value}", ""),

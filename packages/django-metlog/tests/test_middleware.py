@@ -19,10 +19,12 @@ from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject, empty, lazy
 from testsite.middleware import NotesExceptions
 
+from django_metlog import middleware
 from django_metlog.middleware import (
     GraphiteMiddleware,
     GraphiteRequestTimingMiddleware,
 )
+from django_metlog.scope import see_queries
 from metlog import MetlogClient
 from metlog.diagnostics import Diagnostics
 from metlog.senders import DebugCaptureSender
@@ -524,3 +526,101 @@ def test_a_client_that_is_put_in_place(
     other.sender.msgs.clear()
     fetch("/")
     assert not other.sender.msgs
+
+
+# -- whole requests --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "labels", "extra"),
+    [
+        (
+            "/",
+            {"view": "testsite.views.index", "method": "GET", "status": "200"},
+            {"scheme": "http", "route": "/", "error": ""},
+        ),
+        (
+            "/broken",
+            {"view": "testsite.views.broken", "method": "GET", "status": "500"},
+            {"scheme": "http", "route": "/broken", "error": "ValueError"},
+        ),
+        (
+            "/no/such/page",
+            {"method": "GET", "status": "404"},
+            {"scheme": "http", "route": "", "error": ""},
+        ),
+    ],
+)
+def test_a_whole_request_is_timed(
+    fetch: Fetch,
+    sent: Any,
+    path: str,
+    labels: dict[str, str],
+    extra: dict[str, str],
+) -> None:
+    """Once, by view, method and status. What a convention asks besides is a part."""
+    fetch(path)
+    (request,) = sent.of("request")
+    assert (request.kind, request.name, request.labels) == ("timer", "request", labels)
+    (view,) = sent.of("view") or [None]
+    if view is not None:
+        assert request.value is not None
+        assert view.value is not None
+        assert request.value >= view.value
+        assert view.labels == {"view": labels["view"], "method": "GET"}
+    found = [
+        {name: handle.identity.parts[name] for name in extra}
+        for handle in middleware._plan().handles._requests.values()
+        if handle.identity.parts.items() >= labels.items()
+    ]
+    assert extra in found
+
+
+def test_methods_that_clients_invent_are_one(fetch: Fetch, sent: Any) -> None:
+    """In whole requests and in those that are in flight."""
+    fetch("/", "BREW")
+    assert {one.labels["method"] for one in sent.of("request")} == {"OTHER"}
+    assert {one.labels["method"] for one in sent.of("request.active")} == {"OTHER"}
+
+
+def test_sums_of_views_have_no_base(fetch: Fetch, sent: Any) -> None:
+    """Where there are labels, the backend adds up."""
+    fetch("/")
+    views = {one.name: one.base for one in sent if one.name.startswith("view.")}
+    assert views == {
+        "view.testsite.views.index.GET": "view",
+        "view.testsite.views.GET": "",
+        "view.GET": "",
+    }
+
+
+def test_statements_of_a_request_are_told_if_they_are_seen(
+    fetch: Fetch, sent: Any
+) -> None:
+    """Also that there were none; without the patch nobody knows."""
+    fetch("/")
+    assert sent.of("request.queries") == sent.of("request.query_time") == []
+    see_queries(True)
+    try:
+        fetch("/")
+    finally:
+        see_queries(False)
+    (queries,), (time,) = sent.of("request.queries"), sent.of("request.query_time")
+    assert (queries.kind, queries.value, time.kind, time.value) == (
+        *("histogram", 0, "timer", 0),
+    )
+    labels = {"view": "testsite.views.index", "method": "GET"}
+    assert queries.labels == time.labels == labels
+
+
+def test_many_views_make_few_names(fetch: Fetch, sent: Any) -> None:
+    """In the labelled shape at most ten for requests, however many views there are."""
+    for path in ("/", "/async", "/broken", "/moved", "/forbidden", "/bad", "/missing"):
+        for method in ("GET", "POST"):
+            fetch(path, method)
+    bases = {one.base for one in sent} - {""}
+    assert bases <= {
+        *("request", "request.active", "request.queries", "request.query_time"),
+        *("response", "response.auth", "view", "request.queue", "view.stream"),
+    }
+    assert len({one.name for one in sent}) > 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 from django.urls import ResolverMatch, URLResolver, get_resolver, path, resolve
 from django.urls.resolvers import RegexPattern
 from django.utils.translation import override
@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testsite import views
 
+from django_metlog import middleware
 from django_metlog.exclusion import exclude, is_excluded
 from django_metlog.segments import METHODS, method_name, segment
 from django_metlog.view_names import Namer, in_urlconf, view_name
@@ -168,11 +169,11 @@ def test_the_number_of_names_is_limited(caplog: pytest.LogCaptureFixture) -> Non
             names = namer.names(match_of(view_called(f"v{number}")), "GET")
             if number >= 3:
                 assert names.view == "other"
-                assert names.timers == ("view.other.GET", "view.GET")
+                assert (names.view, names.group) == ("other", None)
     assert len(caplog.records) == 1
     assert "METLOG_VIEW_NAMES_MAX" in caplog.text
     names = namer.names(match_of(view_called("v1")), "POST")
-    assert names.timers[0] == f"view.{module}.v1.POST"
+    assert (names.view, names.method) == (f"{module}.v1", "POST")
 
 
 def test_the_limit_is_a_setting(client: Any, sent: Any, settings: Any) -> None:
@@ -193,10 +194,11 @@ def test_the_limit_is_a_setting(client: Any, sent: Any, settings: Any) -> None:
 
 def test_views_made_for_each_request_do_not_pile_up() -> None:
     """A URLconf built per request makes new view functions without end."""
-    namer = Namer("module", 2, details=False)
-    for _ in range(1000):
-        namer.names(match_of(view_called("same")), "GET")
-    assert len(namer.known) <= 40
+    with override_settings(METLOG_VIEW_NAMES_MAX=2):
+        plan = middleware._plan()
+        for _ in range(1000):
+            middleware._seen_view(match_of(view_called("same")), "GET", plan)
+        assert len(plan.known) <= 40
 
 
 def test_odd_views_get_some_name() -> None:

@@ -284,7 +284,9 @@ def test_parts_that_are_no_placeholder_are_labels_only() -> None:
     parts = {"client": "psql", "alias": "default", "operation": "select"}
     assert execute.series(client, **parts) == (name, {"operation": "select"}, parts)
     del parts["operation"]
-    assert execute.series(client, **parts) == (name, None, {**parts, "operation": ""})
+    nothing = {**parts, "operation": ""}
+    assert execute.series(client, **parts) == (name, None, nothing)
+    assert execute.series(client, **nothing) == (name, None, nothing)
 
 
 def test_fixed_labels_are_no_parts() -> None:

@@ -407,12 +407,22 @@ BY_VIEW = {
 }
 LAYOUT_SHIFT = Metric(
     "window.performance.vitals.CLS",
-    "timer",  # a histogram as soon as the record view sends one
+    "histogram",
     "1",
     "Cumulative Layout Shift of a page: a score, in the dotted shape times 1000.",
     ("view",),
     base="window.performance.layout_shift",
     bounds=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0),
+    scale=1000,
+)
+LAYOUT_SHIFT_BY_VIEW = Metric(
+    "window.performance.view.<view...>.vitals.CLS",
+    "histogram",
+    "1",
+    "Cumulative Layout Shift of the pages of one view: a score, times 1000 "
+    "(METLOG_RECORD_BY_VIEW).",
+    sum_of="window.performance.layout_shift",
+    scale=1000,
 )
 REDIRECTS = Metric(
     "window.performance.navigation.redirectCount",
@@ -448,6 +458,7 @@ _BROWSER = (
     *CALCULATED.values(),
     *VITALS.values(),
     LAYOUT_SHIFT,
+    LAYOUT_SHIFT_BY_VIEW,
     REJECTED,
     HIDDEN,
 )

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import sys
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, time
 from types import EllipsisType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import (
@@ -30,13 +30,37 @@ from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
 from django.utils.functional import LazyObject, Promise, empty
 
 from django_metlog import conf, exclusion
+from django_metlog.catalogue import (
+    REQUEST,
+    REQUEST_ACTIVE,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
+    REQUEST_QUEUE,
+    RESPONSE,
+    RESPONSE_AUTH,
+    RESPONSE_CANCELLED,
+    VIEW,
+    VIEW_ALL,
+    VIEW_MODULE,
+    VIEW_STREAM,
+)
 from django_metlog.headers import queued_ms, server_timing, view_entry
-from django_metlog.scope import Scope, current, open_scope
+from django_metlog.labels import capped
+from django_metlog.scope import Scope, current, open_scope, sees_queries
+from django_metlog.segments import METHODS, method_name
 from django_metlog.view_names import Namer, RequestNames
 from metlog import MetlogClient
+from metlog.aggregate.handles import (
+    CounterHandle,
+    HistogramHandle,
+    TimerHandle,
+    UpdownHandle,
+)
+from metlog.catalogue import Metric
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
@@ -48,10 +72,118 @@ COUNTS = 1
 TIMES = 2
 """What the two middlewares want to know of a request: the bits of `Scope.parts`."""
 
-_COUNTER = {status: f"response.{status}" for status in range(100, 600)}
-_AUTH_COUNTER = {status: f"response.auth.{status}" for status in range(100, 600)}
-
 _trouble = Diagnostics("django-metlog")
+
+
+class _Handles:
+    """The handles of one client that requests need."""
+
+    def __init__(self, client: MetlogClient, details: bool) -> None:
+        self.client = client
+        self._details = details
+        self.queue: TimerHandle = REQUEST_QUEUE.series(client)
+        self.stream: TimerHandle = VIEW_STREAM.series(client)
+        self.cancelled: CounterHandle = RESPONSE_CANCELLED.series(client)
+        self.responses: dict[int, CounterHandle] = {}
+        self.auth_responses: dict[int, CounterHandle] = {}
+        self._active: dict[tuple[str, str | None], UpdownHandle] = {}
+        self._requests: dict[tuple[str, ...], TimerHandle] = {}
+
+    def count(self, status: int, *, logged_in: bool) -> None:
+        """Count a response."""
+        try:
+            self.responses[status].add()
+        except KeyError:
+            self.responses[status] = _of_status(RESPONSE, self.client, status)
+            self.responses[status].add()
+        if logged_in:
+            try:
+                self.auth_responses[status].add()
+            except KeyError:
+                self.auth_responses[status] = _of_status(
+                    RESPONSE_AUTH, self.client, status
+                )
+                self.auth_responses[status].add()
+
+    def active(self, request: HttpRequest) -> UpdownHandle:
+        """The level of requests in flight."""
+        key = method_name(request.method), request.scheme
+        try:
+            return self._active[key]
+        except KeyError:
+            method, scheme = key
+            handle = REQUEST_ACTIVE.series(self.client, method=method, scheme=scheme)
+            return self._active.setdefault(key, handle)
+
+    def request(
+        self,
+        view: str,
+        method: str,
+        status: str,
+        scheme: str | None,
+        route: str,
+        error: str,
+    ) -> TimerHandle:
+        """The timer of whole requests of this kind."""
+        key = view, method, status, scheme or "", route, error
+        try:
+            return self._requests[key]
+        except KeyError:
+            pass
+        handle: TimerHandle = REQUEST.series(
+            self.client,
+            view=view,
+            method=method,
+            status=status,
+            scheme=scheme or "",
+            route=capped("route", route),
+            error=capped("error", error),
+        )
+        if len(self._requests) >= MOST_REQUESTS:
+            self._requests.clear()
+        return self._requests.setdefault(key, handle)
+
+    def of_view(self, names: RequestNames, route: str) -> _View:
+        """The timers of one view and method."""
+        client, view, method = self.client, names.view, names.method
+        timers = [VIEW.series(client, view=view, method=method)]
+        if self._details:
+            if names.group is not None:
+                timers.append(
+                    VIEW_MODULE.series(client, module=names.group, method=method)
+                )
+            timers.append(VIEW_ALL.series(client, method=method))
+        return _View(
+            view,
+            method,
+            route,
+            names.excluded,
+            tuple(timers),
+            REQUEST_QUERIES.series(client, view=view, method=method),
+            REQUEST_QUERY_TIME.series(client, view=view, method=method),
+        )
+
+
+class _View(NamedTuple):
+    """A view and method, with what tells of it."""
+
+    name: str
+    method: str
+    route: str
+    excluded: bool
+    timers: tuple[TimerHandle, ...]
+    queries: HistogramHandle
+    query_time: TimerHandle
+
+
+MOST_REQUESTS = 10_000
+"""Handles of whole requests that are kept; beyond, they are looked up anew."""
+
+
+def _of_status(metric: Metric, client: MetlogClient, status: int) -> CounterHandle:
+    told = str(status) if 100 <= status < 600 else "other"
+    handle: CounterHandle = metric.series(client, status=told)
+    return handle
 
 
 @dataclass(frozen=True)
@@ -59,8 +191,12 @@ class _Plan:
     """The settings, in the form in which requests need them."""
 
     client: MetlogClient
+    handles: _Handles
     namer: Namer
-    known: dict[Any, RequestNames]
+    known: dict[Any, _View]
+    """What was found before, by view, its name, route and method: look here first.
+    One view may stand in several URLconfs, under the same path."""
+    most_known: int
     excludes: Callable[[HttpRequest], object] | None
     counts_users: bool
     loads_users: bool
@@ -86,15 +222,17 @@ def _planned() -> _Plan:
     shows = conf.get("METLOG_SERVER_TIMING")
     queue_time = conf.get("METLOG_QUEUE_TIME")
     names_view = conf.get("METLOG_RECORD_BY_VIEW")
-    namer = Namer(
-        conf.get("METLOG_VIEW_NAMES"),
+    most, details = (
         conf.get("METLOG_VIEW_NAMES_MAX"),
         conf.get("METLOG_VIEW_TIMER_DETAILS"),
     )
+    client = conf.client_or_inert()
     return _Plan(
-        client=conf.client_or_inert(),
-        namer=namer,
-        known=namer.known,
+        client=client,
+        handles=_Handles(client, details),
+        namer=Namer(conf.get("METLOG_VIEW_NAMES"), most, details),
+        known={},
+        most_known=20 * most,
         excludes=_excludes(conf.get("METLOG_EXCLUDE")),
         counts_users=conf.get("METLOG_AUTH_COUNTS") != "off",
         loads_users=conf.get("METLOG_AUTH_COUNTS") == "always",
@@ -226,8 +364,8 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         return scope
     if exclusion.is_used() or not conf.urlconf_is_loaded():
         scope.excluded = None
-    scope.is_active = True
-    plan.client.updown("request.active", 1)
+    scope.active = plan.handles.active(request)
+    scope.active.add(1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
     return scope
@@ -243,8 +381,8 @@ def _close(
     """Report what the request did, and close its scope. Never raises."""
     now = perf_counter()
     try:
-        if scope.is_active:
-            plan.client.updown("request.active", -1)
+        if scope.active is not None:
+            scope.active.add(-1)
         if not scope.excluded:
             _report(request, scope, plan, response, error, now)
     except Exception as trouble:
@@ -261,33 +399,77 @@ def _report(
     error: BaseException | None,
     now: float,
 ) -> None:
-    client = plan.client
+    handles = plan.handles
     match = request.resolver_match
+    view = None
     if match is not None:
         try:
-            names = plan.known[match.func, match.view_name, match.route, request.method]
+            view = plan.known[match.func, match.view_name, match.route, request.method]
         except (KeyError, TypeError):  # not seen yet, or a view that has no hash
-            names = plan.namer.names(match, request.method)
-        if names.excluded:
+            view = _seen_view(match, request.method, plan)
+        if view.excluded:
             scope.decide(excluded=True)
             return
-        scope.view = names.view
+        scope.view = view.name
         if scope.parts & TIMES and scope.view_started is not None:
-            scope.view_ms = ms = _ms(now - scope.view_started)
-            for name in names.timers:
-                client.timer_send(name, ms)
+            scope.view_ms = _ms(now - scope.view_started)
+            for timer in view.timers:
+                timer.between(scope.view_started, now)
+    status = _status_after(error) if response is None else response.status_code
     if scope.parts & COUNTS:
-        status = _status_after(error) if response is None else response.status_code
         if status is not None:
-            client.incr(_COUNTER.get(status, "response.other"))
-            if plan.counts_users and _is_logged_in(request):
-                client.incr(_AUTH_COUNTER.get(status, "response.auth.other"))
+            logged_in = plan.counts_users and _is_logged_in(request)
+            handles.count(status, logged_in=logged_in)
         elif isinstance(error, CancelledError):
-            client.incr("response.cancelled")
+            handles.cancelled.add()
+    _report_request(request, scope, handles, view, status, error, now)
     if response is not None and response.streaming and scope.parts & TIMES:
-        _time_body(request, response, client, now)
+        _time_body(request, response, handles.stream, now)
     if plan.more:
         _report_more(request, scope, plan, response, now)
+
+
+def _seen_view(match: ResolverMatch, method: str | None, plan: _Plan) -> _View:
+    """A view that was not seen yet."""
+    view = plan.handles.of_view(plan.namer.names(match, method), _route(match))
+    if method in METHODS and isinstance(match.func, Hashable):
+        if len(plan.known) >= plan.most_known:  # views made for each request
+            plan.known.clear()
+        plan.known[match.func, match.view_name, match.route, method] = view
+    return view
+
+
+def _route(match: ResolverMatch) -> str:
+    """The path with its parameters, as `http.route` has it."""
+    route = match.route or ""
+    return route if route.startswith("^") else f"/{route}"
+
+
+def _report_request(
+    request: HttpRequest,
+    scope: Scope,
+    handles: _Handles,
+    view: _View | None,
+    status: int | None,
+    error: BaseException | None,
+    now: float,
+) -> None:
+    """The whole request, and its statements if somebody sees them."""
+    failed = ""
+    if status is not None and status >= 500:
+        cause = scope.exception or error
+        failed = type(cause).__name__ if cause is not None else str(status)
+    name, method, route = (
+        (view.name, view.method, view.route)
+        if view is not None
+        else ("", method_name(request.method), "")
+    )
+    told = "" if status is None else str(status) if 100 <= status < 600 else "other"
+    timer = handles.request(name, method, told, request.scheme, route, failed)
+    timer.between(scope.started, now)
+    if view is not None and sees_queries():
+        view.queries.record(scope.queries)
+        view.query_time.record(_ms(scope.query_ms / 1000))
 
 
 def _status_after(error: BaseException | None) -> int | None:
@@ -315,7 +497,7 @@ def _report_more(
     now: float,
 ) -> None:
     if scope.queued_ms is not None:
-        plan.client.timer_send("request.queue", scope.queued_ms)
+        plan.handles.queue.record(scope.queued_ms)
     if response is None:
         return
     if plan.server_timing is not None and _asked(plan.server_timing, request):
@@ -334,7 +516,7 @@ def _ms(seconds: float) -> float:
 
 
 def _time_body(
-    request: HttpRequest, response: HttpResponseBase, client: MetlogClient, begun: float
+    request: HttpRequest, response: HttpResponseBase, timer: TimerHandle, begun: float
 ) -> None:
     """Send ``view.stream`` when the server closes the response, however it ended.
 
@@ -348,7 +530,7 @@ def _time_body(
     def end() -> None:
         if running:
             running.clear()
-            client.timer_send("view.stream", _ms(perf_counter() - begun))
+            timer.between(begun, perf_counter())
 
     def timed_close() -> None:
         try:

@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING
 
-__all__ = ["Scope", "current", "open_scope"]
+if TYPE_CHECKING:
+    from metlog.aggregate.handles import UpdownHandle
+
+__all__ = ["Scope", "current", "open_scope", "see_queries", "sees_queries"]
 
 
 MOST_HELD = 1000
@@ -45,8 +49,8 @@ class Scope:
     """how long the request waited before it came to Django, if somebody said so"""
     excluded: bool | None = False
     """whether nothing of it is to be sent; None while its view is not known yet"""
-    is_active = False
-    """whether it was counted among the requests in flight"""
+    active: UpdownHandle | None = None
+    """the level of requests in flight that it was counted among"""
     _held: list[Callable[[], object]] | None = None
     _token: Token[Scope | None]
 
@@ -94,6 +98,19 @@ class Scope:
         if self.exception is not None:
             self.exception = None  # its traceback holds the request, which holds this
         _current.reset(self._token)
+
+
+_sees_queries = [False]
+
+
+def see_queries(seen: bool) -> None:
+    """Say whether anybody adds statements to scopes: whether none means none."""
+    _sees_queries[0] = seen
+
+
+def sees_queries() -> bool:
+    """Return whether the number of statements of a request is known."""
+    return _sees_queries[0]
 
 
 _current: ContextVar[Scope | None] = ContextVar("django_metlog_scope", default=None)

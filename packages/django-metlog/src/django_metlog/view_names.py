@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import ismethod
 from typing import Any, NamedTuple
 
@@ -148,53 +148,39 @@ class RequestNames(NamedTuple):
     """What a request to a view is called."""
 
     view: str
-    timers: tuple[str, ...]
-    """The names of its timers, the most exact first."""
+    group: str | None
+    """Its module, or URL namespaces; None when that is not timed, or when there is
+    neither."""
+    method: str
+    """A standard method, or ``OTHER``."""
     excluded: bool
     """Is the view marked with `django_metlog.exclude`?"""
 
 
 class Namer:
-    """Names requests: remembers what it found, and limits how many views it names."""
+    """Names requests, and limits how many views it names."""
 
     def __init__(self, scheme: str, most: int, details: bool) -> None:
         """``most`` is how many distinct views are named, the others are ``other``.
-        With ``details`` there is a timer for the view's group and one for all views.
+        With ``details`` the view's group is timed, too.
         """
         self._scheme = scheme
         self._most = most
         self._details = details
         self._seen: set[ViewName] = set()
         self._folding = False
-        self.known: dict[tuple[object, ...], RequestNames] = {}
-        """What was found before, by view, its name, route and method: look here first.
-        One view may stand in several URLconfs, under the same path."""
 
     def names(self, match: ResolverMatch, method: str | None) -> RequestNames:
-        """For one request. Fills ``known``."""
-        found = self._found(match, method_name(method))
-        if method in METHODS and isinstance(match.func, Hashable):
-            if len(self.known) >= 20 * self._most:  # views made for each request
-                self.known.clear()
-            self.known[match.func, match.view_name, match.route, method] = found
-        return found
-
-    def _found(self, match: ResolverMatch, method: str) -> RequestNames:
+        """For one request."""
+        method = method_name(method)
         try:
             name = self._capped(view_name(match, method, self._scheme))
             excluded = is_excluded(match.func, method)
         except Exception as error:  # an object that raises whatever one asks of it
             _trouble.report("a view could not be read", error)
             name, excluded = ViewName("", segment("")), False
-        groups = [str(name)]
-        if self._details:
-            groups.extend([name.group] if name.group else [])
-            groups.append("")
-        return RequestNames(
-            str(name),
-            tuple(f"view.{group}.{method}".replace("..", ".") for group in groups),
-            excluded,
-        )
+        group = name.group if self._details and name.group else None
+        return RequestNames(str(name), group, method, excluded)
 
     def _capped(self, name: ViewName) -> ViewName:
         if name in self._seen:

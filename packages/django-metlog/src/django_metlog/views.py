@@ -20,13 +20,12 @@ from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
-from django_metlog import beacons, conf, guards, view_names
+from django_metlog import beacons, conf, guards, reported, view_names
 
 __all__ = ["arecord", "record"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-PAGE = "window.performance."
 
 METHODS = ("GET", "HEAD", "POST")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -119,30 +118,9 @@ def _is_prerendering(request: HttpRequest) -> bool:
 
 def _send(report: beacons.Report) -> None:
     """Send what a report holds: the one place that knows the client."""
-    client = conf.client()
     view = report.view if report.view and report.view in _views() else ""
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
-    own = dict(report.own) or None
-    labels = {**report.own, "view": view} if view else own
-    for kind, name, value in report.measurements:
-        if kind == "counter":
-            client.incr(name, _count(value, report.sample), fields=own)
-            continue
-        client.timer_send(name, value, fields=labels, rate=report.sample)
-        if by_view:
-            client.timer_send(
-                f"{PAGE}view.{view}.{name.removeprefix(PAGE)}",
-                value,
-                fields=own,
-                rate=report.sample,
-            )
-    if report.rejected:
-        client.incr(f"{PAGE}rejected", _count(report.rejected, report.sample))
-
-
-def _count(value: int, sample: float) -> float:
-    """Return what a counter grows by; a client's ``rate`` would throw dice again."""
-    return value if sample == 1 else value / sample
+    reported.send(conf.client(), report, view, by_view)
 
 
 def _views() -> frozenset[str]:

@@ -206,6 +206,7 @@ class Route:
             identity.name,
             cast(float, value),
             fields=identity.fields,
+            rate=identity.rate,
             sampled=True,
             clock=clock,
             handle=handle,
@@ -263,11 +264,13 @@ class Route:
         if not self._passes(msg):
             return
         if self._showing and capture.wanted():
-            start, shown = None, value
+            start, shown = None, told
             if clock is not None:
-                start, shown = clock[0], (clock[1] - clock[0]) * 1000
+                start = clock[0]
+                # A declared timer's is shown as it is sent, with three decimals.
+                if handle is None or handle.identity.metric is None:
+                    shown = (clock[1] - clock[0]) * 1000
             identity = handle.identity if handle is not None else None
-            shown *= _scale(handle)
             capture.show_metric(
                 *(kind, told_name, shown, rate, told_fields, start, msg, identity)
             )

@@ -58,6 +58,7 @@ class Declaring(Protocol):
         name: str,
         fields: Mapping[str, Any] | None,
         parts: Mapping[str, str],
+        rate: float = 1.0,
     ) -> Any:
         """Return a new handle."""
 
@@ -159,6 +160,16 @@ class Metric:
         except (KeyError, TypeError):
             return self._new_series(client, parts)
 
+    def sampled(self, client: Declaring, rate: float, /, **parts: object) -> Any:
+        """Return the handle for one series of which this share was measured.
+
+        StatsD is told the rate; histograms elsewhere count each value once. Counters
+        are to be divided by it.
+        """
+        if rate == 1:
+            return self.series(client, **parts)
+        return self._new_series(client, parts, rate)
+
     def dotted(self, parts: Mapping[str, str]) -> str:
         """Return the dotted name for these parts, each as one or more segments."""
         return ".".join(
@@ -185,11 +196,16 @@ class Metric:
                 return None
         return parts
 
-    def _new_series(self, client: Declaring, given: Mapping[str, object]) -> Any:
+    def _new_series(
+        self, client: Declaring, given: Mapping[str, object], rate: float = 1.0
+    ) -> Any:
         parts = self._checked(given)
-        shown = {label: parts[label] for label in self.fields if label in parts}
+        shown = {label: parts[label] for label in self.fields if parts.get(label)}
         every = {**self._empty(), **parts}
-        handle = client.declared(self, self.dotted(parts), shown or None, every)
+        name = self.dotted(parts)
+        if rate != 1:
+            return client.declared(self, name, shown or None, every, rate)
+        handle = client.declared(self, name, shown or None, every)
         # 1 == True == 1.0, so only what is equal to nothing else is found again.
         if all(
             type(value) is str or (type(value) is int and value > 1)

@@ -469,10 +469,13 @@ class MetlogClient(metaclass=_patching.Patchable):
         name: str,
         fields: Mapping[str, Any] | None,
         parts: Mapping[str, str],
+        rate: float = 1.0,
     ) -> Handle:
         """What `metlog.catalogue.Metric.series` calls: the handle for a series of a
         declared metric, by its dotted name and by its parts."""
-        handle: Handle = self._handle(metric.kind, name, fields, metric, parts)
+        handle: Handle = self._handle(
+            metric.kind, name, fields, metric, parts, rate=rate
+        )
         return handle
 
     def _handle(
@@ -483,6 +486,7 @@ class MetlogClient(metaclass=_patching.Patchable):
         metric: Metric | None,
         parts: Mapping[str, str] | None,
         *,
+        rate: float = 1.0,
         observed: bool = False,
     ) -> Any:
         labels = None
@@ -494,10 +498,10 @@ class MetlogClient(metaclass=_patching.Patchable):
         if isinstance(name, str):
             name = str.__str__(name)
         decimals = 3 if kind == "timer" else 0
-        identity = Identity(name, labels, 1.0, metric, parts, decimals)
+        identity = Identity(name, labels, rate, metric, parts, decimals)
         identity.observed = observed
         key = (
-            *(kind, as_text(name), metric and metric.name, observed),
+            *(kind, as_text(name), metric and metric.name, rate, observed),
             *((k, type(v), v) for k, v in (labels or {}).items()),
             *(sorted(parts.items()) if parts else ()),
         )

@@ -11,8 +11,9 @@ from opcode import opmap
 from types import TracebackType
 
 from django_metlog import conf
+from django_metlog.catalogue import ERROR
+from django_metlog.labels import capped
 from django_metlog.scope import Scope, current
-from django_metlog.segments import segment
 
 __all__ = ["StatsdHandler"]
 
@@ -45,8 +46,8 @@ class StatsdHandler(logging.Handler):
             own = BaseException.__getattribute__(error, "__dict__")
             before, own[MARK] = own.get(MARK), _raise_of(error, scope)
             if not _is_same(before, own[MARK]):
-                name = segment(type(error).__name__).lower()
-                conf.client_or_inert().incr(f"error.{name}")
+                kind = capped("class", type(error).__name__.lower())
+                ERROR.series(conf.client_or_inert(), class_=kind).add()
         except Exception:
             self.handleError(record)
 

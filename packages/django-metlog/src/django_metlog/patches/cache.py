@@ -21,10 +21,17 @@ from weakref import ReferenceType, ref
 from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, CacheHandler, caches
 
-from django_metlog.patches.sending import client, ms_since, tell
+from django_metlog.catalogue import (
+    CACHE_CALL,
+    CACHE_CALL_OF,
+    CACHE_HIT,
+    CACHE_HIT_OF,
+    CACHE_MISS,
+    CACHE_MISS_OF,
+)
+from django_metlog.patches.sending import client, milliseconds, series, tell
 from django_metlog.patches.swap import Function, Swap
 from django_metlog.scope import current
-from django_metlog.segments import segment
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["METHODS", "patch", "unpatch"]
@@ -106,7 +113,7 @@ def _measure(cache: Any, alias: str) -> None:
         return
     try:
         _wrap_methods(type(cache))
-        reports = _reports(_prefix(type(cache), alias))
+        reports = _reports(_backend(type(cache)), alias)
         forgotten = ref(cache, lambda _: _measured.pop(key, None))
         # What stands on the object comes before its class: django-debug-toolbar puts
         # its methods there, and may have done so first.
@@ -163,9 +170,9 @@ def _own(cache: Any) -> dict[str, Any]:
     return own
 
 
-def _prefix(own: type, alias: str) -> str:
-    prefix = f"cache.{segment(own.__module__.rpartition('.')[2])}"
-    return prefix if alias == DEFAULT_CACHE_ALIAS else f"{prefix}.{segment(alias)}"
+def _backend(own: type) -> str:
+    """``locmem``, ``redis``: the last part of the module, as the original had it."""
+    return own.__module__.rpartition(".")[2]
 
 
 def _method(call: Function, name: str) -> Any:
@@ -215,25 +222,35 @@ def _reporter(cache: Any, method: str) -> Report | None:
 
 
 @lru_cache(maxsize=1024)
-def _reports(prefix: str) -> dict[str, Report]:
-    return {method: _report(prefix, method) for method in METHODS}
+def _reports(backend: str, alias: str) -> dict[str, Report]:
+    return {method: _report(backend, alias, method) for method in METHODS}
 
 
-def _report(prefix: str, method: str) -> Report:
-    metric, hit, miss = f"{prefix}.{method}", f"{prefix}.hit", f"{prefix}.miss"
+def _report(backend: str, alias: str, method: str) -> Report:
+    parts = {"backend": backend}
+    metrics = CACHE_CALL, CACHE_HIT, CACHE_MISS
+    if alias != DEFAULT_CACHE_ALIAS:
+        parts["alias"] = alias
+        metrics = CACHE_CALL_OF, CACHE_HIT_OF, CACHE_MISS_OF
+    call, hit, miss = metrics
+    known: list[Any] = [None, None, None, None]  # the client, and its handles
 
     def report(start: float, hits: int = 0, misses: int = 0) -> None:
-        ms = ms_since(start)
+        end = perf_counter()
         _nested.set(False)
         metlog = client()
-        tell(metlog.timer_send, metric, ms)
+        if known[0] is not metlog:
+            handles = series(call, **parts, method=method), series(hit, **parts)
+            known[:] = [metlog, *handles, series(miss, **parts)]
+        _, timer, hit_counter, miss_counter = known
+        tell(timer.between, start, end)
         if hits:
-            tell(metlog.incr, hit, hits)
+            tell(hit_counter.add, hits)
         if misses:
-            tell(metlog.incr, miss, misses)
+            tell(miss_counter.add, misses)
         scope = current()
         if scope is not None:
-            scope.add_cache_call(ms, hits, misses)
+            scope.add_cache_call(milliseconds(start, end), hits, misses)
 
     return report
 

@@ -16,8 +16,16 @@ from celery import signals  # type: ignore[import-untyped]  # Celery has no type
 from django.core.exceptions import ImproperlyConfigured
 
 from django_metlog import conf
-from django_metlog.patches.sending import client, ms_since, tell
-from django_metlog.segments import segment
+from django_metlog.catalogue import (
+    CELERY_FAILED,
+    CELERY_QUEUED,
+    CELERY_RETRIED,
+    CELERY_RUN,
+    CELERY_SENT,
+    CELERY_SUCCEEDED,
+)
+from django_metlog.patches.sending import client, count, series, tell
+from django_metlog.patches.sending import time as time_since
 
 __all__ = ["SENT_AT", "patch", "refuse_wrong_settings", "unpatch"]
 
@@ -27,7 +35,11 @@ SENT_AT = "metlog_sent_at"
 STARTED = "metlog_started"
 """The attribute of ``task.request`` with ``perf_counter`` seconds."""
 
-_OUTCOMES = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried"}
+_OUTCOMES = {
+    "SUCCESS": CELERY_SUCCEEDED,
+    "FAILURE": CELERY_FAILED,
+    "RETRY": CELERY_RETRIED,
+}
 
 
 def patch() -> None:
@@ -67,32 +79,31 @@ def _before_publish(headers: dict[str, Any] | None = None, **kwargs: Any) -> Non
         headers[SENT_AT] = time.time()
 
 
-def _after_publish(sender: str, **kwargs: Any) -> None:
-    tell(client().incr, f"{_prefix(sender)}.sent")
+def _after_publish(sender: str, routing_key: object = None, **kwargs: Any) -> None:
+    count(CELERY_SENT, task=sender, queue=_text(routing_key))
 
 
 def _before_run(task: Any, **kwargs: Any) -> None:
     request = task.request
     waited_ms = _waited_ms(request, time.time())
     if waited_ms is not None:
-        tell(client().timer_send, f"{_prefix(task.name)}.queued", waited_ms)
+        tell(series(CELERY_QUEUED, **_parts(task)).record, waited_ms)
     setattr(request, STARTED, perf_counter())
 
 
 def _after_run(task: Any, state: str, **kwargs: Any) -> None:
-    prefix = _prefix(task.name)
     started = getattr(task.request, STARTED, None)
     if started is not None:
-        tell(client().timer_send, f"{prefix}.run", ms_since(started))
+        time_since(CELERY_RUN, started, **_parts(task))
     if state in _OUTCOMES:
-        tell(client().incr, f"{prefix}.{_OUTCOMES[state]}")
+        count(_OUTCOMES[state], **_parts(task))
 
 
 def _on_failure(sender: Any, task_id: str, **kwargs: Any) -> None:
     """A failure of which ``task_postrun`` will not tell: its process was killed."""
     request = sender.request
     if request.id != task_id or getattr(request, STARTED, None) is None:
-        tell(client().incr, f"{_prefix(sender.name)}.failed")
+        count(CELERY_FAILED, **_parts(sender))
 
 
 def _flush(**kwargs: Any) -> None:
@@ -128,5 +139,12 @@ def _waited_ms(request: Any, now: float) -> float | None:
     return round((now - sent_at) * 1000, 3) if now >= sent_at else None
 
 
-def _prefix(task_name: str) -> str:
-    return ".".join(["celery", *map(segment, task_name.split("."))])
+def _parts(task: Any) -> dict[str, str]:
+    """The queue is told by the name that the broker knows it by, as the sender does."""
+    delivery = getattr(task.request, "delivery_info", None)
+    queue = delivery.get("routing_key") if isinstance(delivery, dict) else None
+    return {"task": task.name, "queue": _text(queue)}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

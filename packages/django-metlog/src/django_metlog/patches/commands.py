@@ -13,9 +13,9 @@ from typing import Any
 from django.core import management
 from django.core.management.base import BaseCommand
 
-from django_metlog.patches.sending import client, ms_since, tell
+from django_metlog.catalogue import COMMAND_FAILED, COMMAND_OK, COMMAND_RUN
+from django_metlog.patches.sending import count, time
 from django_metlog.patches.swap import Function, Swap
-from django_metlog.segments import segment
 
 __all__ = ["patch", "unpatch"]
 
@@ -34,20 +34,20 @@ def unpatch() -> None:
 
 def _timed(execute: Function) -> Function:
     def timed(command: BaseCommand, /, *args: Any, **options: Any) -> Any:
-        name = segment(_name(command))
-        outcome = "failed"
+        name = _name(command)
+        outcome = COMMAND_FAILED
         start = perf_counter()
         try:
             output = execute(command, *args, **options)
-            outcome = "ok"
+            outcome = COMMAND_OK
             return output
         except SystemExit as end:
             if not end.code:
-                outcome = "ok"
+                outcome = COMMAND_OK
             raise
         finally:
-            tell(client().timer_send, f"command.{name}.run", ms_since(start))
-            tell(client().incr, f"command.{name}.{outcome}")
+            time(COMMAND_RUN, start, name=name)
+            count(outcome, name=name)
 
     return timed
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from django.db import (
@@ -33,10 +33,27 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
-from django_metlog.patches.sending import client, ms_since, tell
+from django_metlog.catalogue import (
+    DB_COMMIT,
+    DB_CONNECT,
+    DB_ERROR,
+    DB_EXECUTE,
+    DB_EXECUTEMANY,
+    DB_ROLLBACK,
+)
+from django_metlog.patches.sending import (
+    client,
+    count,
+    milliseconds,
+    series,
+    tell,
+    time,
+)
 from django_metlog.patches.swap import Swap
-from django_metlog.scope import current
-from django_metlog.segments import segment
+from django_metlog.scope import current, see_queries
+from metlog import MetlogClient
+from metlog.aggregate.handles import TimerHandle
+from metlog.catalogue import Metric
 
 __all__ = ["OPERATIONS", "operation", "patch", "unpatch"]
 
@@ -56,6 +73,7 @@ OPERATIONS = frozenset({
 
 def patch() -> None:
     """Time what every connection does, those that are open included."""
+    see_queries(True)
     _connect.on()
     _callproc.on()
     for name, call in _BESIDES.items():
@@ -68,6 +86,7 @@ def patch() -> None:
 
 def unpatch() -> None:
     """Leave every connection as it was, in whatever thread it is."""
+    see_queries(False)
     connection_created.disconnect(dispatch_uid=__name__)
     _connect.off()
     _callproc.off()
@@ -88,21 +107,20 @@ def _created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
 def _instrument(connection: BaseDatabaseWrapper) -> None:
     """Twice is as good as once: the signal comes again when it reconnects."""
     _instrumented.add(connection)
-    prefix = _prefix(connection)
-    if _wrapper(prefix) not in connection.execute_wrappers:
+    wrapper = _wrapper(_named(connection))
+    if wrapper not in connection.execute_wrappers:
         # In front, for this may run inside somebody's ``with execute_wrapper(…)``,
         # which pops the last one at its end. (adamchainz/django-read-only#180)
-        connection.execute_wrappers.insert(0, _wrapper(prefix))
-    for method in ("commit", "rollback"):
+        connection.execute_wrappers.insert(0, wrapper)
+    for method, metric in (("commit", DB_COMMIT), ("rollback", DB_ROLLBACK)):
         end = getattr(connection, f"_{method}")
         if not isinstance(end, _Ending):
-            timed = _Ending(connection, end, prefix, method)
-            setattr(connection, f"_{method}", timed)
+            setattr(connection, f"_{method}", _Ending(connection, end, metric))
 
 
 def _restore(connection: BaseDatabaseWrapper) -> None:
     _instrumented.discard(connection)
-    wrapper = _wrapper(_prefix(connection))
+    wrapper = _wrapper(_named(connection))
     connection.execute_wrappers[:] = [
         other for other in connection.execute_wrappers if other is not wrapper
     ]
@@ -112,40 +130,93 @@ def _restore(connection: BaseDatabaseWrapper) -> None:
             delattr(connection, name)
 
 
-def _prefix(connection: BaseDatabaseWrapper) -> str:
-    """``db.psql.default``: the original named databases by their shell."""
+class _Name(NamedTuple):
+    """What a database is called in metrics."""
+
+    client: str
+    """Its shell, by which the original named databases: ``psql``."""
+    alias: str
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The same as parts of a metric."""
+        return {"client": self.client, "alias": self.alias}
+
+
+def _named(connection: BaseDatabaseWrapper) -> _Name:
     shell = getattr(connection.client, "executable_name", None) or connection.vendor
-    return f"db.{segment(shell)}.{segment(connection.alias)}"
+    return _Name(shell, connection.alias)
 
 
 @cache
-def _wrapper(prefix: str) -> Execute:
+def _wrapper(name: _Name) -> Execute:
     """The same object for the same database, so that it can be found again."""
-    one, many_times = f"{prefix}.execute", f"{prefix}.executemany"
+    one, several = _Statements(DB_EXECUTE, name), _Statements(DB_EXECUTEMANY, name)
 
     def timed(
         execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         start = perf_counter()
+        failed = ""
         try:
             return execute(sql, params, many, context)
         except Exception as error:
-            _count_error(prefix, type(error))
+            failed = type(error).__name__
+            _count_error(name, type(error))
             raise
         finally:
-            ms = ms_since(start)
+            end = perf_counter()
             # Only text is looked into: other objects' methods are other people's code.
-            fields = _BY_START.get(sql[:6]) if type(sql) is str else None
-            _report(many_times if many else one, ms, fields or _FIELDS[operation(sql)])
+            word = _BY_START.get(sql[:6]) if type(sql) is str else None
+            statements = several if many else one
+            statements.report(
+                start, end, word or operation(sql), failed, context["connection"]
+            )
 
     return timed
 
 
-def _report(metric: str, ms: float, fields: dict[str, str]) -> None:
-    tell(client().timer_send, metric, ms, None, None, fields)
-    scope = current()
-    if scope is not None:
-        scope.add_query(ms)
+class _Statements:
+    """The timers of one database's statements, by what they do."""
+
+    def __init__(self, metric: Metric, name: _Name) -> None:
+        self._metric = metric
+        self._name = name
+        self._client: MetlogClient | None = None
+        self._timers: dict[tuple[str, str], TimerHandle] = {}
+
+    def report(
+        self,
+        start: float,
+        end: float,
+        word: str,
+        failed: str,
+        connection: BaseDatabaseWrapper,
+    ) -> None:
+        """One ran between these readings of ``perf_counter``."""
+        if client() is not self._client:
+            self._client, self._timers = client(), {}
+        try:
+            timer = self._timers[word, failed]
+        except KeyError:
+            timer = self._timers[word, failed] = series(
+                self._metric,
+                **self._name.parts,
+                operation=word,
+                system=connection.vendor,
+                namespace=_namespace(connection),
+                error=failed,
+            )
+        tell(timer.between, start, end)
+        scope = current()
+        if scope is not None:
+            scope.add_query(milliseconds(start, end))
+
+
+def _namespace(connection: BaseDatabaseWrapper) -> str:
+    """The database's name; sqlite has a path instead, which is nobody's business."""
+    name = connection.settings_dict.get("NAME")
+    return name if isinstance(name, str) and connection.vendor != "sqlite" else ""
 
 
 class _Ending:
@@ -155,13 +226,12 @@ class _Ending:
         self,
         connection: BaseDatabaseWrapper,
         end: Callable[[], Any],
-        prefix: str,
-        method: str,
+        metric: Metric,
     ) -> None:
         self._connection = connection
         self._end = end
-        self._prefix = prefix
-        self._metric = f"{prefix}.{method}"
+        self._name = _named(connection)
+        self._metric = metric
 
     def __call__(self) -> Any:
         if self._connection.connection is None:  # then there is nothing to end
@@ -170,23 +240,23 @@ class _Ending:
         try:
             return self._end()
         except Exception as error:
-            _count_error(self._prefix, type(error))
+            _count_error(self._name, type(error))
             raise
         finally:
-            tell(client().timer_send, self._metric, ms_since(start))
+            time(self._metric, start, **self._name.parts)
 
 
 def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     def timed(connection: BaseDatabaseWrapper) -> Any:
-        prefix = _prefix(connection)
+        name = _named(connection)
         start = perf_counter()
         try:
             return connect(connection)
         except Exception as error:
-            _count_error(prefix, _django_class(connection, error))
+            _count_error(name, _django_class(connection, error))
             raise
         finally:
-            tell(client().timer_send, f"{prefix}.connect", ms_since(start))
+            time(DB_CONNECT, start, **name.parts)
 
     return timed
 
@@ -218,15 +288,12 @@ _DJANGO_ERRORS: tuple[type[Exception], ...] = (
 _connect = Swap(BaseDatabaseWrapper, "connect", _timed_connect)
 
 
-def _count_error(prefix: str, error: type[Exception]) -> None:
-    tell(client().incr, f"{prefix}.error.{segment(error.__name__).lower()}")
+def _count_error(name: _Name, error: type[Exception]) -> None:
+    count(DB_ERROR, **name.parts, class_=error.__name__.lower())
 
-
-_FIELDS = {word: {"operation": word} for word in (*OPERATIONS, "other")}
 
 _BY_START = {
-    word.upper(): _FIELDS[word]
-    for word in ("create", "delete", "insert", "select", "update")
+    word.upper(): word for word in ("create", "delete", "insert", "select", "update")
 }
 """How nearly everything begins that Django writes; found by its first six letters."""
 
@@ -286,17 +353,25 @@ _callproc = Swap(CursorWrapper, "callproc", _timed_callproc)
 @contextmanager
 def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
     """Around one call of a driver, which counts as a statement."""
-    prefix = _prefix(connection)
+    name = _named(connection)
+    failed = ""
     start = perf_counter()
     try:
         yield
     except Exception as error:
         kind = _django_class(connection, error)
         if issubclass(kind, _DJANGO_ERRORS):  # and no error of the site's own code
-            _count_error(prefix, kind)
+            failed = kind.__name__
+            _count_error(name, kind)
         raise
     finally:
-        _report(f"{prefix}.execute", ms_since(start), _FIELDS[word])
+        end = perf_counter()
+        _besides(name).report(start, end, word, failed, connection)
+
+
+@cache
+def _besides(name: _Name) -> _Statements:
+    return _Statements(DB_EXECUTE, name)
 
 
 class _Besides:

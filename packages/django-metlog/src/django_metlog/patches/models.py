@@ -23,8 +23,9 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
 
 from django_metlog import conf
-from django_metlog.patches.sending import client, tell
-from django_metlog.segments import segment
+from django_metlog.catalogue import MODEL_CREATE, MODEL_DELETE, MODEL_UPDATE
+from django_metlog.patches.sending import count
+from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
 
@@ -106,7 +107,7 @@ def _saved(
     sender: type[Model], created: bool = False, raw: bool = False, **kwargs: Any
 ) -> None:
     if not raw:  # a fixture is loaded: nobody did that
-        _count(sender, "create" if created else "update")
+        _count(MODEL_CREATE if created else MODEL_UPDATE, sender)
 
 
 Row = tuple[type[Model], Any]
@@ -141,10 +142,9 @@ def _deleted(
         if row in deletion[1]:
             deletion[1].discard(row)
             return
-    _count(sender, "delete")
+    _count(MODEL_DELETE, sender)
 
 
-def _count(model: type[Model], what: str) -> None:
+def _count(metric: Metric, model: type[Model]) -> None:
     meta = _concrete(model)._meta  # noqa: SLF001
-    app, name = segment(meta.app_label), segment(meta.model_name or "")
-    tell(client().incr, f"model.{app}.{name}.{what}")
+    count(metric, app=meta.app_label, model=meta.model_name or "")

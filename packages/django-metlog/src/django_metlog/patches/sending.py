@@ -9,9 +9,11 @@ from time import perf_counter
 from typing import Any
 
 from django_metlog import conf
+from django_metlog.labels import capped
 from django_metlog.scope import current
+from metlog.catalogue import Metric
 
-__all__ = ["client", "ms_since", "tell"]
+__all__ = ["client", "count", "milliseconds", "series", "tell", "time"]
 
 client = conf.client_or_inert
 """``settings.METLOG``, read when it is needed. Never raises."""
@@ -30,7 +32,24 @@ def tell(send: Callable[..., object], *args: Any, **named: Any) -> None:
         scope.hold(partial(send, *args, **named))
 
 
-def ms_since(start: float) -> float:
-    """Milliseconds since ``start`` (``perf_counter`` seconds), with three decimals."""
+def milliseconds(start: float, end: float) -> float:
+    """Return the time between two readings of ``perf_counter``, with three decimals."""
     # A third of the price of round(…, 3).
-    return int((perf_counter() - start) * 1_000_000 + 0.5) / 1000
+    return int((end - start) * 1_000_000 + 0.5) / 1000
+
+
+def series(metric: Metric, /, **parts: object) -> Any:
+    """Return the handle of a declared metric for these parts, of the site's client."""
+    return metric.series(
+        client(), **{label: capped(label, value) for label, value in parts.items()}
+    )
+
+
+def count(metric: Metric, number: float = 1, /, **parts: object) -> None:
+    """Count so many, unless the request is excluded."""
+    tell(series(metric, **parts).add, number)
+
+
+def time(metric: Metric, start: float, /, **parts: object) -> None:
+    """Tell of the time since ``start`` (``perf_counter`` seconds), likewise."""
+    tell(series(metric, **parts).between, start, perf_counter())

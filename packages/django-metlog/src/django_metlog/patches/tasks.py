@@ -14,8 +14,16 @@ from typing import Any
 
 from django.utils.timezone import is_naive, make_aware
 
-from django_metlog.patches.sending import client, tell
-from django_metlog.segments import segment
+from django_metlog.catalogue import (
+    TASK_ENQUEUED,
+    TASK_FAILED,
+    TASK_QUEUED,
+    TASK_RUN,
+    TASK_STARTED,
+    TASK_SUCCEEDED,
+)
+from django_metlog.patches.sending import count, series, tell
+from metlog.catalogue import Metric
 from metlog.diagnostics import Diagnostics
 
 try:
@@ -62,39 +70,37 @@ def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
 
 @_receiver
 def _enqueued(task_result: Any) -> None:
-    tell(client().incr, f"{_prefix(task_result)}.enqueued", fields=_fields(task_result))
+    count(TASK_ENQUEUED, **_parts(task_result))
 
 
 @_receiver
 def _started(task_result: Any) -> None:
-    prefix, fields = _prefix(task_result), _fields(task_result)
-    tell(client().incr, f"{prefix}.started", fields=fields)
+    parts = _parts(task_result)
+    count(TASK_STARTED, **parts)
     started = task_result.started_at
     if started == task_result.last_attempted_at:  # not when it is tried again
         times = (task_result.enqueued_at, task_result.task.run_after)
         ready = max((_aware(time) for time in times if time is not None), default=None)
-        _send_span(f"{prefix}.queued", ready, started, fields)
+        _send_span(TASK_QUEUED, ready, started, parts)
 
 
 @_receiver
 def _finished(task_result: Any) -> None:
-    prefix, fields = _prefix(task_result), _fields(task_result)
+    parts = _parts(task_result)
     failed = task_result.status == TaskResultStatus.FAILED
-    tell(
-        client().incr, f"{prefix}.{'failed' if failed else 'succeeded'}", fields=fields
-    )
+    count(TASK_FAILED if failed else TASK_SUCCEEDED, **parts)
     started = task_result.last_attempted_at or task_result.started_at
-    _send_span(f"{prefix}.run", started, task_result.finished_at, fields)
+    _send_span(TASK_RUN, started, task_result.finished_at, parts)
 
 
 def _send_span(
-    metric: str, start: datetime | None, end: datetime | None, fields: dict[str, str]
+    metric: Metric, start: datetime | None, end: datetime | None, parts: dict[str, str]
 ) -> None:
     """Clocks of two machines may tell of an end before the start: then nothing."""
     if start is not None and end is not None:
         ms = (_aware(end) - _aware(start)).total_seconds() * 1000
         if ms >= 0:
-            tell(client().timer_send, metric, round(ms, 3), fields=fields)
+            tell(series(metric, **parts).record, round(ms, 3))
 
 
 def _aware(time: datetime) -> datetime:
@@ -102,10 +108,10 @@ def _aware(time: datetime) -> datetime:
     return make_aware(time) if is_naive(time) else time
 
 
-def _prefix(task_result: Any) -> str:
-    path = task_result.task.module_path.split(".")
-    return ".".join(["task", *map(segment, path)])
-
-
-def _fields(task_result: Any) -> dict[str, str]:
-    return {"queue": task_result.task.queue_name, "backend": task_result.backend}
+def _parts(task_result: Any) -> dict[str, str]:
+    task = task_result.task
+    return {
+        "task": task.module_path,
+        "queue": task.queue_name,
+        "backend": task_result.backend,
+    }

@@ -7,15 +7,15 @@ What a template renders in turn, included or by a form's widget, belongs to its 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from time import perf_counter
 from typing import Any
 
 from django.template.backends.django import Template as DjangoTemplate
 
-from django_metlog.patches.sending import client, ms_since, tell
+from django_metlog.catalogue import TEMPLATE
+from django_metlog.patches.sending import time
 from django_metlog.patches.swap import Function, Swap
-from django_metlog.segments import segment
 
 __all__ = ["patch", "unpatch"]
 
@@ -45,8 +45,7 @@ def _timed(render: Function) -> Function:
             return render(template, *args, **named)
         finally:
             _nested.set(False)
-            metric = _metric(_name(template.template))
-            tell(client().timer_send, metric, ms_since(start))
+            time(TEMPLATE, start, name=_name(template.template) or "inline")
 
     return timed
 
@@ -68,8 +67,3 @@ def _name(template: Any) -> str | None:
     name: str | None = getattr(template, "name", None)
     page = getattr(getattr(template, "origin", None), "template_name", None)
     return f"{page}#{name}" if name and page and name != page else name
-
-
-@lru_cache(maxsize=1000)
-def _metric(name: str | None) -> str:
-    return f"template.{segment(name) if name else 'inline'}"

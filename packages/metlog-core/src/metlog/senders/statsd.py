@@ -226,7 +226,9 @@ class StatsdSender(ExportingSender):
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
         head, tail = form.head, form.tail
-        rate = min(series.rate, 1.0) * form.share * len(entries) / seen
+        rate = min(series.rate, 1.0) * form.share
+        if len(entries) < seen:
+            rate *= len(entries) / seen
         if rate < 1.0:
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")

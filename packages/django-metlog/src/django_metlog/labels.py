@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MPL-2.0
+"""How many values a label can have: ``METLOG_VIEW_NAMES_MAX``, then ``other``.
+
+Backends keep each of them for ever, and some let one pay for it. What comes from
+outside, or is made while running, must not make new ones without end.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django_metlog import conf
+from metlog.message import as_text
+
+__all__ = ["OTHER", "capped"]
+
+OTHER = "other"
+"""What every further value of a label is."""
+
+_logger = logging.getLogger("django_metlog")
+
+
+def capped(label: str, value: object) -> str:
+    """Return the text of ``value``, or `OTHER` when the label has had too many values
+    before."""
+    value = value if type(value) is str else as_text(value)
+    values, most = _values()
+    seen = values.setdefault(label, set())
+    if value in seen:
+        return value
+    if len(seen) < most:
+        seen.add(value)
+        return value
+    if OTHER not in seen:
+        seen.add(OTHER)
+        _logger.warning(
+            "METLOG_VIEW_NAMES_MAX: %d values of the label %r were sent, further ones "
+            "are called 'other'; the first of them is %.200r",
+            most,
+            label,
+            value,
+        )
+    return OTHER
+
+
+@conf.until_changed
+def _values() -> tuple[dict[str, set[str]], int]:
+    return {}, conf.get("METLOG_VIEW_NAMES_MAX")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MPL-2.0
+"""From what a browser reported to series: under which declaration a value goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from django_metlog import conf
+from django_metlog.beacons import TIMING as TIMING_NAME
+from django_metlog.beacons import TYPE as TYPE_NAME
+from django_metlog.beacons import Report
+from django_metlog.catalogue import (
+    BY_VIEW,
+    CALCULATED,
+    HIDDEN,
+    LAYOUT_SHIFT,
+    LAYOUT_SHIFT_BY_VIEW,
+    NAVIGATION_TYPE,
+    REDIRECTS,
+    REJECTED,
+    TIMING,
+    VITALS,
+)
+from metlog import MetlogClient, catalogue
+from metlog.catalogue import Metric
+
+__all__ = ["send"]
+
+
+def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None:
+    """Send what a report of a page of that view holds; its times under the view's own
+    names, too, if ``by_view``."""
+    with_fields = _with_own_fields()
+    own = {name: text for name, text in report.own.items() if name in _own_fields()}
+    for kind, name, value in report.measurements:
+        metric, parts, in_view = _declared(name)
+        if kind == "counter":
+            number = value if report.sample == 1 else value / report.sample
+            with_fields[metric.name].series(client, **parts, **own).add(number)
+            continue
+        number = value / metric.scale if metric.scale != 1 else value
+        measured = with_fields[metric.name].sampled(
+            client, report.sample, **parts, **own, **({"view": view} if view else {})
+        )
+        measured.record(number)
+        if by_view and in_view is not None:
+            if in_view is not LAYOUT_SHIFT_BY_VIEW:
+                parts = {**parts, **dict(metric.fixed)}
+            with_fields[in_view.name].sampled(
+                client, report.sample, **parts, **own, view=view
+            ).record(number)
+    if report.rejected:
+        REJECTED.series(client).add(report.rejected / report.sample)
+
+
+_EXACT: Mapping[str, tuple[Metric, Metric | None]] = {
+    **{metric.name: (metric, BY_VIEW["calculated"]) for metric in CALCULATED.values()},
+    **{metric.name: (metric, BY_VIEW["vitals"]) for metric in VITALS.values()},
+    LAYOUT_SHIFT.name: (LAYOUT_SHIFT, LAYOUT_SHIFT_BY_VIEW),
+    REDIRECTS.name: (REDIRECTS, None),
+    HIDDEN.name: (HIDDEN, None),
+}
+
+
+@lru_cache(maxsize=256)
+def _declared(name: str) -> tuple[Metric, dict[str, str], Metric | None]:
+    """The declaration of a measurement, its parts, and the one for a single view."""
+    if name in _EXACT:
+        metric, in_view = _EXACT[name]
+        return metric, {}, in_view
+    if name.startswith(f"{TYPE_NAME}."):
+        return NAVIGATION_TYPE, {"type": name.removeprefix(f"{TYPE_NAME}.")}, None
+    parts = {"milestone": name.removeprefix(TIMING_NAME)}
+    return TIMING, parts, BY_VIEW["timing"]
+
+
+@conf.until_changed
+def _own_fields() -> frozenset[str]:
+    """The fields of a site's own that are labels; a part of the same name wins."""
+    parts = {"view", "milestone", "span", "vital", "type"}
+    fields: Mapping[str, Any] = conf.get("METLOG_RECORD_FIELDS")
+    return frozenset(fields) - parts
+
+
+@conf.until_changed
+def _with_own_fields() -> dict[str, Metric]:
+    """The declarations by their names, each with the site's own fields."""
+    own = tuple(sorted(_own_fields()))
+    declared = (
+        *(TIMING, *CALCULATED.values(), *VITALS.values(), LAYOUT_SHIFT),
+        *(*BY_VIEW.values(), LAYOUT_SHIFT_BY_VIEW),
+        *(REDIRECTS, HIDDEN, NAVIGATION_TYPE),
+    )
+    found = {m.name: replace(m, fields=(*m.fields, *own)) for m in declared}
+    catalogue.declare(*found.values(), prefix="django_")
+    return found
