@@ -151,6 +151,8 @@ def check(words: list[str]) -> None:
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
+        case ["pip", "uninstall", "metlog-py"]:
+            pass
         case ["pip", "install", *packages]:
             ours_ = {path.name for path in (ROOT / "packages").iterdir()}
             bare = {re.sub(r"\[.*\]", "", one.strip("'\"")) for one in packages}

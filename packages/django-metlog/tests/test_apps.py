@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +14,9 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+
+import django_metlog
+import metlog
 
 
 class Patch(ModuleType):
@@ -181,3 +187,38 @@ print(type(client).__name__, settings.METLOG.sender.msgs[0].count("cart.full"))
 """
     done = run(more, program, tmp_path)
     assert (done.stdout, done.stderr) == ("MetlogClient 1\n", "")
+
+
+# What metlog-py 0.10 had in the package metlog, and takes along when it goes.
+OF_METLOG_PY = [
+    "__init__.py",
+    *("client.py", "config.py", "exceptions.py", "filters.py", "holder.py"),
+    *("logging.py", "path.py"),
+    *("decorators/__init__.py", "decorators/base.py", "decorators/stats.py"),
+    *("senders/__init__.py", "senders/dev.py", "senders/logging.py"),
+    *("senders/udp.py", "senders/zmq.py"),
+]
+
+
+def test_half_of_metlog_core(tmp_path: Path) -> None:
+    """Where metlog-py took files of metlog-core along, it says so, with a cure."""
+    shutil.copytree(Path(metlog.__file__).parent, tmp_path / "metlog")
+    for name in OF_METLOG_PY:
+        (tmp_path / "metlog" / name).unlink()
+    # Without it Python would find the whole one that is installed here.
+    (tmp_path / "metlog" / "__init__.py").touch()
+    copy = tmp_path / "django_metlog"
+    shutil.copytree(Path(django_metlog.__file__).parent, copy)
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import django_metlog"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "was metlog-py uninstalled after metlog-core" in done.stderr
+    assert "pip install --force-reinstall --no-deps metlog-core" in done.stderr

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django_metlog.exclusion import exclude
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     client: MetlogClient
 
 __all__ = ["client", "exclude"]
+
+# Both packages have the folder metlog: removing the old one takes files of the new.
+if find_spec("metlog.client") is None:
+    raise ImportError(
+        "expected metlog-core in the package metlog, got one without metlog.client; "
+        "was metlog-py uninstalled after metlog-core was installed? Then run "
+        "pip install --force-reinstall --no-deps metlog-core"
+    )
 
 
 def __getattr__(name: str) -> Any:
