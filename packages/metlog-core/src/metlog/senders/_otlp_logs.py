@@ -67,6 +67,8 @@ class Entry(NamedTuple):
     trace_id: int
     span_id: int
     trace_flags: int
+    host: Any
+    pid: Any
 
 
 def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
@@ -87,7 +89,10 @@ def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
         body, attributes, kind, logger = to_json(msg), {}, "", "metlog"
         timestamp = severity = None
     event = EVENT_NAMES.get(kind)
-    return Entry(now, timestamp, severity, body, attributes, logger, event, *ids)
+    host, pid = msg.get("metlog_hostname"), msg.get("metlog_pid")
+    return Entry(
+        *(now, timestamp, severity, body, attributes, logger, event, *ids, host, pid)
+    )
 
 
 def attribute(value: object) -> Any:
@@ -120,9 +125,10 @@ def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
 def readable(entries: Sequence[Entry], resource: Resource) -> list[ReadableLogRecord]:
     """Make what the exporter takes: the same records for the same entries."""
     scopes: dict[str, InstrumentationScope] = {}
+    host = socket.gethostname()
     return [
         ReadableLogRecord(
-            _record(entry),
+            _record(entry, host),
             resource,
             scopes.setdefault(entry.logger, InstrumentationScope(entry.logger)),
         )
@@ -142,7 +148,7 @@ def untraced() -> Iterator[None]:
         context.detach(token)
 
 
-def _record(entry: Entry) -> LogRecord:
+def _record(entry: Entry, host: str) -> LogRecord:
     try:
         number = _SEVERITIES.get(entry.severity)
     except TypeError:
@@ -158,13 +164,23 @@ def _record(entry: Entry) -> LogRecord:
         severity_text=text,
         severity_number=number,
         body=entry.body,
-        attributes=entry.attributes,
+        attributes=_elsewhere(entry, host) | entry.attributes,
         event_name=entry.event_name,
     )
     # Given to the constructor, its own context would win in some releases.
     record.trace_id, record.span_id = entry.trace_id, entry.span_id
     record.trace_flags = TraceFlags(entry.trace_flags)
     return record
+
+
+def _elsewhere(entry: Entry, host: str) -> dict[str, Any]:
+    """Where a message comes from, if not from where the resource says."""
+    found = {}
+    if entry.host and entry.host != host:
+        found["host.name"] = encodable(as_text(entry.host))
+    if isinstance(entry.pid, int) and entry.pid != os.getpid():
+        found["process.pid"] = attribute(entry.pid)
+    return found
 
 
 def _attributes(msg: Message) -> dict[str, Any]:
@@ -174,12 +190,6 @@ def _attributes(msg: Message) -> dict[str, Any]:
         name = encodable(as_text(key))
         if name and value is not None:
             found[name] = attribute(value)
-    # The resource says where this process is; a message may come from elsewhere.
-    host, pid = msg.get("metlog_hostname"), msg.get("metlog_pid")
-    if host and host != socket.gethostname():
-        found.setdefault("host.name", encodable(as_text(host)))
-    if isinstance(pid, int) and pid != os.getpid():
-        found.setdefault("process.pid", attribute(pid))
     return found
 
 
