@@ -17,7 +17,7 @@ from testsite import views
 from testsite.shown import keys
 
 from metlog import capture
-from metlog_toolbar.collect import KEPT, Records
+from metlog_toolbar.collect import MAX_RECORDS, Records
 
 TRIES = 1_000
 
@@ -118,10 +118,10 @@ def test_client_that_went_away():
 def test_bounded_memory():
     """A request that never stops sending is kept up to a number, and counted on."""
     with Records() as records:
-        for _ in range(KEPT + 5):
+        for _ in range(MAX_RECORDS + 5):
             settings.METLOG.incr("again")
 
-    assert len(records.captured) == KEPT
+    assert len(records.captured) == MAX_RECORDS
     assert records.dropped == 5
 
 

@@ -16,7 +16,7 @@ from testsite.shown import content, get, keys, request_ids, stats, text_of
 from metlog import capture, catalogue
 from metlog.client import MetlogClient
 from metlog.senders import DebugCaptureSender
-from metlog_toolbar.summary import LISTED
+from metlog_toolbar.summary import MAX_ROWS
 
 HOSTILE = "\"><script>alert(1)</script>'&amp;\x00\x1b\ud800\u202e\u2028{{ x }}|:@#"
 
@@ -216,12 +216,12 @@ def test_many_messages(settings):
 
     assert stats()["sent"] == 5_004
     # Bars, messages, and two rows for each key of timers and of counters.
-    assert shown.count("<tr") == 6 * LISTED + 5
+    assert shown.count("<tr") == 6 * MAX_ROWS + 5
     assert len(shown) < 1_100_000
     text = text_of(shown)
-    assert f"{1501 - LISTED} more, all of them shorter" in text
-    assert f"{1501 - LISTED} more keys" in text
-    assert f"{2001 - LISTED} more messages" in text
+    assert f"{1501 - MAX_ROWS} more, all of them shorter" in text
+    assert f"{1501 - MAX_ROWS} more keys" in text
+    assert f"{2001 - MAX_ROWS} more messages" in text
     assert_valid(shown)
 
 

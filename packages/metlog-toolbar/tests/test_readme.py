@@ -11,7 +11,7 @@ from django.conf import settings as project
 
 from metlog_toolbar import conf
 from metlog_toolbar.panel import MetlogPanel
-from metlog_toolbar.summary import LISTED
+from metlog_toolbar.summary import MAX_ROWS
 
 PACKAGE = Path(__file__).parent.parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_numbers():
     """The numbers that it gives are those of the code."""
     assert conf.DUPLICATES == 10
     assert "more than ten times" in README
-    assert f"{LISTED} rows of each kind" in README
+    assert f"{MAX_ROWS} rows of each kind" in README
 
 
 def test_is_installed_here():

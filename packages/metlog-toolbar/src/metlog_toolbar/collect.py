@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What one request sent, through metlog's tee."""
+"""What one request sent, by `metlog.capture`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from metlog.capture import Captured
 
-__all__ = ["KEPT", "Records"]
+__all__ = ["MAX_RECORDS", "Records"]
 
-KEPT = 20_000
-"""Records kept of one request; later ones are only counted."""
+MAX_RECORDS = 20_000
+"""Of one request; later ones are only counted."""
 
 
 class Records:
-    """Collects what the current context sends, in each ``with`` block of it.
+    """Collect what the current context sends, in each ``with`` block of it.
 
     What threads started by hand and ``run_in_executor`` send does not belong to the
     context; what a task of the request sends after the block is not taken.
@@ -28,7 +28,7 @@ class Records:
 
     def __init__(self) -> None:
         self.captured: list[Captured] = []
-        self.dropped = 0
+        self.dropped: int = 0
         self.began: float | None = None
         """When the first block was entered; `perf_counter` seconds, as ``ended``."""
         self.ended: float | None = None
@@ -54,7 +54,7 @@ class Records:
     def _take(self, captured: Captured) -> None:
         if self._collection is None:
             return
-        if len(self.captured) < KEPT:
+        if len(self.captured) < MAX_RECORDS:
             self.captured.append(captured)
         else:
             self.dropped += 1

@@ -47,7 +47,7 @@ class Graph:
 
 
 def draw(series: Sequence[Series], value: float | None = None) -> Graph | None:
-    """One graph for series of one unit, or None when they hold no value at all.
+    """Return one graph for series of one unit, or None when they hold no value.
 
     ``value`` is marked, unless it would press the series flat against the bottom.
     """

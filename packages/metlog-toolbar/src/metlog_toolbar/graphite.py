@@ -80,7 +80,7 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
 
 
 def render_url(production: Production, names: Iterable[str], **extra: object) -> str:
-    """Graphite's address for these series: an image, unless ``format`` says else."""
+    """Return Graphite's URL of these series: an image, unless ``format`` differs."""
     query = [("target", name) for name in names]
     query += [("from", PERIOD), *((name, str(value)) for name, value in extra.items())]
     joint = "&" if "?" in production.graphite else "?"
@@ -106,9 +106,9 @@ def fetch(
 
 
 def _in_time(read: Callable[[], bytes], timeout: float) -> bytes:
-    """What ``read`` returns, in a thread that is left behind when it is late.
+    """Return what ``read`` returns; its thread is left behind when it is late.
 
-    A socket's time-out is for each packet, and the look-up of a name has none.
+    A socket's timeout is per packet, and looking up a name has none.
     """
     answers: SimpleQueue[bytes | GraphiteError] = SimpleQueue()
 

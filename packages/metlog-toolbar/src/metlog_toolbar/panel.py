@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 
 from metlog_toolbar import conf, views
 from metlog_toolbar.collect import Records
-from metlog_toolbar.present import present
+from metlog_toolbar.present import template_context
 from metlog_toolbar.summary import summarise
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class MetlogPanel(Panel):
 
     is_async = True
     title = "Metlog"
-    nav_icon = f"{_APP}/metlog.svg"  # type: ignore[assignment]  # declared None
-    template = f"{_APP}/panel.html"
+    nav_icon: str = f"{_APP}/metlog.svg"  # type: ignore[assignment]  # declared None
+    template: str = f"{_APP}/panel.html"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,7 +69,7 @@ class MetlogPanel(Panel):
     @property
     def content(self) -> str:
         stats = self.get_stats()
-        context = present(stats, conf.duplicates()) if stats else {}
+        context = template_context(stats, conf.duplicates()) if stats else {}
         return render_to_string(
             self.template,
             {
@@ -95,8 +95,8 @@ class MetlogPanel(Panel):
         ]
 
     def process_request(self, request: HttpRequest) -> Any:
-        """Collect, but only inside of the innermost panel: what panels and the
-        toolbar's store do in between is none of the site's."""
+        """Collect inside the innermost panel only: what other panels and the toolbar's
+        store do in between is not the site's."""
         innermost: Panel = self
         while isinstance(
             panel := getattr(innermost.get_response, "__self__", None), Panel
@@ -181,7 +181,7 @@ StatsdPanel = MetlogPanel
 
 
 def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """As the toolbar's own views are: for those only who may see the toolbar."""
+    """Return the view for those only who may see the toolbar, as its own views are."""
     shown: Callable[..., HttpResponse] = require_show_toolbar(
         render_with_toolbar_language(view)
     )
@@ -200,7 +200,7 @@ def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
 
 
 def _family(dotted: str) -> tuple[type, ...]:
-    """A class with those it is made from; nothing of a function or a wrong path."""
+    """Return a class with its bases, and nothing for a function or a wrong path."""
     try:
         entry = import_string(dotted)
     except ImportError:
@@ -209,8 +209,9 @@ def _family(dotted: str) -> tuple[type, ...]:
 
 
 def _cache_panel_is_timed() -> bool:
-    """Both put themselves around a cache when it is made; outermost is the one whose
-    app came later."""
+    """Return whether the CachePanel runs inside our timers.
+
+    Both wrap a cache when it is made; the one whose app came later is outermost."""
     names = [app.name for app in apps.get_app_configs()]
     both = [name for name in names if name in {"debug_toolbar", "django_metlog"}]
     panels = DebugToolbar.get_panel_classes() or []

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from metlog.catalogue import Metric
     from metlog_toolbar.summary import Bar, Group, Summary
 
-__all__ = ["anchor", "family", "present", "statsd_lines"]
+__all__ = ["anchor", "family", "statsd_lines", "template_context"]
 
 _FAMILIES = {"view", "db", "cache", "template", "task", "celery", "request"}
 
 
-def present(summary: Summary, duplicates: int) -> dict[str, Any]:
-    """The context of ``panel.html``; a badge for keys repeated over ``duplicates``."""
+def template_context(summary: Summary, duplicates: int) -> dict[str, Any]:
+    """Return the context of ``panel.html``.
+
+    A key that is repeated more than ``duplicates`` times gets a badge."""
     begin = min([0.0, *(bar["start_ms"] for bar in summary["bars"])])
     end = max(
         [summary["elapsed_ms"]]
@@ -76,18 +78,18 @@ def _group(group: Group, duplicates: int) -> dict[str, Any]:
 
 
 def family(name: str) -> str:
-    """What a name begins with decides its colour: ``view``, ``db`` … or ``own``."""
+    """Return what decides a name's colour: ``view``, ``db`` … or ``own``."""
     first = name.partition(".")[0]
     return first if first in _FAMILIES else "own"
 
 
 def anchor(metric: Metric) -> str:
-    """Its place in the panel's reference: ``counter-response.status``."""
+    """Return its place in the panel's reference: ``counter-response.status``."""
     return f"{metric.kind}-{re.sub(r'[^A-Za-z0-9._-]', '', metric.name)}"
 
 
 def statsd_lines(summary: Summary) -> Iterator[str]:
-    """What plain StatsD would get: each listed timer, each counter's sum."""
+    """Yield what plain StatsD would get: each listed timer, each counter's sum."""
     for bar in summary["bars"]:
         value = number(bar["elapsed_ms"])
         yield f"{safe_name(bar['name'])}:{value}|ms{rate_part(bar['rate'])}"

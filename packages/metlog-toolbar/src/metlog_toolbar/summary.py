@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from metlog.capture import Captured
 
-__all__ = ["LISTED", "Bar", "Group", "Logged", "Summary", "summarise"]
+__all__ = ["MAX_ROWS", "Bar", "Group", "Logged", "Summary", "summarise"]
 
-LISTED = 300
+MAX_ROWS = 300
 """Rows in each list; the rest is counted."""
 
 NAME_LENGTH, TEXT_LENGTH = 300, 4_000
@@ -47,7 +47,7 @@ class Group(TypedDict):
     name: str
     count: int
     total: float
-    """The sum as the engine sees it, each value divided by its rate.
+    """The sum as the backend sees it, each value divided by its rate.
 
     A gauge's is its last level."""
     lower: float
@@ -97,9 +97,9 @@ def summarise(
     began: float,
     ended: float,
     dropped: int = 0,
-    listed: int = LISTED,
+    listed: int = MAX_ROWS,
 ) -> Summary:
-    """Everything the panel shows of a request that ran from ``began`` to ``ended``."""
+    """Return all that the panel shows of a request from ``began`` to ``ended``."""
     timers = [record for record in captured if record.kind == "timer"]
     messages = [record for record in captured if record.kind == "message"]
     counts = [r for r in captured if r.kind not in {"timer", "message"}]
@@ -139,8 +139,8 @@ def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
 VIEW_SLACK, SLACK = 0.0005, 0.00002
 """Seconds by which a timer may begin before or end after the one it ran in.
 
-What was measured by other means is sent a little later, and the tee reckons from
-then; a middleware sends the timers of its view latest of all."""
+What was measured by other means is sent a little later, and `metlog.capture` reckons
+from then; a middleware sends the timers of its view last of all."""
 
 
 class _Span:
@@ -160,7 +160,7 @@ class _Span:
 
 
 def _nested(timers: Iterable[Captured]) -> Iterator[tuple[int, _Span]]:
-    """Each timer with its depth: by start, those inside of it right behind it."""
+    """Yield each timer with its depth, by start, those inside it right behind it."""
     outermost: list[_Span] = []
     spans = [_Span(record) for record in timers]
     for span in sorted(spans, key=lambda s: (-_value(s.record), s.start)):
@@ -181,7 +181,7 @@ def _latest_first(spans: list[_Span]) -> list[_Span]:
 
 
 def _groups(records: Iterable[Captured]) -> list[Group]:
-    """One for each kind and key, the largest total first."""
+    """Return one group per kind and key, the largest total first."""
     found: dict[tuple[str, str], list[Captured]] = {}
     for record in records:
         found.setdefault((record.kind, record.name), []).append(record)
@@ -247,7 +247,7 @@ def _ms(seconds: float) -> float:
 
 
 def _rounded(value: float) -> float:
-    """To three decimals; JSON has no infinity, which a sum may reach."""
+    """Round to three decimals; JSON has no infinity, which a sum may reach."""
     return round(max(-LIMIT, min(value, LIMIT)), 3)
 
 
@@ -262,7 +262,7 @@ def _line(value: Any) -> str:
 
 
 def _clean(value: Any, length: int) -> str:
-    """Text that any page can hold: no characters that HTML or UTF-8 forbid."""
+    """Return text that any page can hold: nothing that HTML or UTF-8 forbid."""
     text = as_text(value)
     if len(text) > length:
         text = f"{text[:length]}… ({len(text) - length} more characters)"

@@ -29,7 +29,7 @@ __all__ = ["graph", "reference"]
 @never_cache
 @require_GET
 def graph(request: HttpRequest) -> JsonResponse:
-    """``{"content": html}``: the last 24 hours of ``key``, for each configured root.
+    """Return ``{"content": html}``: the last 24 hours of ``key`` under each root.
 
     ``kind`` is ``timer`` or ``counter``; ``value`` is marked in the graph of a timer.
     """
@@ -45,13 +45,13 @@ def graph(request: HttpRequest) -> JsonResponse:
 
 @require_GET
 def reference(request: HttpRequest) -> HttpResponse:
-    """Every metric that the running process has declared."""
+    """Show every metric that the running process has declared."""
     metrics = [(anchor(m), m, m.name.split(".")) for m in catalogue.metrics()]
     return render(request, "metlog_toolbar/reference.html", {"metrics": metrics})
 
 
 def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, Any]]:
-    """HTTP status and context; what Graphite does wrong is text, no error."""
+    """Return the status and the context; an error of Graphite's is text in it."""
     production = conf.production()
     if production is None or kind not in {"timer", "counter"}:
         return 404, {"error": "No Graphite is configured for this."}
@@ -82,7 +82,7 @@ def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, An
 def _drawn(
     targets: Targets, found: dict[str, list[Point]], value: float | None
 ) -> list[tuple[str, Graph]]:
-    """Times and counts apart, for they have no common scale."""
+    """Draw times and counts apart, because they have no common scale."""
     series = [Series(what, found[n]) for n, what in targets.items() if n in found]
     counts = [one for one in series if one.name in {"count", "rate"}]
     times = [one for one in series if one not in counts]
