@@ -37,7 +37,7 @@ https://web.dev/articles/vitals
 """
 
 _ERRORS = Ratio(Rate("response", where=(("status", "5*"),)), (Rate("response"),))
-_DATABASE = Ratio(Spent("db.execute"), (Spent("view"),))
+_DATABASE = Ratio(Spent("request.query_time"), (Spent("request"),))
 _HITS = Ratio(Rate("cache.hit"), (Rate("cache.hit"), Rate("cache.miss")))
 
 
@@ -93,17 +93,17 @@ _FRONT = Row(
             levels=(0.001, 0.01),
         ),
         Panel(
-            "Time of a view, p95",
-            (("", Quantile("view")),),
+            "Time of a request, p95",
+            (("", Quantile("request")),),
             "s",
-            "95 % of all calls of views take no longer.",
+            "95 % of all requests take no longer.",
             at_a_glance=True,
         ),
         Panel(
             "In the database",
             (("", _DATABASE),),
             "percentunit",
-            "The share of the views' time in which they wait for statements.",
+            "The share of the requests' time in which they wait for statements.",
             at_a_glance=True,
         ),
         Panel(
@@ -133,8 +133,8 @@ _REQUESTS = Row(
             "reqps",
         ),
         Panel(
-            "How long views take",
-            (("p50", Quantile("view", 0.5)), ("p95", Quantile("view", 0.95))),
+            "How long requests take",
+            (("p50", Quantile("request", 0.5)), ("p95", Quantile("request"))),
             "s",
         ),
         Panel(
@@ -164,11 +164,12 @@ _REQUESTS = Row(
         ),
         Panel("In flight", (("", Level("request.active")),)),
         Panel(
-            "Exceptions",
-            (("logged", Rate("error", ("class",))),),
+            "Exceptions of requests",
+            (("", Rate("request.error", ("view", "class"))),),
             "ops",
             most=10,
         ),
+        Panel("Logged exceptions", (("", Rate("error", ("class",))),), "ops", most=10),
     ),
 )
 
