@@ -15,9 +15,11 @@ from metlog import MetlogClient, catalogue
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.rules import Rules
+from metlog.semconv import SCHEMA_URL, Semconv
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
+    OtlpSender,
     StatsdSender,
     UdpSender,
 )
@@ -555,3 +557,137 @@ def test_a_sender_of_messages_gets_the_same(receiver: UdpReceiver) -> None:
         ("updown", "active"),
         ("counter", "shop.x.sold"),
     ]
+
+
+# -- both shapes at once ---------------------------------------------------------------
+
+
+def totals(collector: Any) -> dict[tuple[str, tuple[tuple[str, Any], ...]], Any]:
+    """Name and attributes → a sum, a level, or count and sum of a histogram."""
+    found: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
+    for export in collector.metrics:
+        for of_resource in export.resource_metrics:
+            for metric in of_resource.scope_metrics[0].metrics:
+                kind = metric.WhichOneof("data")
+                for point in getattr(metric, kind).data_points:
+                    attributes = tuple(
+                        sorted((a.key, _value(a.value)) for a in point.attributes)
+                    )
+                    if kind == "histogram":
+                        value: Any = (point.count, round(point.sum, 6))
+                    else:
+                        value = point.as_int or point.as_double
+                    found[metric.name, attributes] = value
+    return found
+
+
+def _value(value: Any) -> Any:
+    return getattr(value, value.WhichOneof("value"))
+
+
+def test_one_process_sends_both_shapes(receiver: UdpReceiver, collector: Any) -> None:
+    """Dotted names in milliseconds to StatsD, labels in seconds by OTLP: the sums
+    agree. A rate of a rule is StatsD's alone."""
+    rules = [{"match": "view.*", "rate": 0.5}]
+    fan_out = FanOutSender(
+        [
+            {"sender": statsd(receiver), "metrics": rules},
+            {"sender": OtlpSender(collector.url)},
+        ]
+    )
+    client = MetlogClient(fan_out, "x")
+    client.fields = {"env": "prod"}
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(200):
+            measure(client)
+
+    dotted = lines(receiver, do, client)
+    found = totals(collector)
+    view = (("method", "GET"), ("view", "shop.views.index"))
+    assert found["view", view] == (200, 2.5)
+    statement = (("alias", "a.b"), ("client", "psql"), ("operation", "select"))
+    assert found["db.execute", statement] == (200, 0.6)
+    assert found["shop.sold", (("what", "rye bread"),)] == 400
+    assert found["shop.level", (("what", "rye"),)] == -5
+    assert found["layout_shift", ()] == (200, 16.6)
+    assert found["plain", (("page", "home"),)] == 200
+    assert len(found) == 6  # no sums of views, and nothing twice
+    assert "shop.rye_bread.sold:400|c" in dotted
+    assert dotted.count("db.psql.a_b.execute:3|ms") == 200
+    assert 60 < dotted.count("view.GET:12.5|ms|@0.5") < 140
+    resources = {
+        (a.key, _value(a.value))
+        for export in collector.metrics
+        for of_resource in export.resource_metrics
+        for a in of_resource.resource.attributes
+    }
+    assert ("env", "prod") in resources
+
+
+def test_what_becomes_equal_is_one_series_of_otlp(collector: Any) -> None:
+    """By a rule, or because two views had too many siblings."""
+    rules = [{"match": "view.*", "labels": {"view": "all"}}]
+    client = clients(OtlpSender(collector.url), rules)
+    for view in ("a", "b", "c"):
+        VIEW.series(client, view=view, method="GET").record(10)
+    client.close()
+    assert totals(collector) == {
+        ("view", (("method", "GET"), ("view", "all"))): (3, 0.03),
+    }
+
+
+def test_otlp_in_the_words_of_the_conventions(collector: Any) -> None:
+    """Name, unit, attributes and buckets of the convention."""
+    execute = Metric(
+        "db.<client>.<alias>.execute",
+        "timer",
+        "s",
+        "A.",
+        ("operation",),
+        semconv=Semconv(
+            "db.client.operation.duration",
+            (("db.system.name", "system"), ("db.operation.name", "operation")),
+        ),
+    )
+    client = MetlogClient(OtlpSender(collector.url, names="semconv"), "x")
+    parts = {"client": "psql", "alias": "default", "operation": "select"}
+    execute.series(client, **parts, system="postgresql").record(20)
+    SOLD.series(client, what="bread").add()
+    client.close()
+    attributes = (("db.operation.name", "SELECT"), ("db.system.name", "postgresql"))
+    assert totals(collector) == {
+        ("db.client.operation.duration", attributes): (1, 0.02),
+        ("shop.sold", (("what", "bread"),)): 1,
+    }
+    (of_resource,) = collector.metrics[-1].resource_metrics
+    (scope,) = of_resource.scope_metrics
+    metrics = {metric.name: metric for metric in scope.metrics}
+    duration = metrics["db.client.operation.duration"]
+    assert duration.unit == "s"
+    assert list(duration.histogram.data_points[0].explicit_bounds) == [
+        *(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10),
+    ]
+    assert scope.schema_url == SCHEMA_URL
+
+
+def test_a_share_that_the_caller_measured(
+    receiver: UdpReceiver, collector: Any
+) -> None:
+    """StatsD is told the rate; histograms elsewhere count each value once."""
+    fan_out = FanOutSender(
+        [{"sender": statsd(receiver)}, {"sender": OtlpSender(collector.url)}]
+    )
+    sender = DebugCaptureSender()
+
+    def do(client: MetlogClient) -> None:
+        VIEW.sampled(client, 0.25, view="a", method="GET").record(10)
+        VIEW.sampled(client, 1, view="b", method="GET").record(10)
+
+    assert lines(receiver, do, MetlogClient(fan_out, "x")) == [
+        "view.a.GET:10|ms|@0.25",
+        "view.b.GET:10|ms",
+    ]
+    assert sorted(totals(collector).values()) == [(1, 0.01), (1, 0.01)]
+    do(MetlogClient(sender, "x"))
+    assert [json.loads(text)["fields"]["rate"] for text in sender.msgs] == [0.25, 1.0]
