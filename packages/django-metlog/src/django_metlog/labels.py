@@ -25,6 +25,7 @@ def capped(label: str, value: object) -> str:
     before."""
     value = value if type(value) is str else as_text(value)
     values, most = _values()
+    label = label.removesuffix("_")  # ``class_`` is how Python lets one say class
     seen = values.setdefault(label, set())
     if value in seen:
         return value

@@ -60,7 +60,6 @@ from metlog.aggregate.handles import (
     TimerHandle,
     UpdownHandle,
 )
-from metlog.catalogue import Metric
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
@@ -84,26 +83,26 @@ class _Handles:
         self.queue: TimerHandle = REQUEST_QUEUE.series(client)
         self.stream: TimerHandle = VIEW_STREAM.series(client)
         self.cancelled: CounterHandle = RESPONSE_CANCELLED.series(client)
-        self.responses: dict[int, CounterHandle] = {}
-        self.auth_responses: dict[int, CounterHandle] = {}
+        self._responses: dict[int, CounterHandle] = {}
+        self._auth_responses: dict[int, CounterHandle] = {}
         self._active: dict[tuple[str, str | None], UpdownHandle] = {}
-        self._requests: dict[tuple[str, ...], TimerHandle] = {}
+        self._unseen: dict[str | None, _View] = {}
 
     def count(self, status: int, *, logged_in: bool) -> None:
         """Count a response."""
         try:
-            self.responses[status].add()
+            response = self._responses[status]
         except KeyError:
-            self.responses[status] = _of_status(RESPONSE, self.client, status)
-            self.responses[status].add()
+            response = RESPONSE.series(self.client, status=_told(status))
+            self._responses[status] = response
+        response.add()
         if logged_in:
             try:
-                self.auth_responses[status].add()
+                response = self._auth_responses[status]
             except KeyError:
-                self.auth_responses[status] = _of_status(
-                    RESPONSE_AUTH, self.client, status
-                )
-                self.auth_responses[status].add()
+                response = RESPONSE_AUTH.series(self.client, status=_told(status))
+                self._auth_responses[status] = response
+            response.add()
 
     def active(self, request: HttpRequest) -> UpdownHandle:
         """The level of requests in flight."""
@@ -114,34 +113,6 @@ class _Handles:
             method, scheme = key
             handle = REQUEST_ACTIVE.series(self.client, method=method, scheme=scheme)
             return self._active.setdefault(key, handle)
-
-    def request(
-        self,
-        view: str,
-        method: str,
-        status: str,
-        scheme: str | None,
-        route: str,
-        error: str,
-    ) -> TimerHandle:
-        """The timer of whole requests of this kind."""
-        key = view, method, status, scheme or "", route, error
-        try:
-            return self._requests[key]
-        except KeyError:
-            pass
-        handle: TimerHandle = REQUEST.series(
-            self.client,
-            view=view,
-            method=method,
-            status=status,
-            scheme=scheme or "",
-            route=capped("route", route),
-            error=capped("error", error),
-        )
-        if len(self._requests) >= MOST_REQUESTS:
-            self._requests.clear()
-        return self._requests.setdefault(key, handle)
 
     def of_view(self, names: RequestNames, route: str) -> _View:
         """The timers of one view and method."""
@@ -161,7 +132,36 @@ class _Handles:
             tuple(timers),
             REQUEST_QUERIES.series(client, view=view, method=method),
             REQUEST_QUERY_TIME.series(client, view=view, method=method),
+            {},
         )
+
+    def without_view(self, method: str | None) -> _View:
+        """The same for requests that did not come to a view."""
+        try:
+            return self._unseen[method]
+        except KeyError:
+            view = self.of_view(RequestNames("", None, method_name(method), False), "")
+            if method in METHODS:
+                self._unseen[method] = view
+            return view
+
+    def request(
+        self, view: _View, status: int | None, scheme: str | None, error: str
+    ) -> TimerHandle:
+        """The timer of whole requests to ``view`` that ended so."""
+        handle: TimerHandle = REQUEST.series(
+            self.client,
+            view=view.name,
+            method=view.method,
+            status="" if status is None else _told(status),
+            scheme=scheme or "",
+            route=capped("route", view.route),
+            error=capped("error", error),
+        )
+        if len(view.requests) >= MOST_ENDS:
+            view.requests.clear()
+        view.requests[status, scheme, error] = handle
+        return handle
 
 
 class _View(NamedTuple):
@@ -174,16 +174,16 @@ class _View(NamedTuple):
     timers: tuple[TimerHandle, ...]
     queries: HistogramHandle
     query_time: TimerHandle
+    requests: dict[tuple[int | None, str | None, str], TimerHandle]
+    """Whole requests by their status, scheme and error."""
 
 
-MOST_REQUESTS = 10_000
-"""Handles of whole requests that are kept; beyond, they are looked up anew."""
+MOST_ENDS = 1_000
+"""Ways in which requests to one view end that are kept."""
 
 
-def _of_status(metric: Metric, client: MetlogClient, status: int) -> CounterHandle:
-    told = str(status) if 100 <= status < 600 else "other"
-    handle: CounterHandle = metric.series(client, status=told)
-    return handle
+def _told(status: int) -> str:
+    return str(status) if 100 <= status < 600 else "other"
 
 
 @dataclass(frozen=True)
@@ -364,8 +364,9 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         return scope
     if exclusion.is_used() or not conf.urlconf_is_loaded():
         scope.excluded = None
-    scope.active = plan.handles.active(request)
-    scope.active.add(1)
+    if "updown" not in getattr(plan.client.sender, "ignores", ()):
+        scope.active = plan.handles.active(request)
+        scope.active.add(1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
     return scope
@@ -459,13 +460,12 @@ def _report_request(
     if status is not None and status >= 500:
         cause = scope.exception or error
         failed = type(cause).__name__ if cause is not None else str(status)
-    name, method, route = (
-        (view.name, view.method, view.route)
-        if view is not None
-        else ("", method_name(request.method), "")
-    )
-    told = "" if status is None else str(status) if 100 <= status < 600 else "other"
-    timer = handles.request(name, method, told, request.scheme, route, failed)
+    known = handles.without_view(request.method) if view is None else view
+    scheme = request.scheme
+    try:
+        timer = known.requests[status, scheme, failed]
+    except KeyError:
+        timer = handles.request(known, status, scheme, failed)
     timer.between(scope.started, now)
     if view is not None and sees_queries():
         view.queries.record(scope.queries)
