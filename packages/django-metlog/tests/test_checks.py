@@ -199,7 +199,7 @@ HINTS = [
     ("METLOG_RECORD_GUARD", guards.rate_limit, "METLOG_RECORD_GUARD = rate_limit(10)"),
     ("METLOG_RECORD_GUARD", Guarding, "METLOG_RECORD_GUARD = Guarding()"),
     ("METLOG_RECORD_GUARD", lambda: None, "def guard(request): return None"),
-    ("METLOG_PATCHES", ["django_metlog.patches.dbs"], "db, cache"),
+    ("METLOG_PATCHES", ["django_metlog.patches.dbs"], "auth, cache"),
     ("MIDDLEWARE", [], repr(TIMING)),
 ]
 

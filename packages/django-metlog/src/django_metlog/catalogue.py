@@ -330,6 +330,174 @@ _TASKS = (
     CELERY_RUN,
 )
 
+# -- other services, people, mails, the process ----------------------------------------
+
+REQUEST_ERROR = Metric(
+    "request.error.<class>",
+    "counter",
+    "{error}",
+    "Requests that ended with an unhandled exception of this class (lower case).",
+    fields=("view",),
+)
+HTTP_CLIENT = Metric(
+    "http.client.<server>",
+    "timer",
+    "s",
+    "One request to another service, until the headers of its answer were there.",
+    fields=("method", "status"),
+    semconv=Semconv(
+        "http.client.request.duration",
+        (
+            ("http.request.method", "method"),
+            ("server.address", "server"),
+            ("server.port", "port"),
+            ("http.response.status_code", "status"),
+            ("error.type", "error"),
+        ),
+    ),
+)
+HTTP_CLIENT_ERROR = Metric(
+    "http.client.<server>.error.<class>",
+    "counter",
+    "{error}",
+    "Requests to another service that raised an exception of this class (lower case).",
+)
+AUTH_LOGIN = Metric("auth.login", "counter", "{login}", "Users who logged in.")
+AUTH_LOGIN_FAILED = Metric(
+    "auth.login_failed",
+    "counter",
+    "{login}",
+    "Attempts to log in with wrong credentials.",
+)
+AUTH_LOGOUT = Metric("auth.logout", "counter", "{logout}", "Users who logged out.")
+MAIL_SENT = Metric(
+    "mail.sent",
+    "counter",
+    "{message}",
+    "Mails that a backend says it has sent.",
+    fields=("backend",),
+)
+MAIL_FAILED = Metric(
+    "mail.failed",
+    "counter",
+    "{call}",
+    "Calls of a mail backend that ended with an exception.",
+    fields=("backend",),
+)
+MAIL_SEND = Metric(
+    "mail.send",
+    "timer",
+    "s",
+    "One call of a mail backend, for one mail or several.",
+    fields=("backend",),
+)
+LOOP_LAG = Metric(
+    "asgi.loop.lag",
+    "timer",
+    "s",
+    "How much later than it was to the event loop did something, asked every second.",
+)
+CPU_TIME = Metric(
+    "process.cpu.time",
+    "counter",
+    "s",
+    "CPU time of the process, in user mode and in the system's.",
+    fields=("mode",),
+)
+MEMORY_USAGE = Metric(
+    "process.memory.usage",
+    "gauge",
+    "By",
+    "Memory of the process that is in use: its resident set (Linux).",
+)
+THREAD_COUNT = Metric(
+    "process.thread.count", "gauge", "{thread}", "Python threads of the process."
+)
+GC_COLLECTIONS = Metric(
+    "cpython.gc.collections",
+    "counter",
+    "{collection}",
+    "Runs of the garbage collector, by generation.",
+    fields=("generation",),
+)
+POOL_CONNECTIONS = Metric(
+    "db.pool.<alias>.connections.<state>",
+    "gauge",
+    "{connection}",
+    "Connections of a database's pool in this process, idle or used.",
+    base="db.client.connection.count",
+    parse=True,
+)
+
+
+def _pool(what: str, base: str, unit: str, meaning: str) -> Metric:
+    kind = "gauge" if what in {"max", "pending"} else "counter"
+    return Metric(
+        f"db.pool.<alias>.{what}",
+        kind,  # type: ignore[arg-type]  # one of two kinds
+        unit,
+        meaning,
+        base=f"db.client.connection.{base}",
+        parse=True,
+    )
+
+
+POOL_MAX = _pool(
+    "max", "max", "{connection}", "Connections that a database's pool may have."
+)
+POOL_PENDING = _pool(
+    "pending",
+    "pending_requests",
+    "{request}",
+    "Requests that wait for a connection of a database's pool.",
+)
+POOL_REQUESTS = _pool(
+    "requests", "requests", "{request}", "Connections asked of a database's pool."
+)
+POOL_QUEUED = _pool(
+    "queued",
+    "queued_requests",
+    "{request}",
+    "Requests that had to wait, because no connection of the pool was free.",
+)
+POOL_TIMEOUTS = _pool(
+    "timeouts",
+    "timeouts",
+    "{timeout}",
+    "Requests that a database's pool had no connection for in time.",
+)
+CELERY_QUEUE = Metric(
+    "celery.queue.<queue>.length",
+    "gauge",
+    "{task}",
+    "Tasks that wait in a queue of Celery's, asked by one process of a host.",
+    parse=True,
+)
+
+_AROUND = (
+    REQUEST_ERROR,
+    HTTP_CLIENT,
+    HTTP_CLIENT_ERROR,
+    AUTH_LOGIN,
+    AUTH_LOGIN_FAILED,
+    AUTH_LOGOUT,
+    MAIL_SENT,
+    MAIL_FAILED,
+    MAIL_SEND,
+    LOOP_LAG,
+    CPU_TIME,
+    MEMORY_USAGE,
+    THREAD_COUNT,
+    GC_COLLECTIONS,
+    POOL_CONNECTIONS,
+    POOL_MAX,
+    POOL_PENDING,
+    POOL_REQUESTS,
+    POOL_QUEUED,
+    POOL_TIMEOUTS,
+    CELERY_QUEUE,
+)
+
 # -- browsers --------------------------------------------------------------------------
 
 _BROWSER_SECONDS = tuple(sorted({*SECONDS, 0.2, 0.8, 1.8, 3.0, 4.0}))
@@ -469,6 +637,7 @@ METRICS: tuple[Metric, ...] = (
     *_CACHE,
     *_CODE,
     *_TASKS,
+    *_AROUND,
     *_BROWSER,
 )
 

@@ -67,7 +67,8 @@ NOT_INSTALLED = (
 )
 
 OURS = (
-    "db, cache, templates, models, tasks, celery or commands of django_metlog.patches"
+    "auth, cache, celery, commands, db, http, mail, models, pool, runtime, tasks or "
+    "templates of django_metlog.patches"
 )
 
 

@@ -8,6 +8,8 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
+
 __all__ = ["Swap"]
 
 Function = Callable[..., Any]
@@ -47,8 +49,13 @@ class Swap:
         def ours(*args: Any, **kwargs: Any) -> Any:
             return (wrapped if self._is_on else inherited)(*args, **kwargs)
 
-        self._original, self._ours = original, ours
-        setattr(self._owner, self._name, ours)
+        @wraps(inherited)
+        async def aours(*args: Any, **kwargs: Any) -> Any:
+            return await (wrapped if self._is_on else inherited)(*args, **kwargs)
+
+        self._original = original
+        self._ours = aours if iscoroutinefunction(inherited) else ours
+        setattr(self._owner, self._name, self._ours)
 
     def off(self) -> None:
         """Put back what was there; nothing if it is there."""

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Requests to other services, timed: urllib3 (and so requests), httpx and aiohttp.
+
+Each is patched if the site imports it. A request is timed from its call until the
+headers of the answer are there, with its retries and, in httpx and aiohttp, with its
+redirects; urllib3 and requests follow one by a request of its own. A body that is read
+later is not. Of addresses only hosts are told, and of those
+only the ones in ``METLOG_HTTP_HOSTS``: never a path, a query or a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from django_metlog import conf
+from django_metlog.catalogue import HTTP_CLIENT, HTTP_CLIENT_ERROR
+from django_metlog.labels import OTHER
+from django_metlog.patches.late import forget, when_imported
+from django_metlog.patches.sending import count, time
+from django_metlog.patches.swap import Function, Swap
+from django_metlog.segments import method_name
+from metlog.diagnostics import Diagnostics
+
+__all__ = ["patch", "unpatch"]
+
+
+def patch() -> None:
+    """Time the requests of each library that is imported, or will be."""
+    for name, on in _LIBRARIES.items():
+        when_imported(name, on)
+
+
+def unpatch() -> None:
+    """Leave them as they were."""
+    for name in _LIBRARIES:
+        forget(name)
+    for swap in _swaps.values():
+        swap.off()
+
+
+_swaps: dict[str, Swap] = {}
+"""One for each method that was ever patched, by a name for it."""
+
+_nested: ContextVar[bool] = ContextVar("django_metlog_http", default=False)
+"""Is this inside a request that is timed already? Redirects and retries are."""
+
+_trouble = Diagnostics("django_metlog.patches.http")
+
+
+def _swap(name: str, owner: Any, method: str, wrap: Callable[..., Any]) -> None:
+    swap = _swaps.setdefault(name, Swap(owner, method, wrap))
+    swap.on()
+
+
+def _on_urllib3(module: ModuleType) -> None:
+    pool: Any = module.HTTPConnectionPool
+    _swap("urllib3", pool, "urlopen", _timed_urlopen)
+
+
+def _on_httpx(module: ModuleType) -> None:
+    _swap("httpx", module.Client, "send", _timed_send)
+    _swap("httpx async", module.AsyncClient, "send", _timed_asend)
+
+
+def _on_aiohttp(module: ModuleType) -> None:
+    _swap("aiohttp", module.ClientSession, "_request", _timed_request)
+
+
+_LIBRARIES: dict[str, Callable[[ModuleType], None]] = {
+    "urllib3.connectionpool": _on_urllib3,
+    "httpx": _on_httpx,
+    "aiohttp.client": _on_aiohttp,
+}
+
+
+def _timed_urlopen(urlopen: Function) -> Function:
+    def timed(pool: Any, *args: Any, **named: Any) -> Any:
+        method = args[0] if args else named.get("method")
+        with _Request(method, pool.host, getattr(pool, "port", None)) as request:
+            response = urlopen(pool, *args, **named)
+            request.status = response.status
+            return response
+
+    return timed
+
+
+def _timed_send(send: Function) -> Function:
+    def timed(client: Any, *args: Any, **named: Any) -> Any:
+        with _httpx_request(args, named) as request:
+            response = send(client, *args, **named)
+            request.status = response.status_code
+            return response
+
+    return timed
+
+
+def _timed_asend(send: Function) -> Function:
+    async def timed(client: Any, *args: Any, **named: Any) -> Any:
+        with _httpx_request(args, named) as request:
+            response = await send(client, *args, **named)
+            request.status = response.status_code
+            return response
+
+    return timed
+
+
+def _httpx_request(args: tuple[Any, ...], named: dict[str, Any]) -> _Request:
+    request = args[0] if args else named.get("request")
+    url = getattr(request, "url", None)
+    return _Request(
+        getattr(request, "method", None),
+        getattr(url, "host", None),
+        getattr(url, "port", None),
+    )
+
+
+def _timed_request(send: Function) -> Function:
+    async def timed(session: Any, *args: Any, **named: Any) -> Any:
+        method = args[0] if args else named.get("method")
+        url = args[1] if len(args) > 1 else named.get("str_or_url")
+        host, port = _address(session, url)
+        with _Request(method, host, port) as request:
+            response = await send(session, *args, **named)
+            request.status = response.status
+            return response
+
+    return timed
+
+
+def _address(session: Any, url: object) -> tuple[str | None, int | None]:
+    """Host and port; a path alone is one of the session's ``base_url``."""
+    try:
+        parts = urlsplit(str(url))
+        if not parts.hostname:
+            parts = urlsplit(str(getattr(session, "_base_url", None)))
+        return parts.hostname, parts.port
+    except ValueError:
+        return None, None
+
+
+class _Request:
+    """One request, from its call to its answer. Raises nothing of its own."""
+
+    status: Any = None
+
+    def __init__(self, method: object, host: object, port: object) -> None:
+        self._method = method
+        self._host = host
+        self._port = port
+
+    def __enter__(self) -> _Request:
+        self._is_nested = _nested.get()
+        if not self._is_nested:
+            _nested.set(True)
+            self._start = perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._is_nested:
+            return
+        _nested.set(False)
+        try:
+            self._tell(kind)
+        except Exception as error:  # an object unlike the library's own
+            _trouble.report("a request could not be measured", error)
+
+    def _tell(self, kind: type[BaseException] | None) -> None:
+        server = _server(self._host)
+        failure = ""
+        if kind is not None and issubclass(kind, Exception):
+            failure = kind.__name__.lower()
+            count(HTTP_CLIENT_ERROR, server=server, class_=failure)
+        method = self._method if isinstance(self._method, str) else ""
+        time(
+            HTTP_CLIENT,
+            self._start,
+            server=server,
+            port=self._port if server != OTHER else "",
+            method=method_name(method.upper()),
+            status=self.status if isinstance(self.status, int) else "",
+            error=failure,
+        )
+
+
+def _server(host: object) -> str:
+    host = host.lower().strip("[]").rstrip(".") if isinstance(host, str) else ""
+    return host if host in _named_hosts() else OTHER
+
+
+@conf.until_changed
+def _named_hosts() -> frozenset[str]:
+    return frozenset(host.lower() for host in conf.get("METLOG_HTTP_HOSTS"))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Mails sent, by backend; how long sending took, and how often it failed.
+
+Every backend that calls the ``__init__`` of Django's base class is seen. Nothing of a
+mail is told: no address, no subject.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from django.core.mail.backends.base import BaseEmailBackend
+
+from django_metlog.catalogue import MAIL_FAILED, MAIL_SEND, MAIL_SENT
+from django_metlog.patches.sending import count, time
+from django_metlog.patches.swap import Function, Swap
+
+__all__ = ["patch", "unpatch"]
+
+
+def patch() -> None:
+    """Count what every backend sends."""
+    for swap in (_creation, *_sending.values()):
+        swap.on()
+
+
+def unpatch() -> None:
+    """Leave the backends as they were."""
+    for swap in (_creation, *_sending.values()):
+        swap.off()
+
+
+_sending: dict[type, Swap] = {}
+"""By the class that has the method."""
+
+_nested: ContextVar[bool] = ContextVar("django_metlog_mail", default=False)
+"""Is this inside a backend that is counted already? Some hand on to another one."""
+
+
+def _created(init: Function) -> Function:
+    def created(backend: Any, *args: Any, **named: Any) -> None:
+        init(backend, *args, **named)
+        for owner in type(backend).__mro__:
+            if "send_messages" in vars(owner):
+                swap = _sending.setdefault(owner, Swap(owner, "send_messages", _timed))
+                swap.on()
+                return
+
+    return created
+
+
+_creation = Swap(BaseEmailBackend, "__init__", _created)
+
+
+def _timed(send_messages: Function) -> Function:
+    def timed(backend: Any, *args: Any, **named: Any) -> Any:
+        if _nested.get():
+            return send_messages(backend, *args, **named)
+        name = type(backend).__module__.rpartition(".")[2]
+        _nested.set(True)
+        start = perf_counter()
+        try:
+            sent = send_messages(backend, *args, **named)
+        except Exception:
+            count(MAIL_FAILED, backend=name)
+            raise
+        else:
+            if type(sent) is int and sent > 0:
+                count(MAIL_SENT, sent, backend=name)
+            return sent
+        finally:
+            _nested.set(False)
+            time(MAIL_SEND, start, backend=name)
+
+    return timed

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The connection pools of PostgreSQL databases: ``OPTIONS = {"pool": …}``.
+
+What psycopg_pool counts by itself, asked for once a minute by a worker. Each process
+has pools of its own and tells of them; StatsD, where the levels of several processes
+would overwrite each other, gets only what adds up.
+https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+from django_metlog.patches.sending import client
+from django_metlog.segments import segment
+
+__all__ = ["patch", "unpatch"]
+
+EVERY = 60.0
+"""seconds between two questions"""
+
+
+def patch() -> None:
+    """Begin to ask about each database that has a pool."""
+    if _observations:
+        return
+    for alias in connections:
+        if connections.settings[alias].get("OPTIONS", {}).get("pool"):
+            for what, (kind, answer) in _QUESTIONS.items():
+                _observations.append(
+                    client().observe(
+                        f"db.pool.{segment(alias)}.{what}",
+                        _asking(alias, answer),
+                        every=EVERY,
+                        kind=kind,  # type: ignore[arg-type]  # one of two kinds
+                    )
+                )
+
+
+def unpatch() -> None:
+    """Ask no more."""
+    while _observations:
+        _observations.pop().stop()
+
+
+_observations: list[Any] = []
+
+Stats = dict[str, int]
+
+# psycopg_pool leaves out what is zero.
+_QUESTIONS: dict[str, tuple[str, Callable[[Stats], int]]] = {
+    "connections.idle": ("gauge", lambda stats: stats.get("pool_available", 0)),
+    "connections.used": (
+        "gauge",
+        lambda stats: stats.get("pool_size", 0) - stats.get("pool_available", 0),
+    ),
+    "max": ("gauge", lambda stats: stats.get("pool_max", 0)),
+    "pending": ("gauge", lambda stats: stats.get("requests_waiting", 0)),
+    "requests": ("counter", lambda stats: stats.get("requests_num", 0)),
+    "queued": ("counter", lambda stats: stats.get("requests_queued", 0)),
+    "timeouts": ("counter", lambda stats: stats.get("requests_errors", 0)),
+}
+
+
+def _asking(alias: str, answer: Callable[[Stats], int]) -> Callable[[], int]:
+    return lambda: answer(_stats(alias))
+
+
+def _stats(alias: str) -> Stats:
+    """What the pool counts; nothing before it is there. Never makes or opens it."""
+    # Django's own name for them has an underscore, and no other way makes none.
+    pools = getattr(type(connections[alias]), "_connection_pools", {})
+    pool = pools.get(alias)
+    return {} if pool is None else dict(pool.get_stats())

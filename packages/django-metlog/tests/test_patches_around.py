@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Log-ins, mails, the process and pools."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import Sent
+from django.contrib.auth import authenticate
+from django.core import mail
+from django.core.handlers.asgi import ASGIHandler
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.locmem import EmailBackend
+from django.test import Client, override_settings
+
+from django_metlog.patches import auth, pool, runtime
+from django_metlog.patches import mail as mail_patch
+from metlog import MetlogClient, testing
+from metlog.senders import DebugCaptureSender
+
+
+@pytest.fixture
+def patched(request: Any) -> Iterator[None]:
+    request.param.patch()
+    yield
+    request.param.unpatch()
+
+
+def patch_of(module: ModuleType) -> Any:
+    return pytest.mark.parametrize("patched", [module], indirect=True)
+
+
+@pytest.mark.django_db
+@patch_of(auth)
+def test_log_ins(patched: None, sent: Sent, django_user_model: Any) -> None:
+    """Counted, with nobody's name; a log-out of nobody is none."""
+    django_user_model.objects.create_user("anna", password="right")
+    client = Client()
+    client.logout()
+    assert client.login(username="anna", password="right")
+    assert not client.login(username="anna", password="wrong")
+    authenticate(None, username="nobody", password="?")
+    client.logout()
+    assert sent.counters() == {
+        "auth.login": 1,
+        "auth.login_failed": 2,
+        "auth.logout": 1,
+    }
+    assert "anna" not in repr(sent)
+    sent.clear()
+    auth.unpatch()
+    client.login(username="anna", password="right")
+    assert sent == []
+
+
+def send(number: int = 1) -> int:
+    messages = [
+        mail.EmailMessage("Hello", "…", "us@example.com", ["anna@example.com"])
+        for _ in range(number)
+    ]
+    if number == 1:
+        return messages[0].send()
+    return mail.get_connection().send_messages(messages) or 0
+
+
+@pytest.mark.filterwarnings("ignore:get_connection")
+@pytest.mark.filterwarnings(
+    "ignore::django.utils.deprecation.RemovedAfterNextVersionWarning"
+)
+@patch_of(mail_patch)
+def test_mails(patched: None, sent: Sent) -> None:
+    """How many a backend says it has sent; one call is one time. Nothing of a mail is
+    told."""
+    with override_settings(
+        EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"
+    ):
+        assert send() == 1
+        assert send(3) == 3
+        mail.send_mail("Hello", "…", "us@example.com", ["anna@example.com"])
+    assert sent.counters() == {"mail.sent": 5}
+    assert len(sent.timers()["mail.send"]) == 3
+    assert {one.fields["backend"] for one in sent} == {"locmem"}
+    assert "anna" not in repr([one.message for one in sent])
+    mail_patch.unpatch()
+    sent.clear()
+    EmailBackend().send_messages([])
+    assert sent == []
+    assert "send_messages" in vars(EmailBackend)
+
+
+class Failing(BaseEmailBackend):
+    def send_messages(self, messages: Any) -> int:
+        raise ConnectionRefusedError
+
+
+class Handing(BaseEmailBackend):
+    """Hands on to another one, as queues do; and does not count."""
+
+    def send_messages(self, messages: Any) -> None:  # type: ignore[override]
+        EmailBackend().send_messages(messages)
+
+
+@patch_of(mail_patch)
+def test_backends_that_fail_or_hand_on(patched: None, sent: Sent) -> None:
+    """A failure is counted and raised; a backend inside another counts nothing."""
+    with pytest.raises(ConnectionRefusedError):
+        Failing().send_messages(["one"])
+    assert sent.counters() == {"mail.failed": 1}
+    sent.clear()
+    with override_settings():
+        mail.outbox = []
+        Handing().send_messages([])
+    assert sent.names() == ["mail.send"]
+
+
+@pytest.fixture
+def asked(settings: Any) -> Any:
+    """``asked(patch)``: what the patch's questions are answered with, asked now."""
+    observed: list[tuple[str, str, Any, float]] = []
+
+    class Client(MetlogClient):
+        def observe(
+            self, name: str, function: Any, fields: Any = None, **how: Any
+        ) -> Any:
+            observed.append((how["kind"], name, fields, function()))
+            return self
+
+        def stop(self) -> None:
+            observed.append(("stop", "", None, 0))
+
+    settings.METLOG = Client(DebugCaptureSender(), "asked")
+
+    def ask(patch: ModuleType) -> list[tuple[str, str, Any, float]]:
+        observed.clear()
+        patch.patch()
+        patch.patch()
+        found = list(observed)
+        patch.unpatch()
+        assert len(observed) == 2 * len(found)
+        return found
+
+    return ask
+
+
+def test_the_process(asked: Any) -> None:
+    """CPU, memory, threads and garbage: numbers that can be true."""
+    gc.collect()
+    found = {
+        (name, *(fields or {}).values()): (kind, value)
+        for kind, name, fields, value in asked(runtime)
+    }
+    assert found.keys() == {
+        ("process.cpu.time", "user"),
+        ("process.cpu.time", "system"),
+        ("process.thread.count",),
+        ("process.memory.usage",),
+        *(("cpython.gc.collections", str(i)) for i in range(len(gc.get_stats()))),
+    }
+    assert found["process.cpu.time", "user"][1] > 0
+    assert found["process.thread.count",][1] >= 1
+    assert found["process.memory.usage",][1] > 10_000_000
+    assert found["cpython.gc.collections", "2"] > ("counter", 0)
+
+
+def test_the_event_loop_s_lag(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that was held up says by how much, as long as it is watched."""
+    monkeypatch.setattr(runtime, "LAG_EVERY", 0.01)
+    runtime.patch()
+
+    async def serve() -> None:
+        waiting = [{"type": "http.request", "body": b""}]
+
+        async def receive() -> Any:
+            return waiting.pop() if waiting else await asyncio.Event().wait()
+
+        async def hear(message: Any) -> None: ...
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/no-such-page",
+            "query_string": b"",
+            "headers": [],
+        }
+        await ASGIHandler()(scope, receive, hear)
+        while len(sent.timers().get("asgi.loop.lag", ())) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        runtime.unpatch()
+        sent.clear()
+        await asyncio.sleep(0.05)
+        assert "asgi.loop.lag" not in sent.timers()
+
+    asyncio.run(serve())
+
+
+def test_pools(asked: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What psycopg_pool tells of itself, by alias; zero before there is a pool."""
+    from django.db import connections
+
+    class Pool:
+        def get_stats(self) -> dict[str, int]:
+            return {
+                "pool_max": 4,
+                "pool_size": 3,
+                "pool_available": 1,
+                "requests_waiting": 2,
+                "requests_num": 10,
+            }
+
+    monkeypatch.setitem(
+        connections.settings["other"], "OPTIONS", {"pool": {"max_size": 4}}
+    )
+    assert {value for *_, value in asked(pool)} == {0}
+    wrapper = type(connections["other"])
+    pools = {"other": Pool()}
+    monkeypatch.setattr(wrapper, "_connection_pools", pools, raising=False)
+    assert {(kind, name): value for kind, name, _, value in asked(pool)} == {
+        ("gauge", "db.pool.other.connections.idle"): 1,
+        ("gauge", "db.pool.other.connections.used"): 2,
+        ("gauge", "db.pool.other.max"): 4,
+        ("gauge", "db.pool.other.pending"): 2,
+        ("counter", "db.pool.other.requests"): 10,
+        ("counter", "db.pool.other.queued"): 0,
+        ("counter", "db.pool.other.timeouts"): 0,
+    }
+
+
+def test_they_are_asked_by_a_worker(settings: Any) -> None:
+    """For real: the first answers come by themselves, with the labels' names."""
+    with testing.UdpReceiver() as receiver:
+        settings.METLOG = {
+            "sender": {
+                "class": "metlog.senders.StatsdSender",
+                "host": "127.0.0.1",
+                "port": receiver.port,
+                "dialect": "dogstatsd",
+            }
+        }
+        runtime.patch()
+        try:
+            assert receiver.wait_until(
+                lambda r: any(line.startswith("process.cpu.time") for line in r.lines)
+            ), receiver.lines
+        finally:
+            runtime.unpatch()
+            settings.METLOG.close()

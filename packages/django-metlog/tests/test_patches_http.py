@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MPL-2.0
+"""``patches.http`` with real requests of each library to a server of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+import requests
+import urllib3
+from conftest import Sent
+
+from django_metlog.patches import http
+from django_metlog.scope import open_scope
+
+LOCAL = ["127.0.0.1", "LOCALHOST"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[int]:
+    """Answers with the status in the path; ``/to/…`` redirects there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/to/"):
+                self.send_response(302)
+                self.send_header("Location", self.path.removeprefix("/to"))
+            else:
+                self.send_response(int(self.path.partition("?")[0][1:]))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_HEAD = do_GET  # noqa: N815  # the server's names
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=one.serve_forever)
+    thread.start()
+    yield one.server_port
+    one.shutdown()
+    thread.join()
+    one.server_close()
+
+
+@pytest.fixture(autouse=True)
+def patched(settings: Any) -> Iterator[None]:
+    settings.METLOG_HTTP_HOSTS = LOCAL
+    http.patch()
+    yield
+    http.unpatch()
+
+
+def with_urllib3(method: str, url: str) -> Any:
+    with urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=0)) as pool:
+        return pool.request(method, url, redirect=True).status
+
+
+def with_requests(method: str, url: str) -> Any:
+    return requests.request(method, url, timeout=5).status_code
+
+
+def with_httpx(method: str, url: str) -> Any:
+    return httpx.request(method, url, follow_redirects=True).status_code
+
+
+def with_async_httpx(method: str, url: str) -> Any:
+    async def ask() -> Any:
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            return (await client.request(method, url)).status_code
+
+    return asyncio.run(ask())
+
+
+def with_aiohttp(method: str, url: str) -> Any:
+    async def ask() -> Any:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url) as response,
+        ):
+            return response.status
+
+    return asyncio.run(ask())
+
+
+ASK = [with_urllib3, with_requests, with_httpx, with_async_httpx, with_aiohttp]
+Ask = Callable[[str, str], Any]
+
+every_library = pytest.mark.parametrize("ask", ASK, ids=lambda ask: ask.__name__)
+
+
+@every_library
+def test_a_request_is_timed_once(server: int, sent: Sent, ask: Ask) -> None:
+    """By host, method and status; neither path nor query is told."""
+    assert ask("GET", f"http://127.0.0.1:{server}/200?secret=1") == 200
+    assert ask("POST", f"http://127.0.0.1:{server}/503") == 503
+    assert sent.names() == ["http.client.127_0_0_1"] * 2
+    first, second = sent
+    assert dict(first.labels) | {"server": "127.0.0.1"} == dict(first.labels)
+    assert (first.labels["method"], first.labels["status"]) == ("GET", "200")
+    assert (second.labels["method"], second.labels["status"]) == ("POST", "503")
+    assert "secret" not in json.dumps([one.message for one in sent])
+
+
+@every_library
+def test_a_host_that_is_not_named_is_other(
+    server: int, sent: Sent, settings: Any, ask: Ask
+) -> None:
+    """Who asks many hosts makes no more names than the setting has."""
+    settings.METLOG_HTTP_HOSTS = ["api.example.com"]
+    assert ask("GET", f"http://127.0.0.1:{server}/204") == 204
+    assert sent.names() == ["http.client.other"]
+
+
+@every_library
+def test_a_host_that_does_not_answer(sent: Sent, ask: Ask) -> None:
+    """An exception is counted by its class, timed, and raised as it was."""
+    with pytest.raises(Exception) as raised:
+        ask("GET", "http://localhost:1/200")
+    name = type(raised.value).__name__.lower()
+    (error,) = sent.counters()
+    assert error.startswith("http.client.localhost.error.")
+    if ask is not with_requests:  # which wraps urllib3's
+        assert error.endswith(name)
+    assert len(sent.timers()["http.client.localhost"]) == 1
+
+
+@pytest.mark.parametrize("ask", [with_httpx, with_async_httpx, with_aiohttp])
+def test_redirects_belong_to_their_request(server: int, sent: Sent, ask: Ask) -> None:
+    """One call of the site's is one request, with the status that it saw."""
+    assert ask("GET", f"http://127.0.0.1:{server}/to/404") == 404
+    assert sent.names() == ["http.client.127_0_0_1"]
+    assert sent[0].labels["status"] == "404"
+
+
+@pytest.mark.parametrize("ask", [with_urllib3, with_requests])
+def test_redirects_are_requests_of_their_own(server: int, sent: Sent, ask: Ask) -> None:
+    """Where the library makes them so: often they lead to another host."""
+    assert ask("GET", f"http://127.0.0.1:{server}/to/404") == 404
+    assert [one.labels["status"] for one in sent] == ["302", "404"]
+
+
+def test_a_method_of_somebody_s_own_is_other(server: int, sent: Sent) -> None:
+    """Any word can be one."""
+    with pytest.raises(Exception):  # noqa: B017  # the server does not know it
+        requests.request("FROB", f"http://127.0.0.1:{server}/200", timeout=5).json()
+    assert sent[0].labels["method"] == "OTHER"
+
+
+def test_an_excluded_request_tells_nothing(server: int, sent: Sent) -> None:
+    """As of all else that it does."""
+    scope = open_scope(0.0)
+    scope.excluded = True
+    with_requests("GET", f"http://127.0.0.1:{server}/200")
+    scope.close()
+    assert sent == []
+
+
+def test_unpatch(server: int, sent: Sent) -> None:
+    """Everything is as it was, and may be patched again."""
+    http.unpatch()
+    http.unpatch()
+    for ask in ASK:
+        ask("GET", f"http://127.0.0.1:{server}/200")
+    assert sent == []
+    http.patch()
+    http.patch()
+    with_httpx("GET", f"http://127.0.0.1:{server}/200")
+    assert len(sent) == 1
+
+
+def test_coroutine_functions_stay_what_they_are() -> None:
+    """Some look."""
+    assert asyncio.iscoroutinefunction(httpx.AsyncClient.send)
+    assert asyncio.iscoroutinefunction(aiohttp.ClientSession._request)
+
+
+def test_a_library_that_is_imported_later() -> None:
+    """Patches come before a site's own modules; nothing is imported because of them,
+    and a library comes as it would without."""
+    program = """
+import sys
+from django.conf import settings
+settings.configure(METLOG={"sender": {"class": "metlog.senders.DebugCaptureSender"}})
+from django_metlog.patches import http
+before = list(sys.meta_path)
+http.patch()
+libraries = {"urllib3", "httpx", "aiohttp"}
+print(sorted(libraries & sys.modules.keys()))
+import httpx, urllib3.connectionpool
+print(hasattr(httpx.Client.send, "__wrapped__"))
+print(hasattr(urllib3.HTTPConnectionPool.urlopen, "__wrapped__"))
+print(type(httpx.__spec__.loader).__name__, httpx.__loader__ is httpx.__spec__.loader)
+print(importlib_resources := bool(__import__("inspect").getsource(httpx)))
+http.unpatch()
+print(hasattr(httpx.Client.send, "__wrapped__"), sys.meta_path == before)
+import aiohttp
+print(hasattr(aiohttp.ClientSession._request, "__wrapped__"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], text=True, capture_output=True, check=False
+    )
+    assert done.stdout.split("\n")[:-1] == [
+        "[]",
+        "True",
+        "True",
+        "SourceFileLoader True",
+        "True",
+        "False True",
+        "False",
+    ], done.stderr
+
+
+def test_one_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for it changes no error."""
+    http.unpatch()
+    monkeypatch.delitem(sys.modules, "aiohttp.client")
+    monkeypatch.setattr(sys.modules["aiohttp"], "__path__", [])
+    http.patch()
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'aiohttp\.client'"):
+        importlib.import_module("aiohttp.client")
