@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog.message import Message, as_text, encodable, rfc3339, to_json
+from metlog import MetlogClient
+from metlog.message import (
+    Context,
+    Message,
+    add_context,
+    as_text,
+    encodable,
+    remove_context,
+    rfc3339,
+    to_json,
+)
 from metlog.metrics import KINDS, Measured, from_message, why_invalid
+from metlog.senders import DebugCaptureSender
 
 
 @pytest.mark.parametrize(
@@ -196,3 +208,62 @@ def test_any_message_is_a_measurement_or_a_value_error(
         assert len(str(error)) < 200  # noqa: PT017  # either is fine
     else:
         assert why_invalid(*measured[:4]) is None
+
+
+@pytest.fixture
+def in_context() -> Iterator[Callable[[Context], None]]:
+    """Adds to every message's context, until the test ends."""
+    added = []
+
+    def add(tell: Context) -> None:
+        add_context(tell)
+        added.append(tell)
+
+    yield add
+    for tell in added:
+        remove_context(tell)
+
+
+def fields_of(send: Callable[[MetlogClient], object]) -> dict[str, Any]:
+    sender = DebugCaptureSender()
+    send(MetlogClient(sender, "context"))
+    fields: dict[str, Any] = json.loads(sender.msgs[-1])["fields"]
+    return fields
+
+
+def test_messages_have_fields_of_the_code_that_sends(in_context: Any) -> None:
+    """What they were given themselves wins, and metrics are not asked about."""
+    in_context(lambda: {"request_id": "a", "kind": "none"})
+    in_context(lambda: {"trace_id": "b"})
+    both = {"request_id": "a", "trace_id": "b"}
+    assert fields_of(lambda client: client.metlog("sold", fields={"kind": "book"})) == {
+        **both,
+        "kind": "book",
+    }
+    assert fields_of(lambda client: client.info("old")) == {**both, "kind": "none"}
+    assert fields_of(lambda client: client.incr("n")) == {"name": "n", "rate": 1.0}
+
+
+def test_a_context_that_fails_tells_nothing(in_context: Any) -> None:
+    """The message goes out with what there is."""
+    in_context(lambda: 1 / 0)
+    in_context(lambda: None)
+    in_context(lambda: {"request_id": "a"})
+    assert fields_of(lambda client: client.metlog("sold")) == {"request_id": "a"}
+
+
+def test_a_context_is_asked_once_and_no_longer_than_wanted() -> None:
+    """Adding it twice is as good as once; removing it twice, too."""
+    asked = []
+
+    def tell() -> dict[str, Any]:
+        asked.append(1)
+        return {}
+
+    add_context(tell)
+    add_context(tell)
+    fields_of(lambda client: client.metlog("sold"))
+    remove_context(tell)
+    remove_context(tell)
+    fields_of(lambda client: client.metlog("sold"))
+    assert len(asked) == 1

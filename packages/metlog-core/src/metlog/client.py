@@ -26,8 +26,16 @@ from metlog.aggregate.series import LAST, Identity
 from metlog.aggregate.table import labels_of
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
-from metlog.message import ENV_VERSION, Message, Origin, as_text, new_message, rfc3339
-from metlog.metrics import LIMIT, Kind
+from metlog.message import (
+    ENV_VERSION,
+    Message,
+    Origin,
+    as_text,
+    context,
+    new_message,
+    rfc3339,
+)
+from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.observe import HostLock, Observation, observe
 from metlog.oldstyle import log_text
 from metlog.rules import NO_RULES, Rules, as_rules, common_fields
@@ -233,6 +241,8 @@ class MetlogClient(metaclass=_patching.Patchable):
         try:
             text = payload if isinstance(payload, str) else as_text(payload)
             own, given = dict(self._fields), _any(fields)
+            if type not in KINDS:
+                own.update(context())
             if isinstance(given, Mapping):
                 own.update(given)
             elif given is not None:

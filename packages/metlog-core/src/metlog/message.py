@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 __all__ = [
     "ENV_VERSION",
+    "Context",
     "Message",
     "Origin",
+    "add_context",
     "as_text",
+    "context",
     "encodable",
     "new_message",
+    "remove_context",
     "rfc3339",
     "to_json",
 ]
@@ -72,6 +77,38 @@ def new_message(
         "metlog_pid": os.getpid(),
         "metlog_hostname": origin.hostname,
     }
+
+
+Context = Callable[[], Mapping[str, Any]]
+"""Returns fields for a message that is about to be made, where it is made."""
+
+_contexts: tuple[Context, ...] = ()
+
+
+def add_context(tell: Context) -> None:
+    """Have ``tell`` asked for fields of every message; twice is as good as once.
+
+    For what belongs to the code that sends, such as the id of a request. What a message
+    was given itself wins. Metrics are not asked about: an id would make each a series.
+    """
+    global _contexts
+    if tell not in _contexts:
+        _contexts = (*_contexts, tell)
+
+
+def remove_context(tell: Context) -> None:
+    """Ask it no more."""
+    global _contexts
+    _contexts = tuple(one for one in _contexts if one != tell)
+
+
+def context() -> dict[str, Any]:
+    """Return what all of them tell now. One that raises tells nothing."""
+    fields: dict[str, Any] = {}
+    for tell in _contexts:
+        with suppress(Exception):
+            fields.update(tell())
+    return fields
 
 
 _last_second = (-1, "")
