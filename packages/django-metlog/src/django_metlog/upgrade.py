@@ -105,10 +105,14 @@ _GONE = {
         "'directory' of metlog.senders.PrometheusSender: one address for all processes"
     ),
     "PROMETHEUS_METRIC_NAMESPACE": "'prefix' of metlog.senders.PrometheusSender",
+    "STATSD_DEBUG": "nothing: manage.py check and metlog_check say what is wrong",
     "STATSD_DISABLED": "METLOG's sender, metlog.senders.NoSendSender",
     "STATSD_MAXUDPSIZE": "'max_packet' of METLOG's sender",
+    "STATSD_SAMPLE_RATE": "rules: METLOG's 'metrics': [{'match': '*', 'rate': …}]",
     "STATSD_TAGS_LIKE": "'dialect': 'dogstatsd' of METLOG's sender",
+    "STATSD_TRACK_DATABASE": "'django_metlog.patches.db' in METLOG_PATCHES",
     "STATSD_TRACK_MIDDLEWARE": "nothing: single middlewares are not timed",
+    "STATSD_VIEWS_TO_SKIP": "METLOG_EXCLUDE for paths, or django_metlog.exclude",
 }
 
 _IN_A_CLIENT = ("STATSD_CLIENT", "STATSD_HOST", "STATSD_PORT", "STATSD_PREFIX")

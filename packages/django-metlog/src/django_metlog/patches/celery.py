@@ -24,6 +24,7 @@ from django_metlog.catalogue import (
     CELERY_SENT,
     CELERY_SUCCEEDED,
 )
+from django_metlog.patches.historic import CELERY_DONE, CELERY_START, is_on
 from django_metlog.patches.sending import client, count, series, tell
 from django_metlog.patches.sending import time as time_since
 
@@ -88,6 +89,8 @@ def _before_run(task: Any, **kwargs: Any) -> None:
     waited_ms = _waited_ms(request, time.time())
     if waited_ms is not None:
         tell(series(CELERY_QUEUED, **_parts(task)).record, waited_ms)
+    if is_on():
+        count(CELERY_START, **_parts(task))
     setattr(request, STARTED, perf_counter())
 
 
@@ -95,6 +98,8 @@ def _after_run(task: Any, state: str, **kwargs: Any) -> None:
     started = getattr(task.request, STARTED, None)
     if started is not None:
         time_since(CELERY_RUN, started, **_parts(task))
+    if is_on():
+        count(CELERY_DONE, **_parts(task))
     if state in _OUTCOMES:
         count(_OUTCOMES[state], **_parts(task))
 

@@ -33,6 +33,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
+from django_metlog import conf
 from django_metlog.catalogue import (
     DB_COMMIT,
     DB_CONNECT,
@@ -183,6 +184,7 @@ class _Statements:
         self._metric = metric
         self._name = name
         self._client: MetlogClient | None = None
+        self._settings: object = None
         self._timers: dict[tuple[str, str], TimerHandle] = {}
 
     def report(
@@ -194,8 +196,8 @@ class _Statements:
         connection: BaseDatabaseWrapper,
     ) -> None:
         """One ran between these readings of ``perf_counter``."""
-        if client() is not self._client:
-            self._client, self._timers = client(), {}
+        if client() is not self._client or self._settings is not _settings():
+            self._client, self._settings, self._timers = client(), _settings(), {}
         try:
             timer = self._timers[word, failed]
         except KeyError:
@@ -211,6 +213,10 @@ class _Statements:
         scope = current()
         if scope is not None:
             scope.add_query(milliseconds(start, end))
+
+
+_settings = conf.until_changed(object)
+"""Another object after each change of a setting."""
 
 
 def _namespace(connection: BaseDatabaseWrapper) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django_metlog import conf
 from django_metlog.labels import capped
+from django_metlog.patches.historic import as_named
 from django_metlog.scope import current
 from metlog.catalogue import Metric
 
@@ -40,7 +41,7 @@ def milliseconds(start: float, end: float) -> float:
 
 def series(metric: Metric, /, **parts: object) -> Any:
     """Return the handle of a declared metric for these parts, of the site's client."""
-    return metric.series(
+    return as_named(metric).series(
         client(), **{label: capped(label, value) for label, value in parts.items()}
     )
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MPL-2.0
+"""METLOG_HISTORIC_NAMES: what django-statsd-mozilla 0.4 called things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from conftest import Sent
+from django.db import connection
+from testsite.models import Book
+
+from django_metlog.patches import celery, db, models
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def patched(settings: Any) -> Iterator[None]:
+    settings.METLOG_HISTORIC_NAMES = True
+    for patch in (celery, db, models):
+        patch.patch()
+    yield
+    for patch in (celery, db, models):
+        patch.unpatch()
+
+
+def test_statements_and_models(sent: Sent) -> None:
+    """The operation is in the name, and a model is written as its class is."""
+    Book.objects.create(title="Emma").delete()
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO testsite_book (title) VALUES (%s)", [("a",)])
+    assert sent.names() == [
+        "db.sqlite3.default.execute.insert",
+        "models.testsite.Book.create",
+        "db.sqlite3.default.execute.delete",
+        "models.testsite.Book.delete",
+        "db.sqlite3.default.executemany.insert",
+    ]
+
+
+def test_labels_are_as_ever(sent: Sent, settings: Any) -> None:
+    """Only dotted names differ, and only while the setting says so."""
+    Book.objects.create(title="Emma")
+    settings.METLOG_HISTORIC_NAMES = False
+    Book.objects.create(title="Emma")
+    old, new = sent[:2], sent[2:]
+    assert [one.base for one in old] == [one.base for one in new]
+    assert [dict(one.labels) for one in old] == [dict(one.labels) for one in new]
+    assert [one.name for one in new] == [
+        "db.sqlite3.default.execute",
+        "model.testsite.book.create",
+    ]
+
+
+def test_tasks(sent: Sent) -> None:
+    """Start, done, runtime and failure; how it ended is told besides."""
+    app = Celery(broker="memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+
+    @app.task(name="shop.bill")
+    def bill(fails: bool) -> None:
+        if fails:
+            raise ValueError
+
+    bill.delay(False)
+    bill.delay(True)
+    assert sent.counters() == {
+        "celery.shop.bill.start": 2,
+        "celery.shop.bill.done": 2,
+        "celery.shop.bill.succeeded": 1,
+        "celery.shop.bill.failure": 1,
+    }
+    assert len(sent.timers()["celery.shop.bill.runtime"]) == 2
