@@ -28,12 +28,22 @@ class Sent(list[capture.Captured]):
     """What was sent, in order."""
 
     def counters(self) -> dict[str, float]:
-        """Each counter's sum."""
+        """Each counter's sum, but for ``request.error``, which is of `errors`."""
         sums: dict[str, float] = {}
         for one in self:
+            if one.base == "request.error":
+                continue
             if one.kind == "counter" and one.value is not None:
                 sums[one.name] = sums.get(one.name, 0) + one.value
         return sums
+
+    def errors(self) -> dict[str, float]:
+        """What requests ended with, by the exception's class and the view."""
+        return {
+            f"{one.labels['class']} {one.labels.get('view', '')}": one.value or 0
+            for one in self
+            if one.base == "request.error"
+        }
 
     def timers(self) -> dict[str, list[float]]:
         """Each timer's values, in milliseconds, but for those of every request."""

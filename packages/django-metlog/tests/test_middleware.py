@@ -624,5 +624,51 @@ def test_many_views_make_few_names(fetch: Fetch, sent: Any) -> None:
     assert bases <= {
         *("request", "request.active", "request.queries", "request.query_time"),
         *("response", "response.auth", "view", "request.queue", "view.stream"),
+        "request.error",
     }
     assert len({one.name for one in sent}) > 20
+
+
+@pytest.mark.parametrize(
+    ("path", "errors"),
+    [
+        ("/broken", {"valueerror testsite.views.broken": 1}),
+        ("/abroken", {"valueerror testsite.views.abroken": 1}),
+        ("/bad-template", {"templatedoesnotexist testsite.views.bad_template": 1}),
+        ("/", {}),
+        ("/missing", {}),
+        ("/forbidden", {}),
+        ("/bad", {}),
+    ],
+)
+def test_errors_are_counted_by_class_and_view(
+    fetch: Fetch, sent: Any, path: str, errors: dict[str, float]
+) -> None:
+    """What nobody handled; what Django answers with less than a 500 is no error."""
+    fetch(path)
+    assert sent.errors() == errors
+
+
+def test_what_an_error_page_raises_is_counted_too(
+    fetch: Fetch, sent: Any, failing_page: Any
+) -> None:
+    """Beside what the view raised."""
+    failing_page(OperationalError("down"))
+    with pytest.raises(OperationalError):
+        fetch("/broken")
+    assert sent.errors() == {
+        "operationalerror testsite.views.broken": 1,
+        "valueerror testsite.views.broken": 1,
+    }
+
+
+def test_what_a_middleware_raises_has_no_view(
+    fetch: Fetch, sent: Any, settings: Any
+) -> None:
+    """There was none yet."""
+    settings.MIDDLEWARE = [*BOTH, "testsite.middleware.raising"]
+    fetch("/")
+    assert sent.errors() == {"keyerror ": 1}
+    assert [one.name for one in sent if one.base == "request.error"] == [
+        "request.error.keyerror"
+    ]

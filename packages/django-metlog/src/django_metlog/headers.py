@@ -7,7 +7,7 @@ import re
 
 from django_metlog.scope import Scope
 
-__all__ = ["queued_ms", "server_timing", "view_entry"]
+__all__ = ["queued_ms", "request_id", "server_timing", "view_entry"]
 
 LONGEST_MS = 3_600_000
 """A request that says it waited for longer says something untrue."""
@@ -36,6 +36,20 @@ def queued_ms(start: str, now: float) -> float | None:
     units = next(units for limit, units in _UNITS if stamp < limit)
     ms = (now - stamp / units) * 1000
     return ms if 0 <= ms <= LONGEST_MS else None
+
+
+def request_id(value: object) -> str | None:
+    """Return the id that a header says a request has, None for what is no id.
+
+    Proxies write them, and so may anybody: 200 printable characters at most.
+    """
+    if isinstance(value, str) and 0 < len(value) <= MOST_ID and value.isprintable():
+        return value
+    return None
+
+
+MOST_ID = 200
+"""characters"""
 
 
 def server_timing(scope: Scope, total_ms: float) -> str:

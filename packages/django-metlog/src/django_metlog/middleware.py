@@ -37,6 +37,7 @@ from django_metlog import conf, exclusion
 from django_metlog.catalogue import (
     REQUEST,
     REQUEST_ACTIVE,
+    REQUEST_ERROR,
     REQUEST_QUERIES,
     REQUEST_QUERY_TIME,
     REQUEST_QUEUE,
@@ -48,8 +49,9 @@ from django_metlog.catalogue import (
     VIEW_MODULE,
     VIEW_STREAM,
 )
-from django_metlog.headers import queued_ms, server_timing, view_entry
+from django_metlog.headers import queued_ms, request_id, server_timing, view_entry
 from django_metlog.labels import capped
+from django_metlog.message_fields import watch_messages
 from django_metlog.scope import Scope, current, open_scope, sees_queries
 from django_metlog.segments import METHODS, method_name
 from django_metlog.view_names import Namer, RequestNames
@@ -201,6 +203,8 @@ class _Plan:
     counts_users: bool
     loads_users: bool
     queue_time: bool
+    request_id: str | None
+    """The key in `META` of the header with the request's id."""
     server_timing: Callable[[HttpRequest], object] | None
     names_view: bool
     """Does the browser need the view's name, to send it back?"""
@@ -237,10 +241,19 @@ def _planned() -> _Plan:
         counts_users=conf.get("METLOG_AUTH_COUNTS") != "off",
         loads_users=conf.get("METLOG_AUTH_COUNTS") == "always",
         queue_time=queue_time,
+        request_id=_meta_key(conf.get("METLOG_REQUEST_ID")),
         server_timing=(lambda request: True) if shows is True else shows or None,
         names_view=names_view,
         more=bool(queue_time or shows or names_view),
     )
+
+
+def _meta_key(header: str | None) -> str | None:
+    watch_messages(header is not None)
+    if header is None:
+        return None
+    key = header.upper().replace("-", "_")
+    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
 
 
 def _excludes(setting: Any) -> Callable[[HttpRequest], object] | None:
@@ -359,6 +372,8 @@ def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
         return None
     scope = open_scope(perf_counter(), part)
     setattr(request, SCOPE, scope)
+    if plan.request_id is not None:
+        scope.request_id = request_id(request.META.get(plan.request_id))
     if plan.excludes is not None and _asked(plan.excludes, request):
         scope.excluded = True
         return scope
@@ -423,11 +438,23 @@ def _report(
             handles.count(status, logged_in=logged_in)
         elif isinstance(error, CancelledError):
             handles.cancelled.add()
+        _count_errors(scope, plan, view, error)
     _report_request(request, scope, handles, view, status, error, now)
     if response is not None and response.streaming and scope.parts & TIMES:
         _time_body(request, response, handles.stream, now)
     if plan.more:
         _report_more(request, scope, plan, response, now)
+
+
+def _count_errors(
+    scope: Scope, plan: _Plan, view: _View | None, error: BaseException | None
+) -> None:
+    """What the view raised, and what the error page did in turn."""
+    for cause in {scope.exception, error}:
+        if isinstance(cause, Exception):
+            name = capped("class", type(cause).__name__.lower())
+            told = "" if view is None else view.name
+            REQUEST_ERROR.series(plan.client, class_=name, view=told).add()
 
 
 def _seen_view(match: ResolverMatch, method: str | None, plan: _Plan) -> _View:

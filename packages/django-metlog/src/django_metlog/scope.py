@@ -47,6 +47,8 @@ class Scope:
     view_ms: float | None = None
     queued_ms: float | None = None
     """how long the request waited before it came to Django, if somebody said so"""
+    request_id: str | None = None
+    """what METLOG_REQUEST_ID's header said"""
     excluded: bool | None = False
     """whether nothing of it is to be sent; None while its view is not known yet"""
     active: UpdownHandle | None = None
