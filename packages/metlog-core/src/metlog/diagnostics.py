@@ -81,7 +81,6 @@ _USERINFO = re.compile(r"://[^\s/?#]*@")
 _SECRET = re.compile(
     r"""
     (
-      [\w-]{0,40}
       (?:authorization|api[-_]?key|token|secret|passw(?:or)?d|cookie|credential)
       [\w-]{0,40}
       (?: ['"]\s{0,9}[:,] | \s{0,9}[:=] ) \s{0,9}

@@ -56,7 +56,8 @@ class Pacing:
 
     def feed(self, arrived: float, now: float) -> None:
         """Say that so much (in tokens, see `cost`) has come since the last time."""
-        passed = max(1e-3, now - self._then) if self._then is not None else 1.0
+        first = self._then is None
+        passed = _FIRST_PAUSE if self._then is None else max(1e-3, now - self._then)
         self._then = now
         self._steps += 1
         self._rate = max(arrived / passed, 0.7 * self._rate)
@@ -64,6 +65,8 @@ class Pacing:
         # allows itself to go at once.
         self._mean += (arrived / passed - self._mean) * min(1.0, passed / _MEAN_SECONDS)
         rate = max(MIN_RATE, 1.25 * self._mean, self._pressed)
+        if first:
+            return
         # By time, not by wake-ups: a thread beside a busy one gets few of those.
         most = max(MIN_BURST, min(MAX_BURST, rate * passed))
         self._tokens = min(most, self._tokens + rate * passed)

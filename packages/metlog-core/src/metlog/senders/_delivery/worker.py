@@ -103,12 +103,15 @@ class Worker:
         """Have the thread tick now. Safe in signal handlers and in ``__del__``."""
         self._bell.ring()
 
-    def step(self) -> None:
-        """Tick in the caller's thread if there is no other, and if it is time to."""
+    def step(self, *, at_once: bool = False) -> None:
+        """Tick in the caller's thread if there is no other, and if it is time to, or
+        in any case ``at_once``."""
         if not self.alone:
             return
         now = process.now()
-        if (now < self._due and not self.direct) or not self._stepping.acquire(False):
+        if now < self._due and not (at_once or self.direct):
+            return
+        if not self._stepping.acquire(False):
             return
         try:
             self._due = now + self._seconds()
@@ -202,6 +205,8 @@ class Worker:
     def _turn(self) -> bool:
         """One turn of the thread. Return whether there is to be another."""
         sender = None if self._farewell else self._sender()
+        if sender is None and not self._farewell:
+            self._bell.wait(1.0)  # collected, and its ``__del__`` is just being called
         if sender is None or self._stopped:
             # Said before looking for the last time: `dismiss` does it the other way
             # round, so one of the two finds what is to be closed.

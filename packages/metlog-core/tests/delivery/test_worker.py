@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Who works in the background, and what callers do without anybody."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.senders import UdpSender
+from metlog.senders._delivery import process
+from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.worker import Tally, Worker
+from metlog.testing import UdpReceiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+def until(reached: Callable[[], bool]) -> bool:
+    deadline = time.perf_counter() + 20
+    while not reached():
+        if time.perf_counter() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+class Sender:
+    """Does nothing but what a test gives it to do."""
+
+    def __init__(self, pause: float | Callable[[], float] = 3600.0) -> None:
+        self.ticks = 0
+        self.closed = threading.Event()
+        self.work: Callable[[], object] = lambda: None
+        self.tally = Tally("test")
+        self.worker = Worker(self, self.tally, pause)
+
+    def tick(self) -> None:
+        self.ticks += 1
+        self.work()
+
+    def close(self, timeout: float = 2.0) -> None:
+        self.closed.set()
+        self.worker.stop(Deadline(timeout))
+
+    def after_fork(self) -> None:
+        self.worker.after_fork()
+
+    def at_exit(self, deadline: Deadline) -> None:
+        pass
+
+    def ticked(self, times: int) -> bool:
+        return until(lambda: self.ticks >= times)
+
+    def __del__(self) -> None:
+        self.worker.dismiss(self)
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    sender = Sender()
+    yield sender
+    sender.close()
+
+
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a limit on processes, which a test cannot set for itself alone."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+RAISED = [
+    *(ValueError("x"), StopIteration(), SystemExit(3), KeyboardInterrupt()),
+    *(GeneratorExit(), MemoryError(), RecursionError(), BaseException("bare")),
+    *(UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), AssertionError()),
+]
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+def test_what_a_tick_raises_is_said_and_the_thread_lives(
+    sender: Sender, error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it is: the next tick comes."""
+
+    def work() -> None:
+        raise error
+
+    sender.work = work
+    sender.worker.start()
+    sender.worker.wake()
+    assert sender.ticked(1)
+    assert until(lambda: sender.tally.stats().errors == 1)
+    sender.work = lambda: None
+    sender.worker.wake()
+    assert sender.ticked(2)
+    assert f"metlog: test: failed: {error!r}" in capsys.readouterr().err
+
+
+def test_the_pause_may_be_a_number_or_asked_for_each_time() -> None:
+    """One that raises, or is no time at all, is no end either."""
+    assert Sender(0.001).worker._seconds() == 0.001
+    pauses: list[Any] = [0.0, -5.0, ZeroDivisionError(), 0.001, 0.001]
+
+    def pause() -> float:
+        found = pauses.pop(0) if pauses else 3600.0
+        if isinstance(found, Exception):
+            raise found
+        return float(found)
+
+    sender = Sender(pause)
+    sender.worker.start()
+    assert sender.ticked(4)
+    sender.close()
+
+
+def test_starting_is_once_for_each_process(sender: Sender) -> None:
+    """However many callers come at once."""
+    before = threading.active_count()
+    barrier = threading.Barrier(8)
+
+    def start() -> None:
+        barrier.wait()
+        sender.worker.start()
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert threading.active_count() == before + 1
+    first = sender.worker.thread
+    sender.worker.start()
+    assert sender.worker.thread is first
+    assert first is not None
+    assert first.daemon
+
+
+def test_a_dropped_sender_is_closed_by_its_thread_which_ends() -> None:
+    """Also when the last who held it is the thread itself, in the midst of a tick."""
+    sender = Sender()
+    going, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        going.set()
+        go_on.wait()
+
+    sender.work = work
+    sender.worker.start()
+    thread, closed = sender.worker.thread, sender.closed
+    sender.worker.wake()
+    going.wait()
+    del sender
+    go_on.set()
+    assert closed.wait(20)
+    assert thread is not None
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+WAYS_TO_DROP = [
+    "a name",
+    "a cycle",
+    "a client",
+    "a cycle of the client",
+    "an exception",
+]
+
+
+@pytest.mark.parametrize("way", WAYS_TO_DROP)
+@pytest.mark.parametrize(
+    "options", [{"queue": 100}, {"queue": 100, "packed": True}, {}]
+)
+def test_dropped_clients_leave_nothing_behind_and_lose_nothing(
+    receiver: UdpReceiver, way: str, options: dict[str, Any]
+) -> None:
+    """Twenty clients, a message each: no thread stays, and all arrive."""
+    before = set(threading.enumerate())
+
+    def make() -> None:
+        sender: Any = UdpSender(
+            "localhost", receiver.port, flush_interval=60, **options
+        )
+        client: Any = MetlogClient(sender, "app")
+        client.metlog("note")
+        if way == "a cycle":
+            sender.itself = sender
+        elif way == "a cycle of the client":
+            client.itself, sender.client = client, client
+        elif way == "an exception":
+            try:
+                raise ValueError(sender)
+            except ValueError as error:
+                sender.error = error
+
+    for _ in range(20):
+        make()
+    gc.collect()
+    assert receiver.wait_until(lambda r: len(r.messages) == 20)
+    assert until(lambda: set(threading.enumerate()) <= before), threading.enumerate()
+
+
+def test_without_threads_callers_work_and_never_wait(
+    monkeypatch: pytest.MonkeyPatch,
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A literal address is sent to at once, a queue is worked off by those who fill it;
+    a name is looked up by `flush`, the only one that may wait."""
+    no_threads(monkeypatch)
+    asked: list[bytes] = []
+    real = __import__("socket").getaddrinfo
+
+    def getaddrinfo(name: bytes, *args: Any, **kwargs: Any) -> Any:
+        asked.append(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    queue = UdpSender("127.0.0.1", receiver.port, queue=100, flush_interval=0)
+    for _ in range(10):
+        queue.send_message(note())
+    assert receiver.wait_until(lambda r: len(r.messages) == 10)
+    named = UdpSender("localhost", receiver.port)
+    for _ in range(10):
+        named.send_message(note())
+    assert asked == []
+    assert named.stats.queued == 10
+    named.flush()
+    named.send_message(note())
+    assert receiver.wait_until(lambda r: len(r.messages) == 21)
+    assert asked == [b"localhost"]
+    assert named.stats == (11, 0, 0, 0, 0)
+    said = capsys.readouterr().err
+    assert said.count("no thread, callers send: RuntimeError(") == 2
+
+
+def test_threads_are_used_as_soon_as_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, sender: Sender
+) -> None:
+    """They are asked for again, not more often than every five seconds."""
+    now = [100.0]
+    monkeypatch.setattr(process, "now", lambda: now[0])
+    with monkeypatch.context() as limited:
+        no_threads(limited)
+        sender.worker.start()
+        assert sender.worker.alone
+        sender.worker.step()
+        assert sender.ticks == 1
+        now[0] += 9
+        sender.worker.start()
+        assert sender.worker.alone
+    now[0] += 4.9
+    sender.worker.start()
+    assert sender.worker.alone
+    now[0] += 0.2
+    sender.worker.start()
+    assert not sender.worker.alone
+    sender.worker.wake()
+    assert sender.ticked(2)
+
+
+REFUSALS = [
+    RuntimeError("can't start new thread"),
+    RuntimeError("can't create new thread at interpreter shutdown"),
+    RuntimeError("daemon threads are disabled in this (sub)interpreter"),
+    RuntimeError("thread is not supported for isolated subinterpreters"),
+    OSError(11, "Resource temporarily unavailable"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=str)
+def test_whatever_refuses_a_thread_callers_go_on(
+    monkeypatch: pytest.MonkeyPatch, sender: Sender, error: Exception
+) -> None:
+    """Limits, ends and sub-interpreters each say it in words of their own."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "__init__", refuse)
+    sender.worker.start()
+    assert sender.worker.alone
+    sender.worker.step()
+    assert sender.ticks == 1
+
+
+def test_a_step_is_due_after_a_pause_and_never_waits_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does one that comes out of a step, as a log of its own would."""
+    no_threads(monkeypatch)
+    now = [100.0]
+    monkeypatch.setattr(process, "now", lambda: now[0])
+    sender = Sender(0.5)
+    sender.worker.start()
+    sender.work = sender.worker.step
+    sender.worker.step()
+    sender.worker.step()
+    assert sender.ticks == 1
+    now[0] += 0.51
+    sender.worker.step()
+    assert sender.ticks == 2
+    sender.worker.hurry()
+    sender.worker.step()
+    assert sender.ticks == 3
+
+
+@pytest.mark.services
+def test_a_sub_interpreter_works_without_a_thread(receiver: UdpReceiver) -> None:
+    """mod_wsgi has them; where Python cannot make any, there is nothing to try."""
+    interpreters = pytest.importorskip("_interpreters", exc_type=ImportError)
+    script = (
+        "import sys\n"
+        f"sys.path[:0] = {sys.path!r}\n"
+        "from metlog import MetlogClient\nfrom metlog.senders import UdpSender\n"
+        f"c = MetlogClient(UdpSender('127.0.0.1', {receiver.port}, queue=99), 't')\n"
+        "c.incr('n'); c.incr('n'); c.flush(); c.close()\n"
+    )
+    one = interpreters.create()
+    try:
+        failed = interpreters.run_string(one, script)
+    finally:
+        interpreters.destroy(one)
+    assert failed is None, failed
+    assert receiver.wait_until(lambda r: r.counts == {"n": 2})
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such signals here")
+def test_waking_and_counting_may_be_interrupted_by_themselves(sender: Sender) -> None:
+    """A signal handler does both, every millisecond; no count is lost."""
+    handled = 0
+
+    def handler(*_: object) -> None:
+        nonlocal handled
+        handled += 1
+        sender.worker.wake()
+        sender.tally.add(sent=1)
+        sender.tally.stats()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        sender.worker.start()
+        mine = 0
+        while handled < 300:
+            sender.worker.wake()
+            sender.tally.add(sent=1)
+            sender.tally.stats()
+            mine += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sender.tally.stats().sent == mine + handled
+    assert sender.ticked(1)
+
+
+def test_a_tally_counts_what_threads_add() -> None:
+    """Nothing is lost between them, nor between adding and reading."""
+    tally = Tally("test")
+
+    def work() -> None:
+        for _ in range(3000):
+            tally.add(sent=1, dropped=2, errors=3, retried=4)
+            tally.stats()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert tally.stats(7) == (12_000, 24_000, 36_000, 7, 48_000)
+
+
+def note() -> Any:
+    return {"type": "note", "payload": "x", "fields": {}, "severity": 6}
