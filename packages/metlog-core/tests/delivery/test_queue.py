@@ -119,7 +119,7 @@ def test_a_batch_is_bounded_in_number_and_bytes() -> None:
     assert [len(each["payload"]) for each in queue.first(9, 1000)] == [3000]
     queue.pop()
     assert len(queue.first(3, 10_000)) == 3
-    assert len(queue.first(9, 350)) == 2
+    assert len(queue.first(9, 2 * size_of(message("x" * 10)) + 1)) == 2
     assert len(queue) == 4
     assert MessageQueue(9).first(9, 9) == []
 

@@ -332,28 +332,27 @@ def _may_wait_here(worker: Worker) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """Return about how many bytes ``value`` has as text, without making the text.
-
-    Looks at ten thousand parts at most, and takes the rest for alike.
-    """
-    total, looks, waiting = 0, 0, [value]
+    """Return about how many bytes ``value`` holds, with all that is in it."""
+    total = 0
+    waiting = [value]
+    seen: set[int] = set()
     while waiting:
-        if looks >= 10_000:
-            return total + len(waiting) * total // looks
-        looks += 1
         part = waiting.pop()
         try:
             if isinstance(part, (str, bytes, bytearray)):
                 total += len(part) + 8
-            elif isinstance(part, Mapping):
-                waiting.extend(part.keys())
-                waiting.extend(part.values())
-            elif isinstance(part, (list, tuple, set, frozenset)):
-                waiting.extend(part)
             elif isinstance(part, (int, float)):
                 total += 16
+            elif isinstance(part, (Mapping, list, tuple, set, frozenset)):
+                total += 56
+                if id(part) in seen:
+                    continue
+                seen.add(id(part))
+                waiting.extend(part)
+                if isinstance(part, Mapping):
+                    waiting.extend(part.values())
             else:
                 total += sys.getsizeof(part)
         except Exception:  # an object of somebody's, or changed while we read it
             total += 1000
-    return total + 8
+    return total
