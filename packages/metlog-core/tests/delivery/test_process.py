@@ -50,10 +50,8 @@ def test_the_library_has_one_kind_of_lock() -> None:
             r"threading\.(R?Lock|Condition|Semaphore|Event)\(", path.read_text()
         )
     }
-    # The last two are being replaced.
     assert found <= {
         *("senders/_delivery/process.py", "senders/_delivery/worker.py"),
-        *("senders/statsd.py", "senders/aggregate.py"),
     }
 
 
