@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -373,3 +374,89 @@ def test_an_engine_that_is_away_is_counted_on_the_fast_lane() -> None:
     assert stats.sent + stats.dropped == 50
     assert stats.errors >= 20
     client.close()
+
+
+READER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+lines = 0
+while True:
+    data = s.recv(65535)
+    if data == b"end": break
+    lines += data.count(b"\\n") + 1
+print(lines)
+"""
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("end", ["flush", "close", "wait"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("burst", [500, 2000, 10_000])
+def test_a_burst_arrives_whole_at_a_reader_with_the_default_buffer(
+    burst: int, packed: bool, end: str
+) -> None:
+    """A queue spreads it: no more is under way than such a buffer holds."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    port = int(reader.stdout.readline())
+    sender = UdpSender("127.0.0.1", port, queue=20_000, packed=packed)
+    client = MetlogClient(sender, "app")
+    for i in range(burst):
+        client.metlog("note", payload=f"message {i}")
+    try:
+        if end == "flush":
+            sender.flush(30)
+        elif end == "close":
+            sender.close(30)
+        deadline = time.monotonic() + 60
+        while sender.stats.sent < burst and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert sender.stats == (burst, 0, 0, 0, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end", ("127.0.0.1", port))
+        assert reader.communicate(timeout=30)[0] == f"{burst}\n"
+    finally:
+        reader.kill()
+        reader.communicate()
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"queue": 1000}, {"queue": 1000, "packed": True}]
+)
+def test_what_nobody_listens_to_is_counted_as_dropped_and_said(
+    options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As far as UDP tells: all but the last datagram or two."""
+    sender = UdpSender("127.0.0.1", closed_port(), **options)
+    client = MetlogClient(sender, "app")
+    for _ in range(30):
+        for _ in range(10):
+            client.metlog("note", payload="x" * 100)
+        client.flush()
+    client.close()
+    stats = sender.stats
+    assert stats.sent + stats.dropped == 300
+    assert stats.dropped > 200
+    assert stats.errors > 10
+    assert capsys.readouterr().err.count("refused: nobody listens there") == 1
+
+
+def test_a_message_that_one_of_several_hosts_refuses_was_sent(
+    receiver: UdpReceiver,
+) -> None:
+    """When all of them refuse it, it was not."""
+    both = UdpSender(["127.0.0.1", "127.0.0.1"], [closed_port(), receiver.port])
+    none = UdpSender(["127.0.0.1", "127.0.0.1"], [closed_port(), closed_port()])
+    for sender in (both, none):
+        client = MetlogClient(sender, "app")
+        for _ in range(100):
+            client.metlog("note")
+        client.close()
+    assert (both.stats.sent, both.stats.dropped) == (100, 0)
+    assert none.stats.dropped > 80
+    assert none.stats.sent + none.stats.dropped == 100

@@ -247,6 +247,6 @@ class DatagramSocket:
 def _is_literal(family: int, host: str) -> bool:
     try:
         socket.inet_pton(family, os.fspath(host).partition("%")[0])
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL character
         return False
     return True
