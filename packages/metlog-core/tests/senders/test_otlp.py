@@ -901,6 +901,26 @@ def test_what_has_no_form_is_dropped_and_counted(client: MetlogClient) -> None:
     assert stats(client).dropped + client.stats.invalid == 4
 
 
+@pytest.mark.parametrize("name", [None, "urllib3", "urllib3.connectionpool"])
+def test_what_our_own_requests_log_does_not_run_in_circles(
+    client: MetlogClient, collector: Collector, name: str | None
+) -> None:
+    """Each export would make records for the next, for ever."""
+    logger = logging.getLogger(name)
+    level, handlers = logger.level, logger.handlers.copy()
+    hook_logger(name, client)
+    logger.setLevel(logging.DEBUG)
+    try:
+        client.info("x")
+        for _ in range(3):
+            client.flush()
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    assert [record.body.string_value for record in collector.records()] == ["x"]
+    assert stats(client) == (1, 0, 0, 0, 0)
+
+
 def test_the_exporters_complaints_do_not_run_in_circles(collector: Collector) -> None:
     """A logger hooked to the client that exports may log that exporting failed."""
     root = logging.getLogger("opentelemetry")
