@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-MANAGE = ROOT / "e2e" / "site" / "manage.py"
+SITE = ROOT / "e2e" / "site"
 HOST = "127.0.0.1"
 USER = PASSWORD = "staff"
 
@@ -57,7 +57,7 @@ def prepare() -> None:
 
 
 def manage(*command: str) -> None:
-    subprocess.run([sys.executable, str(MANAGE), *command], check=True)
+    subprocess.run([sys.executable, str(SITE / "manage.py"), *command], check=True)
 
 
 def say(text: str) -> None:
@@ -78,7 +78,7 @@ def serve(folder: Path) -> int:
     watch += [f"--port={statsd_port}", f"--page-port={page_port}"]
     if sys.stdout.isatty():
         watch.append("--open")
-    site = (str(MANAGE), "runserver", "--noreload", f"{HOST}:{port}")
+    site = (str(SITE / "serve.py"), HOST, str(port))
     printed = os.dup(sys.stdout.fileno())  # the site's own stdout is its log
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "e2e_site.demo",

@@ -36,7 +36,7 @@ class PrintedRequests:
         with capture.collecting(sent.append):
             response = self.get_response(request)
         said = f"{request.method} {request.get_full_path()} {response.status_code}"
-        text = "\n".join(["", said, *filter(None, map(line, sent)), ""])
+        text = "\n".join([said, *filter(None, map(line, sent)), "", ""])
         os.write(self.to, text.encode())  # at once: requests may end together
         return response
 
