@@ -12,9 +12,13 @@ import celery
 import pytest
 from celery import signals
 from conftest import Sent
+from kombu import Queue
+from redis import ConnectionError as RedisError
 
 from django_metlog.patches import celery as celery_patch
 from django_metlog.patches.celery import SENT_AT
+from metlog import MetlogClient
+from metlog.senders import DebugCaptureSender
 
 
 @pytest.fixture
@@ -111,3 +115,38 @@ def test_unpatch(sent: Sent) -> None:
     celery_patch.unpatch()
     celery_patch.unpatch()
     assert [len(signal.receivers or ()) for signal in heard] == before
+
+
+def test_the_length_of_queues(app: celery.Celery, sent: Sent, settings: Any) -> None:
+    """A worker that is ready has the broker asked, now and then, for each queue that
+    it consumes; who is not heard of any more is not asked."""
+    app.conf.task_always_eager = False
+    app.conf.task_queues = [Queue("mail.fast"), Queue("slow")]
+    for name in ("mail.fast", "mail.fast", "slow"):
+        app.send_task("shop.tasks.add", queue=name)
+    asked: dict[str, Any] = {}
+    stopped = []
+
+    class Client(MetlogClient):
+        def observe(self, name: str, function: Any, **how: Any) -> Any:
+            assert how["once_per_host"]
+            asked[name] = function
+            return SimpleNamespace(stop=lambda: stopped.append(name))
+
+    settings.METLOG = Client(DebugCaptureSender(), "asked")
+    consumer = type("Consumer", (), {"app": app})()
+    signals.worker_ready.send(consumer)
+    signals.worker_ready.send(consumer)
+    assert {name: ask() for name, ask in asked.items()} == {
+        "celery.queue.mail_fast.length": 2,
+        "celery.queue.slow.length": 1,
+    }
+    celery_patch.unpatch()
+    assert sorted(stopped) == sorted(asked)
+
+
+def test_a_broker_that_is_away_is_not_waited_for(app: celery.Celery) -> None:
+    """The question fails, which whoever asks counts."""
+    app.conf.broker_url = "redis://127.0.0.1:1"
+    with pytest.raises(RedisError, match="refused"):
+        celery_patch._length(app, "slow")

@@ -2,13 +2,15 @@
 """Celery's tasks: sent, succeeded, failed, retried; how long they waited and ran.
 
 Apply it where tasks are sent and where they run; the time in the queue needs both, for
-the message carries along when it was sent.
+the message carries along when it was sent. Of the workers of a host one asks how many
+tasks wait in the queues that it consumes.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +29,7 @@ from django_metlog.catalogue import (
 from django_metlog.patches.historic import CELERY_DONE, CELERY_START, is_on
 from django_metlog.patches.sending import client, count, series, tell
 from django_metlog.patches.sending import time as time_since
+from django_metlog.segments import segment
 
 __all__ = ["SENT_AT", "patch", "refuse_wrong_settings", "unpatch"]
 
@@ -53,6 +56,8 @@ def unpatch() -> None:
     """No longer listen."""
     for name in _RECEIVERS:
         getattr(signals, name).disconnect(dispatch_uid=_uid(name))
+    while _observations:
+        _observations.pop().stop()
 
 
 def refuse_wrong_settings() -> None:
@@ -116,6 +121,37 @@ def _flush(**kwargs: Any) -> None:
     client().flush()
 
 
+def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
+    """One worker of a host asks how many tasks wait in the queues that it consumes."""
+    app = getattr(sender, "app", None)
+    if app is None or _observations:
+        return
+    observe = client().observe
+    _observations.extend(
+        observe(
+            f"celery.queue.{segment(queue)}.length",
+            partial(_length, app, queue),
+            every=QUEUES_EVERY,
+            once_per_host=True,
+        )
+        for queue in list(app.amqp.queues.consume_from)
+    )
+
+
+_observations: list[Any] = []
+
+QUEUES_EVERY = 60.0
+"""seconds between two questions"""
+
+
+def _length(app: Any, queue: str) -> int:
+    """Ask the broker, over a connection of its own; raises when it does not answer."""
+    with app.connection_for_read(connect_timeout=2) as connection:
+        declared = connection.channel().queue_declare(queue=queue, passive=True)
+        waiting: int = declared.message_count
+        return waiting
+
+
 _RECEIVERS = {
     "before_task_publish": _before_publish,
     "after_task_publish": _after_publish,
@@ -123,6 +159,7 @@ _RECEIVERS = {
     "task_postrun": _after_run,
     "task_failure": _on_failure,
     "worker_process_shutdown": _flush,
+    "worker_ready": _worker_ready,
 }
 
 
