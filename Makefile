@@ -16,7 +16,7 @@ demo: .tools/ready ## a site on 127.0.0.1, what each request of it sends, and it
 test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
 	@.tools/bin/python tools/run_tests.py
 
-check: .tools/ready node_modules/.package-lock.json ## ruff, spelling, workflows, mypy, tsc and who may import whom
+check: .tools/ready node_modules/.package-lock.json ## ruff, spelling, workflows, mypy, pyright, tsc and who may import whom
 	@$(HATCH) run lint:check
 	@$(HATCH) run types:check
 	@.tools/bin/python tools/floors.py

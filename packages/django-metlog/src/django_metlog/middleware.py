@@ -270,7 +270,7 @@ class _Measuring:
 
     sync_capable = True
     async_capable = True
-    part = 0
+    part: int = 0
     get_response: Callable[[HttpRequest], Any]
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:

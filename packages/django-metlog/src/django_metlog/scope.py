@@ -30,14 +30,14 @@ class Scope:
     a request that queries from two threads at once is told about roughly.
     """
 
-    queries = 0
+    queries: int = 0
     """statements sent to any database"""
-    query_ms = 0.0
-    cache_calls = 0
+    query_ms: float = 0.0
+    cache_calls: int = 0
     """calls of a cache, as the code made them: nested ones count once"""
-    cache_hits = 0
-    cache_misses = 0
-    cache_ms = 0.0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_ms: float = 0.0
     exception: BaseException | None = None
     """what the view or a middleware raised and Django answered with a 500"""
     view: str | None = None

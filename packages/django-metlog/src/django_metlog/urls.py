@@ -6,10 +6,10 @@ path("services/timing/", include("django_metlog.urls"))
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, path
 
 from django_metlog.views import record
 
 __all__ = ["urlpatterns"]
 
-urlpatterns = [path("record", record, name="django_metlog.record")]
+urlpatterns: list[URLPattern] = [path("record", record, name="django_metlog.record")]

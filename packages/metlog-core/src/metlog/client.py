@@ -152,17 +152,17 @@ class MetlogClient(metaclass=_patching.Patchable):
         self._filters: tuple[Filter, ...] = tuple(filters or ())
         self.reroute()
 
-    logger = _Rerouting[str]()
-    severity = _Rerouting[int]()
-    hostname = _Rerouting[str]()
-    sender = _Rerouting[Sender]()
+    logger: _Rerouting[str] = _Rerouting()
+    severity: _Rerouting[int] = _Rerouting()
+    hostname: _Rerouting[str] = _Rerouting()
+    sender: _Rerouting[Sender] = _Rerouting()
     """Where messages and metrics go; may be replaced at any time."""
-    filters = _Rerouting[tuple[Filter, ...]](tuple)
+    filters: _Rerouting[tuple[Filter, ...]] = _Rerouting(tuple)
     """Called in order with each message; one that returns False drops it."""
 
-    fields = _Rerouting[Mapping[str, Any]](common_fields)
+    fields: _Rerouting[Mapping[str, Any]] = _Rerouting(common_fields)
     """Common to all: tags, labels, and fields of every message."""
-    rules = _Rerouting[Rules](as_rules)
+    rules: _Rerouting[Rules] = _Rerouting(as_rules)
     """What becomes of metrics by their names: `metlog.rules.Rules`, or the dicts."""
 
     @property

@@ -44,7 +44,7 @@ class Observation:
         lock: HostLock | None,
     ) -> None:
         self.every = every
-        self.due = 0.0
+        self.due: float = 0.0
         """``process.now()`` seconds at which it is to be asked; at once at first."""
         self._client = weakref.ref(client)
         self._kind = kind

@@ -81,9 +81,9 @@ class Seen:
         common: Mapping[str, Any] = _NONE,
         decision: Decision = KEEP,
     ) -> None:
-        self.series = series
-        self.common = common
-        self.decision = decision
+        self.series: Any = series
+        self.common: Mapping[str, Any] = common
+        self.decision: Decision = decision
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.series, name)

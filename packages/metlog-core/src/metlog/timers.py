@@ -159,7 +159,7 @@ class Special:
 
     def __init__(self, *options: Any) -> None:
         """``options`` are logger, severity, fields and rate; none: the defaults."""
-        self.options = options
+        self.options: tuple[Any, ...] = options
         # The starts of all who entered while the token was gone, by task; nested ones
         # as (start, those before). Without a lock: a task changes its own entry only,
         # and a signal handler that comes between two steps leaves what it found.

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 __all__ = ["register", "stick"]
 
-register = template.Library()
+register: template.Library = template.Library()
 
 
 @register.simple_tag(takes_context=True)

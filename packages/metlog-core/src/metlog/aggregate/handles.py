@@ -58,8 +58,8 @@ class Handle:
     kind: Kind
 
     def __init__(self, identity: Identity, recorder: Recorder) -> None:
-        self.identity = identity
-        self.recorder = recorder
+        self.identity: Identity = identity
+        self.recorder: Recorder = recorder
         self.series: AnySeries | None = None
 
     @property

@@ -46,11 +46,11 @@ class _Totals:
     __slots__ = ("count", "maximum", "minimum", "sum")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.sum = 0.0
-        self.minimum = inf
+        self.count: int = 0
+        self.sum: float = 0.0
+        self.minimum: float = inf
         """`math.inf` while there is no value."""
-        self.maximum = -inf
+        self.maximum: float = -inf
         """``-math.inf`` while there is no value."""
 
     def _total(self, values: Sequence[float]) -> None:
@@ -86,8 +86,8 @@ class Explicit(_Totals):
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         super().__init__()
-        self.bounds = bounds
-        self.buckets = [0] * (len(bounds) + 1)
+        self.bounds: tuple[float, ...] = bounds
+        self.buckets: list[int] = [0] * (len(bounds) + 1)
 
     def fold(self, values: Iterable[float]) -> None:
         """Add values. Sorting first costs less than looking each of them up."""
@@ -138,9 +138,9 @@ class Exponential(_Totals):
 
     def __init__(self, max_scale: int = 20, max_buckets: int = 160) -> None:
         super().__init__()
-        self.scale = max_scale
-        self.max_buckets = max_buckets
-        self.zero_count = 0
+        self.scale: int = max_scale
+        self.max_buckets: int = max_buckets
+        self.zero_count: int = 0
         self.above: Buckets = {}
         """Index → count of the values above zero."""
         self.below: Buckets = {}

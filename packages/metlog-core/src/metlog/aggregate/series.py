@@ -75,13 +75,13 @@ class Identity:
         parts: Mapping[str, str] | None = None,
         decimals: int = 0,
     ) -> None:
-        self.name = name
-        self.fields = fields
-        self.rate = rate
-        self.metric = metric
-        self.parts = parts
-        self.decimals = decimals
-        self.observed = False
+        self.name: str = name
+        self.fields: Mapping[str, Any] | None = fields
+        self.rate: float = rate
+        self.metric: Metric | None = metric
+        self.parts: Mapping[str, str] | None = parts
+        self.decimals: int = decimals
+        self.observed: bool = False
         """Is it a level that every process tells, of itself?"""
 
     @property
@@ -164,9 +164,9 @@ class Spilled:
     __slots__ = ("histograms", "kept", "seen")
 
     def __init__(self, histograms: dict[Exporter, Histogram]) -> None:
-        self.histograms = histograms
+        self.histograms: dict[Exporter, Histogram] = histograms
         self.kept: list[float] = []
-        self.seen = 0
+        self.seen: int = 0
 
     def add(self, entries: Sequence[float]) -> None:
         """Keep an even sample of at most `BUFFER` entries in all."""

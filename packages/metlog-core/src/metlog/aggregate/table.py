@@ -65,7 +65,7 @@ class Aggregate:
         """``next(labelled_counters[name][(*fields.items(),)])``."""
         self.labelled_timers: dict[str, dict[Any, Insert]] = {}
         self.max_series = max_series
-        self.lens = Lens()
+        self.lens: Lens = Lens()
         """How exporters see the series."""
         self.arms_handles = False
         """May handles use their series by themselves?"""

@@ -53,9 +53,9 @@ class ExportingSender(BaseSender):
     ) -> None:
         tells = boolean("self_metrics", self_metrics)
         self.max_series = max_series
-        self.closed = False
-        self.tally = Tally(owner)
-        self.worker = Worker(self, self.tally, self.pause)
+        self.closed: bool = False
+        self.tally: Tally = Tally(owner)
+        self.worker: Worker = Worker(self, self.tally, self.pause)
         # Only the worker, flush and close hold this, never a call that records.
         self._delivering = Lock()
         self._asked: deque[Asked] = deque()

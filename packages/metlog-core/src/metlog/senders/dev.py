@@ -91,7 +91,7 @@ class FileSender(BaseSender):
     ) -> None:
         if not isinstance(filepath, (str, os.PathLike)) or not os.fspath(filepath):
             raise ConfigError(f"expected a file's path, got {filepath!r}", "filepath")
-        self.filepath = os.path.abspath(filepath)  # noqa: PTH100  # pathlib: +4 ms import
+        self.filepath: str = os.path.abspath(filepath)  # noqa: PTH100  # pathlib: +4 ms import
         self._format = _formatter(formatter)
         self._tally = Tally(f"file {self.filepath}")
         self._turns = Turns(self._write, self._tally)

@@ -99,7 +99,7 @@ class FanOutSender(BaseSender):
         if not self.routes:
             raise ConfigError("expected one or more, got none", "routes")
         self._diagnostics = Diagnostics("fan-out")
-        self.ignores = frozenset(
+        self.ignores: frozenset[str] = frozenset(
             kind for kind in KINDS if not any(r.takes(kind) for r in self.routes)
         )
         self._drain = Drain()
@@ -113,7 +113,7 @@ class FanOutSender(BaseSender):
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
         self._drain.add_source(self._own)
-        self.takes_metrics = all(
+        self.takes_metrics: bool = all(
             takes_metrics(route.sender) and route.severity is None
             for route in self.routes
             if any(route.takes(kind) for kind in KINDS)

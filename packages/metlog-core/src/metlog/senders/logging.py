@@ -46,15 +46,17 @@ class StdLibLoggingSender(BaseSender):
     ) -> None:
         if logger_name is not None and not isinstance(logger_name, str):
             raise ConfigError(f"expected text, got {logger_name!r}", "logger_name")
-        self.logger = logging.getLogger(logger_name)
-        self.payload_types = message_types(
+        self.logger: logging.Logger = logging.getLogger(logger_name)
+        self.payload_types: frozenset[str] = message_types(
             "payload_types", "oldstyle" if payload_types is None else payload_types
         )
-        self.json_types = message_types(
+        self.json_types: frozenset[str] = message_types(
             "json_types", "*" if json_types is None else json_types
         )
         wanted = self.payload_types | self.json_types
-        self.ignores = frozenset() if "*" in wanted else frozenset(KINDS) - wanted
+        self.ignores: frozenset[str] = (
+            frozenset() if "*" in wanted else frozenset(KINDS) - wanted
+        )
         self._tally = Tally("logging")
 
     def send_message(self, msg: Message) -> None:

@@ -121,7 +121,7 @@ class OtlpSender(ExportingSender):
         self._made_in = os.getpid()
         self._opentelemetry: Any = _load_opentelemetry()
         if self._settings.metrics is None:
-            self.ignores = frozenset(KINDS)
+            self.ignores: frozenset[str] = frozenset(KINDS)
         place = environment.shown(endpoint) if endpoint else ""
         super().__init__(
             f"otlp {place}".rstrip(),

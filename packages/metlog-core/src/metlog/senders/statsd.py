@@ -82,7 +82,9 @@ class StatsdSender(ExportingSender):
     counted.
     """
 
-    ignores = frozenset({"updown"})  # every process would set another level
+    ignores: frozenset[str] = frozenset(
+        {"updown"}
+    )  # every process would set another level
 
     _sums: dict[Form, list[float]]
     _levels: dict[Form, tuple[float, int]]
@@ -124,7 +126,7 @@ class StatsdSender(ExportingSender):
         self._is_dogstatsd = (
             choice("dialect", dialect, ("plain", "dogstatsd")) != "plain"
         )
-        self.reads_fields = self._is_dogstatsd
+        self.reads_fields: bool = self._is_dogstatsd
         self._packed = boolean("packed", packed) and self._is_dogstatsd
         self._distributions = boolean("distributions", distributions)
         if distributions and not self._is_dogstatsd:

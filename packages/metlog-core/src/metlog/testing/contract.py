@@ -61,7 +61,7 @@ class SenderContract:
     calls_per_thread = 50
     """How many counters each of eight threads sends in the test of threads."""
 
-    patience_seconds = 10.0
+    patience_seconds: float = 10.0
     """After this long, what has not arrived will not."""
 
     # -- the promises ------------------------------------------------------------

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         "answer), and say what was seen. UDP tells nobody whether it arrived."
     )
     # It must work while the site does not.
-    requires_system_checks = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

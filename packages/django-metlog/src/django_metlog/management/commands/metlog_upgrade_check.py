@@ -22,7 +22,7 @@ class Command(BaseCommand):
         "`python -m django_metlog.upgrade mysite.settings` reads them alone."
     )
     # It must work while the site does not.
-    requires_system_checks = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: object, **options: Any) -> None:
         settings = conf.everything()

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         "Whether it arrived, only the backend knows: UDP tells nobody."
     )
     # It must work while the site does not.
-    requires_system_checks = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -38,10 +38,10 @@ class Cell:
     def __init__(self) -> None:
         self.count: float = 0
         """How many values; one that was sent at a rate of 0.1 stands for ten."""
-        self.total = 0.0
-        self.low = math.inf
-        self.high = -math.inf
-        self.last = 0.0
+        self.total: float = 0.0
+        self.low: float = math.inf
+        self.high: float = -math.inf
+        self.last: float = 0.0
         self.buckets: dict[int | str, float] | None = None
         """Count by bucket, each 5 % wide; of a set, by member."""
 
@@ -128,16 +128,16 @@ class Series:
     __slots__ = ("cells", "feeds", "kind", "labels", "level", "name", "role", "window")
 
     def __init__(self, kind: str, name: str, labels: Mapping[str, str]) -> None:
-        self.kind = kind
-        self.name = name
-        self.labels = labels
+        self.kind: str = kind
+        self.name: str = name
+        self.labels: Mapping[str, str] = labels
         self.role: Role | None = None
         self.feeds: tuple[Series, ...] = ()
         """Sums over series of one role, which are told whatever this one is told."""
-        self.cells = 0
-        self.window = Cell()
+        self.cells: int = 0
+        self.window: Cell = Cell()
         """All its cells, merged; only ``low`` and ``high`` may be older."""
-        self.level = 0.0
+        self.level: float = 0.0
         """What an updown's changes come to."""
 
 
@@ -147,8 +147,8 @@ class Slot:
     __slots__ = ("cells", "seconds", "start")
 
     def __init__(self, start: float, seconds: float = SLOT_SECONDS) -> None:
-        self.start = start
-        self.seconds = seconds
+        self.start: float = start
+        self.seconds: float = seconds
         self.cells: dict[Series, Cell] = {}
 
     @property
@@ -176,13 +176,13 @@ class Memory:
     """
 
     def __init__(self, max_series: int = 10_000, max_cells: int = 150_000) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.slots: list[Slot] = []
         self.messages: deque[Said] = deque(maxlen=100)
-        self.lines = 0
-        self.unreadable = 0
-        self.unreadable_last = ""
-        self.refused = 0
+        self.lines: int = 0
+        self.unreadable: int = 0
+        self.unreadable_last: str = ""
+        self.refused: int = 0
         self.max_series = max_series
         self._max_cells = max_cells
         self._cells = 0

@@ -62,7 +62,7 @@ class PageServer(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.memory = memory
         self.heard_at = heard_at
-        self.url = f"http://{HOST}:{self.server_address[1]}/"
+        self.url: str = f"http://{HOST}:{self.server_address[1]}/"
         self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
 
     def process_request(self, request: Any, client_address: Any) -> None:

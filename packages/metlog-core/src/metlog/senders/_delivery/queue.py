@@ -33,7 +33,7 @@ class MessageQueue:
     def __init__(self, max_messages: int, max_bytes: int = QUEUE_BYTES) -> None:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
-        self.bytes = 0
+        self.bytes: int = 0
         """About so many wait."""
         self._items: deque[tuple[int, Message]] = deque(maxlen=max_messages)
 
@@ -118,9 +118,9 @@ class QueuedSender(BaseSender):
     ) -> None:
         """At most ``max_messages`` of ``max_bytes`` in all wait. The worker looks after
         them every ``interval`` seconds, and when half of the room is taken."""
-        self.queue = MessageQueue(max_messages, max_bytes)
-        self.tally = Tally(owner)
-        self.worker = Worker(self, self.tally, self.pause, threaded=threaded)
+        self.queue: MessageQueue = MessageQueue(max_messages, max_bytes)
+        self.tally: Tally = Tally(owner)
+        self.worker: Worker = Worker(self, self.tally, self.pause, threaded=threaded)
         self._interval = interval
         self._working = process.Lock()
         self._closed = False

@@ -74,10 +74,10 @@ class Worker:
 
     def after_fork(self) -> None:
         """Forget the parent's thread. For the sender's own `after_fork`."""
-        self.started = False
+        self.started: bool = False
         """Was `start` called in this process?"""
-        self.alone = False
-        self.direct = False
+        self.alone: bool = False
+        self.direct: bool = False
         self.thread: threading.Thread | None = None
         self._thread_is_over = False
         self._bell = _Bell()
