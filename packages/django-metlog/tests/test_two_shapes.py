@@ -157,6 +157,7 @@ def test_the_sums_agree(fetch: Any, backends: Backends) -> None:
     of_requests = {name for name in names if not name.startswith(("db.", "cache."))}
     assert of_requests - {"the.end"} <= {
         *("request", "request.queries", "request.query_time", "response", "view"),
+        "request.error",
     }
 
 
