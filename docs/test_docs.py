@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+import yaml
 from samples import blocks
+
+from metlog import MetlogClient
+from metlog.senders import FileSender
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -39,13 +46,16 @@ assert "<script" in page and "{%" not in page, page
 PAGES = sorted(
     [
         *DOCS.glob("*.md"),
+        *DOCS.glob("backends/*.md"),
         *DOCS.glob("decisions/*.md"),
         *ROOT.glob("*.md"),
         *ROOT.glob("packages/*/README.md"),
     ]
 )
 OTHERS = {".", "cd", "django-admin", "node", "npm", "pre-commit", "python"}
+OTHERS |= {"prometheus", "victoria-metrics"}
 LANGUAGES = {"python", "console", "text", "html", "js", "ini", "nginx", "json"}
+LANGUAGES |= {"sql", "toml", "yaml"}
 
 
 def samples(language: str) -> list[Any]:
@@ -102,6 +112,37 @@ def test_ini(code: str) -> None:
         client_from_text_config(code, "metlog").close()
     else:
         assert re.search(r"^\S+ = ", code, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", samples("json"))
+def test_json(code: str) -> None:
+    """It is JSON."""
+    assert json.loads(code)
+
+
+@pytest.mark.parametrize("code", samples("toml"))
+def test_toml(code: str) -> None:
+    """It is TOML."""
+    assert tomllib.loads(code)
+
+
+@pytest.mark.parametrize("code", samples("yaml"))
+def test_yaml(code: str) -> None:
+    """It is YAML."""
+    assert isinstance(yaml.safe_load(code), dict)
+
+
+@pytest.mark.parametrize("page", pages_with("sql"))
+def test_sql(page: Path, tmp_path: Path) -> None:
+    """DuckDB runs it on the lines of a FileSender, and there is an answer."""
+    client = MetlogClient(FileSender(str(tmp_path / "metlog.jsonl")), "docs")
+    client.incr("hits", 2, rate=0.9999999)
+    client.timer_send("view.shop.views.index.GET", 12.5)
+    client.error("no bread")
+    client.close()
+    with contextlib.chdir(tmp_path):
+        for _, code in blocks(page, "sql"):
+            assert duckdb.execute(code).fetchall() or "VIEW" in code
 
 
 @pytest.mark.parametrize("code", samples("html"))
