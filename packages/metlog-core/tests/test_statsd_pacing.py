@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Everything arrives at a reader whose socket has its system's default buffer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.senders import StatsdSender
+from metlog.senders._delivery.pacing import Pacing, cost
+from metlog.testing import UdpReceiver
+
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux", reason="the buffer's size is what Linux has by default"
+)
+
+
+class PlainReader:
+    """Counts lines, as quickly as Python does, with the default buffer."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.lines = 0
+        self.largest_burst = 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while (data := self._socket.recv(65535)) != b"end":
+            self.lines += data.count(b"\n") + 1
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def reader() -> Iterator[PlainReader]:
+    reader = PlainReader()
+    yield reader
+    reader.close()
+
+
+def arrived(reader: PlainReader, count: int, seconds: float = 30) -> bool:
+    """Wait for so many lines."""
+    deadline = time.monotonic() + seconds
+    while reader.lines < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return reader.lines == count
+
+
+@LINUX
+@pytest.mark.services
+@pytest.mark.parametrize("interval", [1.0, 10.0])
+@pytest.mark.parametrize("names", [1, 100])
+def test_a_burst_of_timings_arrives_whole(
+    reader: PlainReader, interval: float, names: int
+) -> None:
+    """Ten times what the buffer holds, recorded at once. An interval of ten seconds
+    loses no more than one of one."""
+    sender = StatsdSender(
+        port=reader.port, flush_interval=interval, max_timings=1_000_000
+    )
+    client = MetlogClient(sender, "app")
+    for i in range(30_000):
+        client.timer_send(f"view.shop.views.page{i % names}.GET", 12.345 + i % 7)
+    assert arrived(reader, 30_000, seconds=120)
+    assert sender.stats == (30_000, 0, 0, 0, 0)
+    client.close()
+
+
+@pytest.mark.services
+def test_counters_leave_once_an_interval_and_values_sooner() -> None:
+    """With an interval of an hour, values still come after a second at the latest."""
+    with UdpReceiver() as receiver:
+        client = MetlogClient(
+            StatsdSender(port=receiver.port, flush_interval=3600), "x"
+        )
+        client.incr("a")
+        client.timer_send("t", 1)
+        assert receiver.wait_until(lambda r: r.lines == ["t:1|ms"], seconds=60)
+        client.close()
+        assert receiver.wait_until(lambda r: r.lines == ["t:1|ms", "a:1|c"])
+
+
+@LINUX
+@pytest.mark.services
+def test_a_unix_reader_is_waited_for(tmp_path: Path) -> None:
+    """Backpressure, whatever comes: the reader's queue holds ten datagrams."""
+    path = tmp_path / "statsd.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backend:
+        backend.bind(str(path))
+        backend.settimeout(60)
+        sender = StatsdSender(
+            str(path), transport="unix", max_packet=512, max_timings=1_000_000
+        )
+        client = MetlogClient(sender, "app")
+        for i in range(20_000):
+            client.timer_send("view.shop.views.index.GET", i)
+        lines = 0
+        while lines < 20_000:
+            lines += backend.recv(1000).count(b"\n") + 1
+        assert sender.stats.dropped == 0
+        client.close()
+
+
+@pytest.mark.services
+def test_an_idle_process_wakes_twice_a_second_at_most() -> None:
+    """A worker that has nothing to do rests."""
+    with UdpReceiver() as receiver:
+        sender = StatsdSender(port=receiver.port)
+        client = MetlogClient(sender, "app")
+        turns = []
+        deliver = sender.deliver
+
+        def count(deadline: object) -> None:
+            turns.append(1)
+            deliver(deadline)  # type: ignore[arg-type]
+
+        sender.deliver = count  # type: ignore[method-assign]
+        client.incr("a")
+        time.sleep(6)  # its first second has more: what is looked for comes after
+        begin = len(turns)
+        time.sleep(3)
+        assert len(turns) - begin <= 6
+        del sender.deliver
+        client.close()
+
+
+def spread(pace: Pacing, made: list[float], step: float) -> list[int]:
+    """Datagrams that leave at each step, so many having come up before it."""
+    left, backlog, now = [], 0.0, 100.0
+    for amount in made:
+        backlog += amount
+        pace.feed(amount, now)
+        count = 0
+        while backlog >= 1 and pace.allows:
+            pace.spend(cost(1432))
+            backlog -= 1
+            count += 1
+        left.append(count)
+        now += step
+    return left
+
+
+@pytest.mark.parametrize("burst", [100, 1_000, 5_000])
+def test_no_slice_of_a_burst_overflows_a_default_buffer(burst: int) -> None:
+    """About 92 datagrams of full size fit: never more than half of that at once."""
+    left = spread(Pacing(), [burst, *[0.0] * 2_000], 0.02)
+    assert max(left) <= 41
+    assert sum(left) == burst
+
+
+@pytest.mark.parametrize("rate", [10, 140, 560, 1_500])
+def test_a_steady_stream_flows(rate: int) -> None:
+    """Datagrams a second: after a short while nothing waits."""
+    step = 0.02
+    left = spread(Pacing(), [rate * step] * 1_000, step)
+    assert sum(left) >= rate * step * 1_000 - 40
+    assert max(left) <= 41
+
+
+def test_the_buffer_grows_with_time_and_not_with_turns() -> None:
+    """A thread that gets its turn seldom may send more at once."""
+    often = spread(Pacing(), [20.0] * 50, 0.02)
+    seldom = spread(Pacing(), [100.0] * 50, 0.1)
+    assert sum(seldom) >= sum(often)
+
+
+def make(options: dict[str, object], do: Callable[[MetlogClient], object]) -> list[str]:
+    """The lines that arrive."""
+    with UdpReceiver() as receiver:
+        sender = StatsdSender(port=receiver.port, flush_interval=3600, **options)  # type: ignore[arg-type]
+        client = MetlogClient(sender, "app")
+        do(client)
+        client.incr("zz.end")
+        client.close()
+        assert receiver.wait_until(lambda r: b"zz.end" in b"".join(r.datagrams))
+        return [line for line in receiver.lines if not line.startswith("zz.end")]
+
+
+DOG: dict[str, object] = {"dialect": "dogstatsd"}
+
+
+def times(client: MetlogClient) -> None:
+    for ms in (1, 2.5, 3):
+        client.timer_send("t", ms, fields={"a": "x"})
+    client.histogram("h", -4)
+    client.histogram("h", 5)
+    client.incr("c", 2)
+    client.gauge("g", -1)
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (DOG, ["t:1:2.5:3|ms|#a:x", "h:-4:5|h", "c:2|c", "g:-1|g"]),
+        (
+            {**DOG, "packed": False},
+            [
+                *("t:1|ms|#a:x", "t:2.5|ms|#a:x", "t:3|ms|#a:x", "h:-4|h", "h:5|h"),
+                *("c:2|c", "g:-1|g"),
+            ],
+        ),
+        (
+            {**DOG, "distributions": True},
+            ["t:1:2.5:3|d|#a:x", "h:-4:5|d", "c:2|c", "g:-1|g"],
+        ),
+        (
+            {},
+            [
+                *("t:1|ms", "t:2.5|ms", "t:3|ms", "h:-4|ms", "h:5|ms", "c:2|c"),
+                *("g:0|g", "g:-1|g"),
+            ],
+        ),
+    ],
+)
+def test_each_dialect_has_its_lines(
+    options: dict[str, object], lines: list[str]
+) -> None:
+    """DogStatsD 1.1 has several values to a line; plain StatsD one, and no sign."""
+    found = make(options, times)
+    assert sorted(found) == sorted(lines)
+    assert found[-2:] == lines[-2:]
+
+
+@pytest.mark.parametrize("max_packet", [64, 100, 1432])
+def test_a_packed_line_is_no_longer_than_a_datagram(max_packet: int) -> None:
+    """And values of other rates are other lines."""
+
+    def do(client: MetlogClient) -> None:
+        for i in range(200):
+            client.timer_send("some.name", i + 0.125, fields={"tag": "value"})
+        client.timer_send("some.name", 7, fields={"tag": "value"}, rate=0.5)
+
+    lines = make({**DOG, "max_packet": max_packet}, do)
+    assert all(len(line) <= max_packet for line in lines)
+    values = [v for line in lines for v in line.partition("|")[0].split(":")[1:]]
+    assert [float(v) for v in values] == [*(i + 0.125 for i in range(200)), 7]
+    assert sum("|@0.5" in line for line in lines) == 1
+    if max_packet == 1432:
+        assert len(lines) == 3
+
+
+def test_packing_saves_what_it_promises() -> None:
+    """2,000 values of 100 names, three decimals, without tags."""
+
+    def do(client: MetlogClient) -> None:
+        for i in range(2_000):
+            ms = round(0.5 + i * 37 % 4_000 / 1_000, 3)
+            client.timer_send(f"view.shop.views.page{i % 100:02}.GET", ms)
+
+    assert sum(len(line) + 1 for line in make(DOG, do)) <= 16_000
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({}, "c:1|c|#a:x"),
+        (
+            {"DD_ENV": "prod", "DD_SERVICE": "shop", "DD_VERSION": "1.2"},
+            "c:1|c|#a:x,env:prod,service:shop,version:1.2",
+        ),
+        ({"DD_TAGS": "team:a,tier:1 zone:b"}, "c:1|c|#a:x,team:a,tier:1,zone:b"),
+        ({"DATADOG_TAGS": "a:not,b:c:d,lonely"}, "c:1|c|#a:x,b:c:d"),
+        ({"DD_ENTITY_ID": "pod-1"}, "c:1|c|#a:x,dd.internal.entity_id:pod-1"),
+        ({"DD_EXTERNAL_ENV": "it-false,cn-web"}, "c:1|c|#a:x|e:it-false,cn-web"),
+        (
+            {"DD_EXTERNAL_ENV": "x", "DD_ORIGIN_DETECTION_ENABLED": "false"},
+            "c:1|c|#a:x",
+        ),
+    ],
+)
+def test_datadogs_environment_is_read(
+    environment: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the caller says comes before what the environment says; plain StatsD
+    reads none of it."""
+    for name in list(os.environ):
+        if name.startswith(("DD_", "DATADOG_")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def do(client: MetlogClient) -> None:
+        client.incr("c", fields={"a": "x"})
+
+    assert make(DOG, do) == [line]
+    assert make({}, do) == ["c:1|c"]
+
+
+def test_the_agents_address_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """``DD_DOGSTATSD_URL`` first, then host and port; a configured one wins."""
+    with UdpReceiver() as receiver, UdpReceiver() as other:
+        monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
+        monkeypatch.setenv("DD_DOGSTATSD_PORT", str(other.port))
+        with MetlogClient(StatsdSender(dialect="dogstatsd"), "app") as client:
+            client.incr("a")
+        assert other.wait_until(lambda r: r.counts == {"a": 1})
+        monkeypatch.setenv("DD_DOGSTATSD_URL", f"udp://127.0.0.1:{receiver.port}")
+        with MetlogClient(StatsdSender(dialect="dogstatsd"), "app") as client:
+            client.incr("b")
+        assert receiver.wait_until(lambda r: r.counts == {"b": 1})
+        sender = StatsdSender("127.0.0.1", other.port, dialect="dogstatsd")
+        with MetlogClient(sender, "app") as client:
+            client.incr("c")
+        assert other.wait_until(lambda r: r.counts == {"a": 1, "c": 1})
+    path = str(tmp_path / "dsd.sock")
+    with UdpReceiver(host=path) as unix:
+        monkeypatch.setenv("DD_DOGSTATSD_URL", f"unix://{path}")
+        with MetlogClient(StatsdSender(dialect="dogstatsd"), "app") as client:
+            client.incr("d")
+        assert unix.wait_until(lambda r: r.counts == {"d": 1})
