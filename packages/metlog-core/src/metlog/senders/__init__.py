@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metlog.senders.fanout import FanOutSender
     from metlog.senders.logging import StdLibLoggingSender
     from metlog.senders.otlp import OtlpSender
+    from metlog.senders.prometheus import PrometheusSender
     from metlog.senders.statsd import StatsdSender
     from metlog.senders.udp import UdpSender
     from metlog.senders.zmq import ZmqHandshakePubSender, ZmqPubSender
@@ -32,6 +33,7 @@ __all__ = [
     "MetricSender",
     "NoSendSender",
     "OtlpSender",
+    "PrometheusSender",
     "Sender",
     "SenderStats",
     "StatsdSender",
@@ -48,6 +50,7 @@ _HOMES = {
     "FanOutSender": "fanout",
     "FileSender": "dev",
     "OtlpSender": "otlp",
+    "PrometheusSender": "prometheus",
     "StatsdSender": "statsd",
     "StdLibLoggingSender": "logging",
     "StdOutSender": "dev",

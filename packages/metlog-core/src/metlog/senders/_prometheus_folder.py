@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The folder by which the processes of a site share what they count.
+
+Each process replaces one small file of its own, whole, so that a reader never sees half
+of anything. Who is alive is told by a lock that the kernel frees at any death: no hook,
+no process id. What the dead have counted is folded into one file, together with the
+list of who was folded, so that a reader that is killed amid it loses and doubles
+nothing. Needs POSIX locks, so it is not for Windows.
+
+prometheus_client's own files are left alone: two writers of one destroy it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
+
+__all__ = ["STALE_SECONDS", "Place", "read", "supported"]
+
+STALE_SECONDS = 3600.0
+"""Where nobody has been alive for so long, the first process begins anew."""
+
+_mine: set[tuple[str, str]] = set()
+"""The locks that this process holds. To close *any* descriptor of such a file would
+free the lock, so a reader must not open them."""
+
+Report = Callable[[str, object], None]
+
+
+def supported() -> bool:
+    """Return whether this system has what the folder needs."""
+    return fcntl is not None
+
+
+class Place:
+    """What one process writes in the folder. A forked child makes one of its own."""
+
+    def __init__(self, folder: str) -> None:
+        """OSError when the folder cannot be made or written."""
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.id = f"{os.getpid()}-{secrets.token_hex(6)}"
+        with _readers(self._folder):
+            _begin_anew(self._folder)
+        new = self._folder / f"{self.id}.new"
+        self._lock = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        _mine.add((str(self._folder), self.id))
+        # Not inherited by a fork. Locked before it can be seen: a reader that finds a
+        # lock nobody holds takes its owner for dead.
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        new.rename(self._folder / f"{self.id}.lock")
+
+    def write(self, families: Iterable[Family]) -> None:
+        """Replace this process's file."""
+        temporary = self._folder / f"{self.id}.tmp"
+        temporary.write_text(encoded(families), "utf-8")
+        temporary.replace(self._folder / f"{self.id}.json")
+
+    def leave(self) -> None:
+        """From now on this process is as good as dead: its gauges go."""
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
+        _mine.discard((str(self._folder), self.id))
+
+    def forget(self) -> None:
+        """In a forked child: this place, and its lock, are the parent's."""
+        with contextlib.suppress(OSError):
+            os.close(self._lock)  # frees nothing, because the child holds no lock
+        _mine.clear()
+
+
+def read(
+    folder: str, own: Place | None, report: Report = lambda kind, detail: None
+) -> dict[str, Family]:
+    """Add up the families of all processes but ``own``, by name; fold the dead."""
+    path = Path(folder)
+    with _readers(path):
+        gone, folded = _gone(path, report)
+        _remove(path, folded)  # a reader may have been killed before it could
+        sums: dict[str, Family] = {}
+        dead = []
+        for lock in sorted(path.glob("*.lock")):
+            who = lock.stem
+            if own is not None and who == own.id:
+                continue
+            # Asked before it is read, so that a last write is not missed.
+            alive = (folder, who) in _mine or _is_alive(lock)
+            families = _families(path / f"{who}.json", report)
+            if families is None:
+                continue
+            if alive:
+                add_up(sums, families)
+            else:
+                dead.append(who)
+                add_up(gone, [f for f in families if f.kind != "gauge"])
+        if dead:
+            text = (
+                f'{{"folded":{json.dumps(dead)},"families":{encoded(gone.values())}}}'
+            )
+            temporary = path / "gone.tmp"
+            temporary.write_text(text, "utf-8")
+            temporary.replace(path / "gone")
+            _remove(path, dead)
+        add_up(sums, gone.values())
+    return sums
+
+
+@contextlib.contextmanager
+def _readers(path: Path) -> Iterator[None]:
+    """One reader at a time, in all processes and threads."""
+    guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(guard)
+
+
+def _begin_anew(path: Path) -> None:
+    """Remove what is left of a site that has not run for long."""
+    newest = 0.0
+    for found in path.iterdir():
+        with contextlib.suppress(OSError):
+            if found.suffix == ".lock" and (
+                (str(path), found.stem) in _mine or _is_alive(found)
+            ):
+                return
+            if found.name != "readers":
+                newest = max(newest, found.stat().st_mtime)
+    if newest and time.time() - newest > STALE_SECONDS:
+        for found in path.iterdir():
+            if (
+                found.suffix in {".lock", ".json", ".tmp", ".new"}
+                or found.name == "gone"
+            ):
+                found.unlink(missing_ok=True)
+
+
+def _is_alive(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True  # somebody else has just folded it
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _families(path: Path, report: Report) -> list[Family] | None:
+    """A process's families; none while it has not written any, None if unreadable."""
+    try:
+        return decoded(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        report(f"cannot read {path.name}", error)
+        return None
+
+
+def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
+    """What the dead have counted, and who was folded last."""
+    try:
+        state: Any = json.loads((path / "gone").read_bytes())
+        families = decoded(json.dumps(state["families"]))
+        return {family.name: family for family in families}, state["folded"]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        report("cannot read what ended processes counted", error)
+    return {}, []
+
+
+def _remove(path: Path, ids: Iterable[str]) -> None:
+    """The lock last: as long as it is there, somebody will look again."""
+    for who in ids:
+        for end in (".tmp", ".json", ".lock"):
+            (path / f"{who}{end}").unlink(missing_ok=True)

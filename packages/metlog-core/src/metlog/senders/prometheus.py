@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Metrics for Prometheus to scrape. Needs the extra ``prometheus``.
+
+What is exposed, and how, is prometheus_client's: our aggregate is a collector of its.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from metlog.aggregate.histograms import Explicit, Histogram
+from metlog.aggregate.series import News, Series, in_base_units
+from metlog.exceptions import ConfigError
+from metlog.senders import _prometheus_folder as folder
+from metlog.senders._delivery import process
+from metlog.senders._delivery.options import integer, seconds
+from metlog.senders._delivery.process import Deadline, Lock
+from metlog.senders._exporting import ExportingSender
+from metlog.senders._prometheus_state import Family, Labels, add_up
+from metlog.shapes import Shape
+from metlog.wire.prometheus import Families, base_unit, labels
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector, CollectorRegistry
+
+    from metlog.client import MetlogClient
+
+__all__ = ["PrometheusSender", "collector", "exposition"]
+
+OTHER = "other"
+"""The value of every label of what finds no room any more."""
+
+RETRY_PORT = 5.0
+"""Seconds after which a port that another process has is asked for again."""
+
+
+class _Form(NamedTuple):
+    """Where a series' values go."""
+
+    family: Family
+    labels: Labels
+    factor: float
+
+
+_REFUSED = _Form(Family("", ""), (), 0.0)
+
+
+class PrometheusSender(ExportingSender):
+    """Hold metrics for Prometheus to scrape: counters, gauges and histograms.
+
+    One process is read at the scrape. Where there are several, as under gunicorn, each
+    writes what it counted into ``directory`` every ``interval`` seconds, and a scrape
+    of any of them adds all up; without it, ``metlog`` below what
+    ``PROMETHEUS_MULTIPROC_DIR`` names is taken. Another process's numbers are at most
+    one interval old; after a graceful stop they are exact, and SIGKILL loses one
+    interval at most. Gauges of processes that ended are gone.
+
+    ``port`` starts prometheus_client's server at ``addr``, for workers and scripts that
+    serve nothing themselves; of several processes one serves. ``prefix`` is put in
+    front of every name; without one, what a package declared has its own. ``names`` is
+    the shape, ``"labels"``, ``"dotted"`` or ``"semconv"``. At ``max_series`` new series
+    fold into one of their family with the labels ``other``.
+
+    Messages have no form here: they are dropped, and counted.
+    """
+
+    makes_room = True
+
+    _families: dict[str, Family]
+    _forms: dict[Series, _Form | None]
+    _absorbed: int
+    _delivered: int
+    _written: int
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        port: int | None = None,
+        addr: str = "127.0.0.1",
+        prefix: str | None = None,
+        names: str = "labels",
+        semconv: str | Iterable[str] = ("stable",),
+        interval: float = 1.0,
+        max_series: int = 10_000,
+        self_metrics: bool = False,
+    ) -> None:
+        _import_client()
+        if directory is None:
+            theirs = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+            directory = os.path.join(theirs, "metlog") if theirs else None  # noqa: PTH118  # no import for it
+        elif not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
+            raise ConfigError(
+                f"expected a folder's path, got {directory!r}", "directory"
+            )
+        if directory is not None and not folder.supported():
+            raise ConfigError(
+                "expected none, because this system lacks POSIX locks, "
+                f"got {directory!r}; run one process",
+                "directory",
+            )
+        if prefix is not None and not isinstance(prefix, str):
+            raise ConfigError(f"expected text, got {prefix!r}", "prefix")
+        if not isinstance(addr, str) or not addr:
+            raise ConfigError(f"expected an address, got {addr!r}", "addr")
+        self.directory = None if directory is None else os.fspath(directory)
+        self._port = None if port is None else integer("port", port, 0, 65535)
+        self._addr = addr
+        self._interval = seconds("interval", interval, minimum=0.01)
+        self._prefix = prefix
+        self._absorbing = Lock()
+        self._writing = Lock()
+        self._place: folder.Place | None = None
+        self._server: Any = None
+        self._made_in = os.getpid()
+        super().__init__(
+            "prometheus",
+            integer("max_series", max_series, 1, 10**9),
+            self_metrics=self_metrics,
+        )
+        self._shape = Shape(names, semconv=semconv, report=self.tally.report)
+        self._begin()
+
+    # -- what happened -----------------------------------------------------------------
+
+    def histogram(self, series: Series) -> Histogram | None:
+        """See `ExportingSender`."""
+        if series.kind not in ("timer", "histogram"):
+            return None
+        with self._absorbing:
+            form = self._form(series)
+        if form is None or form is _REFUSED:
+            return None
+        return Explicit(form.family.bounds)
+
+    def absorb(self, news: Sequence[News], now: float) -> None:
+        """Add to the sums."""
+        with self._absorbing:
+            for each in news:
+                self._absorbed += each.calls
+                form = self._form(each.series)
+                if form is None:  # not sent in this shape: a sum of others
+                    self._delivered += each.calls
+                elif form is _REFUSED:
+                    self._delivered += each.calls
+                    self.tally.add(dropped=each.calls)
+                else:
+                    self._add(each, form)
+
+    def _add(self, news: News, form: _Form) -> None:
+        family, key, factor = form
+        samples, series = family.samples, news.series
+        family.changed()
+        if family.kind == "histogram":
+            known = samples.get(key)
+            if known is None:
+                known = samples[key] = Explicit(family.bounds)
+            values = in_base_units(series, news.entries)
+            known.fold(values if factor == 1 else [v * factor for v in values])
+            if news.spilled is not None:
+                self._add_spilled(news, known)
+        elif series.kind == "counter":
+            value = news.value * factor / min(series.rate, 1.0)
+            if value < 0:
+                self._delivered += news.calls
+                self.lose(news.calls, "a counter cannot fall, dropped", series.name)
+                return
+            samples[key] = samples.get(key, 0) + value
+        elif series.kind == "updown":
+            samples[key] = samples.get(key, 0) + news.value * factor
+        elif family.across == "last":
+            samples[key] = news.value * factor, time.time()
+        else:
+            samples[key] = news.value * factor
+
+    def _add_spilled(self, news: News, known: Explicit) -> None:
+        """What callers have folded, because the worker was too slow."""
+        assert news.spilled is not None  # noqa: S101  # for types
+        for exporter, histogram in news.spilled.histograms.items():
+            if getattr(exporter, "sender", exporter) is self:
+                known.merge(histogram)  # type: ignore[arg-type]  # we asked for this
+
+    def _form(self, series: Series) -> _Form | None:
+        try:
+            return self._forms[series]
+        except KeyError:
+            pass
+        if len(self._forms) >= 2 * self.max_series:
+            self._forms.clear()
+        form = self._forms[series] = self._new_form(series)
+        return form
+
+    def _new_form(self, series: Series) -> _Form | None:
+        shaped = self._shape.of(series)
+        if shaped is None:
+            return None
+        prefix = "" if self._shape.names == "semconv" else shaped.prefix
+        name = self._names.claim(shaped.name, series.kind, shaped.unit, prefix)
+        if name is None:
+            return _REFUSED
+        factor = base_unit(series.kind, shaped.unit)[1]
+        if series.kind == "timer":
+            factor = 1.0  # seconds, whatever the unit says
+        family = self._families.get(name)
+        key = tuple(sorted(labels(shaped.labels).items()))
+        if self._series >= self.max_series and (
+            family is None or key not in family.samples
+        ):
+            if family is None:
+                self.tally.report("too many distinct series, dropped", name)
+                return _REFUSED
+            self.tally.report("too many distinct series, new ones are 'other'", name)
+            key = tuple((label, OTHER) for label, _ in key)
+        if family is None:
+            family = self._families[name] = self._new_family(
+                name, series, shaped, factor
+            )
+        if key not in family.samples:
+            self._series += 1
+        return _Form(family, key, factor)
+
+    def _new_family(
+        self, name: str, series: Series, shaped: Any, factor: float
+    ) -> Family:
+        kind = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}
+        bounds: tuple[float, ...] = ()
+        if series.kind in ("timer", "histogram"):
+            bounds = tuple(bound * factor for bound in shaped.bounds)
+        across = "sum" if series.metric is None else series.metric.across
+        if series.kind == "updown":
+            across = "sum"
+        meaning = shaped.meaning or shaped.name
+        return Family(
+            name, kind.get(series.kind, "gauge"), meaning, shaped.unit, across, bounds
+        )
+
+    # -- out ---------------------------------------------------------------------------
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield prometheus_client's families, as of now and of all processes."""
+        process.check()
+        self.start()
+        self._take(everything=True)
+        with self._absorbing:
+            own = {name: family.copy() for name, family in self._families.items()}
+            sent = self._absorbed - self._delivered
+            if self.directory is None and sent > 0:
+                self._delivered = self._absorbed
+                self.tally.add(sent=sent)
+        families = own
+        if self.directory is not None:
+            try:
+                families = folder.read(self.directory, self._place, self.tally.report)
+            except OSError as error:
+                self.tally.report("the folder cannot be read", error)
+                families = {}
+            add_up(families, own.values())
+        elif self.has_siblings():
+            self.tally.report(
+                "each process tells only its own numbers",
+                "say directory=, or set PROMETHEUS_MULTIPROC_DIR",
+            )
+        for name in sorted(families):
+            yield _as_metric(families[name])
+
+    def has_siblings(self) -> bool:
+        """Return whether other processes count besides, as far as can be told."""
+        uwsgi: Any = sys.modules.get("uwsgi")
+        workers = os.environ.get("WEB_CONCURRENCY", "1")
+        return (
+            os.getpid() != self._made_in
+            or (workers.isdecimal() and int(workers) > 1)
+            or getattr(uwsgi, "numproc", 1) > 1
+        )
+
+    def pause(self) -> float:
+        """See `ExportingSender`."""
+        return self._interval
+
+    def deliver(self, deadline: Deadline | None) -> None:
+        """Write this process's file, if there is a folder and something new."""
+        self._serve()
+        with self._absorbing:
+            absorbed = self._absorbed
+            changed = absorbed != self._written
+            families = list(self._families.values())
+        if self.directory is None:
+            return
+        if not changed:
+            return
+        with self._writing:
+            try:
+                if self._place is None:
+                    self._place = folder.Place(self.directory)
+                with self._absorbing:
+                    copies = [family.frozen() for family in families]
+                self._place.write(copies)
+            except OSError as error:
+                self.tally.add(errors=1)
+                self.tally.report("the folder cannot be written", error)
+                return
+        with self._absorbing:
+            for family, copy in zip(families, copies, strict=True):
+                family.written(copy)
+            sent = absorbed - self._delivered
+            self._delivered = max(self._delivered, absorbed)
+            self._written = absorbed
+        if sent > 0:
+            self.tally.add(sent=sent)
+
+    def held(self) -> int:
+        """In one process nothing waits: it is read at the scrape."""
+        return 0 if self.directory is None else max(0, self._absorbed - self._delivered)
+
+    def discard(self) -> int:
+        """See `ExportingSender`."""
+        held = self.held()
+        with self._absorbing:
+            self._delivered = self._absorbed
+        return held
+
+    def disconnect(self) -> None:
+        """Leave the folder, stop serving."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
+            with self._absorbing:  # it is in the file of those that ended now
+                self._begin()
+        server, self._server = self._server, None
+        if server is not None:
+            server[0].shutdown()
+            server[0].server_close()
+
+    def reset_after_fork(self) -> None:
+        """Start from nothing: what is counted so far, the parent tells."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.forget()
+        self._server = None
+        self._begin()
+
+    @property
+    def port(self) -> int | None:
+        """Where this process serves, None if it does not."""
+        return None if self._server is None else self._server[0].server_port
+
+    # -- inside ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._families, self._forms = {}, {}
+        self._names = Families(self.tally.report, self._prefix)
+        self._series = 0
+        self._absorbed = self._delivered = self._written = 0
+        self._ask_port_at = 0.0
+
+    def _serve(self) -> None:
+        if self._port is None or self._server is not None or self.closed:
+            return
+        now = process.now()
+        if now < self._ask_port_at:
+            return
+        self._ask_port_at = now + RETRY_PORT
+        from prometheus_client import start_http_server
+
+        try:
+            self._server = start_http_server(self._port, self._addr, registry(self))
+        except OSError as error:
+            if self.directory is None:
+                self.tally.report(f"port {self._port} cannot be had", error)
+
+
+def collector(client: MetlogClient) -> Collector:
+    """What ``registry.register(…)`` takes: all metrics of a client's PrometheusSender.
+
+    For a registry of one's own, beside other metrics. ConfigError when it has none.
+    """
+    return _collector(_sender_of(client.sender))
+
+
+def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
+    """Return the text for a scrape and its content type, by the header ``Accept``."""
+    from prometheus_client.exposition import choose_encoder
+
+    encode, content_type = choose_encoder(accept)
+    return encode(registry(_sender_of(client.sender))), content_type
+
+
+def registry(sender: PrometheusSender) -> CollectorRegistry:
+    """A registry that holds nothing else."""
+    from prometheus_client.registry import CollectorRegistry
+
+    found = CollectorRegistry(auto_describe=False)
+    found.register(_collector(sender))
+    return found
+
+
+def _collector(sender: PrometheusSender) -> Collector:
+    from prometheus_client.registry import Collector
+
+    class MetlogCollector(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return sender.collect()
+
+        def describe(self) -> Iterable[Metric]:
+            return ()  # or registering would collect
+
+    return MetlogCollector()
+
+
+def _sender_of(sender: Any) -> PrometheusSender:
+    if isinstance(sender, PrometheusSender):
+        return sender
+    for route in getattr(sender, "routes", ()):
+        if isinstance(route.sender, PrometheusSender):
+            found: PrometheusSender = route.sender
+            return found
+    raise ConfigError(
+        "expected a client with a PrometheusSender, "
+        f"got one with {type(sender).__name__}"
+    )
+
+
+def _as_metric(family: Family) -> Metric:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
+    from prometheus_client.utils import floatToGoString
+
+    names = sorted({name for labels in family.samples for name, _ in labels})
+    rows = [
+        ([dict(labels).get(name, "") for name in names], sample)
+        for labels, sample in sorted(family.samples.items())
+    ]
+    if family.kind == "counter":
+        counter = CounterMetricFamily(family.name, family.meaning, labels=names)
+        for values, sample in rows:
+            counter.add_metric(values, sample)
+        return counter
+    if family.kind == "gauge":
+        gauge = GaugeMetricFamily(family.name, family.meaning, labels=names)
+        for values, sample in rows:
+            gauge.add_metric(values, sample[0] if family.across == "last" else sample)
+        return gauge
+    bounds = [*map(floatToGoString, family.bounds), "+Inf"]
+    histogram = HistogramMetricFamily(family.name, family.meaning, labels=names)
+    for values, sample in rows:
+        total, buckets = 0, []
+        for bound, count in zip(bounds, sample.buckets, strict=True):
+            total += count
+            buckets.append((bound, total))
+        histogram.add_metric(values, buckets, sample.sum)
+    return histogram
+
+
+def _import_client() -> None:
+    try:
+        import prometheus_client  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "expected the package prometheus_client, which is not installed: "
+            f"pip install 'metlog-core[prometheus]' ({error})"
+        ) from error

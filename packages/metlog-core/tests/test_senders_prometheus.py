@@ -1,0 +1,538 @@
+# SPDX-License-Identifier: MPL-2.0
+"""PrometheusSender, read as Prometheus reads it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain_parser
+
+from metlog import MetlogClient
+from metlog.catalogue import Metric
+from metlog.exceptions import ConfigError
+from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
+from metlog.senders import _prometheus_folder as folder
+from metlog.senders import prometheus as of_prometheus
+from metlog.senders._prometheus_state import Family, decoded, encoded
+from metlog.testing import SenderContract, UdpReceiver
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+FORKS = pytest.mark.services
+
+
+@pytest.fixture
+def client() -> Iterator[MetlogClient]:
+    with MetlogClient(PrometheusSender(), "app") as client:
+        yield client
+
+
+def scrape(client: MetlogClient) -> str:
+    """The text that Prometheus gets."""
+    return of_prometheus.exposition(client)[0].decode()
+
+
+def samples(text: str) -> dict[str, float]:
+    """``name{label="value"}`` → value."""
+    found = {}
+    for family in plain_parser(text):
+        for sample in family.samples:
+            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = (
+                sample.value
+            )
+    return found
+
+
+def test_each_kind_has_its_form(client: MetlogClient) -> None:
+    """Counters end in ``_total``, times are seconds, buckets add up."""
+    client.incr("hits", 3)
+    client.incr("hits")
+    client.gauge("queue.length", -2.5)
+    client.updown("in.flight", 1)
+    client.updown("in.flight", 2)
+    client.timer_send("load", 70)
+    client.timer_send("load", 0.05)
+    client.histogram("size", 7)
+    found = samples(scrape(client))
+    assert found["hits_total"] == 4
+    assert found["queue_length"] == -2.5
+    assert found["in_flight"] == 3
+    assert found["load_seconds_count"] == 2
+    assert found["load_seconds_sum"] == pytest.approx(0.07005)
+    assert found["load_seconds_bucket{le=0.0001}"] == 1
+    assert found["load_seconds_bucket{le=0.05}"] == 1
+    assert found["load_seconds_bucket{le=0.1}"] == 2
+    assert found["load_seconds_bucket{le=+Inf}"] == 2
+    assert found["size_bucket{le=5.0}"] == 0
+    assert found["size_bucket{le=10.0}"] == 1
+
+
+def test_fields_are_labels_and_a_rate_is_counted_up(client: MetlogClient) -> None:
+    """One family, a label that one series lacks is empty; a tenth kept is ten."""
+    client.incr("hits", fields={"method": "GET", "le": "reserved"})
+    client.incr("hits", fields={"method": 'a"b\\c\nd', "code": 200})
+    client.incr("hits", 2, rate=1.0)
+    client.timer_send("t", 1, rate=0.1)
+    found = samples(scrape(client))
+    assert found["hits_total{code=,method=GET}"] == 1
+    assert found['hits_total{code=200,method=a"b\\c\nd}'] == 1
+    assert found["hits_total{code=,method=}"] == 2
+    assert found["t_seconds_count"] == 1
+
+
+def test_values_never_fall_between_scrapes(client: MetlogClient) -> None:
+    """They are sums since the process began, whoever scrapes."""
+    for _ in range(3):
+        client.incr("hits")
+        client.timer_send("load", 1)
+        scrape(client)
+    found = samples(scrape(client))
+    assert (found["hits_total"], found["load_seconds_count"]) == (3, 3)
+
+
+def test_a_counter_that_falls_is_dropped_and_counted(client: MetlogClient) -> None:
+    """Prometheus would take it for a restart."""
+    client.incr("hits", 5)
+    scrape(client)
+    client.incr("hits", -2)
+    assert samples(scrape(client))["hits_total"] == 5
+    assert client.sender_stats.dropped == 1
+
+
+def test_two_metrics_of_one_name_are_a_conflict_told_once(
+    client: MetlogClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second is dropped."""
+    client.incr("shop.cart")
+    client.incr("shop_cart", 10)
+    client.gauge("shop.cart", 1)
+    scrape(client)
+    client.incr("shop_cart", 10)
+    assert samples(scrape(client))["shop_cart_total"] == 1
+    assert capsys.readouterr().err.count("would have one name") == 1
+
+
+def test_at_the_limit_new_series_are_other() -> None:
+    """And no series is forgotten."""
+    with MetlogClient(PrometheusSender(max_series=5), "app") as client:
+        for i in range(20):
+            client.incr("hits", fields={"user": f"u{i}"})
+        for i in range(20):
+            client.incr("hits", fields={"user": f"u{i}"})
+        found = samples(scrape(client))
+        assert found["hits_total{user=u0}"] == 2
+        assert found["hits_total{user=other}"] == 30
+        assert len(found) == 6
+
+
+def test_what_is_written_passes_promtools_check(client: MetlogClient) -> None:
+    """Prometheus' own tool has nothing to say; the OpenMetrics parser reads it."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if os.environ.get("CI"):
+            pytest.fail("promtool is missing: make system-deps")
+        pytest.skip("promtool is missing: make system-deps")
+    declared = Metric("shop.<name>.size", "histogram", "By", "Sizes of files.")
+    declared.series(client, name='a"\n\\b').record(3)
+    for name in ("camelCase.names", "1digit", "é.ü", "a..name", "x_total", "a:name"):
+        client.incr(name, fields={"ÄLabel": "ü", "9": 1, "camelCase": True})
+        client.timer_send(f"time.{name}", 5)
+    client.gauge("level", 1)
+    text = scrape(client)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True
+    )
+    said = [line for line in done.stderr.splitlines() if "no help text" not in line]
+    assert said == []
+    body, content_type = of_prometheus.exposition(client, OPENMETRICS)
+    assert content_type.startswith("application/openmetrics-text")
+    families = list(text_string_to_metric_families(body.decode()))
+    assert len({family.name for family in families}) == len(families) >= 10
+
+
+def test_a_registry_of_ones_own_holds_both(client: MetlogClient) -> None:
+    """Beside a site's own metrics."""
+    registry = prometheus_client.CollectorRegistry()
+    own = prometheus_client.Counter("own", "Of the site.", registry=registry)
+    own.inc(2)
+    registry.register(of_prometheus.collector(client))
+    client.incr("hits")
+    found = samples(prometheus_client.generate_latest(registry).decode())
+    assert (found["own_total"], found["hits_total"]) == (2, 1)
+
+
+def test_a_client_without_one_says_so() -> None:
+    """And one in a fan-out is found."""
+    with pytest.raises(ConfigError, match="expected a client with a PrometheusSender"):
+        of_prometheus.collector(MetlogClient(None, "x"))
+    with UdpReceiver() as receiver:
+        routes = [
+            {"sender": StatsdSender(port=receiver.port)},
+            {"sender": PrometheusSender()},
+        ]
+        with MetlogClient(FanOutSender(routes), "app") as client:
+            for _ in range(5):
+                client.incr("hits")
+                client.timer_send("t", 2)
+            assert samples(scrape(client))["hits_total"] == 5
+        assert receiver.wait_until(lambda r: r.counts == {"hits": 5})
+
+
+def test_a_hot_loop_is_exact(client: MetlogClient) -> None:
+    """Count and sum, also when callers outran the worker."""
+    timer = client.series("timer", "t")
+    for _ in range(300_000):
+        timer.record(2)
+    found = samples(scrape(client))
+    assert found["t_seconds_count"] == 300_000
+    assert found["t_seconds_sum"] == pytest.approx(600)
+
+
+def test_a_scrape_amid_recording_sees_whole_histograms(client: MetlogClient) -> None:
+    """The buckets' last is the count, always."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            client.timer_send("t", random.random() * 1000)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            found = samples(scrape(client))
+            if "t_seconds_count" in found:
+                assert found["t_seconds_bucket{le=+Inf}"] == found["t_seconds_count"]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_port_serves_and_ends_with_the_client() -> None:
+    """prometheus_client's own server, for scripts and workers."""
+    client = MetlogClient(PrometheusSender(port=0), "app")
+    client.incr("hits")
+    sender: Any = client.sender
+    deadline = time.monotonic() + 30
+    while sender.port is None and time.monotonic() < deadline:
+        client.flush()
+    url = f"http://127.0.0.1:{sender.port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert b"hits_total 1.0" in answer.read()
+    client.close()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"directory": ""}, "directory: expected a folder's path, got ''"),
+        ({"directory": 3}, "directory: expected a folder's path, got 3"),
+        ({"port": "x"}, "port: .* got 'x'"),
+        ({"addr": ""}, "addr: expected an address, got ''"),
+        ({"prefix": 3}, "prefix: expected text, got 3"),
+        ({"names": "both"}, "names: expected .* got 'both'"),
+        ({"semconv": "beta"}, "semconv: expected .* got 'beta'"),
+        ({"interval": 0}, "interval: expected seconds .* got 0"),
+        ({"max_series": 0}, "max_series: .* got 0"),
+    ],
+)
+def test_a_bad_option_fails_at_once(options: dict[str, Any], says: str) -> None:
+    """The error says which option, what was expected, what came."""
+    with pytest.raises(ConfigError, match=says):
+        PrometheusSender(**options)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the line to write."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigError, match=r"pip install 'metlog-core\[prometheus\]'"):
+        PrometheusSender()
+
+
+# -- several processes -----------------------------------------------------------------
+
+
+def in_child(work: Callable[[], None], end: Callable[[], None] = lambda: None) -> int:
+    """Fork; the child works and ends as ``end`` does, or at once."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            end()
+        finally:
+            os._exit(0)
+    return pid
+
+
+def multi(path: Path, **options: Any) -> MetlogClient:
+    return MetlogClient(PrometheusSender(directory=path, **options), "app")
+
+
+@FORKS
+def test_a_scrape_of_any_process_adds_up_all(tmp_path: Path) -> None:
+    """Those that live, and those that have ended."""
+    client = multi(tmp_path, interval=0.05)
+    client.incr("hits", 1)
+
+    def work() -> None:
+        client.incr("hits", 10)
+        client.timer_send("load", 5)
+        client.gauge("level", 3)
+        client.flush()
+
+    for _ in range(3):
+        os.waitpid(in_child(work), 0)
+    alive = in_child(work, lambda: time.sleep(600))
+    client.gauge("level", 4)
+    deadline = time.monotonic() + 60
+    wanted = {"hits_total": 41, "load_seconds_count": 4, "level": 7}
+    while time.monotonic() < deadline:
+        found = samples(scrape(client))
+        if {name: found.get(name) for name in wanted} == wanted:
+            break
+    os.kill(alive, signal.SIGKILL)
+    os.waitpid(alive, 0)
+    assert {name: found.get(name) for name in wanted} == wanted
+    found = samples(scrape(client))
+    assert found["level"] == 4  # the dead one's is gone
+    assert found["hits_total"] == 41
+    assert len(list(tmp_path.iterdir())) <= 4
+    client.close()
+
+
+@FORKS
+def test_many_workers_recycled_and_killed_lose_nothing(tmp_path: Path) -> None:
+    """Scrapes meanwhile see sums that never fall, and whole histograms."""
+    client = multi(tmp_path)
+    client.incr("begin")
+    workers, each, running, last = 60, 25, [], 0.0
+
+    def work() -> None:
+        for _ in range(each):
+            client.incr("hits", fields={"status": "200"})
+            client.timer_send("load", 3)
+        client.flush()
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for i in range(workers):
+        running.append(in_child(work, end if i % 2 else client.close))
+        if len(running) == 4:
+            os.waitpid(running.pop(0), 0)
+        found = samples(scrape(client))
+        assert found.get("hits_total{status=200}", 0.0) >= last
+        last = found.get("hits_total{status=200}", 0.0)
+        count = found.get("load_seconds_count")
+        assert found.get("load_seconds_bucket{le=+Inf}") == count
+    for pid in running:
+        os.waitpid(pid, 0)
+    found = samples(scrape(client))
+    assert found["hits_total{status=200}"] == workers * each
+    assert found["load_seconds_count"] == workers * each
+    assert len(list(tmp_path.iterdir())) <= 4
+    client.close()
+
+
+@FORKS
+def test_readers_killed_amid_folding_lose_and_double_nothing(tmp_path: Path) -> None:
+    """The list of who was folded stands in the file with the sums."""
+    client = multi(tmp_path)
+    client.incr("begin")
+    chance = random.Random(5)
+
+    def work() -> None:
+        client.incr("hits")
+        client.timer_send("load", 3)
+        client.flush()
+
+    def read() -> None:
+        threading.Timer(chance.random() * 0.01, lambda: os.kill(os.getpid(), 9)).start()
+        while True:
+            folder.read(str(tmp_path), None)
+
+    last = 0.0
+    for _ in range(80):
+        os.waitpid(in_child(work), 0)
+        os.waitpid(in_child(read), 0)
+        if chance.random() < 0.2:
+            found = samples(scrape(client))
+            assert found["hits_total"] >= last
+            last = found["hits_total"]
+    found = samples(scrape(client))
+    assert (found["hits_total"], found["load_seconds_count"]) == (80, 80)
+    client.close()
+
+
+@FORKS
+def test_a_site_whose_only_worker_is_recycled_goes_on(tmp_path: Path) -> None:
+    """Nobody is alive between the two; nothing begins anew because of that."""
+    for _ in range(3):
+        program = (
+            "import sys; from metlog import MetlogClient;"
+            "from metlog.senders import PrometheusSender;"
+            "client = MetlogClient(PrometheusSender(directory=sys.argv[1]), 'x');"
+            "client.incr('hits')"
+        )
+        subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    client = multi(tmp_path)
+    assert samples(scrape(client))["hits_total"] == 3
+    client.close()
+
+
+def test_after_an_hour_of_silence_a_site_begins_anew(tmp_path: Path) -> None:
+    """Yesterday's series are nobody's."""
+    with multi(tmp_path) as client:
+        client.incr("old")
+    gc.collect()
+    for path in tmp_path.iterdir():
+        os.utime(path, (1e9, 1e9))
+    with multi(tmp_path) as client:
+        client.incr("new")
+        client.flush()
+        assert set(samples(scrape(client))) == {"new_total"}
+
+
+@FORKS
+def test_a_sites_own_multi_process_metrics_go_on_beside_ours(tmp_path: Path) -> None:
+    """prometheus_client's files are never touched, nor ours by its collector."""
+    program = """
+import os, sys
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
+from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
+from metlog import MetlogClient
+from metlog.senders import PrometheusSender
+from metlog.senders.prometheus import collector
+own = Counter("own", "Of the site.")
+client = MetlogClient(PrometheusSender(), "x")
+assert client.sender.directory == os.path.join(sys.argv[1], "metlog")
+for _ in range(3):
+    if os.fork() == 0:
+        own.inc()
+        client.incr("ours")
+        client.close()
+        os._exit(0)
+    os.wait()
+registry = CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
+registry.register(collector(client))
+print(generate_latest(registry).decode())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = samples(done.stdout)
+    assert (found["own_total"], found["ours_total"]) == (3, 3)
+
+
+def test_an_unreadable_file_is_left_alone_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk in another process is no reason to tell nothing."""
+    with multi(tmp_path) as client:
+        client.incr("hits")
+        (tmp_path / "1-x.lock").touch()
+        (tmp_path / "1-x.json").write_text('[["a"')
+        (tmp_path / "gone").write_text("{")
+        assert samples(scrape(client)) == {"hits_total": 1}
+        assert (tmp_path / "1-x.json").exists()
+    assert "cannot read 1-x.json" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_costs_only_others_numbers(
+    tmp_path: Path,
+) -> None:
+    """The host goes on, this process is read, and the failures are counted."""
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with multi(blocked / "folder") as client:
+        client.incr("hits")
+        client.flush()
+        assert samples(scrape(client)) == {"hits_total": 1}
+        assert client.sender_stats.errors > 0
+
+
+def test_gauges_of_several_processes_are_one_as_declared() -> None:
+    """By sum, the largest, the smallest, the last."""
+    for across, expected in (("sum", 5), ("max", 4), ("min", 1), ("last", 1)):
+        one = Family("g", "gauge", across=across)
+        two = Family("g", "gauge", across=across)
+        one.samples[()] = (4, 10.0) if across == "last" else 4
+        two.samples[()] = (1, 20.0) if across == "last" else 1
+        one.add(decoded(encoded([two]))[0])
+        found = one.samples[()]
+        assert (found[0] if across == "last" else found) == expected
+
+
+def test_what_is_written_reads_back_the_same() -> None:
+    """Whatever is in a label."""
+    family = Family("a", "counter", "Meaning „é“\n", "s")
+    for value in ('"', "\n", "\\", "é", "\u2028", ""):
+        family.samples[("x", value),] = 2.5
+    (read,) = decoded(json.dumps(json.loads(encoded([family]))))
+    assert read.samples == family.samples
+    assert read.meaning == family.meaning
+
+
+class TestPrometheus(SenderContract):
+    """The senders' contract; children share a folder."""
+
+    sees_children = True
+    engine_keeps_names = False
+    notices_absence = False
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.path = tmp_path
+
+    def make_sender(self) -> PrometheusSender:
+        self.sender = PrometheusSender(directory=self.path)
+        return self.sender
+
+    def make_sender_without_engine(self) -> PrometheusSender:
+        return PrometheusSender(directory="/proc/no/such/folder")
+
+    def test_names_of_any_kind_do_not_harm_their_neighbours(self) -> None:
+        """Names that become one are a conflict: dropped, and counted."""
+        client = MetlogClient(self.make_sender(), "contract")
+        names = ["a:1|c", "b\nevil:1|c", "c d", "é", "\ud800", "d" * 500, "e#@|"]
+        for name in names:
+            client.incr(name)
+        client.incr("fine")
+        counts = self.counts()
+        assert counts["fine"] == 1
+        assert sum(counts.values()) == len(names)
+        client.close()
+        assert client.sender_stats.dropped == 1
+
+    def counts(self) -> dict[str, float]:
+        counts: dict[str, float] = {}
+        for family in self.sender.collect():
+            if family.type == "counter":
+                for sample in family.samples:
+                    name = family.name
+                    counts[name] = counts.get(name, 0) + sample.value
+        return counts
