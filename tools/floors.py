@@ -56,6 +56,7 @@ HOUSES = {
                 "senders._otlp_metrics",
                 "senders._otlp_session",
             },
+            "prometheus_client": {"senders.prometheus"},
             "pytest": {"pytest_plugin"},
             "requests": {"senders._otlp_session"},
             "urllib3": {"senders._otlp_session"},

@@ -615,6 +615,20 @@ SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "self_metrics": "maybe",
         },
     ),
+    "PrometheusSender": (
+        {},
+        {
+            "directory": 5,
+            "port": "many",
+            "addr": 5,
+            "prefix": 5,
+            "names": "tags",
+            "semconv": "all",
+            "interval": "often",
+            "max_series": "0",
+            "self_metrics": "maybe",
+        },
+    ),
     "StatsdSender": (
         {},
         {

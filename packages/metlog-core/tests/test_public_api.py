@@ -35,7 +35,14 @@ NAMES: dict[str, list[str]] = {
     "metlog.exceptions": ["EnvironmentNotFoundError", "MethodNotFoundError"],
     "metlog.senders": [
         *("DebugCaptureSender", "FanOutSender", "FileSender", "MetricSender"),
-        *("NoSendSender", "OtlpSender", "Sender", "SenderStats", "StatsdSender"),
+        *(
+            "NoSendSender",
+            "OtlpSender",
+            "PrometheusSender",
+            "Sender",
+            "SenderStats",
+            "StatsdSender",
+        ),
         *("StdLibLoggingSender", "StdOutSender", "StreamSender", "UdpSender"),
         *("ZmqHandshakePubSender", "ZmqPubSender"),
     ],
