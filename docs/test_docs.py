@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from samples import blocks
+from samples import ENVIRONMENT, blocks
 
 from metlog import MetlogClient
 from metlog.senders import FileSender
@@ -52,10 +52,14 @@ PAGES = sorted(
         *ROOT.glob("packages/*/README.md"),
     ]
 )
-OTHERS = {".", "cd", "django-admin", "node", "npm", "pre-commit", "python"}
-OTHERS |= {"prometheus", "victoria-metrics"}
-LANGUAGES = {"python", "console", "text", "html", "js", "ini", "nginx", "json"}
-LANGUAGES |= {"sql", "toml", "yaml"}
+OTHERS = {
+    *(".", "cd", "django-admin", "node", "npm", "pre-commit", "python"),
+    *("prometheus", "victoria-metrics"),
+}
+LANGUAGES = {
+    *("python", "console", "text", "html", "js", "ini", "nginx", "json"),
+    *("sql", "toml", "yaml"),
+}
 
 
 def samples(language: str) -> list[Any]:
@@ -66,17 +70,9 @@ def samples(language: str) -> list[Any]:
     ]
 
 
-# Names what the new core brings: to be taken out when that is there.
-EARLY = pytest.mark.xfail(strict=False, reason="Metric.series needs the new core")
-
-
 def pages_with(language: str) -> list[Any]:
     return [
-        pytest.param(
-            page,
-            id=str(page.relative_to(ROOT)),
-            marks=[EARLY] if page.name == "names.md" else [],
-        )
+        pytest.param(page, id=str(page.relative_to(ROOT)))
         for page in PAGES
         if blocks(page, language)
     ]
@@ -104,10 +100,12 @@ def test_python(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", samples("ini"))
-def test_ini(code: str) -> None:
+def test_ini(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is metlog's own INI makes a client."""
     from metlog.config import client_from_text_config
 
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     if "[metlog]" in code:
         client_from_text_config(code, "metlog").close()
     else:

@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+ENVIRONMENT = {"ENV": "test", "STATSD_HOST": "127.0.0.1"}
+"""The variables that samples name."""
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -41,8 +44,7 @@ def readers_own(client: Any) -> dict[str, Any]:
 
 
 def main(page: Path) -> int:
-    # The environment that samples name.
-    os.environ.setdefault("STATSD_HOST", "127.0.0.1")
+    os.environ.update(ENVIRONMENT)
     import django
     from django.conf import settings
 
