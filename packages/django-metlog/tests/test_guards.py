@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reports import LOAD, URL, Ask, every_server, post
 
 from django_metlog import guards
-from django_metlog.guards import all_of, rate_limit, same_origin
+from django_metlog.guards import all_of, per_address, rate_limit, same_origin
 
 
 def request(**headers: str) -> HttpRequest:
@@ -168,3 +168,65 @@ def test_by_path(ask: Ask) -> None:
         assert post(ask, LOAD).status_code == 403
         headers = {"sec-fetch-site": "same-origin"}
         assert post(ask, LOAD, headers=headers).status_code == 204
+
+
+def test_per_address_limits_each_client_by_itself() -> None:
+    """One that floods is refused; another is not, and the first one is let in again."""
+    now = [0.0]
+    guard = per_address(2, clock=lambda: now[0])
+
+    def ask(address: str) -> int:
+        answer = guard(RequestFactory(REMOTE_ADDR=address).post(URL))
+        return 200 if answer is None else answer.status_code
+
+    assert [ask("192.0.2.1") for _ in range(4)] == [200, 200, 429, 429]
+    assert [ask("192.0.2.2") for _ in range(3)] == [200, 200, 429]
+    now[0] += 0.5
+    assert [ask("192.0.2.1") for _ in range(2)] == [200, 429]
+    now[0] += 3600
+    assert [ask("192.0.2.1") for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("2001:DB8:1:2::1", "2001:0db8:0001:0002::2", True),
+        ("fe80::1%eth0", "fe80::1%eth1", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1", "192.0.2.11", False),
+        ("", "", True),
+        ("unix:", "", False),
+        ("x" * 5000, "x" * 6000, True),
+    ],
+)
+def test_per_address_knows_one_client(one: str, other: str, same: bool) -> None:
+    """Of IPv6 it is the network that a client is given; what is no address is text."""
+    guard = per_address(0.001)
+    assert guard(RequestFactory(REMOTE_ADDR=one).post(URL)) is None
+    answer = guard(RequestFactory(REMOTE_ADDR=other).post(URL))
+    assert (answer is not None) is same
+
+
+def test_per_address_remembers_so_many() -> None:
+    """With a million addresses it holds as many as it is told, the last ones."""
+    guard = per_address(0.001, addresses=3)
+    ask = [f"192.0.2.{number}" for number in range(1, 6)]
+    for address in ask:
+        assert guard(RequestFactory(REMOTE_ADDR=address).post(URL)) is None
+    refused = [
+        guard(RequestFactory(REMOTE_ADDR=address).post(URL)) is not None
+        for address in reversed(ask)
+    ]
+    assert refused == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(0,), (-1,), (float("nan"),), (1, 0.5), (1, None, 0)]
+)
+def test_per_address_says_what_it_needs(arguments: tuple[float, ...]) -> None:
+    """A limit that lets nobody in is a mistake, and said at once."""
+    with pytest.raises(ValueError, match="per_address needs per_second above 0"):
+        per_address(*arguments)  # type: ignore[arg-type]

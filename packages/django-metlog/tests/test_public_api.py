@@ -38,6 +38,7 @@ NAMES = [
     "django_metlog.urls:urlpatterns",
     "django_metlog.views:record",
     "django_metlog.guards:same_origin",
+    "django_metlog.guards:per_address",
     "django_metlog.guards:rate_limit",
     "django_metlog.loggers.errors:StatsdHandler",
     "django_metlog.catalogue:METRICS",
