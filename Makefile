@@ -37,6 +37,12 @@ bench: .tools/ready ## measure what metlog costs, beside its peers
 django-suites: .tools/ready ## Django's own tests, with and without all patches (not in CI)
 	@$(HATCH) run django-suites:run $(ARGS)
 
+soak: .tools/ready ## half an hour of mixed load: what grows, and what arrives
+	@$(HATCH) run counted:soak $(ARGS)
+
+attack: .tools/ready ## a minute of hostile load on what is open to everybody
+	@$(HATCH) run counted:attack $(ARGS)
+
 counted: .tools/ready ## what arrives, client by server by trouble (takes an hour)
 	@$(HATCH) run counted:run $(ARGS)
 
@@ -61,4 +67,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci
 	@touch $@
 
-.PHONY: help demo test check system-deps docs bench counted django-suites build release-check clean
+.PHONY: help demo test check system-deps docs bench counted soak attack django-suites build release-check clean

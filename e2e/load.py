@@ -34,6 +34,8 @@ class Visitors:
         self._stop = threading.Event()
         self.answered: Counter[int] = Counter()
         self.failed: Counter[str] = Counter()
+        self.by_path: Counter[str] = Counter()
+        """Answers with status 200."""
         self.times: list[float] = []
         """When each answer was there, by time.monotonic()."""
         self._threads = [threading.Thread(target=self._visit) for _ in range(threads)]
@@ -82,6 +84,8 @@ class Visitors:
                 continue
             with self._lock:
                 self.answered[answer.status] += 1
+                if answer.status == http.client.OK:
+                    self.by_path[path] += 1
                 self.times.append(time.monotonic())
             if answer.will_close or not self._keep:
                 connection.close()

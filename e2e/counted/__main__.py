@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -17,13 +14,14 @@ sys.path.insert(0, str(HERE.parent))
 
 from counted.clients import OURS, PEERS, is_installed  # noqa: E402  # after the path
 from counted.jobs import JOBS, job  # noqa: E402
+from counted.page import write  # noqa: E402
 from counted.scenarios import REQUESTS, SCENARIOS, Cell, can, cell  # noqa: E402
 from counted.servers import LIKELIEST, SERVERS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WRITTEN = HERE.parents[1] / "docs" / "measured" / "counted.md"
+WRITTEN = "counted.md"
 VERSIONS = (
     *("gunicorn", "gevent", "uvicorn", "granian", "pyuwsgi", "waitress", "daphne"),
     *("hypercorn", "celery", "opentelemetry-sdk", "prometheus_client", "datadog"),
@@ -39,7 +37,7 @@ def main() -> int:
     parser.add_argument("--servers", type=words, default=[*SERVERS, *JOBS])
     parser.add_argument("--troubles", type=words, default=[*SCENARIOS])
     parser.add_argument("--requests", type=int, default=REQUESTS)
-    parser.add_argument("--write", action="store_true", help=f"into {WRITTEN.name}")
+    parser.add_argument("--write", action="store_true", help=f"into {WRITTEN}")
     options = parser.parse_args()
 
     cells: list[Cell] = []
@@ -57,7 +55,7 @@ def main() -> int:
         cells.append(found)
         print(line(found), flush=True)
     if options.write:
-        WRITTEN.write_text("\n".join(page(cells)) + "\n", encoding="utf-8")
+        write(WRITTEN, page(cells))
     # What a peer loses is no failure of this run.
     return any(not x.exact and not mend(x) for x in cells if x.client in OURS)
 
@@ -80,9 +78,6 @@ def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
 
 
 def page(cells: list[Cell]) -> Iterator[str]:
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    python, cores = platform.python_version(), os.cpu_count()
-    yield f"Python {python}, {cores} cores, {today}."
     yield " ".join(versions())
     yield ""
     yield row(HEAD)

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MPL-2.0
+"""As docs/browser.md has it."""
+
+from __future__ import annotations
+
+from django_metlog.guards import all_of, per_address, rate_limit, same_origin
+
+guard = all_of(same_origin, per_address(20), rate_limit(200))

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Stops that hang, shown with applications that know nothing of metlog.
+
+``python e2e/counted/without_us.py``: for each, how many of so many stops did not end.
+
+* gunicorn's gevent worker, after a neighbour was killed amid load: it waits out the
+  graceful timeout of 30 s.
+* uWSGI with lazy-apps, told to stop while a respawned worker still loads: the worker
+  does not hear of it, and ``gracefully_kill_them_all`` waits for it for ever.
+* granian's WSGI workers under SIGTERM: now and then one goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from backends.program import accepts, free_ports, wait_until  # noqa: E402
+from load import Visitors, for_ever, visit  # noqa: E402
+
+BIN = Path(sys.executable).parent
+STOP_SECONDS = 10.0
+
+BARE = """
+import time
+time.sleep({loads})
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+DJANGO = """
+import django
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+settings.configure(
+    SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, LOGGING_CONFIG=None,
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+)
+urlpatterns = [path("", lambda request: HttpResponse("ok"))]
+django.setup()
+application = get_wsgi_application()
+"""
+GEVENT = (
+    *(sys.executable, "-m", "gunicorn", "bare:application", "--workers=2"),
+    *("--bind=127.0.0.1:{port}", "--worker-class=gevent", "--no-control-socket"),
+)
+LAZY = (
+    *(str(BIN / "uwsgi"), "--master", "--processes", "2", "--module"),
+    *("bare:application", "--http-socket", "127.0.0.1:{port}", "--lazy-apps"),
+    *("--enable-threads", "--disable-logging", "--need-app"),
+    *("--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
+)
+GRANIAN = (
+    *(str(BIN / "granian"), "--interface", "wsgi", "--port", "{port}"),
+    *("--workers", "2", "--log-level", "error", "bare:application"),
+)
+
+
+def ends(command: tuple[str, ...], program: str, kills: bool, folder: Path) -> bool:
+    """Return whether the server ended within ten seconds of being told to."""
+    (folder / "bare.py").write_text(program)
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [part.format(port=port) for part in command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: accepts(port), "it listens")
+        visit(f"http://127.0.0.1:{port}", ["/"] * 200)
+        if kills:
+            with Visitors(f"http://127.0.0.1:{port}", for_ever("/")) as visitors:
+                seen = visitors.answered[200]
+                wait_until(lambda: visitors.answered[200] > seen + 100, "load")
+                before = children(process.pid)
+                os.kill(before[-1], signal.SIGKILL)
+                wait_until(lambda: {*children(process.pid)} - {*before}, "a new one")
+                seen = visitors.answered[200]
+                wait_until(lambda: visitors.answered[200] > seen + 200, "load")
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        return process.poll() is not None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*map(int, found)]
+
+
+def main() -> None:
+    for title, command, program, kills, times in (
+        ("gunicorn, gevent, a worker killed", GEVENT, BARE.format(loads=0), True, 5),
+        ("uWSGI, lazy-apps, a worker killed", LAZY, BARE.format(loads=3), True, 5),
+        ("granian, WSGI", GRANIAN, DJANGO, False, 20),
+    ):
+        hung = 0
+        for _ in range(times):
+            with tempfile.TemporaryDirectory() as folder:
+                hung += not ends(command, program, kills, Path(folder))
+        print(f"{title}: {hung} of {times} stops did not end", flush=True)
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
