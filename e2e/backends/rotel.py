@@ -16,6 +16,9 @@ from backends.backend import Backend, Timer
 from backends.program import MissingProgram, Program, accepts, free_ports
 
 
+LABELS = {"response": "status", "error": "class"}
+
+
 class Rotel(Backend):
     title = "rotel (OTLP)"
     cumulative = True
@@ -63,10 +66,10 @@ class Rotel(Backend):
 
     def counter(self, name: str) -> float:
         found = self._collector.counter(name)
-        # With labels, a part of the name is one.
-        kind, _, status = name.partition(".")
-        if not found and kind == "response":
-            found = self._collector.counter(kind, status=status)
+        # With labels, the last part of some names is one.
+        base, _, part = name.partition(".")
+        if not found and base in LABELS:
+            found = self._collector.counter(base, **{LABELS[base]: part})
         return found
 
     def timer(self, name: str) -> Timer:
