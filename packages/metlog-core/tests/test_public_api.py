@@ -19,7 +19,7 @@ from metlog.senders import base
 
 NAMES: dict[str, list[str]] = {
     "metlog": ["SEVERITY", "MetlogClient", "get_client"],
-    "metlog.client": ["SEVERITY", "MetlogClient"],
+    "metlog.client": ["SEVERITY", "ClientStats", "MetlogClient"],
     "metlog.config": [
         *("client_from_dict_config", "client_from_stream_config"),
         *("client_from_text_config", "dict_from_stream_config", "nest_prefixes"),
@@ -28,11 +28,15 @@ NAMES: dict[str, list[str]] = {
     "metlog.decorators": ["incr_count", "timeit"],
     "metlog.decorators.base": ["MetlogDecorator"],
     "metlog.filters": [
+        "Filter",
         *("severity_max_provider", "type_blacklist_provider"),
         *("type_severity_max_provider", "type_whitelist_provider"),
     ],
     "metlog.logging": ["MetlogHandler", "hook_logger"],
-    "metlog.exceptions": ["EnvironmentNotFoundError", "MethodNotFoundError"],
+    "metlog.exceptions": [
+        *("ConfigError", "EnvironmentNotFoundError", "MethodNotFoundError"),
+        *("MetlogError", "within"),
+    ],
     "metlog.senders": [
         *("DebugCaptureSender", "FanOutSender", "FileSender", "MetricSender"),
         *(
@@ -55,12 +59,23 @@ NAMES: dict[str, list[str]] = {
     "metlog.senders.statsd": ["StatsdSender"],
     "metlog.senders.fanout": ["FanOutSender"],
     "metlog.senders.otlp": ["OtlpSender"],
+    "metlog.senders.prometheus": ["PrometheusSender", "collector", "exposition"],
     "metlog.path": ["resolve_name"],
-    "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "capture"],
-    "metlog.capture": ["Captured", "collecting", "start", "stop"],
-    "metlog.catalogue": ["Metric", "declare", "find", "metrics"],
-    "metlog.rules": ["Rules"],
-    "metlog.semconv": ["SCHEMA_URL", "Semconv"],
+    "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "add_up", "capture"],
+    "metlog.capture": [
+        *("Captured", "Collection", "Collector", "collecting", "start", "stop"),
+    ],
+    "metlog.catalogue": [
+        *("Metric", "declare", "find", "metrics", "prefix_of", "segment"),
+        "taken_apart",
+    ],
+    "metlog.rules": [
+        *("KEEP", "NO_RULES", "Decision", "Rules", "as_rules", "common_fields"),
+        "is_reserved",
+    ],
+    "metlog.semconv": [
+        *("CONVENTIONS", "SCHEMA_URL", "Attribute", "Convention", "Semconv"),
+    ],
 }
 
 CLIENT: dict[str, str | None] = {  # None: an attribute
@@ -102,6 +117,23 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
     "severity": None,
     "filters": None,
 }
+
+SEAMS = {
+    *("after_fork", "declared", "observed", "observed_error", "reroute"),
+}
+"""What other rooms of the library call on a client; not for users."""
+
+INNER = {
+    *("metlog.aggregate", "metlog.cli", "metlog.wire"),
+    *("metlog.construct", "metlog.ini", "metlog.message", "metlog.metrics"),
+    *("metlog.observe", "metlog.oldstyle", "metlog.registry"),
+    *("metlog.shapes", "metlog.timers", "metlog.trouble"),
+    *("metlog.decorators.stats", "metlog.diagnostics", "metlog.pytest_plugin"),
+    *("metlog.senders.base", "metlog.senders.options", "metlog.senders.statsd_lines"),
+    *("metlog.severity", "metlog.testing.contract", "metlog.testing.receiver"),
+    "metlog.testing.sent",
+}
+"""Rooms without an underscore that nobody needs to import, with all that is in them."""
 
 SIGNATURES = {
     "metlog.config.client_from_dict_config": "config, client=None, clear_global=False",
@@ -228,6 +260,31 @@ def test_modules_say_what_they_are_and_what_they_give(module: str) -> None:
     assert found.__doc__
     assert sorted(found.__all__) == sorted(set(found.__all__))
     assert all(hasattr(found, name) for name in found.__all__)
+
+
+def test_the_client_has_nothing_else() -> None:
+    """What looks public is what this file lists: nothing is public by accident."""
+    found = {name for name in dir(MetlogClient) if not name.startswith("_")}
+    assert found == {name for name in CLIENT if not name.startswith("_")} | SEAMS
+
+
+def test_no_other_module_looks_public() -> None:
+    """A module is listed here, is within an inner room, or has an underscore."""
+    unlisted = {
+        module
+        for module in MODULES
+        if "._" not in module
+        and module not in NAMES
+        and not any(module == room or module.startswith(f"{room}.") for room in INNER)
+    }
+    assert unlisted == set()
+    assert {room for room in INNER if room not in MODULES} == set()
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_a_module_gives_nothing_else(module: str) -> None:
+    """``__all__`` of a public module is what this file lists, no more and no less."""
+    assert sorted(importlib.import_module(module).__all__) == sorted(NAMES[module])
 
 
 def test_importing_metlog_imports_nothing_it_may_not_need() -> None:
