@@ -15,7 +15,6 @@ from collector import Collector
 from backends.backend import Backend, Timer
 from backends.program import MissingProgram, Program, accepts, free_ports
 
-
 LABELS = {"response": "status", "error": "class"}
 
 
