@@ -265,6 +265,27 @@ def test_numbers_for_scripts(settings):
     assert "1.234" not in shown
 
 
+def naming_the_view(get_response):
+    """A middleware with a Server-Timing of its own."""
+
+    def middleware(request):
+        response = get_response(request)
+        response.headers["Server-Timing"] = 'view;desc="shop.views.cart"'
+        return response
+
+    return middleware
+
+
+def test_the_site_s_server_timing_stays(settings):
+    """The toolbar sets the header anew; what was in it, such as the view, stays."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.naming_the_view"]
+
+    timing = get("/page/").headers["Server-Timing"]
+
+    assert f'desc="{request_ids()[-1]}"' in timing
+    assert ', view;desc="shop.views.cart"' in timing
+
+
 def test_server_timing():
     """A header tells the page's script which request the navigation was."""
     response = get("/page/")

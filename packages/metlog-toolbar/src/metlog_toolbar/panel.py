@@ -49,6 +49,7 @@ class MetlogPanel(Panel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._records = Records()
+        self._own_timing = ""
 
     @property
     def has_content(self) -> bool:
@@ -134,6 +135,18 @@ class MetlogPanel(Panel):
         ours whether that navigation is the request the panel is about."""
         elapsed_ms = self.get_stats().get("elapsed_ms", 0)
         self.record_server_timing("request", self.toolbar.request_id, elapsed_ms)
+        self._own_timing = response.headers.get("Server-Timing", "")
+
+    def get_headers(self, request: HttpRequest) -> dict[str, str]:
+        """Return what the toolbar sets, and behind it the response's own Server-Timing.
+
+        The toolbar would replace that, and with it the view's name that stick reports.
+        """
+        headers: dict[str, str] = super().get_headers(request)
+        timings = [headers.get("Server-Timing", ""), self._own_timing]
+        if any(timings):
+            headers["Server-Timing"] = ", ".join(filter(None, timings))
+        return headers
 
     @classmethod
     def run_checks(cls) -> list[checks.CheckMessage]:
