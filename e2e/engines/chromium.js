@@ -82,6 +82,21 @@ export default class Chromium {
     return result.value;
   }
 
+  /** Clicks on an element as a visitor does. */
+  async click(tab, id) {
+    const { x, y, width, height } = JSON.parse(
+      await this.run(tab, `JSON.stringify(document.getElementById("${id}").getBoundingClientRect())`),
+    );
+    const { sessionId } = await this.call("Target.attachToTarget", {
+      targetId: tab,
+      flatten: true,
+    });
+    const at = { x: x + width / 2, y: y + height / 2, button: "left", clickCount: 1 };
+    for (const type of ["mousePressed", "mouseReleased"])
+      await this.call("Input.dispatchMouseEvent", { type, ...at }, sessionId);
+    await this.call("Target.detachFromTarget", { sessionId });
+  }
+
   /** Puts another tab before it. */
   async hide() {
     await this.open("about:blank");

@@ -8,10 +8,20 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { eventually } from "./program.js";
 
-const STICK = new URL(
-  "../../packages/django-metlog/src/django_metlog/static/stick.js",
-  import.meta.url,
-);
+const STATIC = "../../packages/django-metlog/src/django_metlog/static/";
+
+/** Scripts, by the name that pages give them. */
+const SCRIPTS = {
+  "stick.js": `${STATIC}stick.js`,
+  "stick-all.js": `${STATIC}stick-all.js`,
+  "htmx.js": "../../node_modules/htmx.org/dist/htmx.min.js",
+  "htmx2.js": "../../node_modules/htmx2/dist/htmx.min.js",
+  "turbo.js": "../../node_modules/@hotwired/turbo/dist/turbo.es2017-umd.js",
+};
+
+/** Everything that stick reports. */
+const ALL = `<script src="stick-all.js" data-url="record" data-vitals data-visits
+  data-errors data-attribution data-fields="device_type connection" defer></script>`;
 
 const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
 
@@ -53,6 +63,15 @@ const TAGS = {
     </script>`,
 };
 
+/** Notes what was swapped in, by what libraries tell of it. */
+const SETTLED = `<script>
+  if (!window.counted) {
+    window.counted = 0;
+    for (const type of ["htmx:afterSettle", "htmx:after:swap", "turbo:load", "turbo:frame-load"])
+      addEventListener(type, () => fetch("note/settled" + ++window.counted, { keepalive: true }));
+  }
+</script>`;
+
 /** Pages, by path and flags in the query. */
 const PAGES = {
   /** The page whose load is reported. `slow`: its picture is held back. */
@@ -69,6 +88,63 @@ const PAGES = {
     <p>Reported.</p>
     <img src="${flags.has("slow") ? "held" : "picture"}">`,
 
+  /** Parts of it are swapped by htmx. */
+  htmx: (flags) => `
+    <script src="${flags.get("version") ?? "htmx"}.js"></script>${ALL}
+    <button id="get" hx-get="part?a=b" hx-target="#part">Get</button>
+    <form id="post" hx-post="part" hx-target="#part"><input name="a" value="b"></form>
+    <button id="self" hx-get="part?self" hx-swap="outerHTML">Replace me</button>
+    <div id="part"></div>
+    ${SETTLED}`,
+
+  /** Turbo follows its links, sends its forms and fills its frames. */
+  turbo: () => `
+    <script src="turbo.js"></script>${ALL}
+    <a id="next" href="next">Next</a>
+    <form id="form" method="post" action="redirect?to=next"></form>
+    <turbo-frame id="frame"><a id="inner" href="framed">Into the frame</a></turbo-frame>
+    ${SETTLED}`,
+  next: () => `
+    <script src="turbo.js"></script>${ALL}
+    <p id="there">Next.</p><a id="back" href="turbo">Back</a>
+    ${SETTLED}`,
+  framed: () => `<turbo-frame id="frame"><p id="in">In the frame.</p></turbo-frame>`,
+
+  /** Goes on without a library, as browsers may see it. */
+  soft: () => `
+    ${ALL}
+    <button id="go" style="font-size: 40px">Go</button><main></main>
+    <script>
+      go.onclick = async () => {
+        const text = await (await fetch("part")).text();
+        history.pushState({}, "", "soft-two");
+        document.querySelector("main").innerHTML = text.repeat(20);
+        note("gone");
+      };
+      const note = (name) => fetch("note/" + name, { keepalive: true });
+      new PerformanceObserver(() => setTimeout(note, 0, "soft")).observe({ type: "soft-navigation" });
+    </script>`,
+
+  part: () => `<p style="font-size: 40px">A part of a page, and a new one.</p>`,
+
+  /** Things go wrong here. */
+  wrong: () => `
+    ${ALL}
+    <script>
+      addEventListener("load", () => setTimeout(() => {
+        setTimeout(() => { null.name; });
+        setTimeout(() => { throw new RangeError("secret"); });
+        setTimeout(() => { throw "secret"; });
+        Promise.reject(new TypeError("secret"));
+        const onerror = () => setTimeout(() => {
+          for (let i = 0; i < 20; i++) setTimeout(() => { throw new URIError("secret"); });
+          setTimeout(() => fetch("note/gone-wrong"), 20);
+        }, 20);
+        document.body.append(Object.assign(new Image(), { onerror, src: "missing" }));
+      }));
+    </script>
+    <p>Wrong.</p>`,
+
   /** A page without stick. */
   other: () => `
     <script>addEventListener("load", () => fetch("note/other" + encodeURIComponent(location.search)));</script>
@@ -84,6 +160,9 @@ const PAGES = {
     </script>
     <script>fetch("wait").then(() => { location.href = "page"; });</script>`,
 };
+
+/** What is swapped into pages names itself. */
+const PARTS = { part: ".part", next: ".next", framed: ".framed" };
 
 export class Sink {
   #server = createServer((request, response) => this.#answer(request, response));
@@ -125,17 +204,22 @@ export class Sink {
         200,
         {
           "Content-Type": "text/html; charset=utf-8",
-          "Server-Timing": `total;dur=1.5, view;desc="engines.${name}"`,
+          "Server-Timing": `total;dur=1.5, view;desc="engines.${name}${PARTS[what] ?? ""}"`,
         },
         `<!doctype html><title>${name}</title>${PAGES[what](url.searchParams)}`,
       );
-    } else if (what === "stick.js")
-      answer(200, { "Content-Type": "text/javascript" }, readFileSync(STICK));
-    else if (what === "redirect") answer(302, { Location: url.searchParams.get("to") });
+    } else if (what in SCRIPTS)
+      answer(
+        200,
+        { "Content-Type": "text/javascript" },
+        readFileSync(new URL(SCRIPTS[what], import.meta.url)),
+      );
+    else if (what === "redirect") answer(request.method === "POST" ? 303 : 302, { Location: url.searchParams.get("to") });
     else if (what === "record") {
       visit.received.push({ method: request.method, headers: request.headers, body });
       answer(204);
-    } else if (what === "note") {
+    } else if (what === "missing") answer(404);
+    else if (what === "note") {
       visit.notes.add(decodeURIComponent(detail));
       answer(204);
     } else if (what === "wait") {

@@ -19,16 +19,34 @@ const require = createRequire(import.meta.url);
 export const STATIC = join(here, "../django-metlog/src/django_metlog/static");
 
 /** What STATIC holds, by file name in dist. */
-export const COPIES = ["stick.js", "stick-vitals.js", "stick-vitals.LICENSE.txt"];
+export const COPIES = [
+  "stick.js",
+  "stick-all.js",
+  "stick-vitals.js",
+  "stick-vitals.LICENSE.txt",
+];
 
 /** The most a file may weigh, in bytes after brotli at its best. */
-const LIMITS = { "core.js": 512, "send.js": 896, "stick.js": 896 };
+const LIMITS = {
+  "core.js": 512,
+  "errors.js": 400,
+  "send.js": 896,
+  "stick.js": 896,
+  "visits.js": 900,
+};
 
 // Its package.json is not among what it exports.
 export const WEB_VITALS = join(require.resolve("web-vitals"), "../..");
 
+const ATTRIBUTION = join(WEB_VITALS, "dist/web-vitals.attribution.js");
+
 /** What can be imported. */
-const MODULES = { send: "src/send.ts", core: "src/core.ts", vitals: "src/vitals.ts" };
+const MODULES = Object.fromEntries(
+  ["attribution", "core", "errors", "send", "visitor", "visits", "vitals"].map((name) => [
+    name,
+    `src/${name}.ts`,
+  ]),
+);
 
 /** What their types are made of, besides their own. */
 const TYPES = ["milestones", "options"];
@@ -49,6 +67,13 @@ export async function scripts() {
       // "sideEffects": false is true of the modules, not of the scripts.
       ignoreAnnotations: true,
     },
+    {
+      entryPoints: { "stick-all": "src/script-all.ts" },
+      // One web-vitals for both: with attribution it measures the same.
+      alias: { "web-vitals": ATTRIBUTION, "web-vitals/attribution": ATTRIBUTION },
+      format: "iife",
+      ignoreAnnotations: true,
+    },
   ];
   const files = {};
   for (const build of builds) {
@@ -57,7 +82,7 @@ export async function scripts() {
       ...build,
       absWorkingDir: here,
       bundle: true,
-      external: script ? [] : ["web-vitals"],
+      external: script ? [] : ["web-vitals", "web-vitals/attribution"],
       minify: true,
       outdir: "dist",
       // Scripts are copied, and Django's ManifestStaticFilesStorage refuses a file that
@@ -73,7 +98,7 @@ export async function scripts() {
     for (const name of Object.keys(texts).filter((name) => !name.endsWith(".map")))
       Object.assign(files, smaller(name, texts[name], texts[`${name}.map`]));
   }
-  files["stick-vitals.js"] = notice + files["stick-vitals.js"];
+  for (const name of ["stick-all.js", "stick-vitals.js"]) files[name] = notice + files[name];
   files["stick-vitals.LICENSE.txt"] = readFileSync(
     join(WEB_VITALS, "LICENSE"),
     "utf8",
@@ -81,16 +106,20 @@ export async function scripts() {
   return files;
 }
 
+const SMALLER = {
+  toplevel: true,
+  // Otherwise a script gets shorter, and what brotli makes of it longer.
+  compress: { inline: 0, varify: false },
+};
+
 /**
  * A script, and its map if it has one, a few per cent smaller than esbuild makes it:
  * uglify-js puts functions that are used once where they are used.
  */
 function smaller(name, text, map) {
   const { code, map: composed, error } = minify(text, {
+    ...SMALLER,
     module: Boolean(map),
-    toplevel: true,
-    // Both make a script shorter, and what brotli makes of it longer.
-    compress: { inline: 0, varify: false },
     sourceMap: map && { content: map, filename: name, url: `${name}.map` },
   });
   if (error) throw error;
@@ -103,6 +132,27 @@ export function weight(text) {
   return brotliCompressSync(code, {
     params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
   }).length;
+}
+
+/** What web-vitals weighs with attribution, bundled alone and with metlog-stick-js. */
+export async function attributionWeight() {
+  const bundled = async (contents) => {
+    const { outputFiles } = await esbuild.build({
+      bundle: true,
+      format: "esm",
+      minify: true,
+      stdin: { contents, resolveDir: here },
+      target: "es2020",
+      tsconfigRaw: {},
+      write: false,
+    });
+    return weight(minify(outputFiles[0].text, { ...SMALLER, module: true }).code);
+  };
+  const functions = "{ onCLS, onFCP, onINP, onLCP, onTTFB }";
+  return {
+    own: await bundled(`export ${functions} from "web-vitals/attribution";`),
+    all: await bundled('export * from "./src/attribution.ts";'),
+  };
 }
 
 /** Scripts over their limit, each as a sentence. */

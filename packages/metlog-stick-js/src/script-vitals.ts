@@ -3,6 +3,7 @@
 // The script-tag build with web-vitals inside: everything stick.js does, and `sendVitals`.
 
 import "./script.js";
+import { tag } from "./tag.js";
 import { sendVitals } from "./vitals.js";
 
 declare global {
@@ -14,5 +15,4 @@ declare global {
 const stick = window.stick!;
 stick.sendVitals ??= sendVitals;
 
-const url = document.currentScript?.dataset.url;
-if (url) stick.sendVitals(url);
+if (tag) stick.sendVitals(tag.dataset.url, tag.dataset);

@@ -4,7 +4,11 @@
  * Return the Django view that made what `entry` tells of, if django-metlog names it:
  * `Server-Timing: view;desc="shop.views.cart"`. Safari before 16.4 does not tell.
  */
-export const serverView = (entry: {
-  serverTiming?: readonly PerformanceServerTiming[];
-}): string | undefined =>
-  entry.serverTiming?.find(({ name }) => name === "view")?.description;
+export const serverView = (entry?: PerformanceEntry): string | undefined =>
+  (entry as PerformanceResourceTiming | undefined)?.serverTiming?.find(
+    ({ name }) => name === "view",
+  )?.description;
+
+/** Return the Django view that made this page. */
+export const pageView = (): string | undefined =>
+  serverView(performance.getEntriesByType("navigation")[0]);

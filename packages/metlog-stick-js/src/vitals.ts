@@ -3,9 +3,9 @@
 import { onCLS, onFCP, onINP, onLCP, onTTFB, type Metric } from "web-vitals";
 import { declined } from "./declined.js";
 import type { Fields } from "./fields.js";
+import { onLeave } from "./leave.js";
 import type { Options } from "./options.js";
-import { post } from "./post.js";
-import { serverView } from "./view.js";
+import { pageView } from "./view.js";
 
 let called = false;
 
@@ -36,25 +36,11 @@ export const sendVitals = (url: string, options: Options = {}): void => {
     // A browser too old for web-vitals.
   }
 
-  let reported = false;
-  const report = () => {
-    // A page that is left in sight gets pagehide before visibilitychange, and only that
-    // makes web-vitals tell what it still holds back:
-    // https://html.spec.whatwg.org/multipage/document-lifecycle.html#unload-a-document
-    if (reported || !document.hidden || !Object.keys(vitals).length) return;
-    post(url, () => {
-      const view = serverView((performance.getEntriesByType("navigation") as any)[0] || {});
-      return {
-        ...options.data,
-        ...(options.sample && { sample: options.sample }),
-        client: "stick",
-        ...vitals,
-        ...(view && { view }),
-      };
-    });
-    reported = true; // after the report was made, as in send
-  };
-  // web-vitals tells its numbers in handlers on the window that capture, so before these.
-  addEventListener("visibilitychange", report);
-  addEventListener("pagehide", report);
+  let reported: unknown;
+  onLeave(url, options, () => {
+    if (reported || !Object.keys(vitals).length) return false;
+    reported = true;
+    const view = pageView();
+    return { ...vitals, ...(view && { view }) };
+  });
 };

@@ -10,10 +10,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { COPIES, STATIC, WEB_VITALS, overweight, scripts, weight } from "../build.js";
+import {
+  COPIES,
+  STATIC,
+  WEB_VITALS,
+  attributionWeight,
+  overweight,
+  scripts,
+  weight,
+} from "../build.js";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-const ENTRIES = { ".": "send", "./core": "core", "./vitals": "vitals" };
+const ENTRIES = {
+  ".": "send",
+  "./attribution": "attribution",
+  "./core": "core",
+  "./errors": "errors",
+  "./visitor": "visitor",
+  "./visits": "visits",
+  "./vitals": "vitals",
+};
 const manifest = JSON.parse(readFileSync(join(HERE, "package.json")));
 const fresh = await scripts();
 
@@ -28,6 +44,11 @@ for (const name of COPIES) {
     );
   });
 }
+
+test("attribution adds at most 400 bytes to web-vitals", async () => {
+  const { own, all } = await attributionWeight();
+  assert.ok(all - own <= 400, `web-vitals weighs ${own} bytes, with us ${all}`);
+});
 
 test("every script keeps within its limit", () => {
   assert.deepEqual(overweight(fresh), []);
@@ -45,6 +66,8 @@ test("the README tells the sizes", () => {
     ["core.js", "metlog-stick-js/core"],
     ["send.js", "metlog-stick-js"],
     ["stick.js", "stick.js"],
+    ["visits.js", "metlog-stick-js/visits"],
+    ["errors.js", "metlog-stick-js/errors"],
   ])
     assert.match(readme, new RegExp(`\\| \`${title}\` \\| ${weight(fresh[name])} \\|`));
 });
@@ -89,7 +112,7 @@ test("nothing is needed at run time; web-vitals only by who imports vitals", () 
   assert.equal(manifest.dependencies, undefined);
   assert.deepEqual(manifest.peerDependenciesMeta, { "web-vitals": { optional: true } });
   assert.equal(manifest.sideEffects, false);
-  for (const name of ["send.js", "core.js"])
+  for (const name of ["send.js", "core.js", "errors.js", "visitor.js", "visits.js"])
     assert.doesNotMatch(fresh[name], /\bimport\b|\brequire\b/);
 });
 
@@ -128,10 +151,10 @@ before(() => {
 after(() => rmSync(site, { recursive: true }));
 
 test("npm gets the builds, their types and maps, and the papers", () => {
-  const modules = ["core", "send", "vitals"].flatMap((name) =>
+  const modules = Object.values(ENTRIES).flatMap((name) =>
     [".cjs", ".cjs.map", ".d.cts", ".d.ts", ".js", ".js.map"].map((end) => name + end),
   );
-  const scripts = ["stick.js", "stick-vitals.js", "stick-vitals.LICENSE.txt"];
+  const scripts = COPIES;
   const others = ["milestones", "options"].flatMap((name) => [name + ".d.cts", name + ".d.ts"]);
   assert.deepEqual(
     packed,
@@ -144,12 +167,20 @@ test("npm gets the builds, their types and maps, and the papers", () => {
 
 test("import and require give the same, and do nothing by themselves", async () => {
   const require = createRequire(join(site, "site.js"));
-  const exported = { "": "send", "/core": "send", "/vitals": "sendVitals" };
-  for (const [entry, name] of Object.entries(exported)) {
+  const exported = {
+    "": ["send"],
+    "/attribution": ["sendAttribution"],
+    "/core": ["send"],
+    "/errors": ["sendErrors"],
+    "/visitor": ["connectionClass", "deviceType"],
+    "/visits": ["sendVisits"],
+    "/vitals": ["sendVitals"],
+  };
+  for (const [entry, names] of Object.entries(exported)) {
     const file = join(site, `imports${entry.replace("/", "-")}.mjs`);
     writeFileSync(file, `export * from "metlog-stick-js${entry}";`);
-    assert.deepEqual(Object.keys(await import(file)), [name]);
-    assert.deepEqual(Object.keys(require(`metlog-stick-js${entry}`)), [name]);
+    assert.deepEqual(Object.keys(await import(file)), names);
+    assert.deepEqual(Object.keys(require(`metlog-stick-js${entry}`)).sort(), names);
   }
 });
 
@@ -158,6 +189,16 @@ test("the types hold what the options promise, for modules and for CommonJS", ()
     ${how("{ send }", "metlog-stick-js")}
     ${how("core", "metlog-stick-js/core")}
     ${how("{ sendVitals }", "metlog-stick-js/vitals")}
+    ${how("{ sendAttribution }", "metlog-stick-js/attribution")}
+    ${how("{ sendErrors }", "metlog-stick-js/errors")}
+    ${how("{ sendVisits }", "metlog-stick-js/visits")}
+    ${how("{ connectionClass, deviceType }", "metlog-stick-js/visitor")}
+    send("/record", { data: { device_type: deviceType(), connection: connectionClass() } });
+    sendAttribution("/record", { sample: 0.1 });
+    sendVisits("/record", { respectGpc: true });
+    sendErrors("/record", { sample: 0.1, respectGpc: true });
+    // @ts-expect-error no fields of one's own
+    sendErrors("/record", { data: { release: "1.2" } });
     send("/record");
     send("/record", { sample: 0.5, keys: ["domComplete"], respectGpc: true });
     send("/record", { data: { release: "1.2", beta: true, users: 3 } });

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+
+import type { Options } from "./options.js";
+import { serverView } from "./view.js";
+
+export type { Options };
+
+/** Errors of this page that may still be counted: a loop must not flood anybody. */
+let left: number;
+
+/**
+ * Report to `url` how many errors of which kind this page had: one report each time it is
+ * hidden, ten errors a page at most, and no word of what an error says.
+ *
+ * A kind is the name of the error's class if it ends in "Error", `resource` when an element
+ * could not load, or `other`. Takes `sample` and `respectGpc`.
+ */
+export const sendErrors = (
+  url: string,
+  { sample = 1, respectGpc }: Pick<Options, "sample" | "respectGpc"> = {},
+): void => {
+  if (
+    left < 11 || // called before
+    Math.random() >= sample ||
+    (respectGpc && navigator.globalPrivacyControl)
+  )
+    return;
+  left = 10;
+  let errors = "";
+
+  const note = ({ target, error, reason = error }: any) => {
+    if (left-- > 0)
+      errors +=
+        "&error=" +
+        (target !== window
+          ? "resource"
+          : /^[A-Z]\w*Error$/.exec(reason?.name) || "other");
+  };
+  addEventListener("error", note, true); // captured: an element's error does not bubble
+  addEventListener("unhandledrejection", note);
+
+  // Not post.ts, which would be half of this file's weight.
+  addEventListener("visibilitychange", async () => {
+    if (errors && document.hidden)
+      try {
+        const body = new Blob(
+          [
+            "client=stick&sample=" +
+              sample +
+              "&view=" +
+              serverView(performance.getEntriesByType("navigation")[0]) +
+              errors,
+          ],
+          { type: "application/x-www-form-urlencoded" },
+        );
+        errors = "";
+        navigator.sendBeacon?.(url, body) ||
+          (await fetch(url, { method: "POST", body, keepalive: true }));
+      } catch {}
+  });
+};

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MPL-2.0
+
+import { declined } from "./declined.js";
+import { onLeave } from "./leave.js";
+import type { Options } from "./options.js";
+import { serverView } from "./view.js";
+
+export type { Options };
+
+/** How many visits a report holds, and how many views are remembered. */
+const MOST = 50;
+
+let called = false;
+
+/**
+ * Report to `url` how long page swaps took: visits of Turbo, its frames and forms, requests
+ * of htmx (2 and 4), and where there is neither, soft navigations, which Chromium sees.
+ *
+ * From the request until the page was settled, in whole milliseconds, with the Django view
+ * that answered; one report each time the page is hidden or left.
+ */
+export const sendVisits = (url: string, options: Options = {}): void => {
+  if (called) return;
+  called = true;
+  if (declined(options)) return;
+
+  const begun = new Map<unknown, { start: number; name: string }>();
+  const settled: { duration: number; name: string }[] = [];
+  const views = new Map<string, string>();
+  let swaps = false;
+
+  const begin = (key: unknown, to: string) => {
+    swaps = true;
+    // Some never settle: aborted requests, streams, failed forms.
+    if (begun.size > MOST) begun.clear();
+    begun.set(key, { start: performance.now(), name: new Request(to).url });
+  };
+  const settle = (key: unknown) => {
+    const visit = begun.get(key);
+    if (visit) settled.push({ name: visit.name, duration: performance.now() - visit.start });
+    begun.delete(key);
+  };
+  const on = (type: string, handle: (detail: any, target: any) => void) =>
+    addEventListener(type, (event: any) => handle(event.detail, event.target));
+
+  on("htmx:beforeRequest", ({ xhr, pathInfo }) => begin(xhr, pathInfo.finalRequestPath));
+  on("htmx:afterSettle", ({ xhr }) => settle(xhr));
+  on("htmx:before:request", ({ ctx }) => begin(ctx, ctx.request.action));
+  on("htmx:after:swap", ({ ctx }) => settle(ctx));
+
+  on("turbo:click", () => begun.delete("turbo"));
+  on("turbo:submit-start", ({ formSubmission }) =>
+    begin("turbo", formSubmission.fetchRequest.url),
+  );
+  on("turbo:visit", ({ url, action }) => {
+    // A visit that a form led to began with the form; one back in time asks no server.
+    if (action !== "restore" && !begun.has("turbo")) begin("turbo", url);
+  });
+  on("turbo:load", () => settle("turbo"));
+  on("turbo:before-fetch-request", ({ url }, frame) => {
+    if (frame.localName === "turbo-frame") begin(frame, url);
+  });
+  on("turbo:frame-load", (_, frame) => settle(begun.has(frame) ? frame : "turbo"));
+
+  // The resource timing buffer ends after 250 entries; an observer sees all. What Turbo
+  // fetches when a link is hovered over is here before its visit begins.
+  const see = (entries: PerformanceEntryList) => {
+    for (const entry of entries) {
+      const view = serverView(entry);
+      if (views.size > MOST) views.clear();
+      if (view) views.set(entry.name, view);
+      if (entry.entryType === "soft-navigation" && !swaps) settled.push(entry);
+    }
+  };
+  const observer = new PerformanceObserver((list) => see(list.getEntries()));
+  // Browsers pass over a type they do not know.
+  for (const type of ["resource", "soft-navigation"]) observer.observe({ type });
+
+  onLeave(url, options, () => {
+    see(observer.takeRecords());
+    const visits = settled
+      .splice(0)
+      .slice(0, MOST)
+      .map(({ duration, name }) => `${duration.toFixed()} ${views.get(name) ?? ""}`)
+      .join("\n");
+    return visits && { visits };
+  });
+};
