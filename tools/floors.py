@@ -71,7 +71,7 @@ HOUSES = {
             "reported",
             "beacons labels guards headers message_fields upgrade view_names",
             "scope catalogue",
-            "exclusion segments",
+            "exclusion page_events segments",
             "endpoints",
             "conf",
         ),

@@ -98,6 +98,13 @@ METLOG = client_from_dict_config(
     }
 )
 
+# Which view has the slow pages? And on which devices?
+METLOG_RECORD_BY_VIEW = True
+METLOG_RECORD_FIELDS = {
+    "device_type": ["mobile", "desktop"],
+    "connection": ["slow-2g", "2g", "3g", "4g", "unknown"],
+}
+
 STATSD_PATCHES = [
     "django_metlog.patches.db",
     "django_metlog.patches.cache",

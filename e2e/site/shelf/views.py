@@ -45,7 +45,10 @@ def addon(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def popular(request: HttpRequest) -> HttpResponse:
-    """The first visit counts and fills the cache, the next ones read three keys."""
+    """The first visit counts and fills the cache, the next ones read three keys.
+
+    Its buttons swap a part of the page, for ``window.visit.shelf.views.popular``.
+    """
     ranking = cache.get("popular:ranking")
     if ranking is None:
         ranking = list(
@@ -58,7 +61,13 @@ def popular(request: HttpRequest) -> HttpResponse:
     seen = cache.get("popular:seen", 0) + 1
     cache.set("popular:seen", seen)
     return render(
-        request, "shelf/popular.html", {"ranking": ranking, "most": most, "seen": seen}
+        request,
+        "shelf/popular.html",
+        {
+            "ranking": ranking[:3] if request.GET.get("top") == "3" else ranking,
+            "most": most,
+            "seen": seen,
+        },
     )
 
 

@@ -96,6 +96,8 @@ CONTRACT = [
     ("timer", "window.performance.view.shop.views.index.calculated.network"),
     ("timer", "window.performance.view.shop.views.index.vitals.INP"),
     ("histogram", "window.performance.view.shop.views.index.vitals.CLS"),
+    ("timer", "window.visit.shop.views.index.settled"),
+    ("counter", "window.error.TypeError"),
 ]
 
 
@@ -186,6 +188,8 @@ TABLE = {
     "window.performance.layout_shift": ("histogram", "1", "view"),
     "window.performance.navigation.redirects": ("counter", "{redirect}", ""),
     "window.performance.navigation.type": ("counter", "{load}", "type"),
+    "window.visit": ("timer", "s", "view"),
+    "window.error": ("counter", "{error}", "kind view"),
     "window.performance.rejected": ("counter", "{value}", ""),
     "window.performance.hidden": ("counter", "{load}", ""),
 }

@@ -36,7 +36,37 @@ def test_web_vitals_have_a_script_of_their_own() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["stick.js", "stick-vitals.js"])
+@pytest.mark.parametrize(
+    ("arguments", "script", "attributes"),
+    [
+        ("visits=True", "stick-all.js", ' data-visits="true"'),
+        ("errors=True", "stick-all.js", ' data-errors="true"'),
+        ("attribution=True", "stick-all.js", ' data-attribution="true"'),
+        (
+            "vitals=True visits=True",
+            "stick-all.js",
+            ' data-visits="true" data-vitals="true"',
+        ),
+        (
+            'fields="device_type connection"',
+            "stick-all.js",
+            ' data-fields="device_type connection"',
+        ),
+        ("sample=0.1", "stick.js", ' data-sample="0.1"'),
+        ("vitals=True sample=0", "stick-vitals.js", ' data-sample="0"'),
+    ],
+)
+def test_more_is_said_by_attributes(
+    arguments: str, script: str, attributes: str
+) -> None:
+    """One script does all of it; the two small ones are there for who wants less."""
+    assert render(f"{{% stick {arguments} %}}") == (
+        f'<script src="/static/{script}" data-url="/services/timing/record" '
+        f"defer{attributes}></script>"
+    )
+
+
+@pytest.mark.parametrize("name", ["stick.js", "stick-all.js", "stick-vitals.js"])
 def test_the_scripts_are_among_the_static_files(name: str) -> None:
     """For ``collectstatic`` and ``runserver``."""
     assert finders.find(name)
@@ -92,5 +122,6 @@ if django.VERSION >= (6,):  # which brings CSP
 @override_settings(ROOT_URLCONF="django.contrib.auth.urls")
 def test_without_the_record_view_the_template_says_so() -> None:
     """Better than a script that reports nowhere."""
-    with pytest.raises(NoReverseMatch, match=r"django_metlog\.record"):
+    with pytest.raises(NoReverseMatch, match=r"django_metlog\.record") as caught:
         render()
+    assert "include('django_metlog.urls')" in str(caught.value)

@@ -22,7 +22,9 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from django_metlog import page_events
 
 __all__ = [
     "HOUR_MS",
@@ -134,6 +136,12 @@ class Report(NamedTuple):
     """The share of loads that report."""
     own: Mapping[str, str] = MappingProxyType({})
     """Those of the site's own fields that it wants recorded."""
+    visits: tuple[page_events.Visit, ...] = ()
+    """Page swaps."""
+    errors: Mapping[str, int] = MappingProxyType({})
+    """How many JavaScript errors of which kind."""
+    causes: tuple[page_events.Cause, ...] = ()
+    """What made the web vitals what they are."""
 
 
 def sender(fields: Fields) -> str:
@@ -287,8 +295,11 @@ def _stick(fields: Fields, load: _Load) -> Report:
             load.vitals[vital] = _half_up(value * factor)
         else:
             load.rejected += 1
-    if start is None and not load.vitals and not load.rejected:
-        raise BadReportError("A stick report needs navigationStart or web vitals.")
+    events = _events(fields, load)
+    if start is None and not (load.vitals or load.rejected or any(events.values())):
+        raise BadReportError(
+            "A stick report needs navigationStart, web vitals, visits or errors."
+        )
     if REDIRECTS in load.keys:
         redirects = _stick_number(fields, REDIRECTS)
         if redirects is not None:
@@ -305,7 +316,20 @@ def _stick(fields: Fields, load: _Load) -> Report:
     load.hidden = fields.get("hidden") == ["1"]
     load.complete = load.complete and fields.get("partial") != ["1"]
     views = fields.get("view", ())
-    return load.report(views[0] if len(views) == 1 else "", _sample(fields))
+    report = load.report(views[0] if len(views) == 1 else "", _sample(fields))
+    return report._replace(**events)
+
+
+def _events(fields: Fields, load: _Load) -> dict[str, Any]:
+    """Return what a page tells after its load, as parts of a `Report`."""
+    try:
+        visits, late = page_events.visits(fields)
+        errors, many = page_events.errors(fields)
+        causes, odd = page_events.causes(fields)
+    except page_events.MalformedError as error:
+        raise BadReportError(str(error)) from None
+    load.rejected += late + many + odd
+    return {"visits": tuple(visits), "errors": errors, "causes": tuple(causes)}
 
 
 def _sample(fields: Fields) -> float:

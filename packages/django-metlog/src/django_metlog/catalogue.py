@@ -618,6 +618,23 @@ HIDDEN = Metric(
     "Loads of a page in a hidden tab, whose times are not recorded.",
 )
 
+VISIT = Metric(
+    "window.visit.<view...>.settled",
+    "timer",
+    "s",
+    "A page swap of htmx or Turbo, or a soft navigation: from its beginning until the "
+    "page was settled.",
+    bounds=_BROWSER_SECONDS,
+    base="window.visit",
+)
+JAVASCRIPT_ERROR = Metric(
+    "window.error.<kind>",
+    "counter",
+    "{error}",
+    "JavaScript errors on pages, by class; resource: an element could not load.",
+    ("view",),
+)
+
 _BROWSER = (
     TIMING,
     *BY_VIEW.values(),
@@ -627,6 +644,8 @@ _BROWSER = (
     *VITALS.values(),
     LAYOUT_SHIFT,
     LAYOUT_SHIFT_BY_VIEW,
+    VISIT,
+    JAVASCRIPT_ERROR,
     REJECTED,
     HIDDEN,
 )

@@ -16,15 +16,18 @@ from django_metlog.catalogue import (
     BY_VIEW,
     CALCULATED,
     HIDDEN,
+    JAVASCRIPT_ERROR,
     LAYOUT_SHIFT,
     LAYOUT_SHIFT_BY_VIEW,
     NAVIGATION_TYPE,
     REDIRECTS,
     REJECTED,
     TIMING,
+    VISIT,
     VITALS,
 )
-from metlog import MetlogClient, catalogue
+from django_metlog.page_events import Cause
+from metlog import SEVERITY, MetlogClient, catalogue
 from metlog.catalogue import Metric
 
 __all__ = ["send"]
@@ -54,6 +57,37 @@ def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None
             ).record(number)
     if report.rejected:
         REJECTED.series(client).add(report.rejected / report.sample)
+    labels = {**own, "view": view} if view else own
+    for visit in report.visits:
+        with_fields[VISIT.name].sampled(
+            client, report.sample, **own, view=visit.view
+        ).record(visit.ms)
+    for error, count in report.errors.items():
+        counter = with_fields[JAVASCRIPT_ERROR.name]
+        counter.series(client, kind=error, **labels).add(count / report.sample)
+    for cause in report.causes:
+        _say(client, cause, labels, report.sample)
+
+
+def _say(
+    client: MetlogClient, cause: Cause, labels: Mapping[str, str], sample: float
+) -> None:
+    """Send a vital with its cause as a message: its fields have too many values for
+    labels."""
+    name, value, rating, known = cause
+    client.metlog(
+        "webvital",
+        severity=SEVERITY.INFORMATIONAL,
+        payload=f"{name} {value:g} {rating}",
+        fields={
+            **labels,
+            "name": name,
+            "value": value,
+            "rating": rating,
+            **known,
+            **({} if sample == 1 else {"rate": sample}),
+        },
+    )
 
 
 _EXACT: Mapping[str, tuple[Metric, Metric | None]] = {
@@ -80,7 +114,7 @@ def _declared(name: str) -> tuple[Metric, dict[str, str], Metric | None]:
 @conf.until_changed
 def _own_fields() -> frozenset[str]:
     """The fields of a site's own that are labels; a part of the same name wins."""
-    parts = {"view", "milestone", "span", "vital", "type"}
+    parts = {"view", "milestone", "span", "vital", "type", "kind"}
     fields: Mapping[str, Any] = conf.get("METLOG_RECORD_FIELDS")
     return frozenset(fields) - parts
 
@@ -92,7 +126,7 @@ def _with_own_fields() -> dict[str, Metric]:
     declared = (
         *(TIMING, *CALCULATED.values(), *VITALS.values(), LAYOUT_SHIFT),
         *(*BY_VIEW.values(), LAYOUT_SHIFT_BY_VIEW),
-        *(REDIRECTS, HIDDEN, NAVIGATION_TYPE),
+        *(REDIRECTS, HIDDEN, NAVIGATION_TYPE, VISIT, JAVASCRIPT_ERROR),
     )
     found = {m.name: replace(m, fields=(*m.fields, *own)) for m in declared}
     catalogue.declare(*found.values(), prefix="django_")

@@ -27,6 +27,9 @@ __all__ = ["arecord", "record"]
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+OTHER = "other"
+"""The view of a page swap, where the browser knows none that the site has."""
+
 METHODS = ("GET", "HEAD", "POST")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -117,9 +120,16 @@ def _is_prerendering(request: HttpRequest) -> bool:
 
 
 def _send(report: beacons.Report) -> None:
-    """Send what a report holds: the one place that knows the client."""
+    """Send what a report holds, under no view's name that the site does not have."""
     view = report.view if report.view and report.view in _views() else ""
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
+    if report.visits:
+        report = report._replace(
+            visits=tuple(
+                visit if visit.view in _views() else visit._replace(view=OTHER)
+                for visit in report.visits
+            )
+        )
     reported.send(conf.client(), report, view, by_view)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse
-from django.utils.html import format_html
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 __all__ = ["register", "stick"]
@@ -18,24 +18,57 @@ register: template.Library = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def stick(context: template.Context, vitals: bool = False) -> SafeString:
-    """A script tag that reports to this site's record view, without inline code.
+def stick(
+    context: template.Context,
+    vitals: bool = False,
+    visits: bool = False,
+    errors: bool = False,
+    attribution: bool = False,
+    fields: str = "",
+    sample: float | None = None,
+) -> SafeString:
+    """Write a script tag that reports to this site's record view, without inline code.
 
-    ``{% stick vitals=True %}`` reports Core Web Vitals as well. The tag carries the
-    request's CSP nonce if there is one. Raises `NoReverseMatch` when the URLconf does
-    not include ``django_metlog.urls``.
+    It reports page loads, ``vitals=True`` Core Web Vitals as well, ``visits=True`` page
+    swaps of htmx and Turbo, ``errors=True`` how many errors of which kind,
+    ``attribution=True`` what made the vitals what they are. ``fields="device_type
+    connection"`` adds those to the reports, ``sample=0.1`` reports one page in ten.
+
+    The tag carries the request's CSP nonce if there is one. Raises `NoReverseMatch`
+    when the URLconf does not include ``django_metlog.urls``.
     """
-    nonce = _nonce(context)
+    more = {"visits": visits, "errors": errors, "attribution": attribution}
+    if fields or any(more.values()):
+        script = "stick-all.js"
+        more["vitals"] = vitals
+    else:
+        script = "stick-vitals.js" if vitals else "stick.js"
+    attributes = [("nonce", nonce)] if (nonce := _nonce(context)) else []
+    attributes += [(f"data-{name}", "true") for name, wanted in more.items() if wanted]
+    if fields:
+        attributes.append(("data-fields", fields))
+    if sample is not None:
+        attributes.append(("data-sample", str(sample)))
     return format_html(
         '<script src="{}" data-url="{}" defer{}></script>',
-        static("stick-vitals.js" if vitals else "stick.js"),
-        reverse("django_metlog.record"),
-        format_html(' nonce="{}"', nonce) if nonce else "",
+        static(script),
+        _record_url(),
+        format_html_join("", ' {}="{}"', attributes),
     )
 
 
+def _record_url() -> str:
+    try:
+        return reverse("django_metlog.record")
+    except NoReverseMatch as error:
+        raise NoReverseMatch(
+            f"{error} Add the record view to the URLconf: "
+            "path('services/timing/', include('django_metlog.urls'))"
+        ) from None
+
+
 def _nonce(context: template.Context) -> str:
-    """From Django's CSP middleware (6.0), or django-csp's; empty without either.
+    """Return the nonce of Django's CSP middleware (6.0), or of django-csp, or nothing.
 
     Django writes the nonce into the header once somebody has asked for its text.
     """

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Swaps a part of the page, as htmx and Turbo do for others.
+document.addEventListener("click", async ({ target }) => {
+  const { top } = target.dataset;
+  if (!top) return;
+  const url = `?top=${top}`;
+  const text = await (await fetch(url)).text();
+  const page = new DOMParser().parseFromString(text, "text/html");
+  history.pushState({}, "", url);
+  document.querySelector("main").replaceChildren(...page.querySelector("main").children);
+});

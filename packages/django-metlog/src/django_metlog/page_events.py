@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a page tells of itself after its load: swaps, errors, the causes of its vitals.
+
+Pure functions from the fields of a stick report, as in `django_metlog.beacons`. Each
+returns what it found and how many values it dropped because they are impossible or too
+many; what stick cannot have written raises `MalformedError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+__all__ = [
+    "ERROR_KINDS",
+    "VITALS",
+    "Cause",
+    "MalformedError",
+    "Visit",
+    "causes",
+    "errors",
+    "visits",
+]
+
+Fields = Mapping[str, Sequence[str]]
+
+MOST_VISITS = 50
+MOST_ERRORS = 10
+"""What stick keeps to; of a report with more the rest is dropped."""
+
+HOUR_MS = 3_600_000
+
+LONGEST = 200
+"""Characters of a selector or a path; the rest is cut off."""
+
+ERROR_KINDS = frozenset(
+    {
+        "AggregateError",
+        "Error",
+        "EvalError",
+        "RangeError",
+        "ReferenceError",
+        "SyntaxError",
+        "TypeError",
+        "URIError",
+        "resource",
+        "other",
+    }
+)
+"""JavaScript's own classes of errors, elements that could not load, and the rest."""
+
+VITALS = ("LCP", "CLS", "INP", "FCP", "TTFB")
+RATINGS = frozenset({"good", "needs-improvement", "poor"})
+NAVIGATION_TYPES = frozenset(
+    {
+        "navigate",
+        "reload",
+        "back-forward",
+        "back-forward-cache",
+        "prerender",
+        "restore",
+        "soft-navigation",
+    }
+)
+"""https://github.com/GoogleChrome/web-vitals#metric"""
+
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,25})?", re.ASCII)
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+
+
+class MalformedError(ValueError):
+    """The report cannot be stick's; the text says why, in one sentence."""
+
+
+class Visit(NamedTuple):
+    """One page swap."""
+
+    view: str
+    """The Django view that the browser says answered: to be checked."""
+    ms: int
+
+
+class Cause(NamedTuple):
+    """One web vital with what made it so."""
+
+    name: str
+    value: float
+    """Milliseconds; of CLS the score."""
+    rating: str
+    fields: dict[str, str | float]
+    """``delta id navigation_type target script``, as far as they are known."""
+
+
+def visits(fields: Fields) -> tuple[list[Visit], int]:
+    """Return the page swaps in a report: ``visits`` holds a line for each."""
+    if "visits" not in fields:
+        return [], 0
+    lines = _only(fields, "visits").split("\n")
+    found: list[Visit] = []
+    for line in lines[:MOST_VISITS]:
+        ms, _, view = line.partition(" ")
+        if not _NUMBER.fullmatch(ms):
+            raise MalformedError("visits must be lines of milliseconds and a view.")
+        if float(ms) <= HOUR_MS:
+            found.append(Visit(view, int(float(ms) + 0.5)))
+    return found, len(lines) - len(found)
+
+
+def errors(fields: Fields) -> tuple[dict[str, int], int]:
+    """Return how many errors of which kind a page had: each is a field ``error``."""
+    kinds = fields.get("error", ())
+    counts = Counter(
+        kind if kind in ERROR_KINDS else "other" for kind in kinds[:MOST_ERRORS]
+    )
+    return dict(counts), max(0, len(kinds) - MOST_ERRORS)
+
+
+def causes(fields: Fields) -> tuple[list[Cause], int]:
+    """Return the web vitals of ``webvital.<name>.<what>``, with their causes."""
+    found: list[Cause] = []
+    rejected = 0
+    for name in VITALS:
+        prefix = f"webvital.{name}."
+        if f"{prefix}value" not in fields:
+            continue
+        value = _number(fields, f"{prefix}value")
+        rating = _text(fields, f"{prefix}rating")
+        if value > HOUR_MS or rating not in RATINGS:
+            rejected += 1
+            continue
+        more: dict[str, str | float] = {}
+        if f"{prefix}delta" in fields:
+            more["delta"] = _number(fields, f"{prefix}delta")
+        if _ID.fullmatch(ident := _text(fields, f"{prefix}id")):
+            more["id"] = ident
+        kind = _text(fields, f"{prefix}navigation_type")
+        if kind in NAVIGATION_TYPES:
+            more["navigation_type"] = kind
+        if target := _text(fields, f"{prefix}target"):
+            more["target"] = target
+        # No more of an address than its path.
+        script = re.split(r"[?#]", _text(fields, f"{prefix}script"), maxsplit=1)[0]
+        if script.startswith("/") and not script.startswith("//"):
+            more["script"] = script
+        found.append(Cause(name, value, rating, more))
+    return found, rejected
+
+
+def _only(fields: Fields, name: str) -> str:
+    values = fields[name]
+    if len(values) != 1:
+        raise MalformedError(f"{name} came {len(values)} times; once is right.")
+    return values[0]
+
+
+def _number(fields: Fields, name: str) -> float:
+    text = _only(fields, name)
+    if not _NUMBER.fullmatch(text):
+        raise MalformedError(f"{name} must be a number.")
+    return round(float(text), 3)
+
+
+def _text(fields: Fields, name: str) -> str:
+    """Return a field's printable text, cut off; nothing when there is none."""
+    if name not in fields:
+        return ""
+    text = _only(fields, name)[:LONGEST]
+    return "".join(char for char in text if char.isprintable())
