@@ -40,12 +40,19 @@ FILES = {
     "prometheus-rules.yml": ("alerts", "prometheus"),
 }
 NOT_ON_THE_TOUR = {
-    "response.cancelled",
-    "request",
-    "request.queries",
-    "request.query_time",
+    *("response.cancelled", "asgi.loop.lag"),  # under ASGI
+    # asked by a sender's own thread, once a minute
+    *("process.cpu.time", "process.memory.usage", "process.thread.count"),
+    *("cpython.gc.collections", "celery.queue.length"),
+    # a pool of psycopg's
+    *(
+        f"db.client.connection.{what}"
+        for what in (
+            *("count", "max", "pending_requests", "queued_requests", "requests"),
+            "timeouts",
+        )
+    ),
 }
-"""Sent under ASGI alone, when a visitor leaves before the answer."""
 
 METRICS = list(catalogue.metrics())
 QUERIES = [

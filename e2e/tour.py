@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import sys
+import threading
 import time
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from typing import Any
 
 import celery
 import django
+import requests
 from celery.contrib.testing.worker import start_worker
 from django.core.cache import caches
+from django.core.mail import EmailMessage, get_connection
 from django.core.management import call_command
 from django.db import Error, connection, transaction
 from django.test import Client
+from server import PASSWORD, USER
 
 from metlog import capture
 
@@ -32,6 +38,9 @@ def main() -> int:
         ask_the_database()
         ask_the_caches()
         change_models()
+        log_in_and_out()
+        write_mails()
+        ask_others()
         run_commands()
         run_tasks()
         run_celery()
@@ -104,6 +113,44 @@ def change_models() -> None:
     author = Author.objects.create(name="Ida Falk")
     author.save()
     author.delete()
+
+
+def log_in_and_out() -> None:
+    client = Client(SERVER_NAME="localhost")
+    client.login(username=USER, password="wrong")
+    assert client.login(username=USER, password=PASSWORD)
+    client.logout()
+
+
+def write_mails() -> None:
+    """One that is sent, one that fails at a port where nobody listens."""
+    backends = "django.core.mail.backends"
+    mail = EmailMessage("Hello", "there", "a@example.com", ["b@example.com"])
+    mail.connection = get_connection(f"{backends}.locmem.EmailBackend")
+    mail.send()
+    mail.connection = get_connection(
+        f"{backends}.smtp.EmailBackend", host="127.0.0.1", port=free_port()
+    )
+    with contextlib.suppress(OSError):
+        mail.send()
+
+
+def ask_others() -> None:
+    """A server that answers, and a port where nobody listens."""
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        requests.get(f"http://127.0.0.1:{server.server_port}/nowhere", timeout=60)
+        answering.join()
+    with contextlib.suppress(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{free_port()}/", timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def run_commands() -> None:

@@ -7,8 +7,12 @@ from e2e_site.settings import *  # noqa: F403
 
 STATSD_PATCHES = [
     f"django_metlog.patches.{name}"
-    for name in ("db", "cache", "templates", "models", "tasks", "commands", "celery")
+    for name in (
+        *("auth", "cache", "celery", "commands", "db", "http", "mail", "models"),
+        *("pool", "runtime", "tasks", "templates"),
+    )
 ]
+METLOG_HTTP_HOSTS = ["127.0.0.1"]
 METLOG_AUTH_COUNTS = "always"
 METLOG_QUEUE_TIME = True
 METLOG_RECORD_BY_VIEW = True

@@ -292,6 +292,60 @@ def _tasks(title: str, name: str, begun: str) -> Row:
     )
 
 
+_OTHERS = Row(
+    "Other services",
+    (
+        Panel(
+            "Requests to them",
+            (("", Rate("http.client", ("server", "status"))),),
+            "reqps",
+            most=10,
+        ),
+        Panel(
+            "Until they answer, p95",
+            (("", Quantile("http.client", 0.95, ("server",))),),
+            "s",
+            most=10,
+        ),
+        Panel(
+            "Not answered",
+            (("", Rate("http.client.error", ("server", "class"))),),
+            "ops",
+            most=10,
+        ),
+        Panel(
+            "Mails",
+            (("sent", Rate("mail.sent")), ("failed", Rate("mail.failed"))),
+            "ops",
+        ),
+        Panel("Sending mails, p95", (("", Quantile("mail.send")),), "s"),
+    ),
+)
+
+_PROCESSES = Row(
+    "Processes",
+    (
+        Panel("Memory", (("", Level("process.memory.usage")),), "bytes"),
+        Panel(
+            "CPU",
+            (("", Rate("process.cpu.time", ("mode",))),),
+            "short",
+            "Processors that are kept busy.",
+        ),
+        Panel("Threads", (("", Level("process.thread.count")),)),
+        Panel(
+            "Garbage collections",
+            (("", Rate("cpython.gc.collections", ("generation",))),),
+            "ops",
+        ),
+        Panel("The event loop is late, p95", (("", Quantile("asgi.loop.lag")),), "s"),
+        Panel(
+            "Pooled connections",
+            (("", Level("db.client.connection.count", ("alias", "state"))),),
+        ),
+    ),
+)
+
 _ROWS = (
     _FRONT,
     _REQUESTS,
@@ -300,4 +354,6 @@ _ROWS = (
     _CACHES,
     _tasks("Django's tasks", "task", "enqueued"),
     _tasks("Celery", "celery", "sent"),
+    _OTHERS,
+    _PROCESSES,
 )
