@@ -264,6 +264,8 @@ class FrozenError(Exception):
 
 class HostileError(Exception):
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what logging looks for when it prints one
+            raise AttributeError(name)
         raise RuntimeError(name)
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -58,6 +58,8 @@ class Command(BaseCommand):
             lost = delivery.told(before[0], delivery.losses(client))
             # Some senders have a form for metrics alone, and are right to have.
             failed |= bool(lost) and kind != "message"
+            if lost and kind == "message":
+                lost += ", which is right for a sender of metrics alone"
             fate = lost or (
                 "sent" if delivery.sent(client) > before[1] else "no form for it"
             )
