@@ -28,6 +28,7 @@ from sink import HOST, port
 
 from metlog import MetlogClient
 from metlog.message import Origin, new_message, rfc3339, to_json
+from metlog.rules import Rules
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -138,7 +139,9 @@ QUEUES = {"UdpSender, queue", "ZmqPubSender"}
 
 def ours(what: str, name: str, threads: int = 1, **options: Any) -> Callable[[], Loop]:
     def row() -> Loop:
+        rules = Rules(options.pop("rules", ()))
         client = MetlogClient(SENDERS[name](), "bench", **options)
+        client.rules = rules
         loop = CALLS[what](client)
         if threads > 1:
             loop = in_threads(threads, loop)
@@ -170,6 +173,9 @@ OURS |= {
     "incr, UdpSender, refused by a filter": ours("incr", "UdpSender", filters=[refuse]),
     "incr, UdpSender, passed by a filter": ours(
         "incr", "UdpSender", filters=[let_pass]
+    ),
+    "timer_send, StatsdSender, dropped by a rule": ours(
+        "timer_send", "StatsdSender", rules=[{"match": "app.*", "drop": True}]
     ),
 }
 

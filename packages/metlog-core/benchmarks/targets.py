@@ -29,6 +29,9 @@ TARGETS = [
     Target("@timer, disabled", "empty call", 3.0),
     Target("with timer, disabled", "with an empty object", 2.0),
     Target("incr, UdpSender, refused by a filter", "incr, UdpSender", 0.30),
+    Target(
+        "timer_send, StatsdSender, dropped by a rule", "timer_send, StatsdSender", 1.10
+    ),
     Target("incr, StatsdSender, 4 threads", "incr, StatsdSender", 1.30),
     Target("timer_send, StatsdSender, 4 threads", "timer_send, StatsdSender", 1.30),
     Target("with timer, StatsdSender, 4 threads", "with timer, StatsdSender", 1.30),

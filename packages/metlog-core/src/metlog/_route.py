@@ -18,7 +18,7 @@ from metlog import capture
 from metlog._patching import has_own, takes_metrics
 from metlog.aggregate.handles import HANDLES, Handle
 from metlog.aggregate.series import Identity
-from metlog.aggregate.table import Aggregate
+from metlog.aggregate.table import Aggregate, labels_of
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
 from metlog.message import Message, Origin, new_message, rfc3339
@@ -164,8 +164,6 @@ class Route:
                 return
             if kind in self.ignores or (not sampled and sampled_out(rate)):
                 return
-            if self._lens and self._decision(name).drop:
-                return
             if self._messages_only or self._showing:
                 self._by_message(
                     caller,
@@ -247,6 +245,8 @@ class Route:
         handle: Handle | None,
     ) -> None:
         """Somebody wants to see a message of it."""
+        if self._drops(name):
+            return
         told = _told(value, clock, handle)
         told_name, told_fields = self._as_told(name, fields)
         own = {"name": told_name, "rate": rate}
@@ -308,6 +308,8 @@ class Route:
         if self.drain is not None:
             entry = value if clock is None else clock[0] - clock[1]
             self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
+            return
+        if self._drops(name):
             return
         value = _told(value, clock, handle)
         name, fields = self._as_told(name, fields)
@@ -371,6 +373,11 @@ class Route:
 
     # -- rules -------------------------------------------------------------------------
 
+    def _drops(self, name: str) -> bool:
+        """Return whether a rule drops it. What goes to a drain is dropped there: a
+        series that is in the table costs a call less than one that is not."""
+        return bool(self._lens) and self._decision(name).drop
+
     def _decision(self, name: str) -> Decision:
         """What the client's rules say of a name."""
         decision = self._decisions.get(name)
@@ -393,11 +400,11 @@ class Route:
 
     def _watch(self, name: str, fields: Mapping[str, Any] | None) -> None:
         """Gauges that differ in fields overwrite each other where nobody reads them."""
-        fields = fields or {}
+        fields = labels_of(fields) or {}
         known = self._gauges.setdefault(name, fields)
         if known != fields and name not in self._conflicts:
             self._conflicts.add(name)
-            self.diagnostics.report(
+            Diagnostics(f"client {self._origin.logger!r}").report(
                 "gauges that differ in fields only are one where there are no labels",
                 _shown(name),
             )
