@@ -15,7 +15,7 @@ from metlog.testing import SenderContract, UdpReceiver
 
 
 class TestStatsd(SenderContract):
-    engine_keeps_names = False  # separators become underscores
+    backend_keeps_names = False  # separators become underscores
     options: dict[str, Any] = {}  # noqa: RUF012  # constants of a test
 
     @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ class TestStatsd(SenderContract):
     def counts(self) -> dict[str, float]:
         return self.receiver.counts
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             return StatsdSender(port=probe.getsockname()[1], **self.options)
@@ -60,7 +60,7 @@ class TestStatsdToAUnixSocket(TestStatsd):
     def make_sender(self) -> Sender:
         return StatsdSender(self.path, transport="unix")
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         return StatsdSender(f"{self.path}.nobody", transport="unix")
 
 

@@ -46,7 +46,7 @@ class TestFileSender(FileContract):
     def make_sender(self) -> Sender:
         return FileSender(self.path)
 
-    def make_sender_without_engine(self) -> Sender | None:
+    def make_sender_without_backend(self) -> Sender | None:
         return FileSender("/dev/full") if Path("/dev/full").exists() else None
 
 
@@ -60,7 +60,7 @@ class TestStreamSender(FileContract):
         if hasattr(self, "stream"):
             self.stream.close()
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         closed = io.StringIO()
         closed.close()
         return StreamSender(closed)
@@ -76,7 +76,7 @@ class TestStdOutSender(TestStreamSender):
         self.monkeypatch.setattr("sys.stdout", self.stream)
         return StdOutSender()
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         closed = io.StringIO()
         closed.close()
         self.monkeypatch.setattr("sys.stdout", closed)

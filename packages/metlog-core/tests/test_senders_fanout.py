@@ -66,7 +66,7 @@ METRICS = ["counter", "timer", "gauge"]
 class TestFanOut(SenderContract):
     """Metrics to StatsD, logs to a list: the contract holds for the whole."""
 
-    engine_keeps_names = False
+    backend_keeps_names = False
 
     @pytest.fixture(autouse=True)
     def _receiver(self) -> Iterator[None]:
@@ -84,7 +84,7 @@ class TestFanOut(SenderContract):
     def counts(self) -> dict[str, float]:
         return self.receiver.counts
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         return FanOutSender([{"sender": Broken()}])
 
 

@@ -501,7 +501,7 @@ class TestPrometheus(SenderContract):
     """The senders' contract; children share a folder."""
 
     sees_children = True
-    engine_keeps_names = False
+    backend_keeps_names = False
     notices_absence = False
 
     @pytest.fixture(autouse=True)
@@ -512,7 +512,7 @@ class TestPrometheus(SenderContract):
         self.sender = PrometheusSender(directory=self.path)
         return self.sender
 
-    def make_sender_without_engine(self) -> PrometheusSender:
+    def make_sender_without_backend(self) -> PrometheusSender:
         return PrometheusSender(directory="/proc/no/such/folder")
 
     def test_names_of_any_kind_do_not_harm_their_neighbours(self) -> None:

@@ -49,7 +49,7 @@ class UdpContract(SenderContract):
     def make_sender(self) -> Sender:
         return self.make("127.0.0.1", self.receiver.port)
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         return self.make("127.0.0.1", closed_port())
 
 

@@ -50,7 +50,7 @@ class TestZmqPub(SenderContract):
     def counts(self) -> dict[str, float]:
         return self.subscriber.counts
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         return ZmqPubSender(self.nobody, queue_length=100)
 
 
@@ -59,7 +59,7 @@ class TestZmqHandshakePub(TestZmqPub):
         there = self.subscriber
         return ZmqHandshakePubSender(there.handshake, there.address, 200, hwm=1000)
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         return ZmqHandshakePubSender(self.nobody, self.subscriber.address, 200)
 
 

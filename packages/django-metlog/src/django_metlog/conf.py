@@ -317,7 +317,7 @@ SETTINGS: dict[str, Setting] = {
             fits=lambda value: _is_flag(value) or _is_question(value),
             meaning=(
                 "tell the browser what a request took, in a `Server-Timing` header; "
-                "a function decides for each request, for it shows internals"
+                "a function decides for each request, because it shows internals"
             ),
             check="django_metlog.E015",
         ),
@@ -375,7 +375,7 @@ def chosen(setting: Setting) -> str | None:
 
 
 def both(setting: Setting) -> bool:
-    """Does the settings file have it under its own name and under the alias?"""
+    """Return whether the settings have it under its own name and under the alias."""
     return len(setting.names) == 2 and all(
         hasattr(settings, name) for name in setting.names
     )

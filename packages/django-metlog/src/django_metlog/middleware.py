@@ -207,9 +207,9 @@ class _Plan:
     """The key in `META` of the header with the request's id."""
     server_timing: Callable[[HttpRequest], object] | None
     names_view: bool
-    """Does the browser need the view's name, to send it back?"""
+    """Whether the browser needs the view's name, to send it back."""
     more: bool
-    """Is there more to do at the end than most sites ask for?"""
+    """Whether there is more to do at the end than most sites ask for."""
 
 
 def _plan() -> _Plan:

@@ -154,7 +154,7 @@ class RequestNames(NamedTuple):
     method: str
     """A standard method, or ``OTHER``."""
     excluded: bool
-    """Is the view marked with `django_metlog.exclude`?"""
+    """Return whether the view is marked with `django_metlog.exclude`."""
 
 
 class Namer:

@@ -2,7 +2,7 @@
 """metlog: application code says what happened to one client.
 
 The client makes a message of it, filters it and hands it to a sender; which sender,
-and so which engine gets the data, is configuration.
+and so which backend gets the data, is configuration.
 """
 
 from __future__ import annotations

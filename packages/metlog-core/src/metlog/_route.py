@@ -73,7 +73,7 @@ class Route:
         self.diagnostics = Diagnostics(owner)
         self.drain: Drain | None = None
         self.direct = False
-        """May calls use the aggregate's tables by themselves?"""
+        """Whether calls may use the aggregate's tables by themselves."""
         self._lock = Lock()
         self._warned: set[str] = set()
         self._gauges: dict[str, Mapping[str, Any]] = {}
@@ -114,7 +114,7 @@ class Route:
             filters or self._through_metlog or self._through_send_message
         )
         self.bare = drain is not None and drain.bare
-        """Do fields make no difference?"""
+        """Whether fields make no difference."""
         self.direct = (
             drain is not None
             and drain.direct

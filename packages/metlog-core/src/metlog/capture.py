@@ -117,7 +117,7 @@ def collecting(collector: Collector, *, everywhere: bool = False) -> Iterator[No
 
 
 def is_on() -> bool:
-    """Does anybody collect anywhere?"""
+    """Return whether anybody collects anywhere."""
     return _running > 0
 
 
@@ -127,7 +127,7 @@ def listen(listener: Listener) -> None:
 
 
 def wanted() -> bool:
-    """Does anybody collect what this context sends?"""
+    """Return whether anybody collects what this context sends."""
     return bool(_everywhere or _here.get())
 
 

@@ -63,7 +63,7 @@ def client(collector: Collector) -> Iterator[MetlogClient]:
 
 
 class TestOtlp(SenderContract):
-    engine_keeps_names = False
+    backend_keeps_names = False
 
     @pytest.fixture(autouse=True)
     def _collector(self, collector: Collector) -> None:
@@ -75,7 +75,7 @@ class TestOtlp(SenderContract):
     def counts(self) -> dict[str, float]:
         return self.collector.counts()
 
-    def make_sender_without_engine(self) -> Sender:
+    def make_sender_without_backend(self) -> Sender:
         self.collector.close()
         return OtlpSender(self.collector.url, timeout=1)
 

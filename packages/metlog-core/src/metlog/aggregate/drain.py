@@ -30,17 +30,17 @@ class DrainedSender(Exporter, Protocol):
 
     max_series: int
     makes_room: bool
-    """Does it keep sums of its own, so that the aggregate may forget idle series?"""
+    """Whether it keeps its own sums, so that the aggregate may forget idle series."""
     reads_fields: bool
-    """Do fields make a difference to what it sends?"""
+    """Whether fields make a difference to what it sends."""
 
     @property
     def closed(self) -> bool:
-        """Is nothing taken any more?"""
+        """Return whether nothing is taken any more."""
 
     @property
     def direct(self) -> bool:
-        """Does a worker look after it, so that callers need not?"""
+        """Return whether a worker looks after it, so that callers need not."""
 
     def start(self) -> None:
         """Have a worker look after it. Called often."""

@@ -82,7 +82,7 @@ class Identity:
         self.parts: Mapping[str, str] | None = parts
         self.decimals: int = decimals
         self.observed: bool = False
-        """Is it a level that every process tells, of itself?"""
+        """Whether it is a level that every process tells of itself."""
 
     @property
     def is_plain(self) -> bool:

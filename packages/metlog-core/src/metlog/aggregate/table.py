@@ -68,7 +68,7 @@ class Aggregate:
         self.lens: Lens = Lens()
         """How exporters see the series."""
         self.arms_handles = False
-        """May handles use their series by themselves?"""
+        """Whether handles may use their series by themselves."""
         self.makes_room = False
         """Do idle series go at the limit? Their sums are kept elsewhere then."""
         self.exporters: Callable[[], Iterable[Exporter]] = tuple

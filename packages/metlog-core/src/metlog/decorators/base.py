@@ -96,7 +96,7 @@ class MetlogDecorator:
         return self._client
 
     def predicate(self) -> bool:
-        """Asked at the first call: shall this decorator do anything?"""
+        """Return whether this decorator does anything; asked at the first call."""
         disabled = CLIENT_HOLDER.global_config.get("disabled_decorators") or ()
         if isinstance(disabled, str):
             disabled = (disabled,)

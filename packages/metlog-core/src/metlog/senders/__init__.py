@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Where messages go. One sender is one way to one kind of engine.
+"""Where messages go. One sender is one way to one kind of backend.
 
 A sender's module is imported when the sender is first asked for here.
 """

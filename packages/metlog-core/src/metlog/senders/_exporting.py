@@ -41,9 +41,9 @@ class ExportingSender(BaseSender):
 
     ignores: frozenset[str] = frozenset()
     reads_fields = True
-    """Do fields make a difference to what it sends?"""
+    """Whether fields make a difference to what it sends."""
     makes_room = False
-    """Does it keep sums of its own, so that the aggregate may forget idle series?"""
+    """Whether it keeps its own sums, so that the aggregate may forget idle series."""
     waits_for_answers = False
     """Does `deliver` wait for the network? Then the worker does it for `flush` and
     `close`, too: no deadline ends the look-up of a name, so nobody else begins one."""

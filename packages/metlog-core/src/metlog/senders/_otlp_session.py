@@ -48,13 +48,13 @@ class Outcome(NamedTuple):
     why: str = ""
     """What to tell people: no URL, no header, nothing of the body."""
     again: bool = False
-    """Is it worth another attempt?"""
+    """Whether it is worth another attempt."""
     reached: bool = False
-    """Was the collector there, so that it may have it nevertheless?"""
+    """Whether the collector was there, so that it may have it nevertheless."""
     rejected: int = 0
     """How many points or records of a delivered request the collector did not take."""
     broken: bool = False
-    """Did the connection break?"""
+    """Whether the connection broke."""
 
 
 class Session(requests.Session):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The seam between the client and every engine."""
+"""The seam between the client and every backend."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @runtime_checkable
 class Sender(Protocol):
-    """Takes messages to an engine. One method is all it needs.
+    """Takes messages to a backend. One method is all it needs.
 
     It may raise: the client catches, counts and goes on. It may also have
 
@@ -66,9 +66,9 @@ class SenderStats(NamedTuple):
     """How a sender is doing, since it was made; in a forked child, since the fork."""
 
     sent: int = 0
-    """messages and metrics handed to the engine, as far as can be known"""
+    """messages and metrics handed to the backend, as far as can be known"""
     dropped: int = 0
-    """accepted and then lost: a full queue, an engine away, no form for it"""
+    """accepted and then lost: a full queue, a backend away, no form for it"""
     errors: int = 0
     """failures: of a socket, a file, an encoder"""
     queued: int = 0

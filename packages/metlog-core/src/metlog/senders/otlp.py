@@ -256,7 +256,7 @@ class OtlpSender(ExportingSender):
         return Deadline(3600)  # each request has its own timeout
 
     def _is_urgent(self) -> bool:
-        """Is half of the room for messages taken, and the collector there?"""
+        """Return whether half the room is taken, with the collector there."""
         return not self._failing and len(self._queue) * 2 >= self._queue.max_messages
 
     def _deliver_sums(self, deadline: Deadline) -> None:

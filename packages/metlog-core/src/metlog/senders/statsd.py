@@ -473,7 +473,7 @@ class StatsdSender(ExportingSender):
 
     @property
     def _at_once(self) -> bool:
-        """Is nothing to be left for later?"""
+        """Return whether nothing is to be left for later."""
         return not self._interval or self.worker.direct
 
     @property

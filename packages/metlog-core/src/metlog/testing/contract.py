@@ -31,32 +31,32 @@ class SenderContract:
             def counts(self):
                 return metlog.testing.add_up(self.loft.messages)
 
-            def make_sender_without_engine(self):
+            def make_sender_without_backend(self):
                 return CarrierPigeonSender("nowhere")
 
-    The contract sends counters, since every engine has those.
+    The contract sends counters, since every backend has those.
     """
 
     def make_sender(self) -> Sender:
-        """A new sender, and an engine of its own that receives what it sends."""
+        """A new sender, and a backend of its own that receives what it sends."""
         raise NotImplementedError
 
     def counts(self) -> Mapping[str, float]:
-        """What the engine has received so far: counter → sum."""
+        """What the backend has received so far: counter → sum."""
         raise NotImplementedError
 
-    def make_sender_without_engine(self) -> Sender | None:
-        """A new sender whose engine is away; None if there is no such thing."""
+    def make_sender_without_backend(self) -> Sender | None:
+        """A new sender whose backend is away; None if there is no such thing."""
         return None
 
     sees_children = True
-    """Does `counts` show what a forked child sent?"""
+    """Whether `counts` shows what a forked child sent."""
 
-    engine_keeps_names = True
-    """Does `counts` name counters as the caller did, whatever characters they have?"""
+    backend_keeps_names = True
+    """Whether `counts` names counters as the caller did, with whatever characters."""
 
     notices_absence = True
-    """Does the sender learn that its engine is away?"""
+    """Whether the sender learns that its backend is away."""
 
     calls_per_thread = 50
     """How many counters each of eight threads sends in the test of threads."""
@@ -132,9 +132,9 @@ class SenderContract:
         client.flush()
         client.close()
 
-    def test_an_engine_away_neither_raises_nor_blocks_nor_piles_up(self) -> None:
-        """Without an engine the host goes on, and the losses are counted."""
-        sender = self.make_sender_without_engine()
+    def test_a_backend_away_neither_raises_nor_blocks_nor_piles_up(self) -> None:
+        """Without a backend the host goes on, and the losses are counted."""
+        sender = self.make_sender_without_backend()
         if sender is None:
             return
         client = MetlogClient(sender, "contract")
@@ -168,7 +168,7 @@ class SenderContract:
         self._arrives({"odd": len(odd) + 1})
 
     def test_a_huge_message_does_not_stop_the_next(self) -> None:
-        """What is too large for the engine is dropped and counted, and only that."""
+        """What is too large for the backend is dropped and counted, and only that."""
         client = self._client()
         client.incr("huge", fields={"text": "x" * 2_000_000})
         client.incr("small")
@@ -188,7 +188,7 @@ class SenderContract:
         client.flush()
         self._arrives({"fine": 1})
         assert sum(self.counts().values()) == len(names) + 1
-        if self.engine_keeps_names:
+        if self.backend_keeps_names:
             assert {"a:1|c", "c d", "b\nevil:1|c"} <= self.counts().keys()
 
     def test_both_lanes_say_the_same(self) -> None:

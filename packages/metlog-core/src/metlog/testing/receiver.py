@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""An engine for tests: what arrives over UDP."""
+"""A backend for tests: what arrives over UDP."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class UdpReceiver:
     def wait_until(
         self, reached: Callable[[UdpReceiver], bool], seconds: float = 10.0
     ) -> bool:
-        """Wait until ``reached(self)``, at most so many seconds; was it?"""
+        """Wait for ``reached(self)``, at most ``seconds``; return whether it came."""
         deadline = time.monotonic() + seconds
         while not reached(self):
             if time.monotonic() > deadline:

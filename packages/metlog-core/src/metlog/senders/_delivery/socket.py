@@ -53,7 +53,7 @@ class DatagramSocket:
         self._resolve_at = 0.0
         self._looking = False
         self.has_failed = False
-        """Did the last look-up fail?"""
+        """Whether the last look-up failed."""
         self._failure: OSError | None = None  # not told yet
         self._lock = process.Lock()
         self.needs_resolving = False

@@ -75,7 +75,7 @@ class Worker:
     def after_fork(self) -> None:
         """Forget the parent's thread. For the sender's own `after_fork`."""
         self.started: bool = False
-        """Was `start` called in this process?"""
+        """Whether `start` was called in this process."""
         self.alone: bool = False
         self.direct: bool = False
         self.thread: threading.Thread | None = None
