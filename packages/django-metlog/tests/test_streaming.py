@@ -185,7 +185,7 @@ async def serve_asgi(view: Any, settings: Any, fails_after: int = 100) -> list[b
         "query_string": b"",
         "headers": [],
     }
-    with suppress(ValueError, OSError):
+    with suppress(ValueError, OSError, asyncio.CancelledError):
         await ASGIHandler()(scope, receive, send)
     gc.collect()
     return sent

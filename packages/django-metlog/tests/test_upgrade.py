@@ -191,11 +191,11 @@ def test_the_command(settings: Any) -> None:
     """It reads what runs; its exit code says whether there is something to do."""
     out = io.StringIO()
     settings.STATSD_PATCHES = []
-    settings.LOGGING = MOZILLA["LOGGING"]
+    settings.DEBUG_TOOLBAR_PANELS = MOZILLA["DEBUG_TOOLBAR_PANELS"]
     with pytest.raises(CommandError, match="to change") as raised:
         call_command("metlog_upgrade_check", stdout=out)
     assert raised.value.returncode == 1
-    assert "LOGGING: django_statsd.loggers.errors.StatsdHandler -> " in out.getvalue()
+    assert "DEBUG_TOOLBAR_PANELS: django_statsd.panel.StatsdPanel" in out.getvalue()
     assert conf.everything()["DEBUG"] is False
 
 

@@ -13,6 +13,7 @@ import importlib
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -575,7 +576,9 @@ def middleware() -> list[str]:
 
 def everything() -> dict[str, Any]:
     """Every setting by its name, Django's defaults among them."""
-    return {name: getattr(settings, name, None) for name in written()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Django's own deprecated ones
+        return {name: getattr(settings, name, None) for name in written()}
 
 
 def is_installed() -> bool:
