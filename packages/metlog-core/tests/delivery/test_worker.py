@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient
-from metlog.senders import UdpSender
+from metlog.senders import StatsdSender, UdpSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
@@ -211,6 +211,28 @@ def test_dropped_clients_leave_nothing_behind_and_lose_nothing(
     gc.collect()
     assert receiver.wait_until(lambda r: len(r.messages) == 20)
     assert until(lambda: set(threading.enumerate()) <= before), threading.enumerate()
+
+
+def test_the_collector_finalizes_no_socket_before_the_farewell(
+    receiver: UdpReceiver,
+) -> None:
+    """A sender in a cycle, with a socket that is open: what waits goes through it, and
+    nobody hears of a socket that was left open."""
+    for make in (
+        lambda: UdpSender("127.0.0.1", receiver.port, queue=9, flush_interval=60),
+        lambda: StatsdSender("127.0.0.1", receiver.port, flush_interval=60),
+    ):
+        for _ in range(5):
+            receiver.datagrams.clear()
+            sender: Any = make()
+            client: Any = MetlogClient(sender, "app")
+            sender.itself, sender.client, client.itself = sender, client, client
+            client.incr("n")
+            client.flush()
+            client.incr("n")
+            del sender, client
+            gc.collect()
+            assert receiver.wait_until(lambda r: r.counts == {"n": 2})
 
 
 def test_without_threads_callers_work_and_never_wait(

@@ -710,7 +710,7 @@ def test_a_signal_that_is_off_is_not_sent_and_not_missed(
 def test_what_waits_is_bounded_in_messages_and_bytes(collector: Collector) -> None:
     """The rest is dropped and counted."""
     collector.close()
-    for limits in {"queue": 3}, {"queue_bytes": 4_000}:
+    for limits in {"queue": 3}, {"queue_bytes": 5_000}:
         sender = OtlpSender(collector.url, interval=60, **limits)
         client = MetlogClient(sender, "app")
         for _ in range(10):

@@ -171,6 +171,7 @@ class StatsdSender(ExportingSender):
             integer("max_names", max_names, 1, 10**9),
             self_metrics=self_metrics,
         )
+        self.worker.kept.append(self._socket)
         if names is None:
             names = "labels" if self._is_dogstatsd else "dotted"
         self._shape = Shape(

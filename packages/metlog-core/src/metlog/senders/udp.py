@@ -85,6 +85,7 @@ class UdpSender(QueuedSender):
         )
         for target in self._targets:
             target.socket.on_resolved = self.worker.wake
+            self.worker.kept.append(target.socket)
 
     def send_now(self, msg: Message) -> bool:
         """Unless there is a queue, or an address to wait for."""

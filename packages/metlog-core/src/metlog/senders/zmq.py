@@ -77,6 +77,7 @@ class _Publisher(QueuedSender):
         context, socket = self._context, self._socket
         self._context = self._socket = None
         self._topics = set()
+        self._forget(context, socket)
         if socket is not None:
             socket.close(linger=int(min(LINGER_MS, timeout * 1000)))
         if context is not None:
@@ -88,10 +89,15 @@ class _Publisher(QueuedSender):
         self._context = self._socket = None
         self._topics = set()
 
+    def _forget(self, *closing: object) -> None:
+        kept = self.worker.kept
+        kept[:] = [each for each in kept if not any(each is one for one in closing)]
+
     def _open(self) -> None:
         zmq = self._zmq
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
+        self.worker.kept += [self._context, self._socket]
         self._socket.set(zmq.SNDHWM, self._limit_of_socket)
         self._socket.set(zmq.IMMEDIATE, 1)  # so that we hear of a subscriber who left
         if len(self._addresses) == 1:
@@ -214,6 +220,7 @@ class ZmqHandshakePubSender(_Publisher):
         # A context of its own: sockets of one belong to one thread at a time.
         self._asking = self._zmq.Context()
         self._request = self._asking.socket(self._zmq.REQ)
+        self.worker.kept += [self._asking, self._request]
         self._request.set(self._zmq.LINGER, 0)
         self._request.connect(self._handshake)
         self._request.send(b"", self._zmq.DONTWAIT)
@@ -221,6 +228,7 @@ class ZmqHandshakePubSender(_Publisher):
     def _hang_up(self) -> None:
         asking, request = self._asking, self._request
         self._asking = self._request = None
+        self._forget(asking, request)
         if request is not None:
             request.close(linger=0)
         if asking is not None:

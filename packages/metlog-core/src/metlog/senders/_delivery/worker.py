@@ -69,6 +69,10 @@ class Worker:
         self._pause = _weakly(pause)
         self._starting = process.Lock()
         self._farewell: deque[Worked] = deque()
+        self.kept: list[object] = []
+        """What has a finalizer of its own, such as an open socket. With a sender that is
+        part of a cycle the garbage collector would finalize it before the farewell;
+        here the thread keeps it alive."""
         self._stopped = False
         self.after_fork()
 
