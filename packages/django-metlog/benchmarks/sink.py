@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import sys
 
-from metlog.cli.parse import Measurement
 from metlog.testing import UdpReceiver
+from metlog.wire.statsd import Measurement
 
 
 def main(how_many: int) -> None:

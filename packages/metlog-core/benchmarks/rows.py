@@ -27,7 +27,7 @@ from loops import (
 from sink import HOST, port
 
 from metlog import MetlogClient
-from metlog.message import Origin, new_message, rfc3339, to_json
+from metlog.message import Origin, new_message, rfc3339
 from metlog.rules import Rules
 from metlog.senders import (
     DebugCaptureSender,
@@ -39,6 +39,7 @@ from metlog.senders import (
     StdLibLoggingSender,
     UdpSender,
 )
+from metlog.wire.text import to_json
 
 THREADS = 4
 

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from metlog import MetlogClient
 from metlog.cli import main
-from metlog.cli.parse import Measurement, Unreadable, parse
 from metlog.cli.show import as_json, pretty
 from metlog.senders import StatsdSender, UdpSender
 from metlog.testing import UdpReceiver
+from metlog.wire.statsd import Measurement, Unreadable, parse
 
 MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
 

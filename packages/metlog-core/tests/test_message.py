@@ -14,18 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metlog import MetlogClient
-from metlog.message import (
-    Context,
-    Message,
-    add_context,
-    as_text,
-    encodable,
-    remove_context,
-    rfc3339,
-    to_json,
-)
+from metlog.message import Context, Message, add_context, remove_context, rfc3339
 from metlog.metrics import KINDS, Measured, from_message, why_invalid
 from metlog.senders import DebugCaptureSender
+from metlog.wire.text import as_text, encodable, to_json
 
 
 @pytest.mark.parametrize(

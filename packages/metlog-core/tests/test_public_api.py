@@ -125,11 +125,10 @@ SEAMS = {
 
 INNER = {
     *("metlog.aggregate", "metlog.cli", "metlog.wire"),
-    *("metlog.construct", "metlog.ini", "metlog.message", "metlog.metrics"),
-    *("metlog.observe", "metlog.oldstyle", "metlog.registry"),
-    *("metlog.shapes", "metlog.timers", "metlog.trouble"),
+    *("metlog.message", "metlog.metrics", "metlog.observe", "metlog.registry"),
+    *("metlog.shapes", "metlog.timers"),
     *("metlog.decorators.stats", "metlog.diagnostics", "metlog.pytest_plugin"),
-    *("metlog.senders.base", "metlog.senders.options", "metlog.senders.statsd_lines"),
+    "metlog.senders.base",
     *("metlog.severity", "metlog.testing.contract", "metlog.testing.receiver"),
     "metlog.testing.sent",
 }

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from metlog import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders import StatsdSender
-from metlog.senders.statsd_lines import number, pack, safe_name, tags_part
 from metlog.testing import UdpReceiver
+from metlog.wire.statsd import number, pack, safe_name, tags_part
 
 Send = Callable[[MetlogClient], object]
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metlog import MetlogClient, capture
-from metlog.cli.parse import Measurement
 from metlog.message import Message
 from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
 from metlog.testing import UdpReceiver
+from metlog.wire.statsd import Measurement
 
 Dialect = Literal["plain", "dogstatsd"]
 

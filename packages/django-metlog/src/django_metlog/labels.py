@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 from django_metlog import conf
-from metlog.message import as_text
+from metlog.wire.text import as_text
 
 __all__ = ["OTHER", "capped"]
 

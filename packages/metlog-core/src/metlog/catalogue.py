@@ -15,9 +15,9 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from metlog.exceptions import ConfigError
-from metlog.message import as_text
 from metlog.metrics import KINDS, Kind
 from metlog.semconv import CONVENTIONS, Semconv
+from metlog.wire.text import as_text
 
 __all__ = [
     "Metric",

@@ -30,14 +30,12 @@ from metlog.message import (
     ENV_VERSION,
     Message,
     Origin,
-    as_text,
     context,
     new_message,
     rfc3339,
 )
 from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.observe import HostLock, Observation, observe
-from metlog.oldstyle import log_text
 from metlog.rules import NO_RULES, Rules, as_rules, common_fields
 from metlog.senders import base
 from metlog.senders._delivery import process
@@ -45,6 +43,7 @@ from metlog.senders.base import NoSendSender, Sender, SenderStats
 from metlog.severity import SEVERITY
 from metlog.shapes import Lens
 from metlog.timers import NoOpTimer, Special, Timer
+from metlog.wire.text import as_text, log_text
 
 if TYPE_CHECKING:
     from metlog.catalogue import Metric

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent
 from typing import Any
 
+from metlog._factory import call, make_sender, resolve
+from metlog._ini import expand, nest_prefixes, read
 from metlog.client import MetlogClient
-from metlog.construct import call, make_sender, resolve
 from metlog.exceptions import ConfigError, MethodNotFoundError, within
-from metlog.ini import expand, nest_prefixes, read
-from metlog.message import to_json
 from metlog.registry import CLIENT_HOLDER
 from metlog.rules import Rules, common_fields
 from metlog.severity import as_severity
+from metlog.wire.text import to_json
 
 __all__ = [
     "client_from_dict_config",
@@ -105,7 +105,7 @@ def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, An
     with ``match``, ``drop``, ``rename``, ``rate`` and ``label_…``; those that a route
     names by ``rules = a b`` are that route's, all others the client's, in the file's
     order.
-    `metlog.ini` says what becomes of the values.
+    `metlog._ini` says what becomes of the values.
     """
     return read(stream, section)[0]
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A message: the nine keys that every event becomes, and its JSON text."""
+"""A message: the nine keys that every event becomes."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,13 +15,10 @@ __all__ = [
     "Message",
     "Origin",
     "add_context",
-    "as_text",
     "context",
-    "encodable",
     "new_message",
     "remove_context",
     "rfc3339",
-    "to_json",
 ]
 
 ENV_VERSION = "0.8"
@@ -133,41 +129,3 @@ def _rfc3339(seconds: float) -> str:
     if seconds >= 0:
         _last_second = (int(stamp.timestamp()), text[:-8])
     return text
-
-
-def to_json(value: object, indent: int | None = None) -> str:
-    """The value as JSON. What JSON cannot hold becomes text, never an exception."""
-    try:
-        return json.dumps(value, indent=indent, allow_nan=False, default=as_text)
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps(_plain(value), indent=indent)
-
-
-def as_text(value: object) -> str:
-    """``str(value)`` for whatever comes; bytes are decoded."""
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
-    try:
-        return str(value)
-    except Exception:
-        return f"<{type(value).__name__} without text>"
-
-
-def encodable(text: str) -> str:
-    """Text may hold lone surrogates, UTF-8 may not: a ``?`` for each."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _plain(value: object, depth: int = 0) -> object:
-    """A copy with nothing in it that JSON has no form for: odd keys, NaN, cycles."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, (int, float)):
-        return value if -1e308 < value < 1e308 else as_text(value)
-    if depth >= 20:  # deeper than telemetry goes, and the way out of a cycle
-        return "…"
-    if isinstance(value, Mapping):
-        return {as_text(k): _plain(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth + 1) for item in value]
-    return as_text(value)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from metlog.exceptions import ConfigError, within
-from metlog.message import as_text
+from metlog.wire.text import as_text
 
 __all__ = [
     "KEEP",

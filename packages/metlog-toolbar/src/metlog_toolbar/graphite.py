@@ -17,7 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from metlog.senders.statsd_lines import safe_name
+from metlog.wire.statsd import safe_name
 from metlog_toolbar.graph import Point
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from metlog import catalogue
-from metlog.senders.statsd_lines import number, rate_part, safe_name
+from metlog.wire.statsd import number, rate_part, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

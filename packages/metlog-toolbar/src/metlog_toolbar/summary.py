@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from metlog.message import as_text, to_json
 from metlog.metrics import LIMIT
 from metlog.severity import SEVERITY
+from metlog.wire.text import as_text, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -25,10 +25,10 @@ from metlog.aggregate.series import (
     Values,
     new_series,
 )
-from metlog.message import as_text
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
+from metlog.wire.text import as_text
 
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 

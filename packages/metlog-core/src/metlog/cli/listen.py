@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from metlog.cli import numbers, receiver
-from metlog.cli.parse import parse
 from metlog.cli.show import as_json, pretty, raw
+from metlog.wire.statsd import parse
 
 __all__ = ["add_to", "run"]
 

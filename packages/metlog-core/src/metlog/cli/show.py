@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from metlog.cli.parse import Measurement, Seen, Unreadable
-from metlog.message import as_text, to_json
 from metlog.severity import SEVERITY
+from metlog.wire.statsd import Measurement, Seen, Unreadable
+from metlog.wire.text import as_text, to_json
 
 __all__ = ["as_json", "pretty", "raw"]
 

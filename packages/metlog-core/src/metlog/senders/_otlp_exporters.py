@@ -17,7 +17,6 @@ from typing import Any
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from metlog.message import as_text, encodable
 from metlog.semconv import SCHEMA_URL
 from metlog.senders import _otlp_environment as environment
 from metlog.senders import _otlp_logs, _otlp_metrics
@@ -26,6 +25,7 @@ from metlog.senders._otlp_environment import Settings, Target
 from metlog.senders._otlp_logs import Entry, attribute, new_entry, untraced
 from metlog.senders._otlp_metrics import Batch, Totals
 from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
+from metlog.wire.text import as_text, encodable
 
 __all__ = ["Exporters", "Totals", "is_exporting", "new_entry", "unseen"]
 

@@ -41,9 +41,9 @@ from metlog.aggregate.histograms import (
     fold_slices,
 )
 from metlog.aggregate.series import in_base_units
-from metlog.message import as_text, encodable
 from metlog.senders._delivery.process import Lock
 from metlog.shapes import Shaped, default_bounds
+from metlog.wire.text import as_text, encodable
 
 if TYPE_CHECKING:
     from metlog.aggregate.series import News, Series

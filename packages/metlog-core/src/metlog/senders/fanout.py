@@ -7,12 +7,12 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from metlog._factory import make_sender
 from metlog._patching import is_unchanged, takes_metrics
 from metlog.aggregate.drain import Drain, seen
 from metlog.aggregate.histograms import Histogram
 from metlog.aggregate.series import News, Series
 from metlog.aggregate.table import Aggregate
-from metlog.construct import make_sender
 from metlog.diagnostics import Diagnostics
 from metlog.exceptions import ConfigError, within
 from metlog.message import Message

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 from metlog.aggregate.series import News, Series, as_milliseconds, sample
 from metlog.exceptions import ConfigError
-from metlog.message import as_text
 from metlog.senders import _datadog
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean, choice, integer, seconds
@@ -20,8 +19,9 @@ from metlog.senders._delivery.pacing import Pacing, cost
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
-from metlog.senders.statsd_lines import number, rate_part, safe_name, tags_part
 from metlog.shapes import Shape, Shaped
+from metlog.wire.statsd import number, rate_part, safe_name, tags_part
+from metlog.wire.text import as_text
 
 __all__ = ["StatsdSender"]
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from metlog.exceptions import ConfigError
-from metlog.message import Message, to_json
+from metlog.message import Message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean, integer, seconds, strings
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.queue import QUEUE_BYTES, QueuedSender
+from metlog.wire.text import to_json
 
 __all__ = ["ZmqHandshakePubSender", "ZmqPubSender"]
 

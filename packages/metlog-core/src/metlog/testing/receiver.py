@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from metlog.cli.parse import Measurement, Seen, parse
 from metlog.testing.sent import add_up
+from metlog.wire.statsd import Measurement, Seen, parse
 
 __all__ = ["UdpReceiver"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from metlog.message import as_text, encodable
+from metlog.wire.text import as_text, encodable
 
 __all__ = ["Families", "base_unit", "family_name", "labels"]
 

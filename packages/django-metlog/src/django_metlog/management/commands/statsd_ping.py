@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
 from django_metlog.management import delivery
-from metlog.senders.statsd_lines import number, safe_name
+from metlog.wire.statsd import number, safe_name
 
 __all__ = ["Command"]
 

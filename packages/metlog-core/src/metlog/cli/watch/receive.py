@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from metlog.cli.parse import Measurement, Seen, Unreadable, parse
 from metlog.cli.watch.memory import Memory, Said
-from metlog.message import as_text
+from metlog.wire.statsd import Measurement, Seen, Unreadable, parse
+from metlog.wire.text import as_text
 
 __all__ = ["remember", "start"]
 

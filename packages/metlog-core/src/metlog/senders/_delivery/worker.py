@@ -70,9 +70,9 @@ class Worker:
         self._starting = process.Lock()
         self._farewell: deque[Worked] = deque()
         self.kept: list[object] = []
-        """What has a finalizer of its own, such as an open socket. With a sender that is
-        part of a cycle the garbage collector would finalize it before the farewell;
-        here the thread keeps it alive."""
+        """What has a finalizer of its own, such as an open socket. The collector would
+        finalize it with a sender that is part of a cycle, before the farewell; here the
+        thread keeps it alive."""
         self._stopped = False
         self.after_fork()
 
