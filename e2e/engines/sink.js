@@ -26,7 +26,7 @@ const ALL = `<script src="stick-all.js" data-url="record" data-vitals data-visit
 const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
 
 /** What extensions, tag managers and polyfills do to a page, by name. */
-const MEDDLERS = {
+export const MEDDLERS = {
   "beacon throws": "navigator.sendBeacon = () => { throw new TypeError('Illegal invocation'); };",
   "beacon is null": "navigator.sendBeacon = null;",
   "beacon does nothing": "navigator.sendBeacon = () => {};",
