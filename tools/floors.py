@@ -67,7 +67,7 @@ HOUSES = {
     "django_metlog": House(
         "packages/django-metlog/src/django_metlog",
         floors=(
-            "__init__ apps asgi urls",
+            "__init__ apps asgi metrics_urls urls",
             "middleware views patches loggers checks panel management templatetags",
             "reported",
             "beacons labels guards headers message_fields upgrade view_names",

@@ -2,16 +2,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.test import override_settings
+from django.urls import include, path
 
 from django_metlog import checks, conf, guards
 from metlog import MetlogClient
-from metlog.senders import DebugCaptureSender, NoSendSender, StdOutSender
+from metlog.senders import (
+    DebugCaptureSender,
+    NoSendSender,
+    PrometheusSender,
+    StdOutSender,
+)
 
 TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
@@ -61,6 +70,12 @@ BAD = [
     ("STATSD_RECORD_KEYS", {"a": 1}, "E003"),
     ("METLOG_RECORD_GUARD", 5, "E004"),
     ("STATSD_RECORD_GUARD", "internal only", "E004"),
+    ("METLOG_METRICS_GUARD", 5, "E031"),
+    ("METLOG_METRICS_GUARD", ["127.0.0.1"], "E031"),
+    ("METLOG_METRICS_GUARD", "internal only", "E031"),
+    ("METLOG_METRICS_GUARD", guards.bearer, "E017"),
+    ("METLOG_METRICS_GUARD", "django_metlog.guards.bearer", "E017"),
+    ("METLOG_METRICS_GUARD", "django_metlog.guards.no_such", "E017"),
     ("METLOG_VIEW_TIMER_DETAILS", 1, "E005"),
     ("STATSD_VIEW_TIMER_DETAILS", "False", "E005"),
     ("METLOG_VIEW_NAMES", "name", "E006"),
@@ -171,7 +186,7 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     own = [setting.check for setting in conf.SETTINGS.values()]
     assert len(set(own)) == len(own)
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
-    elsewhere = {f"django_metlog.W00{number}" for number in (1, 6, 7, 8)}
+    elsewhere = {f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, 11, 12, 13)}
     assert {*own, *documented()} == tested | elsewhere
 
 
@@ -243,3 +258,66 @@ def test_what_is_wrong_in_public(changed: dict[str, object], check: str | None) 
             told = django_checks.run_checks(include_deployment_checks=True)
             assert found[0] in told
             assert found[0] not in django_checks.run_checks()
+
+
+exposed = ModuleType("exposed")
+exposed.urlpatterns = [path("", include("django_metlog.metrics_urls"))]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("guard", "sender", "found"),
+    [
+        (guards.internal, PrometheusSender(), []),
+        (None, PrometheusSender(), ["W011"]),
+        (guards.bearer("x"), StdOutSender(), ["W013"]),
+        (None, StdOutSender(), ["W011", "W013"]),
+    ],
+)
+def test_a_metrics_view_in_public(guard: object, sender: Any, found: list[str]) -> None:
+    """``check --deploy`` tells who may read it, and that there is something to read."""
+    with override_settings(
+        METLOG=MetlogClient(sender, ""),
+        METLOG_METRICS_GUARD=guard,
+        ROOT_URLCONF=exposed,
+    ):
+        assert checks.check() == []
+        told = checks.check_deployment()
+    assert [one.id for one in told] == [f"django_metlog.{check}" for check in found]
+
+
+@pytest.mark.parametrize(
+    ("variables", "directory", "several"),
+    [
+        ({}, None, False),
+        ({"WEB_CONCURRENCY": "1"}, None, False),
+        ({"WEB_CONCURRENCY": "4"}, None, True),
+        ({"WEB_CONCURRENCY": "four"}, None, False),
+        ({"GUNICORN_CMD_ARGS": "--workers=4 --threads 2"}, None, True),
+        ({"GUNICORN_CMD_ARGS": "--bind :8000 -w 3"}, None, True),
+        ({"GUNICORN_CMD_ARGS": "-w2"}, None, True),
+        ({"GUNICORN_CMD_ARGS": "--workers 1"}, None, False),
+        ({"GUNICORN_CMD_ARGS": "--worker-class gthread --threads 4"}, None, False),
+        ({"GUNICORN_CMD_ARGS": "-w"}, None, False),
+        ({"GUNICORN_CMD_ARGS": "'"}, None, False),
+        ({"WEB_CONCURRENCY": "4"}, "shared", False),
+    ],
+)
+def test_workers_that_do_not_share_their_numbers(
+    variables: dict[str, str],
+    directory: str | None,
+    several: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """As far as the environment tells, before Prometheus gets one of four."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    for name in ("WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    sender = PrometheusSender(directory and tmp_path / directory)
+    with override_settings(
+        METLOG=MetlogClient(sender, ""), METLOG_RECORD_GUARD=guards.same_origin
+    ):
+        found = [one.id for one in checks.check_deployment()]
+    assert found == (["django_metlog.W012"] if several else [])

@@ -5,7 +5,7 @@
 ``django_metlog.``    found
 ====================  =============================================================
 ``E001`` … ``E021``   a setting that cannot work, by its row in `conf.SETTINGS`
-``E017``              ``METLOG_RECORD_GUARD`` is or names what is no guard
+``E017``              one of the guards is or names what is no guard
 ``E018``              one of our middlewares is listed twice
 ``E022``              ``METLOG_PATCHES`` names what cannot be a patch
 ``W001``              a setting under its own and under its historic name
@@ -18,6 +18,9 @@
 ``W008``              the sender keeps or drops everything (``check --deploy``)
 ``W009``              ``MIDDLEWARE`` has neither of our middlewares
 ``W010``              ``INSTALLED_APPS`` lists ``metlog``, which is no app
+``W011``              nobody was said who may read metrics (``check --deploy``)
+``W012``              workers do not share their metrics (``check --deploy``)
+``W013``              the metrics view has nothing to show (``check --deploy``)
 ====================  =============================================================
 """
 
@@ -34,7 +37,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from django_metlog import beacons, conf
-from metlog.senders import DebugCaptureSender, NoSendSender
+from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
 
 __all__ = ["check", "check_deployment", "register_checks"]
 
@@ -76,7 +79,7 @@ def check(**kwargs: Any) -> list[CheckMessage]:
     conf.forget()  # looks at what is, not at what was
     return [
         *_values(),
-        *_guard(),
+        *_guards(),
         *_record_keys(),
         *_models(),
         *_written_twice(),
@@ -89,7 +92,13 @@ def check(**kwargs: Any) -> list[CheckMessage]:
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What is fine at home and wrong in public. Loads the URLconf."""
-    return [*_server_timing(), *_open_record_view(), *_no_delivery()]
+    return [
+        *_server_timing(),
+        *_open_record_view(),
+        *_metrics_view(),
+        *_workers_apart(),
+        *_no_delivery(),
+    ]
 
 
 def _values() -> Iterator[CheckMessage]:
@@ -101,18 +110,22 @@ def _values() -> Iterator[CheckMessage]:
             )
 
 
-def _guard() -> Iterator[CheckMessage]:
-    setting = conf.SETTINGS["METLOG_RECORD_GUARD"]
-    if not setting.fits(conf.read(setting)):
-        return
-    try:
-        conf.guard()
-    except ImproperlyConfigured as error:
-        yield Error(
-            str(error),
-            hint="Give a callable that takes a request, or the dotted path to one.",
-            id="django_metlog.E017",
-        )
+def _guards() -> Iterator[CheckMessage]:
+    for name, guard in (
+        ("METLOG_RECORD_GUARD", conf.guard),
+        ("METLOG_METRICS_GUARD", conf.metrics_guard),
+    ):
+        setting = conf.SETTINGS[name]
+        if not setting.fits(conf.read(setting)):
+            continue
+        try:
+            guard()
+        except ImproperlyConfigured as error:
+            yield Error(
+                str(error),
+                hint="Give a callable that takes a request, or the dotted path to one.",
+                id="django_metlog.E017",
+            )
 
 
 def _patches() -> Iterator[CheckMessage]:
@@ -267,6 +280,48 @@ def _open_record_view() -> Iterator[CheckMessage]:
             "from django_metlog.guards import all_of, rate_limit, same_origin"
         ),
         id="django_metlog.W007",
+    )
+
+
+def _metrics_view() -> Iterator[CheckMessage]:
+    try:
+        address = reverse("django_metlog.metrics")
+    except NoReverseMatch:  # it is not in the URLconf
+        return
+    if conf.read(conf.SETTINGS["METLOG_METRICS_GUARD"]) is None:
+        yield Caution(
+            f"METLOG_METRICS_GUARD is not set: only INTERNAL_IPS may read {address}, "
+            "with DEBUG everybody, and nobody through a proxy.",
+            hint=(
+                'Write METLOG_METRICS_GUARD = bearer(os.environ["METRICS_TOKEN"]), '
+                "with from django_metlog.guards import bearer"
+            ),
+            id="django_metlog.W011",
+        )
+    if prometheus.find(conf.client_or_inert()) is None:
+        yield Caution(
+            f"{address} has nothing to show: METLOG has no PrometheusSender.",
+            hint=(
+                "Write METLOG = {'sender': {'class': "
+                "'metlog.senders.PrometheusSender'}}, or add it as a route of a "
+                "FanOutSender."
+            ),
+            id="django_metlog.W013",
+        )
+
+
+def _workers_apart() -> Iterator[CheckMessage]:
+    sender = prometheus.find(conf.client_or_inert())
+    if sender is None or sender.directory is not None or not sender.has_siblings():
+        return
+    yield Caution(
+        "METLOG's PrometheusSender has no directory and the site several workers: "
+        "each scrape gets the numbers of one of them.",
+        hint=(
+            "Give all workers one empty folder: 'directory': '/run/shop/metlog', or "
+            "set PROMETHEUS_MULTIPROC_DIR."
+        ),
+        id="django_metlog.W012",
     )
 
 

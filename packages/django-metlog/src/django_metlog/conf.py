@@ -47,10 +47,12 @@ __all__ = [
     "is_installed",
     "is_listed",
     "languages",
+    "metrics_guard",
     "middleware",
     "patch_modules",
     "patches",
     "read",
+    "trusts",
     "until_changed",
     "urlconf_is_loaded",
     "validate",
@@ -203,6 +205,19 @@ SETTINGS: dict[str, Setting] = {
                 "`None` lets the request through, a response refuses it"
             ),
             check="django_metlog.E004",
+        ),
+        Setting(
+            name="METLOG_METRICS_GUARD",
+            default=None,
+            wanted="a callable, a dotted path to one, or None",
+            fits=_is_callable_or_path,
+            meaning=(
+                "called with each request to the metrics view, sync or async; `None` "
+                "as a result lets the request through, a response refuses it. Without "
+                "a guard only `DEBUG` and addresses in `INTERNAL_IPS` may read "
+                "metrics, and no request that came through a proxy"
+            ),
+            check="django_metlog.E031",
         ),
         Setting(
             name="METLOG_VIEW_TIMER_DETAILS",
@@ -482,37 +497,46 @@ def guard() -> Callable[..., Any] | None:
 
     Raises `ImproperlyConfigured` when there is no such thing.
     """
-    found = _sound(SETTINGS["METLOG_RECORD_GUARD"])
+    return _guard("METLOG_RECORD_GUARD")
+
+
+def metrics_guard() -> Callable[..., Any] | None:
+    """``METLOG_METRICS_GUARD``, likewise."""
+    return _guard("METLOG_METRICS_GUARD")
+
+
+def _guard(name: str) -> Callable[..., Any] | None:
+    found = _sound(SETTINGS[name])
     if isinstance(found, str):
         path = found
         try:
             found = import_string(path)
         except ImportError as error:
-            raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {error}.") from error
+            raise ImproperlyConfigured(f"{name}: {error}.") from error
         if not callable(found):
-            raise ImproperlyConfigured(f"METLOG_RECORD_GUARD: {path} is not callable.")
+            raise ImproperlyConfigured(f"{name}: {path} is not callable.")
     if found is not None:
-        _check_guard(found)
+        _check_guard(name, found)
     return cast("Callable[..., Any] | None", found)
 
 
-def _check_guard(guard: Any) -> None:
+def _check_guard(name: str, guard: Any) -> None:
     makes_one = getattr(guard, "makes_a_guard", None)
     if isinstance(makes_one, str):
         raise ImproperlyConfigured(
-            f"METLOG_RECORD_GUARD must be a guard, got the function {guard.__name__} "
-            f"that makes one; write METLOG_RECORD_GUARD = {makes_one}"
+            f"{name} must be a guard, got the function {guard.__name__} "
+            f"that makes one; write {name} = {makes_one}"
         )
     if isinstance(guard, type):
         raise ImproperlyConfigured(
-            f"METLOG_RECORD_GUARD must be a guard, got the class {guard.__name__}; "
-            f"write METLOG_RECORD_GUARD = {guard.__name__}()"
+            f"{name} must be a guard, got the class {guard.__name__}; "
+            f"write {name} = {guard.__name__}()"
         )
     try:
         inspect.signature(guard).bind("request")
     except TypeError as error:
         raise ImproperlyConfigured(
-            f"METLOG_RECORD_GUARD must take the request, got {guard!r:.100} "
+            f"{name} must take the request, got {guard!r:.100} "
             f"({error}); write def guard(request): return None"
         ) from error
     except ValueError:
@@ -560,6 +584,7 @@ def validate() -> None:
     for name in SETTINGS:
         get(name)
     guard()
+    metrics_guard()
     patch_modules()
 
 
@@ -567,6 +592,14 @@ def forget() -> None:
     """Read every setting anew, when something changed one without saying so."""
     for clear in _remembered:
         clear()
+
+
+def trusts(address: object) -> bool:
+    """Return whether DEBUG is on, or ``settings.INTERNAL_IPS`` has the address."""
+    internal: Any = settings.INTERNAL_IPS
+    if isinstance(internal, str):  # of which "27.0.0.1" would be a part
+        internal = [internal]
+    return bool(settings.DEBUG) or (bool(address) and address in internal)
 
 
 def middleware() -> list[str]:

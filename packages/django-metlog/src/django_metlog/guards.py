@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Guards for the record view: who may report. For ``METLOG_RECORD_GUARD``.
+"""Guards of the two views: ``METLOG_RECORD_GUARD`` and ``METLOG_METRICS_GUARD``.
 
 A guard takes the request and returns None to let it through, or the response that
 refuses it. The body has not been read then.
@@ -7,6 +7,7 @@ refuses it. The body has not been read then.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import threading
 import time
@@ -19,7 +20,12 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-__all__ = ["Guard", "aask", "all_of", "ask", "per_address", "rate_limit", "same_origin"]
+from django_metlog import conf
+
+__all__ = [
+    *("Guard", "aask", "all_of", "ask", "bearer", "internal", "per_address"),
+    *("rate_limit", "same_origin"),
+]
 
 Response = HttpResponseBase
 Guard = Callable[[HttpRequest], Any]
@@ -137,6 +143,55 @@ def _network(address: str) -> str:
     return str(found.ipv4_mapped or ipaddress.IPv6Address(int(found) >> 64 << 64))
 
 
+def internal(request: HttpRequest) -> Response | None:
+    """Only with DEBUG, or from an address in ``INTERNAL_IPS``, and through no proxy.
+
+    Behind a proxy REMOTE_ADDR is the proxy's, so that everybody looks internal. What
+    the metrics view does without ``METLOG_METRICS_GUARD``.
+    """
+    proxied = any(name in request.META for name in _PROXIED)
+    if not proxied and conf.trusts(request.META.get("REMOTE_ADDR")):
+        return None
+    return _refused(
+        "Only INTERNAL_IPS may read metrics, and nobody through a proxy. Write "
+        'METLOG_METRICS_GUARD = bearer(os.environ["METRICS_TOKEN"]), with '
+        "from django_metlog.guards import bearer, or another guard",
+        403,
+    )
+
+
+_PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR")
+
+
+def bearer(token: str) -> Guard:
+    """A guard that lets through who says ``Authorization: Bearer <token>``.
+
+    Prometheus does with ``authorization: {credentials: …}`` in its scrape config.
+    """
+    if not (
+        isinstance(token, str) and token and token.isascii() and token.isprintable()
+    ):
+        raise ValueError(
+            f"bearer needs a token of printable ASCII, got a {type(token).__name__} "
+            "that is none; write one into the environment and read it from there"
+        )
+    wanted = token.encode()
+
+    def guard(request: HttpRequest) -> Response | None:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        said = given.strip().encode(errors="replace")
+        if scheme.lower() == "bearer" and hmac.compare_digest(said, wanted):
+            return None
+        answer = _refused("Authorization: Bearer <token> is missing or wrong.", 401)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
+    return guard
+
+
+bearer.makes_a_guard = 'bearer(os.environ["METRICS_TOKEN"])'  # type: ignore[attr-defined]
+
+
 def all_of(*guards: Guard) -> Guard:
     """One guard of several; the first that refuses decides, the rest is not asked."""
     if not any(_is_async(guard) for guard in guards):
@@ -176,9 +231,7 @@ def _is_async(guard: Guard) -> bool:
 def _checked(answer: object) -> Response | None:
     if answer is None or isinstance(answer, HttpResponseBase):
         return answer
-    raise TypeError(
-        f"METLOG_RECORD_GUARD must return None or a response, got {answer!r:.200}"
-    )
+    raise TypeError(f"a guard must return None or a response, got {answer!r:.200}")
 
 
 def _first(answers: Iterable[Response | None]) -> Response | None:

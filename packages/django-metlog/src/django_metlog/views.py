@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The record view: a browser's report comes in, its measurements go out.
+"""Two views: a browser's report comes in; what was measured goes out to Prometheus.
 
-What a report means stands in `django_metlog.beacons`; all that is known here is HTTP.
+What a report means stands in `django_metlog.beacons`, and what a scrape gets in
+`metlog.senders.prometheus`; all that is known here is HTTP.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
@@ -21,8 +23,10 @@ from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
 from django_metlog import beacons, conf, guards, reported, view_names
+from metlog.exceptions import ConfigError
+from metlog.senders import prometheus
 
-__all__ = ["arecord", "record"]
+__all__ = ["ametrics", "arecord", "metrics", "record"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,6 +35,7 @@ OTHER = "other"
 """The view of a page swap, where the browser knows none that the site has."""
 
 METHODS = ("GET", "HEAD", "POST")
+READING = ("GET", "HEAD")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 _TOO_LARGE = "A report may have {} bytes."
@@ -50,7 +55,7 @@ class _EveryDatabase(set[str]):
 
 
 def _public(view: View) -> View:
-    """Open a view to beacons, which come without CSRF token, log-in and database."""
+    """Open a view to programs, which come without CSRF token, log-in and database."""
     # What django.db.transaction.non_atomic_requests sets, for one database at a time.
     view._non_atomic_requests = _EveryDatabase()  # type: ignore[attr-defined]  # noqa: SLF001
     return csrf_exempt(login_not_required(view))
@@ -82,10 +87,48 @@ async def arecord(request: HttpRequest) -> HttpResponseBase:
 _guard = conf.until_changed(conf.guard)
 
 
-def _wrong_method(request: HttpRequest) -> HttpResponse | None:
-    if request.method in METHODS:
+@_public
+def metrics(request: HttpRequest) -> HttpResponseBase:
+    """Answer Prometheus: all that the client's `PrometheusSender` holds.
+
+    Text or OpenMetrics, as ``Accept`` asks. 404 with one sentence when the client has
+    no such sender. ``METLOG_METRICS_GUARD`` says who may read.
+    """
+    refusal: HttpResponseBase | None = _wrong_method(request, READING)
+    if refusal is None:
+        refusal = guards.ask(_metrics_guard() or guards.internal, request)
+    return _never_stored(refusal or _exposition(request))
+
+
+@_public
+async def ametrics(request: HttpRequest) -> HttpResponseBase:
+    """The same for a URLconf only served by ASGI; a thread reads what there is."""
+    refusal: HttpResponseBase | None = _wrong_method(request, READING)
+    if refusal is None:
+        refusal = await guards.aask(_metrics_guard() or guards.internal, request)
+    if refusal is None:
+        refusal = await sync_to_async(_exposition, thread_sensitive=False)(request)
+    return _never_stored(refusal)
+
+
+_metrics_guard = conf.until_changed(conf.metrics_guard)
+
+
+def _exposition(request: HttpRequest) -> HttpResponse:
+    accept = request.headers.get("Accept", "")
+    try:
+        text, content_type = prometheus.exposition(conf.client(), accept)
+    except ConfigError as error:
+        return _answer(404, f"There are no metrics here: {error}.")
+    return HttpResponse(text, content_type=content_type)
+
+
+def _wrong_method(
+    request: HttpRequest, methods: tuple[str, ...] = METHODS
+) -> HttpResponse | None:
+    if request.method in methods:
         return None
-    return _answer(405, f"Only {', '.join(METHODS)}.", Allow=", ".join(METHODS))
+    return _answer(405, f"Only {', '.join(methods)}.", Allow=", ".join(methods))
 
 
 def _recorded(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metlog.aggregate.histograms import Explicit, Histogram
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from metlog.client import MetlogClient
 
-__all__ = ["PrometheusSender", "collector", "exposition"]
+__all__ = ["PrometheusSender", "collector", "exposition", "find"]
 
 OTHER = "other"
 """The value of every label of what finds no room any more."""
@@ -270,11 +271,13 @@ class PrometheusSender(ExportingSender):
     def has_siblings(self) -> bool:
         """Return whether other processes count besides, as far as can be told."""
         uwsgi: Any = sys.modules.get("uwsgi")
-        workers = os.environ.get("WEB_CONCURRENCY", "1")
         return (
             os.getpid() != self._made_in
-            or (workers.isdecimal() and int(workers) > 1)
             or getattr(uwsgi, "numproc", 1) > 1
+            or any(
+                workers.isdecimal() and int(workers) > 1
+                for workers in _workers_in_environment()
+            )
         )
 
     def pause(self) -> float:
@@ -378,15 +381,23 @@ def collector(client: MetlogClient) -> Collector:
 
     For a registry of one's own, beside other metrics. ConfigError when it has none.
     """
-    return _collector(_sender_of(client.sender))
+    return _collector(_sender_of(client))
 
 
 def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
-    """Return the text for a scrape and its content type, by the header ``Accept``."""
+    """Return the text for a scrape and its content type, by the header ``Accept``.
+
+    One that cannot be read gets the plain text that every Prometheus understands.
+    """
     from prometheus_client.exposition import choose_encoder
 
-    encode, content_type = choose_encoder(accept)
-    return encode(registry(_sender_of(client.sender))), content_type
+    found = registry(_sender_of(client))
+    try:
+        encode, content_type = choose_encoder(accept)
+        return encode(found), content_type
+    except Exception:  # prometheus_client trusts versions and ways to escape
+        encode, content_type = choose_encoder("")
+        return encode(found), content_type
 
 
 def registry(sender: PrometheusSender) -> CollectorRegistry:
@@ -411,17 +422,35 @@ def _collector(sender: PrometheusSender) -> Collector:
     return MetlogCollector()
 
 
-def _sender_of(sender: Any) -> PrometheusSender:
-    if isinstance(sender, PrometheusSender):
-        return sender
-    for route in getattr(sender, "routes", ()):
-        if isinstance(route.sender, PrometheusSender):
-            found: PrometheusSender = route.sender
-            return found
-    raise ConfigError(
-        "expected a client with a PrometheusSender, "
-        f"got one with {type(sender).__name__}"
-    )
+def find(client: MetlogClient) -> PrometheusSender | None:
+    """Return a client's PrometheusSender, or the first one among its routes."""
+    sender: Any = client.sender
+    for one in (sender, *(route.sender for route in getattr(sender, "routes", ()))):
+        if isinstance(one, PrometheusSender):
+            return one
+    return None
+
+
+def _sender_of(client: MetlogClient) -> PrometheusSender:
+    found = find(client)
+    if found is None:
+        raise ConfigError(
+            "expected a client with a PrometheusSender, "
+            f"got one with {type(client.sender).__name__}"
+        )
+    return found
+
+
+def _workers_in_environment() -> list[str]:
+    """Return what gunicorn and others read there, as it is written."""
+    found = [os.environ.get("WEB_CONCURRENCY", "")]
+    words = os.environ.get("GUNICORN_CMD_ARGS", "").replace("=", " ").split()
+    for word, after in pairwise([*words, ""]):
+        if word in {"-w", "--workers"}:
+            found.append(after)
+        elif word.startswith("-w"):
+            found.append(word[2:])
+    return found
 
 
 def _as_metric(family: Family) -> Metric:

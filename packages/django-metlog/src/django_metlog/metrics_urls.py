@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The metrics view's address, to be included where it shall be: ``metrics`` below it.
+
+path("", include("django_metlog.metrics_urls"))
+"""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from django_metlog.views import metrics
+
+__all__ = ["urlpatterns"]
+
+urlpatterns: list[URLPattern] = [path("metrics", metrics, name="django_metlog.metrics")]
