@@ -19,6 +19,7 @@ from backends.duck_db import DuckDB
 from backends.graphite import Graphite
 from backends.netdata import Netdata
 from backends.program import MissingProgram
+from backends.prometheus import Scraped
 from backends.rotel import Rotel
 from backends.rsyslog import Rsyslog
 from backends.victoria_metrics import VictoriaMetrics
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from backends.backend import Backend
 
 BACKENDS: tuple[type[Backend], ...] = (
-    *(Graphite, VictoriaMetrics, Collectd, Netdata, Rotel, Rsyslog, DuckDB),
+    *(Graphite, VictoriaMetrics, Collectd, Netdata, Rotel, Scraped, Rsyslog, DuckDB),
 )
 # netdata tells count and sum only of timers that it is told of.
 OPTIONS: dict[type[Backend], dict[str, Any]] = {

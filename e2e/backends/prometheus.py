@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from backends.backend import Backend, Timer
 from backends.program import Program, find, free_ports, get
 
 if TYPE_CHECKING:
@@ -77,3 +78,82 @@ class Prometheus:
             return b"Ready" in get(f"{self.url}/-/ready")
         except OSError:
             return False
+
+
+class Scraped(Backend):
+    """Prometheus, which asks the site for what PrometheusSender holds."""
+
+    title = "Prometheus"
+    cumulative = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (port,) = free_ports(1)
+        self._prometheus = Prometheus(folder, [f"http://127.0.0.1:{port}/metrics"])
+        self.receiver = self._prometheus.program
+        self.sender = {
+            "class": "metlog.senders.PrometheusSender",
+            "directory": str(folder / "shared"),
+            # Whichever worker has it serves for both.
+            "port": port,
+        }
+
+    def start(self) -> None:
+        self.receiver.start()
+
+    def stop(self) -> None:
+        self.receiver.stop()
+
+    def version(self) -> str:
+        return self._prometheus.version()
+
+    def counter(self, name: str) -> float:
+        base, _, part = name.partition(".")
+        if base in LABELS:
+            return self._sum(f"django_{base}_total", f'{LABELS[base]}=~"(?i){part}"')
+        return self._sum(f"{plain(name)}_total")
+
+    def timer(self, name: str) -> Timer:
+        metric, labels = histogram(name)
+        return Timer(
+            self._sum(f"{metric}_count", labels),
+            1000 * self._sum(f"{metric}_sum", labels),
+        )
+
+    def p95(self, name: str, count: int) -> tuple[float, float] | None:
+        metric, labels = histogram(name)
+        if self._sum(f"{metric}_count", labels) != count:
+            return None
+        found = self._prometheus.ask(f"sum by (le) ({metric}_bucket{{{labels}}})")
+        buckets = sorted((float(dict(key)["le"]), n) for key, n in found.items())
+        low = 0.0
+        for bound, below in buckets:
+            if below >= 0.95 * count:
+                return 1000 * low, 1000 * bound
+            low = bound
+        return None
+
+    def unreadable(self) -> float:
+        """Return whether the last scrape was no exposition."""
+        return sum(1 - up for up in self._prometheus.ask("up").values())
+
+    def _sum(self, metric: str, labels: str = "") -> float:
+        # Also when the site, whom it scraped, has ended since.
+        found = self._prometheus.ask(f"sum(last_over_time({metric}{{{labels}}}[1h]))")
+        return sum(found.values())
+
+
+LABELS = {"response": "status", "error": "class"}
+
+
+def plain(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def histogram(name: str) -> tuple[str, str]:
+    """Return the name and the labels of a timer, from its dotted name."""
+    base, *parts = name.split(".")
+    if base == "view":
+        view, method = ".".join(parts[:-1]), parts[-1]
+        return "django_view_seconds", f'view="{view}",method="{method}"'
+    return f"{plain(name)}_seconds", ""
