@@ -105,9 +105,35 @@ class PrometheusFiles:
         """Nothing is open."""
 
 
+class SharedFolder:
+    """What a scrape of any process would say, asked by one that has counted nothing."""
+
+    interval = 1.0
+
+    def __init__(self, folder: Path) -> None:
+        from prometheus_client import CollectorRegistry
+
+        from metlog import MetlogClient
+        from metlog.senders.prometheus import PrometheusSender, collector
+
+        self.variables = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+        self.options: dict[str, tuple[str, ...]] = {}
+        sender = PrometheusSender(directory=folder / "metlog")
+        self._client = MetlogClient(sender, "counted")
+        self._registry = CollectorRegistry()
+        self._registry.register(collector(self._client))
+
+    def arrived(self) -> float:
+        return self._registry.get_sample_value(f"{NAME}_total") or 0.0
+
+    def close(self) -> None:
+        self._client.close()
+
+
 OURS: dict[str, Callable[[Path], Receiver]] = {
     "metlog, StatsD": StatsdSink,
     "metlog, OTLP": OtlpSink,
+    "metlog, Prometheus": SharedFolder,
 }
 PEERS: dict[str, Callable[[Path], Receiver]] = {
     "opentelemetry-sdk": OtlpSink,
