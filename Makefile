@@ -13,6 +13,12 @@ demo: .tools/ready ## a site on 127.0.0.1, what each request of it sends, and it
 	@$(HATCH) --quiet run demo:prepare
 	@exec "$$($(HATCH) env find demo)/bin/python" tools/demo.py
 
+demo-graphite: .tools/ready node_modules/.package-lock.json ## the site before statsd, carbon and graphite-web, with our dashboard
+	@exec $(HATCH) --quiet run backends:demo graphite
+
+demo-prometheus: .tools/ready ## the site before a Prometheus, with our rules and queries
+	@exec $(HATCH) --quiet run backends:demo prometheus
+
 test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
 	@.tools/bin/python tools/run_tests.py
 
@@ -67,4 +73,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci
 	@touch $@
 
-.PHONY: help demo test check system-deps docs bench counted soak attack django-suites build release-check clean
+.PHONY: help demo demo-graphite demo-prometheus test check system-deps docs bench counted soak attack django-suites build release-check clean

@@ -19,6 +19,7 @@ CONFIG = """\
 global:
   scrape_interval: 1s
   scrape_timeout: 1s
+rule_files: {rules}
 scrape_configs:
 {jobs}
 """
@@ -33,7 +34,9 @@ JOB = """\
 class Prometheus:
     """The program alone: who is scraped is a backend's business."""
 
-    def __init__(self, folder: Path, scraped: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, scraped: Sequence[str], rules: Path | None = None
+    ) -> None:
         (port,) = free_ports(1)
         jobs = [(f"job{i}", urlsplit(url)) for i, url in enumerate(scraped)]
         config = folder / "prometheus.yml"
@@ -42,7 +45,8 @@ class Prometheus:
                 jobs="\n".join(
                     JOB.format(name=name, path=url.path or "/metrics", host=url.netloc)
                     for name, url in jobs
-                )
+                ),
+                rules=json.dumps([str(rules)] if rules else []),
             )
         )
         self.url = f"http://127.0.0.1:{port}"
@@ -86,10 +90,12 @@ class Scraped(Backend):
     title = "Prometheus"
     cumulative = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: Path | None = None) -> None:
         super().__init__(folder)
         (port,) = free_ports(1)
-        self._prometheus = Prometheus(folder, [f"http://127.0.0.1:{port}/metrics"])
+        self.scraped = f"http://127.0.0.1:{port}/metrics"
+        self._prometheus = Prometheus(folder, [self.scraped], rules)
+        self.url = self._prometheus.url
         self.receiver = self._prometheus.program
         self.sender = {
             "class": "metlog.senders.PrometheusSender",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"into {WRITTEN}")
     options = parser.parse_args()
 
+    # Its servers end with it, however it ends.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cells: list[Cell] = []
     print(row(HEAD), row(["---"] * len(HEAD)), sep="\n", flush=True)
     for client, server, trouble in wanted(options):
