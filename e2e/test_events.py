@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gzip
+import http.server
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +25,75 @@ if TYPE_CHECKING:
 VIEW = "shelf.views.popular"
 
 
+class Collector(http.server.ThreadingHTTPServer):
+    """An OpenTelemetry collector that keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Take)
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        self.logs: list[ExportLogsServiceRequest] = []
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Each data point's labels, as text, and how many values the last one has."""
+        return {
+            str({label.key: label.value.string_value for label in point.attributes}): (
+                point.count
+            )
+            for request in self.metrics
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.histogram.data_points
+        }
+
+    def messages(self) -> list[dict[str, str]]:
+        """The fields of the messages that are text."""
+        return [
+            {"event": record.event_name}
+            | {pair.key: pair.value.string_value for pair in record.attributes}
+            for request in self.logs
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+
+class Take(http.server.BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.path.endswith("/v1/metrics"):
+            self.server.metrics.append(ExportMetricsServiceRequest.FromString(body))
+        else:
+            self.server.logs.append(ExportLogsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Nothing on the terminal."""
+
+
+class Visit(NamedTuple):
+    lines: Receiver
+    collector: Collector
+
+
 @pytest.fixture(scope="module")
-def lines(start_site: Callable[..., Any], browser: Browser) -> Receiver:
-    """What the visit sent: a click that swaps a part of the page, and an error."""
-    site, receiver = start_site("wsgi")
+def visit(start_site: Callable[..., Any], browser: Browser) -> Visit:
+    """A click that swaps a part of the page, and an error."""
+    collector = Collector()
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        site, lines = start_site("wsgi", settings="e2e_site.settings_otlp")
     page = browser.new_page()
     page.goto(f"{site.url}/popular/")
-    receiver.wait_for("window.performance.timing.domComplete")
+    lines.wait_for("window.performance.timing.domComplete")
     swapped = """new Promise((resolve) => new PerformanceObserver(resolve)
         .observe({ type: "soft-navigation" }))"""
     page.evaluate(f"window.swapped = {swapped}; null")
@@ -30,30 +101,57 @@ def lines(start_site: Callable[..., Any], browser: Browser) -> Receiver:
     page.evaluate("window.swapped.then(() => null)")
     page.evaluate("setTimeout(() => { throw new TypeError('a secret') }); null")
     page.goto(site.url)
-    receiver.wait_for("window.performance.vitals.INP")
-    receiver.wait_for("window.error.TypeError", "c")
-    receiver.wait_for(f"window.visit.{VIEW}.settled")
+    lines.wait_for("window.performance.vitals.INP")
+    lines.wait_for("window.error.TypeError", "c")
+    lines.wait_for(f"window.visit.{VIEW}.settled")
     page.close()
     site.stop()
-    receiver.close()
-    return receiver
+    lines.close()
+    collector.shutdown()
+    collector.server_close()
+    return Visit(lines, collector)
 
 
-@pytest.mark.parametrize("vital", ["LCP", "INP", "FCP", "TTFB"])
-def test_vitals(lines: Receiver, vital: str) -> None:
+@pytest.mark.parametrize("vital", ["LCP", "INP", "CLS", "FCP", "TTFB"])
+def test_vitals(visit: Visit, vital: str) -> None:
     """Which page has the bad INP can be read from a dotted name."""
-    [value] = lines.values(f"window.performance.vitals.{vital}")
+    [value] = visit.lines.values(f"window.performance.vitals.{vital}")
 
-    assert lines.values(f"window.performance.view.{VIEW}.vitals.{vital}") == [value]
+    by_view = f"window.performance.view.{VIEW}.vitals.{vital}"
+    assert visit.lines.values(by_view) == [value]
 
 
-def test_a_page_swap(lines: Receiver) -> None:
+@pytest.mark.parametrize("vital", ["LCP", "INP"])
+def test_vitals_by_label(visit: Visit, vital: str) -> None:
+    """And from a label, where the backend has labels."""
+    found = visit.collector.counts("window.performance.vitals")
+
+    ours = [
+        count
+        for labels, count in found.items()
+        if f"'vital': '{vital}'" in labels and f"'view': '{VIEW}'" in labels
+    ]
+    assert ours == [1], found
+
+
+def test_the_cause_of_a_vital(visit: Visit) -> None:
+    """The element that was painted last, and how good that was, are in a message."""
+    said = {message.get("name"): message for message in visit.collector.messages()}
+
+    assert {"LCP", "INP"} <= said.keys()
+    assert said["LCP"]["event"] == "browser.web_vital"
+    assert said["LCP"]["target"]
+    assert said["LCP"]["rating"] in {"good", "needs-improvement", "poor"}
+    assert said["INP"]["view"] == VIEW
+
+
+def test_a_page_swap(visit: Visit) -> None:
     """It is timed under the view that answered, which need not be the page's."""
-    [settled_ms] = lines.values(f"window.visit.{VIEW}.settled")
+    [settled_ms] = visit.lines.values(f"window.visit.{VIEW}.settled")
 
     assert 0 < settled_ms < 20_000
 
 
-def test_an_error(lines: Receiver) -> None:
+def test_an_error(visit: Visit) -> None:
     """It is counted by its class."""
-    assert lines.total("window.error.TypeError") == 1
+    assert visit.lines.total("window.error.TypeError") == 1

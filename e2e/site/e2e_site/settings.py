@@ -91,7 +91,7 @@ METLOG = client_from_dict_config(
                         "host": os.environ.get("STATSD_HOST", "127.0.0.1"),
                         "port": int(os.environ.get("STATSD_PORT", "8125")),
                     },
-                    "types": ["counter", "timer", "gauge"],
+                    "types": ["counter", "timer", "gauge", "histogram"],
                 },
             ],
         },
