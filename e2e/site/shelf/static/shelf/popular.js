@@ -8,5 +8,5 @@ document.addEventListener("click", async ({ target }) => {
   const text = await (await fetch(url)).text();
   const page = new DOMParser().parseFromString(text, "text/html");
   history.pushState({}, "", url);
-  document.querySelector("main").replaceChildren(...page.querySelector("main").children);
+  document.querySelector(".ranking").replaceWith(page.querySelector(".ranking"));
 });
