@@ -60,7 +60,9 @@ NAMES: dict[str, list[str]] = {
     "metlog.senders.statsd": ["StatsdSender"],
     "metlog.senders.fanout": ["FanOutSender"],
     "metlog.senders.otlp": ["OtlpSender"],
-    "metlog.senders.prometheus": ["PrometheusSender", "collector", "exposition"],
+    "metlog.senders.prometheus": [
+        *("PrometheusSender", "collector", "exposition", "find"),
+    ],
     "metlog.path": ["resolve_name"],
     "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "add_up", "capture"],
     "metlog.capture": [
