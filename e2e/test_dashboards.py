@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import django
 import pytest
+from backends.program import MissingProgram, free_ports, wait_until
+from backends.prometheus import Prometheus
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from server import SITE, environment
@@ -101,16 +103,21 @@ def sent(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Sent:
         pytest.skip("Django's own tasks are there from 6.0 on")
     own = tmp_path_factory.mktemp("tour") / "site.sqlite3"
     shutil.copyfile(database, own)
-    path = [str(SITE), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, str(HERE / "tour.py")],
-        env=environment(own, statsd_port=9, settings="e2e_site.everything")
-        | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
+        env=tours_environment(own),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     return Sent(json.loads(done.stdout))
+
+
+def tours_environment(database: Path, **more: str) -> dict[str, str]:
+    path = [str(SITE), os.environ.get("PYTHONPATH", "")]
+    more["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    return environment(database, statsd_port=9, settings="e2e_site.everything") | more
 
 
 def test_every_query_is_for_what_the_site_sends(sent: Sent) -> None:
@@ -234,6 +241,58 @@ def test_prometheus_can_read_every_query(promtool: str, tmp_path: Path) -> None:
     ]
     rules.write_text("\n".join(["groups:", "- name: all", "  rules:", *lines]))
     subprocess.run([promtool, "check", "rules", "--lint=none", str(rules)], check=True)
+
+
+def test_prometheus_answers_every_query(
+    sent: Sent, database: Path, tmp_path: Path
+) -> None:
+    """A real one that scrapes a site on its tour; only what no tour sends is empty."""
+    own = tmp_path / "site.sqlite3"
+    shutil.copyfile(database, own)
+    (port,) = free_ports(1)
+    try:
+        prometheus = Prometheus(tmp_path, [f"http://127.0.0.1:{port}/metrics"])
+    except MissingProgram as missing:
+        pytest.fail(str(missing)) if os.environ.get("CI") else pytest.skip(str(missing))
+    board = json.loads((WRITTEN / "grafana-prometheus.json").read_text())
+    absent = {PromQL(METRICS).name(base) for base in NOT_ON_THE_TOUR}
+    waiting = {
+        target["expr"].replace("$__rate_interval", "5m").replace("$job", ".*")
+        for panel in board["panels"]
+        for target in panel.get("targets", ())
+        if not any(name in target["expr"] for name in absent)
+    }
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "tour.py")],
+        env=tours_environment(own, PROMETHEUS_PORT=str(port)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as tour:
+        assert tour.stdin
+        assert tour.stdout
+        tour.stdout.readline()
+        # Not before: who asks a port again and again can be answered by himself.
+        prometheus.program.start()
+        try:
+            wait_until(
+                lambda: prometheus.ask("django_celery_run_seconds_count"),
+                "the first round is scraped",
+            )
+            print(file=tour.stdin, flush=True)  # what is rated needs a second one
+            wait_until(
+                lambda: not {one for one in waiting if not answered(prometheus, one)},
+                "every query is answered",
+                lambda: {one for one in waiting if not answered(prometheus, one)},
+            )
+        finally:
+            tour.stdin.close()
+            prometheus.program.stop()
+
+
+def answered(prometheus: Prometheus, query: str) -> bool:
+    """Whether there is a number, and it is one."""
+    return any(value == value for value in prometheus.ask(query).values())
 
 
 @pytest.mark.parametrize("name", ["grafana-prometheus.json", "grafana-graphite.json"])

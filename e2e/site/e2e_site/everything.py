@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+
 from e2e_site.settings import *  # noqa: F403
+from metlog.config import client_from_dict_config
 
 STATSD_PATCHES = [
     f"django_metlog.patches.{name}"
@@ -21,3 +24,13 @@ CACHES = {
     **CACHES,  # noqa: F405
     "other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
+
+if "PROMETHEUS_PORT" in os.environ:
+    METLOG = client_from_dict_config(
+        {
+            "sender": {
+                "class": "metlog.senders.PrometheusSender",
+                "port": int(os.environ["PROMETHEUS_PORT"]),
+            }
+        }
+    )

@@ -208,6 +208,18 @@ _BROWSER = Row(
             "s",
         ),
         Panel(
+            "Page swaps by view, p95",
+            (("", Quantile("window.visit", 0.95, ("view",))),),
+            "s",
+            most=10,
+        ),
+        Panel(
+            "JavaScript errors",
+            (("", Rate("window.error", ("kind", "view"))),),
+            "ops",
+            most=10,
+        ),
+        Panel(
             "Loads",
             (("", Rate("window.performance.navigation.type", ("type",))),),
             "ops",
