@@ -109,6 +109,11 @@ def test_queue_time_is_not_believed_by_default(fetch: Fetch, sent: Any) -> None:
 
 def timing_of(**values: Any) -> str:
     scope = Scope(0.0, 0)
+    for what, add in (("quer", scope.add_query), ("cache", scope.add_cache_call)):
+        calls = values.pop("queries" if what == "quer" else "cache_calls", 0)
+        ms = values.pop(f"{'query' if what == 'quer' else what}_ms", 0)
+        for _ in range(calls):
+            add(ms / calls)
     for name, value in values.items():
         setattr(scope, name, value)
     return server_timing(scope, 12.3456)

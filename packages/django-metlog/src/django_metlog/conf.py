@@ -439,23 +439,16 @@ def client() -> MetlogClient:
     Raises `ImproperlyConfigured` when there is none, or when it cannot be made.
     """
     # Django's settings remember in their __dict__ what was asked for.
-    found = _read().get("METLOG")
+    found = settings_read.get("METLOG")
     if isinstance(found, MetlogClient):
         return found
     _sound(SETTINGS["METLOG"])
     return settings.METLOG
 
 
-def _read() -> dict[str, Any]:
-    """What settings were read before: past the attribute look-up of Django's lazy
-    objects, which is written in Python and costs a request half a microsecond."""
-    known: dict[str, Any] = object.__getattribute__(settings, "__dict__")
-    return known
-
-
 def client_or_inert() -> MetlogClient:
     """The same for code that must not fail: without one, a client that drops all."""
-    found = _read().get("METLOG")
+    found = settings_read.get("METLOG")
     if isinstance(found, MetlogClient):
         return found
     try:
@@ -626,8 +619,13 @@ def is_listed(app: str) -> bool:
 
 def urlconf_is_loaded() -> bool:
     """Return whether the views are known, and with them what is excluded."""
-    root = _read().get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
+    root = settings_read.get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
     return not isinstance(root, str) or root in sys.modules
+
+
+def scheme_is_plain() -> bool:
+    """Return whether a request's scheme is what the server says: no proxy's word."""
+    return getattr(settings, "SECURE_PROXY_SSL_HEADER", None) is None
 
 
 def languages() -> tuple[str, ...]:
@@ -642,12 +640,26 @@ def until_changed(make: Callable[[], T]) -> Callable[[], T]:
     return remembered
 
 
+def on_change(clear: Callable[[], object]) -> None:
+    """Call ``clear`` when one of our settings changes."""
+    _remembered.append(clear)
+
+
+settings_read: dict[str, Any] = vars(settings)
+"""Settings that were read since they last changed: Django keeps them there, and so do
+assignments. The attribute look-up of its lazy objects is written in Python and costs a
+request half a microsecond."""
+
+
 def written() -> list[str]:
     """Every name in the settings, ours and all others."""
     return [name for name in dir(settings) if name.isupper()]
 
 
-_remembered: list[Callable[[], None]] = [get.cache_clear, _failed.clear]
+_DJANGOS = ("ROOT_URLCONF", "SECURE_PROXY_SSL_HEADER")
+"""Django's settings that something here is remembered of."""
+
+_remembered: list[Callable[[], object]] = [get.cache_clear, _failed.clear]
 
 
 def _forget_on_change() -> None:
@@ -655,5 +667,5 @@ def _forget_on_change() -> None:
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
-    if any(setting in row.names for row in SETTINGS.values()):
+    if setting in _DJANGOS or any(setting in row.names for row in SETTINGS.values()):
         forget()

@@ -15,7 +15,6 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, time
-from types import EllipsisType
 from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -62,6 +61,7 @@ from metlog.aggregate.handles import (
     TimerHandle,
     UpdownHandle,
 )
+from metlog.aggregate.series import LAST
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
@@ -93,11 +93,9 @@ class _Handles:
     def count(self, status: int, *, logged_in: bool) -> None:
         """Count a response."""
         try:
-            response = self._responses[status]
-        except KeyError:
-            response = RESPONSE.series(self.client, status=_told(status))
-            self._responses[status] = response
-        response.add()
+            next(self._responses[status].tick)
+        except (KeyError, StopIteration):  # not seen yet, or somebody looks on
+            self._response(status).add()
         if logged_in:
             try:
                 response = self._auth_responses[status]
@@ -105,6 +103,13 @@ class _Handles:
                 response = RESPONSE_AUTH.series(self.client, status=_told(status))
                 self._auth_responses[status] = response
             response.add()
+
+    def _response(self, status: int) -> CounterHandle:
+        response = self._responses.get(status)
+        if response is None:
+            response = RESPONSE.series(self.client, status=_told(status))
+            self._responses[status] = response
+        return response
 
     def active(self, request: HttpRequest) -> UpdownHandle:
         """The level of requests in flight."""
@@ -193,6 +198,8 @@ class _Plan:
     """The settings, in the form in which requests need them."""
 
     client: MetlogClient
+    sender: object
+    """The client's sender, from which some of this follows."""
     handles: _Handles
     namer: Namer
     known: dict[Any, _View]
@@ -210,12 +217,22 @@ class _Plan:
     """Whether the browser needs the view's name, to send it back."""
     more: bool
     """Whether there is more to do at the end than most sites ask for."""
+    counts_active: bool
+    """Whether the sender takes levels."""
+    tells_requests: bool
+    """Whether the metric of whole requests is wanted."""
+    tells_queries: bool
+    scheme_is_plain: bool
+    may_exclude: list[bool]
+    """Whether a view may be excluded, as far as is known: while the views are not."""
 
 
 def _plan() -> _Plan:
     """The plan for what the settings are now."""
     plan = _planned()
-    if plan.client is not conf.client_or_inert():  # replaced without `setting_changed`
+    client = conf.client_or_inert()
+    # Replaced without `setting_changed`, by an assignment or by `mock.patch.object`.
+    if plan.client is not client or plan.sender is not client._sender:  # noqa: SLF001  # as quick as it gets
         conf.forget()
         plan = _planned()
     return plan
@@ -233,6 +250,7 @@ def _planned() -> _Plan:
     client = conf.client_or_inert()
     return _Plan(
         client=client,
+        sender=client.sender,
         handles=_Handles(client, details),
         namer=Namer(conf.get("METLOG_VIEW_NAMES"), most, details),
         known={},
@@ -245,6 +263,13 @@ def _planned() -> _Plan:
         server_timing=(lambda request: True) if shows is True else shows or None,
         names_view=names_view,
         more=bool(queue_time or shows or names_view),
+        counts_active="updown" not in getattr(client.sender, "ignores", ()),
+        tells_requests=not client.drops(REQUEST.name),
+        tells_queries=not (
+            client.drops(REQUEST_QUERIES.name) and client.drops(REQUEST_QUERY_TIME.name)
+        ),
+        scheme_is_plain=conf.scheme_is_plain(),
+        may_exclude=[True],
     )
 
 
@@ -282,15 +307,19 @@ class _Measuring:
         # right inside that, this one does its part as well: two calls less.
         # A subclass may do more, so it stays where it is.
         inner: Any = getattr(get_response, "__wrapped__", None)
-        if {type(self), type(inner)} <= _PLAIN:
+        joined = {type(self), type(inner)} <= _PLAIN
+        if joined:
             self.part |= inner.part
+            inner.part = self.part  # and its hook is everybody's
             get_response = inner.get_response
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        # Django looks at the instance; under ASGI a sync hook would cost a thread hop.
-        self.process_view = self._aview_begins if self._is_async else self._view_begins
+        if not joined:
+            # Django looks at the instance; under ASGI a sync hook costs a thread hop.
+            begins = self._aview_begins if self._is_async else self._view_begins
+            self.process_view = begins
         got_request_exception.connect(
             _remember_exception, dispatch_uid="django_metlog.middleware"
         )
@@ -332,7 +361,7 @@ class _Measuring:
     def _view_begins(
         self, request: HttpRequest, view: object = None, *arguments: object
     ) -> None:
-        scope: Scope | None = getattr(request, SCOPE, None)
+        scope: Scope | None = request.__dict__.get(SCOPE)
         if scope is None:
             return
         if scope.excluded is None:
@@ -365,21 +394,22 @@ _PLAIN: frozenset[type] = frozenset(
 
 def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
     """A scope to be closed by the caller; None when it is not the caller's."""
-    around: Scope | EllipsisType | None = getattr(request, SCOPE, ...)
-    if around is not ...:
-        if around is not None:
-            around.parts |= part
+    own = request.__dict__
+    around: Scope | None = own.get(SCOPE)
+    if around is not None:
+        around.parts |= part
         return None
-    scope = open_scope(perf_counter(), part)
-    setattr(request, SCOPE, scope)
+    scope = own[SCOPE] = open_scope(perf_counter(), part)
     if plan.request_id is not None:
         scope.request_id = request_id(request.META.get(plan.request_id))
     if plan.excludes is not None and _asked(plan.excludes, request):
         scope.excluded = True
         return scope
-    if exclusion.is_used() or not conf.urlconf_is_loaded():
-        scope.excluded = None
-    if "updown" not in getattr(plan.client.sender, "ignores", ()):
+    if plan.may_exclude[0] or exclusion.is_used():
+        plan.may_exclude[0] = not conf.urlconf_is_loaded()
+        if plan.may_exclude[0] or exclusion.is_used():
+            scope.excluded = None
+    if plan.counts_active:
         scope.active = plan.handles.active(request)
         scope.active.add(1)
     if plan.queue_time:
@@ -428,9 +458,13 @@ def _report(
             return
         scope.view = view.name
         if scope.parts & TIMES and scope.view_started is not None:
-            scope.view_ms = _ms(now - scope.view_started)
+            entry = scope.view_started - now
+            scope.view_ms = _ms(-entry)
             for timer in view.timers:
-                timer.between(scope.view_started, now)
+                try:  # as `between` does, without the call
+                    timer.put(LAST, entry)
+                except IndexError:
+                    timer.between(scope.view_started, now)
     status = _status_after(error) if response is None else response.status_code
     if scope.parts & COUNTS:
         if status is not None:
@@ -438,8 +472,13 @@ def _report(
             handles.count(status, logged_in=logged_in)
         elif isinstance(error, CancelledError):
             handles.cancelled.add()
-        _count_errors(scope, plan, view, error)
-    _report_request(request, scope, handles, view, status, error, now)
+        if error is not None or scope.exception is not None:
+            _count_errors(scope, plan, view, error)
+    if plan.tells_requests:
+        _report_request(request, scope, plan, view, status, error, now)
+    if plan.tells_queries and view is not None and sees_queries():
+        view.queries.record(len(scope.query_times))
+        view.query_time.record(scope.query_ms)
     if response is not None and response.streaming and scope.parts & TIMES:
         _time_body(request, response, handles.stream, now)
     if plan.more:
@@ -476,27 +515,29 @@ def _route(match: ResolverMatch) -> str:
 def _report_request(
     request: HttpRequest,
     scope: Scope,
-    handles: _Handles,
+    plan: _Plan,
     view: _View | None,
     status: int | None,
     error: BaseException | None,
     now: float,
 ) -> None:
-    """The whole request, and its statements if somebody sees them."""
+    """The whole request."""
     failed = ""
     if status is not None and status >= 500:
         cause = scope.exception or error
         failed = type(cause).__name__ if cause is not None else str(status)
-    known = handles.without_view(request.method) if view is None else view
-    scheme = request.scheme
+    known = plan.handles.without_view(request.method) if view is None else view
+    # `scheme` asks the settings each time whether a proxy may say it.
+    own = plan.scheme_is_plain
+    scheme = request._get_scheme() if own else request.scheme  # noqa: SLF001
     try:
         timer = known.requests[status, scheme, failed]
     except KeyError:
-        timer = handles.request(known, status, scheme, failed)
-    timer.between(scope.started, now)
-    if view is not None and sees_queries():
-        view.queries.record(scope.queries)
-        view.query_time.record(_ms(scope.query_ms / 1000))
+        timer = plan.handles.request(known, status, scheme, failed)
+    try:
+        timer.put(LAST, scope.started - now)
+    except IndexError:
+        timer.between(scope.started, now)
 
 
 def _status_after(error: BaseException | None) -> int | None:

@@ -245,7 +245,7 @@ class Route:
         handle: Handle | None,
     ) -> None:
         """Somebody wants to see a message of it."""
-        if self._drops(name):
+        if self.drops(name):
             return
         told = _told(value, clock, handle)
         told_name, told_fields = self._as_told(name, fields)
@@ -309,7 +309,7 @@ class Route:
             entry = value if clock is None else clock[0] - clock[1]
             self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
             return
-        if self._drops(name):
+        if self.drops(name):
             return
         value = _told(value, clock, handle)
         name, fields = self._as_told(name, fields)
@@ -373,7 +373,7 @@ class Route:
 
     # -- rules -------------------------------------------------------------------------
 
-    def _drops(self, name: str) -> bool:
+    def drops(self, name: str) -> bool:
         """Return whether a rule drops it. What goes to a drain is dropped there: a
         series that is in the table costs a call less than one that is not."""
         return bool(self._lens) and self._decision(name).drop

@@ -186,6 +186,11 @@ class MetlogClient(metaclass=_patching.Patchable):
         stats = getattr(self._sender, "stats", None)
         return stats if isinstance(stats, SenderStats) else SenderStats()
 
+    def drops(self, name: str) -> bool:
+        """Return whether a rule of this client drops the metrics of that dotted name:
+        for code that can save itself measuring them."""
+        return self._route.drops(name)
+
     def flush(self, timeout: float = 2.0) -> None:
         """Flush the sender. Return when that is done, after ``timeout`` seconds at the
         latest."""

@@ -45,15 +45,15 @@ from django_metlog.catalogue import (
 from django_metlog.patches.sending import (
     client,
     count,
-    milliseconds,
     series,
     tell,
     time,
 )
 from django_metlog.patches.swap import Swap
-from django_metlog.scope import current, see_queries
+from django_metlog.scope import current, current_or_nobody, see_queries
 from metlog import MetlogClient
 from metlog.aggregate.handles import TimerHandle
+from metlog.aggregate.series import LAST
 from metlog.catalogue import Metric
 
 __all__ = ["OPERATIONS", "operation", "patch", "unpatch"]
@@ -152,27 +152,39 @@ def _named(connection: BaseDatabaseWrapper) -> _Name:
 @cache
 def _wrapper(name: _Name) -> Execute:
     """The same object for the same database, so that it can be found again."""
-    one, several = _Statements(DB_EXECUTE, name), _Statements(DB_EXECUTEMANY, name)
+    statements = _Statements(DB_EXECUTE, name), _Statements(DB_EXECUTEMANY, name)
+    one, several = statements[0].by_start, statements[1].by_start
 
     def timed(
         execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         start = perf_counter()
-        failed = ""
         try:
-            return execute(sql, params, many, context)
-        except Exception as error:
-            failed = type(error).__name__
-            _count_error(name, type(error))
-            raise
-        finally:
+            result = execute(sql, params, many, context)
+        except BaseException as error:
             end = perf_counter()
-            # Only text is looked into: other objects' methods are other people's code.
-            word = _BY_START.get(sql[:6]) if type(sql) is str else None
-            statements = several if many else one
-            statements.report(
-                start, end, word or operation(sql), failed, context["connection"]
+            failed = ""
+            if isinstance(error, Exception):
+                failed = type(error).__name__
+                _count_error(name, type(error))
+            statements[bool(many)].report(
+                start, end, operation(sql), failed, context["connection"]
             )
+            raise
+        entry = start - perf_counter()
+        scope = current_or_nobody()
+        # What nearly always comes, at a quarter of the price of the rest.
+        try:
+            if scope.excluded is False and type(sql) is str:
+                (several if many else one)[sql[:6]].put(LAST, entry)
+                scope.query_times.append(entry)
+                return result
+        except (KeyError, IndexError, TypeError):
+            pass  # not seen yet, a full buffer, somebody who collects
+        statements[bool(many)].report(
+            start, start - entry, operation(sql), "", context["connection"]
+        )
+        return result
 
     return timed
 
@@ -186,6 +198,9 @@ class _Statements:
         self._client: MetlogClient | None = None
         self._settings: object = None
         self._timers: dict[tuple[str, str], TimerHandle] = {}
+        self.by_start: dict[str, TimerHandle] = {}
+        """How a statement begins that Django writes → its timer."""
+        conf.on_change(self.by_start.clear)
 
     def report(
         self,
@@ -198,6 +213,7 @@ class _Statements:
         """One ran between these readings of ``perf_counter``."""
         if client() is not self._client or self._settings is not _settings():
             self._client, self._settings, self._timers = client(), _settings(), {}
+            self.by_start.clear()
         try:
             timer = self._timers[word, failed]
         except KeyError:
@@ -209,10 +225,12 @@ class _Statements:
                 namespace=_namespace(connection),
                 error=failed,
             )
+            if word in _BEGINNINGS and not failed:
+                self.by_start[word.upper()] = timer
         tell(timer.between, start, end)
         scope = current()
         if scope is not None:
-            scope.add_query(milliseconds(start, end))
+            scope.query_times.append(start - end)
 
 
 _settings = conf.until_changed(object)
@@ -298,9 +316,7 @@ def _count_error(name: _Name, error: type[Exception]) -> None:
     count(DB_ERROR, **name.parts, class_=error.__name__.lower())
 
 
-_BY_START = {
-    word.upper(): word for word in ("create", "delete", "insert", "select", "update")
-}
+_BEGINNINGS = frozenset({"create", "delete", "insert", "select", "update"})
 """How nearly everything begins that Django writes; found by its first six letters."""
 
 _SKIPPED = re.compile(r"[\s(;]*")
