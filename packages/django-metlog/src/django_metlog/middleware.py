@@ -528,8 +528,8 @@ def _report_request(
         failed = type(cause).__name__ if cause is not None else str(status)
     known = plan.handles.without_view(request.method) if view is None else view
     # `scheme` asks the settings each time whether a proxy may say it.
-    own = plan.scheme_is_plain
-    scheme = request._get_scheme() if own else request.scheme  # noqa: SLF001
+    plain: Any = request
+    scheme = plain._get_scheme() if plan.scheme_is_plain else request.scheme  # noqa: SLF001
     try:
         timer = known.requests[status, scheme, failed]
     except KeyError:
