@@ -50,6 +50,16 @@ def test_reload(visit: Visit, flavour: str) -> None:
     visit.recorded(beacons=4, navigate=1, reload=1)
 
 
+def test_a_single_page_site(visit: Visit) -> None:
+    """Its first view is the load, which nothing else reports; a later one is none."""
+    visit.page.goto("/measured/spa/")
+    visit.accepted(1)
+    visit.page.evaluate("history.pushState({}, '', '/measured/spa/?two')")
+    visit.accepted(2)
+    visit.leave()
+    visit.recorded(beacons=3, navigate=1)
+
+
 @every_flavour
 def test_redirect(visit: Visit, flavour: str) -> None:
     """Redirects are counted with the load they lead to."""

@@ -13,6 +13,7 @@ OURS = {
     "documented": ("rt", "navtiming"),
     "early": ("rt", "navtiming", "early"),
     "xhr": ("auto-xhr", "rt", "navtiming"),
+    "spa": ("auto-xhr", "spa", "history", "rt", "navtiming"),
 }
 
 
