@@ -34,7 +34,9 @@ for (const type of ['error', 'unhandledrejection', 'securitypolicyviolation'])
     addEventListener(type, (event) => heard.push(event.effectiveDirective || type));
 """
 
-every_script = pytest.mark.parametrize("script", ["stick.js", "stick-vitals.js"])
+every_script = pytest.mark.parametrize(
+    "script", ["stick.js", "stick-vitals.js", "stick-all.js"]
+)
 
 
 @pytest.fixture(scope="module")
