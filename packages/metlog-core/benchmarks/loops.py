@@ -55,6 +55,46 @@ def call_with_two(function: Callable[..., object], first: Any, second: Any) -> L
     return loop
 
 
+def with_fields(function: Callable[..., object], first: Any, second: Any) -> Loop:
+    """``function(first, second, fields=fields)``, the same dict each time"""
+    fields = {"page": "home"}
+
+    def loop(count: int) -> float:
+        calls = range(count)
+        start = perf_counter()
+        for _ in calls:
+            function(first, second, fields=fields)
+        return perf_counter() - start
+
+    return loop
+
+
+def with_new_fields(function: Callable[..., object], first: Any, second: Any) -> Loop:
+    """``function(first, second, fields={…})``, a new dict each time"""
+
+    def loop(count: int) -> float:
+        calls = range(count)
+        start = perf_counter()
+        for _ in calls:
+            function(first, second, fields={"page": "home"})
+        return perf_counter() - start
+
+    return loop
+
+
+def labels_observe(histogram: Any) -> Loop:
+    """``histogram.labels("home").observe(0.0125)``"""
+
+    def loop(count: int) -> float:
+        calls = range(count)
+        start = perf_counter()
+        for _ in calls:
+            histogram.labels("home").observe(0.0125)
+        return perf_counter() - start
+
+    return loop
+
+
 def enter(manager: AbstractContextManager[object]) -> Loop:
     """``with manager: pass``"""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from targets import FIGURES
+from targets import AT_LEAST, FIGURES
 
 
 class Ratio(NamedTuple):
@@ -17,8 +17,8 @@ class Ratio(NamedTuple):
     middle: float
     """Their median."""
     high: float
-    most: float
-    """The target."""
+    most: float | None
+    """The target; None: there is none."""
 
 
 def markdown(found: dict[str, Any], earlier: dict[str, Any] | None) -> str:
@@ -76,19 +76,21 @@ def ratio_rows(
             f"**{ratio.middle:.2f}**",
             f"{ratio.low:.2f} to {ratio.high:.2f}",
             *([f"{compared:.2f}" if compared else ""] if earlier else []),
-            f"≤ {ratio.most:.2f}",
-            verdict(ratio.middle, ratio.most),
+            "" if ratio.most is None else f"≤ {ratio.most:.2f}",
+            "" if ratio.most is None else verdict(ratio.middle, ratio.most),
         ]
 
 
 def figure_rows(found: dict[str, Any]) -> Iterator[list[object]]:
-    figures = dict(found["memory"])
+    figures = {**found["memory"], **found.get("figures", {})}
     for module, ms in found["imports"].items():
         figures[f"ms that `import {module}` adds"] = ms
     for name, value in figures.items():
-        most = FIGURES.get(name)
+        most, least = FIGURES.get(name), AT_LEAST.get(name)
         judged = ["", ""] if most is None else [f"≤ {most:,}", verdict(value, most)]
-        yield [name, f"{value:,.1f}".removesuffix(".0"), *judged]
+        if least is not None:
+            judged = [f"≥ {least:,}", "met" if value >= least else "missed"]
+        yield [name, f"{value:,.2f}".removesuffix("0").removesuffix(".0"), *judged]
 
 
 def call_rows(calls: dict[str, float]) -> Iterator[list[object]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,9 @@ from loops import (
     enter_new,
     in_bursts,
     in_threads,
+    labels_observe,
+    with_fields,
+    with_new_fields,
 )
 from sink import HOST, port
 
@@ -104,6 +108,23 @@ def dogstatsd() -> Sender:
     return StatsdSender(HOST, port(), dialect="dogstatsd")
 
 
+def prometheus_sender() -> Sender:
+    from metlog.senders.prometheus import PrometheusSender
+
+    return PrometheusSender()
+
+
+def prometheus_of_many() -> Sender:
+    from metlog.senders.prometheus import PrometheusSender
+
+    return PrometheusSender(directory=tempfile.mkdtemp())
+
+
+def both() -> Sender:
+    """The same metrics to two backends."""
+    return FanOutSender([{"sender": StatsdSender(HOST, port())}, {"sender": otlp()}])
+
+
 def fan_out() -> Sender:
     """Metrics to StatsD, the rest to a file, as in its documentation."""
     metrics = {"types": ["counter", "timer"], "sender": StatsdSender(HOST, port())}
@@ -119,6 +140,9 @@ SENDERS: dict[str, Callable[[], Sender]] = {
     "UdpSender, queue": lambda: UdpSender(HOST, port(), queue=100_000, packed=True),
     "FileSender": lambda: FileSender(os.devnull),
     "FanOutSender": fan_out,
+    "FanOutSender, StatsD and OTLP": both,
+    "PrometheusSender": prometheus_sender,
+    "PrometheusSender, several processes": prometheus_of_many,
     "StdLibLoggingSender": lambda: StdLibLoggingSender("bench"),
     "DebugCaptureSender": DebugCaptureSender,
     "NoSendSender": NoSendSender,
@@ -126,7 +150,26 @@ SENDERS: dict[str, Callable[[], Sender]] = {
     "ZmqPubSender": zmq,
 }
 
+PAGE = {"page": "home"}
+
 CALLS: dict[str, Callable[[MetlogClient], Loop]] = {
+    "incr with a field": lambda client: with_fields(client.incr, "app.hit", 1),
+    "timer_send with a field": lambda client: with_fields(
+        client.timer_send, "app.time", 12.5
+    ),
+    "timer_send with a field, a new dict": lambda client: with_new_fields(
+        client.timer_send, "app.time", 12.5
+    ),
+    "handle.add": lambda client: call(client.series("counter", "app.hit").add),
+    "handle.record": lambda client: call_with(
+        client.series("timer", "app.time").record, 12.5
+    ),
+    "handle.record, a field": lambda client: call_with(
+        client.series("timer", "app.time", PAGE).record, 12.5
+    ),
+    "with handle.time": lambda client: enter_new(
+        client.series("timer", "app.time").time
+    ),
     "incr": lambda client: call_with(client.incr, "app.hit"),
     "timer_send": lambda client: call_with_two(client.timer_send, "app.time", 12.5),
     "with timer": lambda client: enter_named(client.timer, "app.block"),
@@ -183,11 +226,16 @@ OURS |= {
 # -- peers -------------------------------------------------------------------------
 
 
-def prometheus(what: str) -> Callable[[], Loop]:
+def prometheus(what: str, *, several: bool = False) -> Callable[[], Loop]:
     def row() -> Loop:
+        if several:  # read when it is imported
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
         registry = CollectorRegistry()
+        if what == "labels":
+            labelled = Histogram("time", "times", ["page"], registry=registry)
+            return labels_observe(labelled)
         if what == "inc":
             return call(Counter("hit", "hits", registry=registry).inc)
         histogram = Histogram("time", "times", registry=registry)
@@ -234,7 +282,10 @@ def opentelemetry(what: str) -> Callable[[], Loop]:
         meter = MeterProvider([InMemoryMetricReader()]).get_meter("bench")
         if what == "add":
             return call_with(meter.create_counter("hit").add, 1)
-        return call_with(meter.create_histogram("time").record, 12.5)
+        histogram = meter.create_histogram("time")
+        if what == "record with an attribute":
+            return call_with_two(histogram.record, 12.5, PAGE)
+        return call_with(histogram.record, 12.5)
 
     return row
 
@@ -255,6 +306,14 @@ PEERS: dict[str, Callable[[], Loop]] = {
     "statsd with timer": statsd("timer"),
     "opentelemetry Counter.add": opentelemetry("add"),
     "opentelemetry Histogram.record": opentelemetry("record"),
+    "opentelemetry Histogram.record, an attribute": opentelemetry(
+        "record with an attribute"
+    ),
+    "prometheus Histogram.labels.observe": prometheus("labels"),
+    "prometheus Counter.inc, several processes": prometheus("inc", several=True),
+    "prometheus Histogram.observe, several processes": prometheus(
+        "observe", several=True
+    ),
 }
 
 ROWS = FLOORS | OURS | PEERS

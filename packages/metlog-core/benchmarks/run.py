@@ -44,6 +44,11 @@ def main() -> None:
         "memory": script("memory.py"),
         "imports": script("imports.py", f"--starts={3 if fast else 25}"),
         "delivery": script("delivery.py"),
+        "figures": {
+            **script("first.py"),
+            **script("scrape.py"),
+            **script("node.py", *(["--seconds=3"] if fast else [])),
+        },
     }
     text = markdown(found, earlier)
     print(f"\n{text}")
