@@ -215,20 +215,22 @@ def watcher() -> Iterator[tuple[int, str]]:
     process.stderr.close()
 
 
+@pytest.mark.parametrize("settings", ["settings", "labelled"])
 def test_the_site_is_drawn_while_somebody_looks(
+    settings: str,
     watcher: tuple[int, str],
     database: Path,
     tmp_path: Path,
     open_page: OpenPage,
     page: Page,
 ) -> None:
-    """Requests, views, queries, cache, errors, browser: without a reload."""
+    """Requests, views, queries, cache, errors, browser: dotted or with tags."""
     from server import Site
 
     port, url = watcher
     shown = open_page(url)
     expect(section(shown, "Nothing has arrived yet")).to_contain_text(f"--port {port}")
-    site = Site("wsgi", tmp_path, database, port)
+    site = Site("wsgi", tmp_path, database, port, f"e2e_site.{settings}")
     try:
         for path in ("/", "/popular/", "/popular/", "/broken/"):
             page.goto(site.url + path)
@@ -236,8 +238,8 @@ def test_the_site_is_drawn_while_somebody_looks(
         expect(row(shown, "Slowest views", "shelf.views.popular")).to_be_visible()
         expect(row(shown, "Slowest views", "shelf.viewsGET")).to_have_count(0)
         expect(row(shown, "Queries", "sqlite3 default")).to_be_visible()
-        expect(row(shown, "Cache", "locmem get_or_set")).to_be_visible()
-        expect(row(shown, "Errors", "valueerror")).to_be_visible()
+        expect(row(shown, "Cache", "get_or_set")).to_be_visible()
+        expect(row(shown, "Errors", "request.error")).to_contain_text("valueerror")
         expect(row(shown, "Browser", "domComplete")).to_be_visible()
         expect(section(shown, "Requests").get_by_text("5xx 1")).to_be_visible()
         expect(shown.get_by_role("heading", name="Nothing has")).to_have_count(0)
