@@ -288,3 +288,42 @@ def test_a_signal_handler_may_send_at_any_moment(backend: Backend) -> None:
     stats = backend.stats
     assert stats.sent + stats.dropped == mine + handled
     assert stats.sent == len(backend.taken)
+
+
+@pytest.mark.parametrize("end", ["the master", "an exit handler", "hurry"])
+def test_a_backend_that_has_just_been_found_is_waited_for_at_the_end(
+    backend: Backend, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection takes a moment to be there. uWSGI's master has no later moment, nor
+    has an exit handler that runs after all others."""
+    asked = 0
+
+    def is_ready() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5
+
+    monkeypatch.setattr(backend, "is_ready", is_ready)
+    if end == "the master":
+        monkeypatch.setattr(process, "skips_exit_handlers", lambda: True)
+    elif end == "an exit handler":
+        process.exit_deadline()
+    backend.send_message(message())
+    if end == "hurry":
+        backend.hurry()
+        assert backend.worker.thread is not None
+        deadline = time.perf_counter() + 20
+        while not backend.taken and time.perf_counter() < deadline:
+            time.sleep(0.005)
+    assert len(backend.taken) == 1
+
+
+def test_no_other_thread_waits_for_a_backend_at_the_end(backend: Backend) -> None:
+    """It may hold a lock that the main thread wants."""
+    backend.there = False
+    process.exit_deadline()
+    thread = threading.Thread(target=backend.send_message, args=(message(),))
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert process.exit_deadline().left > 0.5

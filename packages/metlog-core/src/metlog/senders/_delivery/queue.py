@@ -217,24 +217,10 @@ class QueuedSender(BaseSender):
 
     def tick(self) -> None:
         """See `metlog.senders._delivery.worker.Worked`."""
-        deadline = None
         if self.worker.direct:
-            deadline = process.exit_deadline()
-            if self.waits_for_answers and not _may_wait_here(self.worker):
-                return
-        elif self.worker.alone and self.waits_for_answers:
-            return
-        if not self._working.acquire(0):
-            return  # whoever has it, takes all
-        try:
-            if self._at_work:  # a signal handler sends, amid a delivery of its thread
-                return
-            if len(self.queue) or not self._closed:
-                self._work(deadline)
-            if self._closed:
-                self.disconnect(0.0)
-        finally:
-            self._working.release()
+            self._tick_at_the_end()
+        elif not (self.worker.alone and self.waits_for_answers):
+            self._tick()
         self.queue.recount()
 
     def hurry(self) -> None:
@@ -265,6 +251,26 @@ class QueuedSender(BaseSender):
             self.worker.dismiss(self)
 
     # -- inside ------------------------------------------------------------------------
+
+    def _tick_at_the_end(self) -> None:
+        """There is no later: wait for the backend, within everybody's deadline."""
+        if _may_wait_here(self.worker):
+            self._flush(process.exit_deadline())
+        elif not self.waits_for_answers:
+            self._tick()
+
+    def _tick(self) -> None:
+        if not self._working.acquire(0):
+            return  # whoever has it, takes all
+        try:
+            if self._at_work:  # a signal handler sends, amid a delivery of its thread
+                return
+            if len(self.queue) or not self._closed:
+                self._work(None)
+            if self._closed:
+                self.disconnect(0.0)
+        finally:
+            self._working.release()
 
     def _flush(self, deadline: Deadline) -> None:
         while len(self.queue):
