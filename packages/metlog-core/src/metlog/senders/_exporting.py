@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -165,6 +166,11 @@ class ExportingSender(BaseSender):
         return (
             worker.started and not (worker.alone or worker.direct) and not self.closed
         )
+
+    @property
+    def _thread(self) -> threading.Thread | None:
+        """The worker's thread, for whoever wants to see that it lives."""
+        return self.worker.thread
 
     def start(self) -> None:
         """Have a worker look after it. Called often."""
