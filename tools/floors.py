@@ -39,6 +39,7 @@ HOUSES = {
             "config decorators",
             "registry logging",
             "client",
+            "_wiring",
             "_route",
             "filters timers capture senders _factory observe",
             "aggregate",

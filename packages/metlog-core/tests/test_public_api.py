@@ -122,7 +122,7 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
 }
 
 SEAMS = {
-    *("after_fork", "declared", "observed", "observed_error", "reroute"),
+    *("after_fork", "declared", "drops", "observed", "observed_error", "reroute"),
 }
 """What other rooms of the library call on a client; not for users."""
 

@@ -18,8 +18,8 @@ __all__ = [
     "Patchable",
     "Routed",
     "has_own",
+    "is_original",
     "is_unchanged",
-    "original",
     "replaced",
     "takes_metrics",
     "watch",
@@ -74,9 +74,13 @@ def is_unchanged(sender: object, base: type) -> bool:
     )
 
 
-def original(cls: type, name: str) -> object:
-    """The method as the class was made with."""
-    return _originals.get((cls, name))
+def is_original(cls: type, name: str) -> bool:
+    """Return whether a client's method is the library's own, and nobody's since."""
+    found = getattr(cls, name)
+    return any(
+        base.__module__ == "metlog.client" and _originals.get((base, name)) is found
+        for base in cls.__mro__
+    )
 
 
 def watch(client: Routed) -> None:

@@ -29,7 +29,7 @@ from metlog.senders.base import Sender
 from metlog.shapes import Lens
 
 if TYPE_CHECKING:
-    from metlog.aggregate.drain import Drain
+    from metlog.aggregate.drain import Client, Drain
 
 __all__ = ["Caller", "Route"]
 
@@ -81,7 +81,7 @@ class Route:
 
     def choose(
         self,
-        caller: Caller,
+        caller: Client,
         sender: Sender,
         filters: tuple[Filter, ...],
         origin: Origin,

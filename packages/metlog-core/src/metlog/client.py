@@ -9,10 +9,11 @@ import time
 import types
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from metlog import _patching, capture
 from metlog._route import Route, sampled_out
+from metlog._wiring import Wired
 from metlog.aggregate.handles import (
     HANDLES,
     CounterHandle,
@@ -27,21 +28,17 @@ from metlog.aggregate.table import labels_of
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.message import (
-    ENV_VERSION,
     Message,
-    Origin,
     context,
     new_message,
     rfc3339,
 )
 from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.observe import HostLock, Observation, observe
-from metlog.rules import NO_RULES, Rules, as_rules, common_fields
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
 from metlog.severity import SEVERITY
-from metlog.shapes import Lens
 from metlog.timers import NoOpTimer, Special, Timer
 from metlog.wire.text import as_text, log_text
 
@@ -50,38 +47,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 
-T = TypeVar("T")
-
 _NO_TIMER = NoOpTimer()
 _ONE: Any = 1
 _MAX_INT = 2**30 - 1
-_NONE_YET: Any = types.MappingProxyType({})
 _SLOW_PATH = (KeyError, IndexError, TypeError, AttributeError)
 """What the fast path raises by design: a name or fields not seen yet, a full buffer,
 a name without a hash, fields that are no mapping. Anything else is counted."""
-
-
-class _Rerouting(Generic[T]):
-    """An attribute that decides how metrics travel: setting it decides anew."""
-
-    def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
-        self._convert = convert
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = f"_{name}"
-
-    @overload
-    def __get__(self, client: None, owner: type) -> _Rerouting[T]: ...
-
-    @overload
-    def __get__(self, client: MetlogClient, owner: type) -> T: ...
-
-    def __get__(self, client: MetlogClient | None, owner: type) -> T | _Rerouting[T]:
-        return self if client is None else getattr(client, self._name)
-
-    def __set__(self, client: MetlogClient, value: Any) -> None:
-        setattr(client, self._name, self._convert(value) if self._convert else value)
-        client.reroute()
 
 
 class ClientStats(NamedTuple):
@@ -95,19 +66,13 @@ class ClientStats(NamedTuple):
     """calls of a sender or a filter that raised"""
 
 
-class MetlogClient(metaclass=_patching.Patchable):
+class MetlogClient(Wired):
     """Counters, timers, gauges and messages for application code.
 
     No method that measures or logs ever raises or waits; ``stats`` counts what was
     lost. A client is a context manager that closes itself. It is deep-copied as itself
     and pickled by its name, or by what it was made of.
     """
-
-    env_version = ENV_VERSION
-    _config: str | None = None  # the JSON text of the configuration it was made from
-    _name: str | None = None  # under which `metlog.registry` keeps it
-    _remake: Callable[[str | None, str | None], MetlogClient] | None = None
-    """How whoever named or configured it makes it again, from these two."""
 
     def __init__(
         self,
@@ -129,40 +94,6 @@ class MetlogClient(metaclass=_patching.Patchable):
         capture.listen(self)
         _patching.watch(self)
         process.register(self)
-
-    def setup(
-        self,
-        sender: Sender | None = None,
-        logger: str = "",
-        severity: int = SEVERITY.INFORMATIONAL,
-        disabled_timers: str | Iterable[str] | None = None,
-        filters: Iterable[Filter] | None = None,
-    ) -> None:
-        """Configure anew; what is not given goes back to its default, ``fields`` and
-        ``rules`` too."""
-        self._fields: Mapping[str, Any] = {}
-        self._rules = NO_RULES
-        self._sender: Sender = NoSendSender() if sender is None else sender
-        self._logger = logger
-        self._severity = severity
-        if isinstance(disabled_timers, str):
-            disabled_timers = [disabled_timers]
-        self._disabled_timers = frozenset(disabled_timers or ()) or None
-        self._filters: tuple[Filter, ...] = tuple(filters or ())
-        self.reroute()
-
-    logger: _Rerouting[str] = _Rerouting()
-    severity: _Rerouting[int] = _Rerouting()
-    hostname: _Rerouting[str] = _Rerouting()
-    sender: _Rerouting[Sender] = _Rerouting()
-    """Where messages and metrics go; may be replaced at any time."""
-    filters: _Rerouting[tuple[Filter, ...]] = _Rerouting(tuple)
-    """Called in order with each message; one that returns False drops it."""
-
-    fields: _Rerouting[Mapping[str, Any]] = _Rerouting(common_fields)
-    """Common to all: tags, labels, and fields of every message."""
-    rules: _Rerouting[Rules] = _Rerouting(as_rules)
-    """What becomes of metrics by their names: `metlog.rules.Rules`, or the dicts."""
 
     @property
     def is_active(self) -> bool:
@@ -565,38 +496,6 @@ class MetlogClient(metaclass=_patching.Patchable):
         """Count that such a function raised."""
         self._route.diagnostics.report(f"the function of {as_text(name)} failed", error)
 
-    # -- how calls travel --------------------------------------------------------
-
-    def reroute(self) -> None:
-        """Decide anew how metrics travel. The library calls it when that may change."""
-        overridden = frozenset(
-            name for name in _patching.ROUTED if self._is_overridden(name)
-        )
-        self._origin = Origin(
-            self._logger, self._severity, self._hostname, self.env_version
-        )
-        route = self._route
-        lens = Lens(self._rules, self._fields)
-        route.choose(self, self._sender, self._filters, self._origin, overridden, lens)
-        aggregate = route.aggregate
-        self._bare = route.bare
-        self._counters = self._labelled_counters = _NONE_YET
-        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
-        self._timer_send_is_ours = "timer_send" not in overridden
-        if route.direct:
-            self._counters = aggregate.counters
-            self._timers = aggregate.timers
-            self._labelled_counters = aggregate.labelled_counters
-            self._labelled_timers = aggregate.labelled_timers
-            if self._timer_send_is_ours:
-                self._put_timed = aggregate.timers
-
-    def after_fork(self) -> None:
-        """This is a forked child: the next call finds out that it needs a worker."""
-        self._counters = self._labelled_counters = _NONE_YET
-        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
-        self._route.after_fork()
-
     def _timed(
         self,
         name: str,
@@ -635,17 +534,6 @@ class MetlogClient(metaclass=_patching.Patchable):
             ms = int((end - start) * 1000 + 0.5)
             self.timer_send(name, ms, logger, severity, fields, rate)
 
-    def _is_overridden(self, name: str) -> bool:
-        return name in vars(self) or (
-            getattr(type(self), name) is not _patching.original(MetlogClient, name)
-        )
-
-    def _safely(self, call: Callable[..., object], *args: object) -> None:
-        try:
-            call(*args)
-        except Exception as error:
-            self._route.diagnostics.report("the sender failed", error)
-
     def _oldstyle(
         self,
         severity: SEVERITY,
@@ -655,31 +543,6 @@ class MetlogClient(metaclass=_patching.Patchable):
     ) -> None:
         text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-        if name in _patching.ROUTED:
-            self.reroute()
-
-    def __delattr__(self, name: str) -> None:
-        object.__delattr__(self, name)
-        if name in _patching.ROUTED:
-            self.reroute()
-
-    # -- copies ------------------------------------------------------------------
-
-    def __copy__(self) -> MetlogClient:
-        return self
-
-    def __deepcopy__(self, memo: object) -> MetlogClient:
-        return self
-
-    def __reduce__(self) -> Any:
-        if self._remake is not None:
-            return self._remake, (self._name, self._config)
-        parts = (self._sender, self._logger, self._severity)
-        timers = tuple(self._disabled_timers or ())
-        return type(self), (*parts, timers, self._filters)
 
 
 def _any(value: object) -> object:

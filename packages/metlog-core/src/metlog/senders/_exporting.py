@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 

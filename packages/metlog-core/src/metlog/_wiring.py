@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MPL-2.0
+"""How a client is set up, how its calls travel because of that, and what copies of it
+are. What application code calls is in `metlog.client`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Self, TypeVar, overload
+
+from metlog import _patching
+from metlog._route import Route
+from metlog.filters import Filter
+from metlog.message import ENV_VERSION, Origin
+from metlog.rules import NO_RULES, Rules, as_rules, common_fields
+from metlog.senders.base import NoSendSender, Sender
+from metlog.severity import SEVERITY
+from metlog.shapes import Lens
+
+__all__ = ["Wired"]
+
+T = TypeVar("T")
+
+_NONE_YET: Any = types.MappingProxyType({})
+
+
+class _Rerouting(Generic[T]):
+    """An attribute that decides how metrics travel: setting it decides anew."""
+
+    def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
+        self._convert = convert
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    @overload
+    def __get__(self, client: None, owner: type) -> _Rerouting[T]: ...
+
+    @overload
+    def __get__(self, client: Wired, owner: type) -> T: ...
+
+    def __get__(self, client: Wired | None, owner: type) -> T | _Rerouting[T]:
+        return self if client is None else getattr(client, self._name)
+
+    def __set__(self, client: Wired, value: Any) -> None:
+        setattr(client, self._name, self._convert(value) if self._convert else value)
+        client.reroute()
+
+
+class Wired(metaclass=_patching.Patchable):
+    """A client as far as it is not called."""
+
+    _route: Route
+    _hostname: str
+
+    env_version = ENV_VERSION
+    _config: str | None = None  # the JSON text of the configuration it was made from
+    _name: str | None = None  # under which `metlog.registry` keeps it
+    _remake: Callable[[str | None, str | None], Any] | None = None
+    """How whoever named or configured it makes it again, from these two."""
+
+    def setup(
+        self,
+        sender: Sender | None = None,
+        logger: str = "",
+        severity: int = SEVERITY.INFORMATIONAL,
+        disabled_timers: str | Iterable[str] | None = None,
+        filters: Iterable[Filter] | None = None,
+    ) -> None:
+        """Configure anew; what is not given goes back to its default, ``fields`` and
+        ``rules`` too."""
+        self._fields: Mapping[str, Any] = {}
+        self._rules = NO_RULES
+        self._sender: Sender = NoSendSender() if sender is None else sender
+        self._logger = logger
+        self._severity = severity
+        if isinstance(disabled_timers, str):
+            disabled_timers = [disabled_timers]
+        self._disabled_timers = frozenset(disabled_timers or ()) or None
+        self._filters: tuple[Filter, ...] = tuple(filters or ())
+        self.reroute()
+
+    logger: _Rerouting[str] = _Rerouting()
+    severity: _Rerouting[int] = _Rerouting()
+    hostname: _Rerouting[str] = _Rerouting()
+    sender: _Rerouting[Sender] = _Rerouting()
+    """Where messages and metrics go; may be replaced at any time."""
+    filters: _Rerouting[tuple[Filter, ...]] = _Rerouting(tuple)
+    """Called in order with each message; one that returns False drops it."""
+
+    fields: _Rerouting[Mapping[str, Any]] = _Rerouting(common_fields)
+    """Common to all: tags, labels, and fields of every message."""
+    rules: _Rerouting[Rules] = _Rerouting(as_rules)
+    """What becomes of metrics by their names: `metlog.rules.Rules`, or the dicts."""
+
+    def reroute(self) -> None:
+        """Decide anew how metrics travel. The library calls it when that may change."""
+        overridden = frozenset(
+            name for name in _patching.ROUTED if self._is_overridden(name)
+        )
+        self._origin = Origin(
+            self._logger, self._severity, self._hostname, self.env_version
+        )
+        route = self._route
+        lens = Lens(self._rules, self._fields)
+        route.choose(self, self._sender, self._filters, self._origin, overridden, lens)
+        aggregate = route.aggregate
+        self._bare = route.bare
+        self._counters = self._labelled_counters = _NONE_YET
+        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
+        self._timer_send_is_ours = "timer_send" not in overridden
+        if route.direct:
+            self._counters = aggregate.counters
+            self._timers = aggregate.timers
+            self._labelled_counters = aggregate.labelled_counters
+            self._labelled_timers = aggregate.labelled_timers
+            if self._timer_send_is_ours:
+                self._put_timed = aggregate.timers
+
+    def after_fork(self) -> None:
+        """This is a forked child: the next call finds out that it needs a worker."""
+        self._counters = self._labelled_counters = _NONE_YET
+        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
+        self._route.after_fork()
+
+    def _is_overridden(self, name: str) -> bool:
+        return name in vars(self) or not _patching.is_original(type(self), name)
+
+    def _safely(self, call: Callable[..., object], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self._route.diagnostics.report("the sender failed", error)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in _patching.ROUTED:
+            self.reroute()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in _patching.ROUTED:
+            self.reroute()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> Any:
+        if self._remake is not None:
+            return self._remake, (self._name, self._config)
+        parts = (self._sender, self._logger, self._severity)
+        timers = tuple(self._disabled_timers or ())
+        return type(self), (*parts, timers, self._filters)
