@@ -6,3 +6,4 @@ from __future__ import annotations
 from e2e_site.settings import *  # noqa: F403
 
 MIDDLEWARE = ["e2e_site.printed.PrintedRequests", *MIDDLEWARE]  # noqa: F405
+METLOG_RECORD_BY_VIEW = False  # each value once is enough to read
