@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -112,19 +113,21 @@ def wait_until(
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that are free for TCP and for UDP."""
+    """Return ports that are free for TCP and for UDP.
+
+    None of those that the system gives to connections: a visitor's could take one
+    before the program does that it was meant for.
+    """
+    ports: list[int] = []
     with ExitStack() as stack:
-        ports: list[int] = []
         while len(ports) < number:
-            tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            port = tcp.getsockname()[1]
+            port = random.randrange(15_000, 32_000)
             udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            try:
+            with suppress(OSError):
                 udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
-        return ports
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+    return ports
 
 
 def accepts(port: int) -> bool:
