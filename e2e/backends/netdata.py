@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -110,6 +111,7 @@ class Netdata(Backend):
             lambda: accepts(web) and takes_datagrams(port),
         )
         self.url = f"http://127.0.0.1:{web}/api/v1"
+        self._seen: dict[str, float] = {}
         self._before: dict[str, float] = {}
         self.sender = {
             "class": "metlog.senders.StatsdSender",
@@ -124,10 +126,14 @@ class Netdata(Backend):
         self.receiver.stop()
 
     def kill(self) -> None:
-        # It keeps nothing over an end; what it held was seen.
-        for key, value in self._collected().items():
-            self._before[key] = self._before.get(key, 0.0) + value
+        # It keeps nothing over an end, so what it holds is noted before.
+        for _ in range(3):
+            time.sleep(0.2)
+            held = self._collected()
         super().kill()
+        for key, value in held.items():
+            self._before[key] = self._before.get(key, 0.0) + value
+        self._seen.clear()
 
     def version(self) -> str:
         said = json.loads(get(f"{self.url}/info"))
@@ -159,14 +165,21 @@ class Netdata(Backend):
         return self._before.get(key, 0.0) + self._collected().get(key, 0.0)
 
     def _collected(self) -> dict[str, float]:
-        """Return the last value of each dimension of each chart, as it came in."""
+        """Return the largest value of each dimension of each chart, as it came in.
+
+        Sums only grow; and charts that netdata, on a busy machine, did not get round to
+        within a second are missing from one answer and there again in the next.
+        """
         asked = urlencode({"format": "prometheus", "source": "as-collected"})
         text = get(f"{self.url}/allmetrics?{asked}").decode()
         line = re.compile(
             r'^\S+\{chart="([^"]+)",family="[^"]*",dimension="([^"]+)"\} (\S+)',
             re.MULTILINE,
         )
-        return {f"{m[1]}/{m[2]}": float(m[3]) for m in line.finditer(text)}
+        for found in line.finditer(text):
+            key, value = f"{found[1]}/{found[2]}", float(found[3])
+            self._seen[key] = max(value, self._seen.get(key, 0.0))
+        return dict(self._seen)
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
         """Return the seconds in which there was something of this timer."""

@@ -151,8 +151,8 @@ def test_restart(
         wait_until(lambda: backend.counter("tick.before") == before, "before")
         with Visitors(url, for_ever("/tick/amid/"), threads=2) as amid:
             wait_until(lambda: amid.answered[200] >= 200, "load")
-            killed = time.monotonic()
             backend.kill()
+            killed = time.monotonic()
             wait_until(
                 lambda: time.monotonic() > killed + RESTART_SECONDS, "out of order"
             )

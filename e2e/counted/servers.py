@@ -128,7 +128,7 @@ SERVERS: dict[str, Server] = {
     "runserver": Server(
         (PYTHON, str(APP), "runserver", "--noreload", "127.0.0.1:{port}"),
         workers=False,
-        mend=EXIT_LINE,
+        mend="end it with Ctrl-C",
     ),
 }
 
