@@ -96,6 +96,7 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
     "observe": (
         "name, function, fields=None, every=60, once_per_host=False, kind='gauge'"
     ),
+    "drops": "name",
     "fields": None,
     "rules": None,
     "incr": "name, count=1, logger=None, severity=None, fields=None, rate=1.0",
