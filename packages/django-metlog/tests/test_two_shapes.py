@@ -1,89 +1,54 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One site, one process, two backends: dotted names to one, labels to the other."""
+"""One site, one process: dotted names to one backend, labels to others."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from time import time_ns
 from typing import Any
 
+import celery
 import pytest
+from backends import LABELLED, Backends
+from django.contrib.auth.models import User
 from django.core.cache import caches
-from django.db import connection
-from django.test import override_settings
+from django.db import connections
+from django.db.backends.sqlite3 import base as sqlite3
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import path
+from testsite.views import index, stream, who
 
 from django_metlog.catalogue import (
+    CACHE_CALL,
     CACHE_CALL_OF,
+    CACHE_HIT_OF,
     CELERY_SENT,
     COMMAND_RUN,
+    DB_ERROR,
     DB_EXECUTE,
     ERROR,
+    HTTP_CLIENT,
+    HTTP_CLIENT_ERROR,
+    JAVASCRIPT_ERROR,
+    MAIL_SENT,
     MODEL_CREATE,
+    REQUEST,
+    REQUEST_ERROR,
+    REQUEST_QUERIES,
     RESPONSE,
     TASK_RUN,
     TEMPLATE,
     VIEW,
+    VISIT,
 )
 from django_metlog.patches import cache as cache_patch
+from django_metlog.patches import celery as celery_patch
 from django_metlog.patches import db as db_patch
+from django_metlog.patches import tasks as tasks_patch
 from django_metlog.patches.sending import count, series, time
-from metlog import MetlogClient
-from metlog.catalogue import Metric
-from metlog.senders import FanOutSender, StatsdSender
-from metlog.testing import UdpReceiver
-
-
-class Backends:
-    """What two backends were sent."""
-
-    def __init__(self) -> None:
-        self.graphite, self.datadog = UdpReceiver(), UdpReceiver()
-        self.client = MetlogClient(
-            FanOutSender(
-                [
-                    {"sender": StatsdSender(port=self.graphite.port)},
-                    {
-                        "sender": StatsdSender(
-                            port=self.datadog.port, dialect="dogstatsd", packed=False
-                        )
-                    },
-                ]
-            ),
-            "site",
-        )
-
-    def end(self) -> None:
-        self.client.close()
-        for receiver in (self.graphite, self.datadog):
-            last = StatsdSender(port=receiver.port, flush_interval=0)
-            last.send_metric("counter", "the.end", 1, 1.0, None)
-            last.close()
-            assert receiver.wait_until(lambda r: b"the.end:1|c" in r.datagrams)
-
-    def dotted(self) -> Counter[str]:
-        """Name → sum of a counter, number of a timer's values."""
-        found: Counter[str] = Counter()
-        for seen in self.graphite.seen:
-            number = float(seen.value) if seen.kind == "counter" else 1  # type: ignore[union-attr]
-            found[seen.name] += number  # type: ignore[union-attr]
-        return found
-
-    def labelled(self) -> Counter[tuple[str, tuple[tuple[str, str], ...]]]:
-        """The same by name and labels."""
-        found: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
-        for seen in self.datadog.seen:
-            number = float(seen.value) if seen.kind == "counter" else 1  # type: ignore[union-attr]
-            labels = tuple(sorted((seen.fields or {}).items()))  # type: ignore[union-attr]
-            found[seen.name, labels] += number  # type: ignore[union-attr]
-        return found
-
-    def sum_of(self, base: str, **labels: str) -> float:
-        """Over all series of a base that have these labels."""
-        return sum(
-            number
-            for (name, found), number in self.labelled().items()
-            if name == base and labels.items() <= dict(found).items()
-        )
+from metlog.catalogue import Metric, segment
 
 
 @pytest.fixture
@@ -91,34 +56,38 @@ def backends() -> Iterator[Backends]:
     backends = Backends()
     with override_settings(METLOG=backends.client):
         yield backends
-    backends.client.close()
-    backends.graphite.close()
-    backends.datadog.close()
+    backends.close()
+
+
+PATCHES = (db_patch, cache_patch, tasks_patch, celery_patch)
 
 
 @pytest.fixture
 def patched() -> Iterator[None]:
-    db_patch.patch()
-    cache_patch.patch()
+    for patch in PATCHES:
+        patch.patch()
     yield
-    cache_patch.unpatch()
-    db_patch.unpatch()
+    for patch in reversed(PATCHES):
+        patch.unpatch()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=["default", "other"])
 @pytest.mark.usefixtures("patched")
 def test_the_sums_agree(fetch: Any, backends: Backends) -> None:
     """Per view, status, alias and operation; and what is a sum is not there twice."""
     visits = [("/", 3), ("/async", 2), ("/broken", 2), ("/moved", 1), ("/nowhere", 4)]
-    for path, times in visits:
+    for address, times in visits:
         for method in ("GET", "POST"):
             for _ in range(times):
-                fetch(path, method)
-    with connection.cursor() as cursor:
-        for number in range(5):
-            cursor.execute(f"SELECT {number}")
-    for _ in range(7):
-        caches["default"].get("no-such-key")
+                fetch(address, method)
+    for alias, number in (("default", 5), ("other", 3)):
+        with connections[alias].cursor() as cursor:
+            for _ in range(number):
+                cursor.execute("SELECT 1")
+        for _ in range(number):
+            caches[alias].get("no-such-key")
+        caches[alias].set("key", 1)
+        caches[alias].get("key")
     backends.end()
 
     dotted, views = backends.dotted(), "testsite.views"
@@ -138,68 +107,274 @@ def test_the_sums_agree(fetch: Any, backends: Backends) -> None:
             == backends.sum_of("request", status=status)
             > 0
         )
-    assert (
-        dotted["db.sqlite3.default.execute"]
-        == backends.sum_of("db.execute", alias="default")
-        >= 5
-    )
-    assert backends.sum_of("db.execute", operation="select") >= 5
-    assert (
-        dotted["cache.locmem.get"] == backends.sum_of("cache.call", method="get") == 7
-    )
-    assert dotted["cache.locmem.miss"] == backends.sum_of("cache.miss") == 7
-    assert backends.sum_of("cache.miss", backend="locmem", alias="default") == 7
+    for alias, number in (("default", 5), ("other", 3)):
+        assert (
+            dotted[f"db.sqlite3.{alias}.execute"]
+            == backends.sum_of("db.execute", alias=alias)
+            >= number
+        )
+        selects = backends.sum_of("db.execute", alias=alias, operation="select")
+        assert selects >= number
+        where = "locmem" if alias == "default" else f"locmem.{alias}"
+        of = {"backend": "locmem", "alias": alias}
+        for method, calls in (("get", number + 1), ("set", 1)):
+            assert (
+                dotted[f"cache.{where}.{method}"]
+                == backends.sum_of("cache.call", method=method, **of)
+                == calls
+            )
+        for what, keys in (("miss", number), ("hit", 1)):
+            assert (
+                dotted[f"cache.{where}.{what}"]
+                == backends.sum_of(f"cache.{what}", **of)
+                == keys
+            )
     assert dotted["request"] == backends.sum_of("request") == 24
 
-    names = {name for name, _ in backends.labelled()}
-    assert not [name for name in names if name.startswith("view.")]
     assert len([name for name in dotted if name.startswith(("view.", "resp"))]) > 12
-    of_requests = {name for name in names if not name.startswith(("db.", "cache."))}
-    assert of_requests - {"the.end"} <= {
-        *("request", "request.queries", "request.query_time", "response", "view"),
-        "request.error",
-    }
+    for backend in LABELLED:
+        names = {name for name, _ in backends.labelled(backend)}
+        of_requests = {name for name in names if not name.startswith(("db.", "cache."))}
+        assert of_requests <= {*FIRST_ROWS, "request.error"}
+
+
+FIRST_ROWS = {
+    *("request", "request.queue", "request.active", "request.queries"),
+    *("request.query_time", "response", "response.auth", "response.cancelled"),
+    *("view", "view.stream"),
+}
+"""Everything of requests that has names of its own where there are labels."""
+
+
+def test_celery_tasks_add_up(patched: None, backends: Backends) -> None:
+    """By task, whichever way each of them ended."""
+    app = celery.Celery("shop", broker="memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+
+    @app.task(name="shop.tasks.add")
+    def add() -> None: ...
+
+    @app.task(name="shop.tasks.broken")
+    def broken() -> None:
+        raise ValueError
+
+    for _ in range(3):
+        add.delay()
+    for _ in range(2):
+        broken.delay()
+    app.conf.task_always_eager = False
+    for _ in range(4):
+        app.send_task("shop.tasks.add")
+    app.close()
+    backends.end()
+    dotted = backends.dotted()
+    for task, what, number in (
+        ("add", "succeeded", 3),
+        ("add", "run", 3),
+        ("add", "sent", 4),
+        ("broken", "failed", 2),
+        ("broken", "run", 2),
+    ):
+        assert (
+            dotted[f"celery.shop.tasks.{task}.{what}"]
+            == backends.sum_of(f"celery.{what}", task=f"shop.tasks.{task}")
+            == number
+        )
+    assert backends.sum_of("celery.run") == 5
+
+
+if tasks_patch.HAS_TASKS:
+
+    def test_tasks_of_django_add_up(patched: None, backends: Backends) -> None:
+        """By task and by queue; under Django 5.2 there is no such test."""
+        from some_tasks import broken, double
+
+        for number in range(3):
+            double.enqueue(number)
+        double.using(queue_name="default").enqueue(1)
+        broken.enqueue()
+        backends.end()
+        dotted = backends.dotted()
+        for task, what, number in (
+            ("double", "enqueued", 4),
+            ("double", "started", 4),
+            ("double", "succeeded", 4),
+            ("double", "queued", 4),
+            ("double", "run", 4),
+            ("broken", "failed", 1),
+            ("broken", "run", 1),
+        ):
+            assert (
+                dotted[f"task.some_tasks.{task}.{what}"]
+                == backends.sum_of(
+                    f"task.{what}", task=f"some_tasks.{task}", queue="default"
+                )
+                == number
+            )
+        assert backends.sum_of("task.run", backend="default") == 5
+
+
+METHODS = ("GET", "POST")
+
+
+def _view(number: int) -> Any:
+    def view(request: HttpRequest) -> HttpResponse:
+        status = (200, 201, 404, 500)[number % 4]
+        return HttpResponse(status=status)
+
+    view.__name__ = view.__qualname__ = f"view{number}"
+    return view
+
+
+TWENTY = [path(f"view{number}", _view(number)) for number in range(20)]
+
+
+@pytest.mark.django_db
+@override_settings(
+    ROOT_URLCONF=(*TWENTY, path("who", who), path("stream", stream)),
+    METLOG_AUTH_COUNTS="always",
+    METLOG_QUEUE_TIME=True,
+)
+def test_twenty_views_are_ten_names(fetch: Any, backends: Backends) -> None:
+    """Of requests, where there are labels, with everything switched on; by dotted names
+    they are more than forty."""
+    browser = Client()
+    browser.force_login(User.objects.create_user("me"))
+    cookie = browser.cookies["sessionid"].OutputString()
+    arrived = f"t={time_ns() // 1000}"
+    fetch("/who", headers={"Cookie": cookie.partition(";")[0]})
+    fetch("/stream")
+    for number in range(20):
+        for method in METHODS:
+            fetch(f"/view{number}", method, headers={"X-Request-Start": arrived})
+    backends.end()
+    for backend in LABELLED:
+        found = backends.labelled(backend)
+        assert len({name for name, _ in found} - {"request.active"}) <= 9
+        assert {name for name, _ in found} <= FIRST_ROWS
+        views = {dict(labels).get("view") for name, labels in found if name == "view"}
+        assert len(views) == 22
+    for status, number in ((200, 12), (201, 10), (404, 10), (500, 10)):
+        assert (
+            backends.dotted()[f"response.{status}"]
+            == backends.sum_of("response", status=str(status))
+            == backends.sum_of("request", status=str(status))
+            == number
+        )
+    ours = [name for name in backends.dotted() if name.startswith("view.")]
+    assert len(ours) > 40
 
 
 HOSTILE = [
     *("GET", "hit", "miss", "execute", "error", "timing", "stream", "run", "sent"),
-    *("a.b.c", "köln", "本.屋", "<lambda>", "x y", "shop/index.html", "other"),
+    *("a.b.c", "köln", "本.屋", "<lambda>", "x y", "shop/index.html", "other", "None"),
+    *("a:1|c#b,d=e", 'say "no"\\n', "עברית", "مرحبا.بك", "🎉", "_", "view", "200"),
+    *("execute.GET", "timing.hit", "le", "__name__", "{a='b'}", "..", "-", "%s %n"),
 ]
 
 METRICS: list[tuple[Metric, dict[str, str], str]] = [
     (VIEW, {"method": "GET"}, "view"),
+    (REQUEST, {"method": "GET", "status": "200"}, "view"),
+    (REQUEST_QUERIES, {"method": "GET"}, "view"),
+    (REQUEST_ERROR, {"class": "valueerror"}, "view"),
     (DB_EXECUTE, {"client": "psql", "operation": "select"}, "alias"),
+    (DB_ERROR, {"client": "psql", "class": "dataerror"}, "alias"),
     (CACHE_CALL_OF, {"backend": "redis", "method": "get"}, "alias"),
+    (CACHE_CALL, {"method": "get"}, "backend"),
+    (CACHE_HIT_OF, {"backend": "redis"}, "alias"),
     (TASK_RUN, {"queue": "default", "backend": "default"}, "task"),
+    (TASK_RUN, {"task": "shop.add", "backend": "default"}, "queue"),
     (CELERY_SENT, {}, "task"),
     (TEMPLATE, {}, "name"),
     (COMMAND_RUN, {}, "name"),
     (MODEL_CREATE, {"app": "shop"}, "model"),
     (ERROR, {}, "class"),
     (RESPONSE, {}, "status"),
+    (HTTP_CLIENT, {"method": "GET", "status": "200"}, "server"),
+    (HTTP_CLIENT_ERROR, {"class": "timeout"}, "server"),
+    (VISIT, {}, "view"),
+    (JAVASCRIPT_ERROR, {"view": "shop.index"}, "kind"),
+    (MAIL_SENT, {}, "backend"),
 ]
+
+IN_DATADOG = str.maketrans("|, \n", "____")
+"""What would end a tag."""
 
 
 @pytest.mark.parametrize(("metric", "others", "label"), METRICS)
 def test_hostile_names_come_out_under_their_own_labels(
     backends: Backends, metric: Metric, others: dict[str, str], label: str
 ) -> None:
-    """Whatever views, aliases, tasks and templates are called."""
+    """Whatever views, aliases, hosts, tasks and templates are called: each once, beside
+    the other labels as they are, whatever the backend."""
     for name in HOSTILE:
+        parts = {**others, label: name}
         if metric.kind == "counter":
-            count(metric, **others, **{label: name})
+            count(metric, **parts)
+        elif metric.kind == "timer":
+            time(metric, 0.0, **parts)
         else:
-            time(metric, 0.0, **others, **{label: name})
+            series(metric, **parts).record(1)
     backends.end()
-    found = {
-        dict(labels)[label]: number
-        for (base, labels), number in backends.labelled().items()
-        if base == metric.base
-    }
-    assert found == dict.fromkeys((name.replace(" ", "_") for name in HOSTILE), 1)
-    dotted = [name for name in backends.dotted() if "the.end" not in name]
-    assert len(dotted) == len(HOSTILE)
+    for backend in LABELLED:
+        names = [
+            name.translate(IN_DATADOG) if backend == "datadog" else name
+            for name in HOSTILE
+        ]
+        assert backends.labelled(backend) == {
+            (
+                metric.base,
+                tuple(sorted({**others, **dict(metric.fixed), label: name}.items())),
+            ): 1
+            for name in names
+        }
+    dotted = backends.dotted()
+    assert sum(dotted.values()) == len(HOSTILE)
     assert not [name for name in dotted if ".." in name or name.endswith(".")]
+
+
+HOSTILE_ALIASES = ("execute", "GET", "hit", "a.b", "本.屋", "timing")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("patched")
+def test_hostile_names_of_a_site(
+    fetch: Any, backends: Backends, tmp_path: Path
+) -> None:
+    """Views by URL name, databases and caches that are called as parts of names are."""
+    views = {
+        name: f"v{number}"
+        for number, name in enumerate((*HOSTILE_ALIASES, "stream", "view", "<x>"))
+    }
+    urls = tuple(path(address, index, name=name) for name, address in views.items())
+    locmem = "django.core.cache.backends.locmem.LocMemCache"
+    stores = {
+        alias: {"BACKEND": locmem, "LOCATION": alias}
+        for alias in ("default", *HOSTILE_ALIASES)
+    }
+    with override_settings(
+        ROOT_URLCONF=urls, METLOG_VIEW_NAMES="url_name", CACHES=stores
+    ):
+        for address in views.values():
+            fetch(f"/{address}")
+        for alias in HOSTILE_ALIASES:
+            caches[alias].get("no-such-key")
+            database = sqlite3.DatabaseWrapper(
+                {**connections["default"].settings_dict, "NAME": tmp_path / "db"}, alias
+            )
+            with database.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            database.close()
+    backends.end()
+    for name in views:
+        assert backends.sum_of("view", view=segment(name), method="GET") == 1
+        assert backends.sum_of("request", view=segment(name), status="200") == 1
+    for alias in HOSTILE_ALIASES:
+        of = {"client": "sqlite3", "alias": alias}
+        assert backends.sum_of("db.execute", **of, operation="select") == 1
+        of = {"backend": "locmem", "alias": alias}
+        assert backends.sum_of("cache.call", **of, method="get") == 1
+        assert backends.sum_of("cache.miss", **of) == 1
 
 
 def test_a_label_has_a_limited_number_of_values(
