@@ -35,6 +35,7 @@ __all__ = [
     "Identity",
     "Level",
     "News",
+    "Reservoir",
     "Series",
     "Spilled",
     "Values",
@@ -154,28 +155,47 @@ class Series:
         return f"<{type(self).__name__} {self.name!r} {dict(self.fields or {})!r}>"
 
 
-class Spilled:
+class Reservoir:
+    """An even sample, of at most ``limit`` entries, of all that are added."""
+
+    __slots__ = ("kept", "limit", "seen")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.kept: list[float] = []
+        self.seen: int = 0
+
+    def add(self, entries: Sequence[float], seen: int | None = None) -> None:
+        """Add entries, which are all there were or an even sample of ``seen``."""
+        count = len(entries)
+        seen = count if seen is None else seen
+        if not seen:
+            return
+        # Both are brought to the same share before they are put together.
+        mine = len(self.kept) / self.seen if self.seen else 1.0
+        theirs = count / seen
+        share = min(mine, theirs)
+        if share < mine:
+            self.kept = sample(self.kept, share / mine)
+        self.kept += sample(entries, share / theirs if theirs else 1.0)
+        self.seen += seen
+        while len(self.kept) > self.limit:
+            least = self.kept[:1]
+            self.kept = sample(self.kept, self.limit / len(self.kept)) or least
+
+
+class Spilled(Reservoir):
     """What callers kept of a buffer that the worker was too slow to take.
 
     ``histograms`` are exact, by exporter; ``kept`` is an even sample of ``seen``
     entries, for exporters that want values.
     """
 
-    __slots__ = ("histograms", "kept", "seen")
+    __slots__ = ("histograms",)
 
     def __init__(self, histograms: dict[Exporter, Histogram]) -> None:
+        super().__init__(BUFFER)
         self.histograms: dict[Exporter, Histogram] = histograms
-        self.kept: list[float] = []
-        self.seen: int = 0
-
-    def add(self, entries: Sequence[float]) -> None:
-        """Keep an even sample of at most `BUFFER` entries in all."""
-        # Both are brought to the same share before they are put together.
-        share = len(self.kept) / self.seen if self.seen else 1.0
-        self.seen += len(entries)
-        self.kept += sample(entries, share)
-        if len(self.kept) > BUFFER:
-            self.kept = sample(self.kept, 0.5)
 
 
 class News(NamedTuple):

@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Literal, NamedTuple
 
-from metlog.aggregate.series import News, Series, as_milliseconds, sample
+from metlog.aggregate.series import (
+    News,
+    Reservoir,
+    Series,
+    as_milliseconds,
+    sample,
+)
 from metlog.exceptions import ConfigError
 from metlog.senders import _datadog
 from metlog.senders._delivery import process
@@ -90,6 +96,8 @@ class StatsdSender(ExportingSender):
     _levels: dict[Form, tuple[float, int]]
     _lines: deque[Line]
     _allowances: dict[Series, tuple[float, float]]
+    _reservoirs: dict[Series, Reservoir]
+    _sampled_since: dict[Series, float]
     _forms: dict[Series, Form | None]
     # Calls and bytes that came in, counted under the lock, and that went out.
     _absorbed: int
@@ -219,19 +227,57 @@ class StatsdSender(ExportingSender):
             news = self._thinned(news, form.share)
             if not news.entries:
                 return
-        entries, seen = self._chosen(news, now)
+        reservoir, count = self._reservoirs.get(series), len(news.entries)
+        if reservoir is None and (
+            news.spilled is not None or self._is_too_many(series, count, now)
+        ):
+            # An even sample of a second needs all of the second.
+            reservoir = self._reservoirs[series] = Reservoir(self._max_timings)
+            self._sampled_since.setdefault(series, now)
+        if reservoir is None:
+            self._add_entries(series, form, news.entries, count)
+            return
+        reservoir.add(news.entries)
+        if news.spilled is not None:
+            reservoir.add(news.spilled.kept, news.spilled.seen)
+
+    def _add_samples(self, now: float, everything: bool) -> None:
+        """Turn what was sampled for a second into lines."""
+        for series, since in list(self._sampled_since.items()):
+            if not (everything or now - since >= 1.0):
+                continue
+            del self._sampled_since[series]
+            reservoir = self._reservoirs.pop(series)
+            form = self._form(series)
+            if form is not None:
+                self._add_entries(series, form, reservoir.kept, reservoir.seen)
+
+    def _is_too_many(self, series: Series, count: int, now: float) -> bool:
+        """Return whether that is more than ``max_timings`` a second."""
+        limit = float(self._max_timings)
+        left, since = self._allowances.get(series, (limit, now))
+        left = min(limit, left + (now - since) * limit) - count
+        if left < limit * 0.75:  # few come near it: remember those alone
+            self._allowances[series] = max(0.0, left), now
+        else:
+            self._allowances.pop(series, None)
+        return left < 0
+
+    def _add_entries(
+        self, series: Series, form: Form, entries: Sequence[float], seen: int
+    ) -> None:
+        """Add lines for entries, which are all there were or a sample of ``seen``."""
         if series.kind == "timer":
             entries = as_milliseconds(entries, series.decimals)
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
+        rate = min(series.rate, 1.0) * form.share
         if len(entries) < seen:
+            rate *= len(entries) / seen
             left_out = seen - len(entries)
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
         head, tail = form.head, form.tail
-        rate = min(series.rate, 1.0) * form.share
-        if len(entries) < seen:
-            rate *= len(entries) / seen
         if rate < 1.0:
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
@@ -252,26 +298,6 @@ class StatsdSender(ExportingSender):
         entries = sample(entries, min(1.0, share))
         self._absorbed -= calls - len(entries)
         return news._replace(entries=entries, spilled=None)
-
-    def _chosen(self, news: News, now: float) -> tuple[Sequence[float], int]:
-        """The entries that are sent, out of how many: all, or an even sample."""
-        entries, seen = news.entries, len(news.entries)
-        spilled = news.spilled
-        if spilled is not None:
-            share = len(spilled.kept) / spilled.seen
-            entries = [*sample(entries, share), *spilled.kept]
-            seen += spilled.seen
-        limit = float(self._max_timings)
-        left, since = self._allowances.get(news.series, (limit, now))
-        left = min(limit, left + (now - since) * limit)
-        while len(entries) > max(1.0, left):
-            entries = sample(entries, max(1.0, left) / len(entries)) or entries[:1]
-        left = max(0.0, left - len(entries))
-        if left < limit * 0.75:  # few come near it: remember those alone
-            self._allowances[news.series] = left, now
-        else:
-            self._allowances.pop(news.series, None)
-        return entries, seen
 
     def _pack_values(self, head: str, values: list[str], tail: str) -> None:
         """Several values to a line, of at most ``max_packet`` bytes."""
@@ -365,6 +391,9 @@ class StatsdSender(ExportingSender):
             self._summed_at = now
             with self._absorbing:
                 self._add_sums()
+        if self._sampled_since:
+            with self._absorbing:
+                self._add_samples(now, everything)
         if self._is_unix:
             self._send_all(deadline or Deadline(0.0 if self._at_once else 1.0))
         elif self._at_once and deadline is None:
@@ -522,5 +551,6 @@ class StatsdSender(ExportingSender):
     def _forget(self) -> None:
         self._sums, self._levels, self._forms = {}, {}, {}
         self._lines, self._allowances = deque(), {}
+        self._reservoirs, self._sampled_since = {}, {}
         self._absorbed = self._delivered = 0
         self._bytes_in = self._bytes_fed = self._bytes_out = 0
