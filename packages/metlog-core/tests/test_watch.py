@@ -158,6 +158,23 @@ def test_after_fifteen_minutes_it_is_forgotten() -> None:
     assert len(memory) == 0
 
 
+def test_sections_forget_too() -> None:
+    """Totals and orders are those of the time that is kept."""
+    slow = ("response.500:5|c", "view.a.b.GET:900:900|ms", "error.oserror:5|c")
+    memory = watched(*slow, "db.x.y.execute:9|ms", at=1000.0)
+    later = 1000.0 + KEPT_SECONDS - 5
+    lines = ("response.500:1|c", "view.a.b.GET:3|ms", "error.oserror:1|c")
+    remember("\n".join((*lines, "view.a.c.GET:30|ms")).encode(), memory, later)
+    data = shown(memory, 1000.0 + KEPT_SECONDS + 6)
+    assert (data["requests"]["count"], data["requests"]["errors"]) == (1, 1)
+    assert [(row["view"], row["share"]) for row in data["views"]] == [
+        ("a.c", pytest.approx(30 / 33, rel=1e-3)),
+        ("a.b", pytest.approx(3 / 33, rel=1e-3)),
+    ]
+    assert [row["count"] for row in data["errors"]] == [1]
+    assert data["queries"]["rows"] == []
+
+
 def test_ten_thousand_names_are_kept_and_the_rest_counted() -> None:
     """The page says so; a name that was forgotten makes room."""
     memory = Memory()
