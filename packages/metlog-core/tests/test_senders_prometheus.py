@@ -321,6 +321,59 @@ def test_a_scrape_of_any_process_adds_up_all(tmp_path: Path) -> None:
 
 
 @FORKS
+def test_whoever_is_scraped_next_knows_no_less(tmp_path: Path) -> None:
+    """Or Prometheus would take it for a restart. No interval has passed meanwhile."""
+    client = multi(tmp_path, interval=600)
+    asked, answers = os.pipe(), os.pipe()
+
+    def work() -> None:
+        while os.read(asked[0], 1):
+            client.incr("hits")
+            client.timer_send("load", 3)
+            os.write(answers[1], f"{samples(scrape(client))['hits_total']}\n".encode())
+
+    pid = in_child(work)
+    last = 0.0
+    try:
+        for _ in range(5):
+            client.incr("hits")
+            os.write(asked[1], b"?")
+            told = float(os.read(answers[0], 100))
+            found = samples(scrape(client))
+            assert last <= told <= found["hits_total"]
+            last = found["hits_total"]
+            assert found["load_seconds_count"] == found["load_seconds_bucket{le=+Inf}"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert samples(scrape(client))["hits_total"] == last == 10
+    client.close()
+
+
+@pytest.mark.parametrize("path", ["{}/", "{}//", "{}/.", "{}/a/../"])
+@FORKS
+def test_a_folder_spelt_otherwise_is_the_same(tmp_path: Path, path: str) -> None:
+    """A reader opens no lock of its own process, which would free it."""
+    spelt = path.format(tmp_path)
+    (tmp_path / "a").mkdir()
+    one = MetlogClient(PrometheusSender(directory=spelt), "app")
+    other = MetlogClient(PrometheusSender(directory=spelt), "app")
+    for client in (one, other):
+        client.gauge("level", 2)
+        client.flush()
+    for client in (one, other, one):
+        assert samples(scrape(client))["level"] == 4
+
+    def look() -> None:
+        assert samples(scrape(multi(tmp_path)))["level"] == 4
+        os._exit(7)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(in_child(look), 0)[1]) == 7
+    one.close()
+    other.close()
+
+
+@FORKS
 def test_many_workers_recycled_and_killed_lose_nothing(tmp_path: Path) -> None:
     """Scrapes meanwhile see sums that never fall, and whole histograms."""
     client = multi(tmp_path)
@@ -369,7 +422,7 @@ def test_readers_killed_amid_folding_lose_and_double_nothing(tmp_path: Path) -> 
     def read() -> None:
         threading.Timer(chance.random() * 0.01, lambda: os.kill(os.getpid(), 9)).start()
         while True:
-            folder.read(str(tmp_path), None)
+            folder.read(str(tmp_path))
 
     last = 0.0
     for _ in range(80):

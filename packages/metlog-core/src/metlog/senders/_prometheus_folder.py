@@ -83,10 +83,8 @@ class Place:
         _mine.clear()
 
 
-def read(
-    folder: str, own: Place | None, report: Report = lambda kind, detail: None
-) -> dict[str, Family]:
-    """Add up the families of all processes but ``own``, by name; fold the dead."""
+def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, Family]:
+    """Add up the families of all processes, by name; fold the dead."""
     path = Path(folder)
     with _readers(path):
         gone, folded = _gone(path, report)
@@ -95,10 +93,8 @@ def read(
         dead = []
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
-            if own is not None and who == own.id:
-                continue
             # Asked before it is read, so that a last write is not missed.
-            alive = (folder, who) in _mine or _is_alive(lock)
+            alive = (str(path), who) in _mine or _is_alive(lock)
             families = _families(path / f"{who}.json", report)
             if families is None:
                 continue

@@ -21,7 +21,7 @@ from metlog.senders._delivery import process
 from metlog.senders._delivery.options import integer, seconds
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._exporting import ExportingSender
-from metlog.senders._prometheus_state import Family, Labels, add_up
+from metlog.senders._prometheus_state import Family, Labels
 from metlog.shapes import Shape
 from metlog.wire.prometheus import Families, base_unit, labels
 
@@ -246,27 +246,35 @@ class PrometheusSender(ExportingSender):
         process.check()
         self.start()
         self._take(everything=True)
-        with self._absorbing:
-            own = {name: family.copy() for name, family in self._families.items()}
-            sent = self._absorbed - self._delivered
-            if self.directory is None and sent > 0:
-                self._delivered = self._absorbed
-                self.tally.add(sent=sent)
-        families = own
-        if self.directory is not None:
-            try:
-                families = folder.read(self.directory, self._place, self.tally.report)
-            except OSError as error:
-                self.tally.report("the folder cannot be read", error)
-                families = {}
-            add_up(families, own.values())
-        elif self.has_siblings():
+        families = None if self.directory is None else self._shared(self.directory)
+        if families is None:
+            with self._absorbing:
+                families = {name: each.copy() for name, each in self._families.items()}
+                sent = self._absorbed - self._delivered
+                if self.directory is None and sent > 0:
+                    self._delivered = self._absorbed
+                    self.tally.add(sent=sent)
+        if self.directory is None and self.has_siblings():
             self.tally.report(
                 "each process tells only its own numbers",
                 "say directory=, or set PROMETHEUS_MULTIPROC_DIR",
             )
         for name in sorted(families):
             yield _as_metric(families[name])
+
+    def _shared(self, directory: str) -> dict[str, Family] | None:
+        """Return what all processes have written, this one just now; None if it cannot.
+
+        Only what is written is told: whoever is scraped next must not know less, or
+        Prometheus would take that for a restart.
+        """
+        if not self._write(directory):
+            return None
+        try:
+            return folder.read(directory, self.tally.report)
+        except OSError as error:
+            self.tally.report("the folder cannot be read", error)
+            return None
 
     def has_siblings(self) -> bool:
         """Return whether other processes count besides, as far as can be told."""
@@ -287,33 +295,35 @@ class PrometheusSender(ExportingSender):
     def deliver(self, deadline: Deadline | None) -> None:
         """Write this process's file, if there is a folder and something new."""
         self._serve()
-        with self._absorbing:
-            absorbed = self._absorbed
-            changed = absorbed != self._written
-            families = list(self._families.values())
-        if self.directory is None:
-            return
-        if not changed:
-            return
+        if self.directory is not None:
+            self._write(self.directory)
+
+    def _write(self, directory: str) -> bool:
+        """Replace this process's file if it is old; return whether it is current."""
         with self._writing:
+            with self._absorbing:
+                absorbed = self._absorbed
+                families = list(self._families.values())
+                if absorbed == self._written:
+                    return True
+                copies = [family.frozen() for family in families]
             try:
                 if self._place is None:
-                    self._place = folder.Place(self.directory)
-                with self._absorbing:
-                    copies = [family.frozen() for family in families]
+                    self._place = folder.Place(directory)
                 self._place.write(copies)
             except OSError as error:
                 self.tally.add(errors=1)
                 self.tally.report("the folder cannot be written", error)
-                return
-        with self._absorbing:
-            for family, copy in zip(families, copies, strict=True):
-                family.written(copy)
-            sent = absorbed - self._delivered
-            self._delivered = max(self._delivered, absorbed)
-            self._written = absorbed
+                return False
+            with self._absorbing:
+                for family, copy in zip(families, copies, strict=True):
+                    family.written(copy)
+                sent = absorbed - self._delivered
+                self._delivered = max(self._delivered, absorbed)
+                self._written = absorbed
         if sent > 0:
             self.tally.add(sent=sent)
+        return True
 
     def held(self) -> int:
         """In one process nothing waits: it is read at the scrape."""
