@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from metlog import SEVERITY, MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.logging import MetlogHandler, hook_logger
+from metlog.message import Message
 from metlog.senders import Sender, StdLibLoggingSender
 from metlog.testing import SenderContract, Sent, add_up
 
@@ -188,3 +190,70 @@ def test_nothing_runs_in_circles(logger: logging.Logger, kept: Kept) -> None:
     client.info("from metlog")
     said = [record.getMessage() for record in kept.records]
     assert said == ["from logging", "from logging", "from metlog"]
+
+
+WAYS_TO_LOG = {
+    "the same logger": lambda logger: logger.warning("sending"),
+    "a child of it": lambda logger: logger.getChild("urllib3").debug("sending"),
+    "an exception": lambda logger: logger.error("failed", exc_info=ValueError("x")),
+    "twice": lambda logger: [logger.info("before"), logger.info("after")],
+    "another client's handler": lambda logger: logger.getChild("other").info("x"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_LOG)
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_sender_logs_while_it_sends_a_record_is_no_record(
+    way: str, fails: bool
+) -> None:
+    """One line of the application is one message, whatever the sender; and the next
+    line is one again, also when the sender has raised."""
+    logger = logging.getLogger(f"metlog.test.emitting.{way}.{fails}")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    sent: list[str] = []
+
+    class Talkative:
+        def send_message(self, msg: Message) -> None:
+            assert len(sent) < 10
+            sent.append(msg["payload"])
+            WAYS_TO_LOG[way](logger)
+            if fails:
+                raise OSError
+
+    client = MetlogClient(Talkative(), "app")
+    hook_logger(logger.name, client)
+    hook_logger(f"{logger.name}.other", MetlogClient(Talkative(), "other"))
+    logger.warning("one")
+    logger.warning("two")
+    assert sent == ["one", "two"]
+
+
+def test_another_threads_records_are_not_dropped_meanwhile() -> None:
+    """The guard is for the thread that is in the handler."""
+    logger = logging.getLogger("metlog.test.emitting.threads")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    sent: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def send_message(self, msg: Message) -> None:
+            sent.append(msg["payload"])
+            if msg["payload"] == "slow":
+                inside.set()
+                go_on.wait(20)
+
+    client = MetlogClient(Slow(), "app")
+    # Two handlers, as `logging` lets one thread at a time into each.
+    hook_logger(logger.name, client)
+    hook_logger(f"{logger.name}.other", client)
+    other = logger.getChild("other")
+    other.propagate = False
+    thread = threading.Thread(target=logger.info, args=("slow",))
+    thread.start()
+    assert inside.wait(20)
+    other.info("quick")
+    go_on.set()
+    thread.join(20)
+    assert sent == ["slow", "quick"]
