@@ -14,11 +14,14 @@ from django.test import override_settings
 from django.urls import include, path
 
 from django_metlog import checks, conf, guards
-from metlog import MetlogClient
+from metlog import MetlogClient, catalogue
+from metlog.catalogue import Metric
 from metlog.senders import (
     DebugCaptureSender,
+    FanOutSender,
     NoSendSender,
     PrometheusSender,
+    StatsdSender,
     StdOutSender,
 )
 
@@ -186,7 +189,9 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     own = [setting.check for setting in conf.SETTINGS.values()]
     assert len(set(own)) == len(own)
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
-    elsewhere = {f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, 11, 12, 13)}
+    elsewhere = {
+        f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 15))
+    }
     assert {*own, *documented()} == tested | elsewhere
 
 
@@ -321,3 +326,114 @@ def test_workers_that_do_not_share_their_numbers(
     ):
         found = [one.id for one in checks.check_deployment()]
     assert found == (["django_metlog.W012"] if several else [])
+
+
+LEVEL = Metric("shop.level", "gauge", "{item}", "In stock.", ("what",))
+
+CONFLICTS = [
+    # Two names that become one, also by what a histogram adds to its own.
+    (PrometheusSender(), ["shop.userSeen", "shop.user.seen"], "shop_user_seen_total"),
+    (PrometheusSender(), ["shop-seen", "shop.seen"], "shop_seen_total"),
+    (PrometheusSender(prefix="x"), ["a.b", "a_b"], "x_a_b_total"),
+    (PrometheusSender(), ["shop.seen", "shop.seen.total"], "shop_seen_total"),
+    (
+        PrometheusSender(),
+        [
+            Metric("size", "histogram", "1", "A."),
+            Metric("size.count", "gauge", "{item}", "B."),
+        ],
+        "size_count",
+    ),
+    (PrometheusSender(), ["shop.köln", "shop.k_ln"], "shop_k_ln_total"),
+    # With those of this package.
+    (PrometheusSender(prefix="django"), ["mail_sent"], "django_mail_sent_total"),
+    (PrometheusSender(), ["django.mail.sent"], "django_mail_sent_total"),
+    (
+        PrometheusSender(names="semconv"),
+        [Metric("http_server.request_duration", "timer", "s", "A.")],
+        "http_server_request_duration_seconds",
+    ),
+    # Labels that become one, or are a backend's own.
+    (
+        PrometheusSender(),
+        [Metric("a", "counter", "1", "A.", ("userId", "user_id"))],
+        "'user_id'",
+    ),
+    (
+        PrometheusSender(),
+        [Metric("a.<Job>", "counter", "1", "A.")],
+        "'Job'",
+    ),
+    (
+        StatsdSender(dialect="dogstatsd"),
+        [Metric("a.<host>", "counter", "1", "A.")],
+        "no backend gets the label 'host'",
+    ),
+    (PrometheusSender(), [Metric("a", "counter", "1", "A.", ("le",))], "'le'"),
+    # Gauges that overwrite each other.
+    (StatsdSender(), [LEVEL], "'shop.level': gauges that differ in 'what' only"),
+    (FanOutSender([{"sender": StatsdSender()}]), [LEVEL], "'shop.level'"),
+    # What is no conflict.
+    (StatsdSender(), ["shop.userSeen", "shop.user.seen"], None),
+    (StatsdSender(dialect="dogstatsd"), [LEVEL], None),
+    (PrometheusSender(), [LEVEL], None),
+    (
+        PrometheusSender(),
+        ["shop.seen", Metric("shop.seen", "timer", "s", "A.", (), "b")],
+        None,
+    ),
+    (PrometheusSender(), ["mail.sent.today"], None),
+    (PrometheusSender(names="dotted"), [Metric("a.<le>", "counter", "1", "A.")], None),
+    (StdOutSender(), [LEVEL, "a.b", "a_b"], None),
+    (
+        FanOutSender(
+            [
+                {"sender": StdOutSender(), "types": ["gauge"]},
+                {
+                    "sender": StatsdSender(),
+                    "metrics": [{"match": "shop.*", "drop": True}],
+                },
+                {"sender": PrometheusSender(), "types": ["gauge"]},
+            ]
+        ),
+        [LEVEL, "a.b", "a_b"],
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("sender", "declared", "says"), CONFLICTS)
+def test_declared_metrics_that_a_backend_mixes_up(
+    monkeypatch: pytest.MonkeyPatch, sender: Any, declared: list[Any], says: str | None
+) -> None:
+    """What of names, labels and gauges is known at start is told before it is sent."""
+    for known in ("_metrics", "_prefixes"):
+        monkeypatch.setattr(catalogue, known, dict(getattr(catalogue, known)))
+    catalogue.declare(
+        *(
+            Metric(each, "counter", "{item}", "A.") if isinstance(each, str) else each
+            for each in declared
+        )
+    )
+    with override_settings(METLOG=MetlogClient(sender, "")):
+        found = checks.check()
+    if says is None:
+        assert found == []
+    else:
+        (message,) = found
+        assert message.id == "django_metlog.W014"
+        assert says in message.msg
+        assert message.hint
+
+
+def test_a_metric_that_a_rule_drops_is_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client's rules say so as a route's do."""
+    monkeypatch.setattr(catalogue, "_metrics", dict(catalogue._metrics))
+    catalogue.declare(LEVEL)
+    client = MetlogClient(StatsdSender(), "")
+    with override_settings(METLOG=client):
+        assert ids() == ["django_metlog.W014"]
+        client.rules = [{"match": "shop.level", "drop": True}]  # type: ignore[assignment]
+        assert ids() == []

@@ -21,6 +21,7 @@
 ``W011``              nobody was said who may read metrics (``check --deploy``)
 ``W012``              workers do not share their metrics (``check --deploy``)
 ``W013``              the metrics view has nothing to show (``check --deploy``)
+``W014``              declared metrics that a backend mixes up, or loses labels of
 ====================  =============================================================
 """
 
@@ -37,7 +38,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from django_metlog import beacons, conf
+from metlog import catalogue
 from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
+from metlog.senders.base import BaseSender
 
 __all__ = ["check", "check_deployment", "register_checks"]
 
@@ -87,6 +90,7 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_patches(),
         *_middleware(),
         *_apps(),
+        *_conflicts(),
     ]
 
 
@@ -249,6 +253,29 @@ def _apps() -> Iterator[CheckMessage]:
             "INSTALLED_APPS lists 'metlog', which is a library and no Django app.",
             hint="Remove it; 'django_metlog' is the app.",
             id="django_metlog.W010",
+        )
+
+
+def _conflicts() -> Iterator[CheckMessage]:
+    if conf.fault(conf.SETTINGS["METLOG"]) is not None:
+        return
+    client = conf.client()
+    sender = client.sender
+    if not isinstance(sender, BaseSender):
+        return
+    kept = [
+        metric
+        for metric in catalogue.metrics()
+        if not client.rules.for_(metric.name).drop
+    ]
+    for text in dict.fromkeys(sender.conflicts(kept)):
+        yield Caution(
+            f"METLOG: {text}.",
+            hint=(
+                "Declare it with another base, make the label a placeholder or name it "
+                "otherwise, or drop one of the metrics by a rule of 'metrics'."
+            ),
+            id="django_metlog.W014",
         )
 
 

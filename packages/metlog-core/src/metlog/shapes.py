@@ -7,7 +7,7 @@ every shape, and its fields are its labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -221,6 +221,29 @@ class Shape:
             resource=self._allowed(common) if self._resource else _NONE,
         )
 
+    def declared(self, metric: Metric) -> Shaped | None:
+        """Return what a declaration is called before it is sent: its labels have no
+        values, and its placeholders stand in a dotted name. None as for `of`."""
+        if self.names == "dotted":
+            labels = dict.fromkeys(metric.fields if self._tagged else (), "")
+            unit = unit_of(metric.kind, metric.unit)
+            return Shaped(metric.name, labels, unit, prefix=prefix_of(metric))
+        if metric.sum_of is not None:
+            return None
+        return self._labelled(metric, dict.fromkeys(metric.labels, ""), {}, {})
+
+    def conflicts(self, metric: Metric) -> Iterator[str]:
+        """Say what of a declared metric this shape cannot tell apart, or loses."""
+        if metric.kind == "gauge" and metric.fields and not self._tagged:
+            yield (
+                f"{metric.name!r}: gauges that differ in {_and(metric.fields)} only "
+                "are one for plain StatsD"
+            )
+        shaped = self.declared(metric)
+        for label in shaped.labels if shaped else ():
+            if is_reserved(label):
+                yield f"{metric.name!r}: no backend gets the label {label!r}"
+
     def _dotted(
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
     ) -> Shaped:
@@ -308,6 +331,10 @@ class Shape:
         if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
             self._told.add((kind, key))
             self._report(kind, detail)
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(repr(name) for name in names)
 
 
 def _or(choices: Iterable[str]) -> str:

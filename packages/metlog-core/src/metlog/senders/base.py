@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    Protocol,
+    Self,
+    TypeVar,
+    runtime_checkable,
+)
 
 from metlog._patching import SENDING, Patchable, replaced
 from metlog.message import Message
 from metlog.metrics import Kind
+
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
 
 T = TypeVar("T")
 
@@ -108,6 +119,13 @@ class BaseSender(metaclass=Patchable):
     def send_message(self, msg: Message) -> None:
         """Take a message to the backend."""
         raise NotImplementedError
+
+    def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
+        """Say what of these declared metrics it would mix up, or lose labels of.
+
+        That is known before anything is sent. There is nothing to say.
+        """
+        return iter(())
 
     def flush(self, timeout: float = 2.0) -> None:
         """Hand over what was accepted, within ``timeout`` seconds. Nothing waits."""

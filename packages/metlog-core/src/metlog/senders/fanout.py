@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metlog._factory import make_sender
 from metlog._patching import is_unchanged, takes_metrics
@@ -25,6 +25,9 @@ from metlog.senders._exporting import ExportingSender
 from metlog.senders.base import BaseSender, Sender, SenderStats
 from metlog.severity import as_severity
 from metlog.shapes import Lens
+
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
 
 __all__ = ["FanOutSender"]
 
@@ -182,6 +185,18 @@ class FanOutSender(BaseSender):
             self._drain.added()
 
     # -- out -----------------------------------------------------------------------
+
+    def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
+        """What each route's sender says of the metrics that its rules let pass."""
+        known = list(metrics)
+        for route in self.routes:
+            if isinstance(route.sender, BaseSender):
+                yield from route.sender.conflicts(
+                    metric
+                    for metric in known
+                    if route.takes(metric.kind)
+                    and not route.rules.for_(metric.name).drop
+                )
 
     def flush(self, timeout: float = 2.0) -> None:
         """Flush every sender, within ``timeout`` seconds for all of them."""

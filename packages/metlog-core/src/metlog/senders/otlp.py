@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from metlog.shapes import Shape
 if TYPE_CHECKING:
     from metlog.aggregate.histograms import Histogram
     from metlog.aggregate.series import News, Series
+    from metlog.catalogue import Metric
     from metlog.senders._otlp_exporters import Exporters
     from metlog.senders._otlp_metrics import Totals
     from metlog.senders._otlp_session import Outcome
@@ -131,6 +132,11 @@ class OtlpSender(ExportingSender):
         self._begin()
 
     # -- in ------------------------------------------------------------------------
+
+    def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
+        shape = Shape(self._names, semconv=self._semconv)
+        for metric in metrics:
+            yield from shape.conflicts(metric)
 
     def accept(self, msg: Message) -> None:
         """Keep a message that will be a log record."""

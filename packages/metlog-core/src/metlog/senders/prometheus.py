@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from metlog.aggregate.histograms import Explicit, Histogram
 from metlog.aggregate.series import News, Series, in_base_units
 from metlog.exceptions import ConfigError
+from metlog.rules import is_reserved
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import integer, seconds
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._exporting import ExportingSender
 from metlog.senders._prometheus_state import Family, Labels
-from metlog.shapes import Shape
+from metlog.shapes import Shape, Shaped
 from metlog.wire.prometheus import Families, base_unit, labels
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import Collector, CollectorRegistry
 
+    from metlog import catalogue
     from metlog.client import MetlogClient
 
 __all__ = ["PrometheusSender", "collector", "exposition", "find"]
@@ -138,6 +140,28 @@ class PrometheusSender(ExportingSender):
             return None
         return Explicit(form.family.bounds)
 
+    def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
+        told: list[str] = []
+        names = Families(lambda _, detail: told.append(str(detail)), self._prefix)
+        for metric in metrics:
+            yield from self._shape.conflicts(metric)
+            shaped = self._shape.declared(metric)
+            if shaped is None:
+                continue
+            # With placeholders a dotted name is several, which are not known yet.
+            if "<" not in shaped.name:
+                self._claim(names, shaped, metric.kind)
+            asked = [label for label in shaped.labels if not is_reserved(label)]
+            kept = labels({label: label for label in asked}).values()
+            for label in asked:
+                if label not in kept:
+                    yield (
+                        f"{metric.name!r}: the label {label!r} has the name of another "
+                        "one for Prometheus"
+                    )
+        for detail in told:
+            yield f"one name for two metrics of Prometheus, {detail}"
+
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Add to the sums."""
         with self._absorbing:
@@ -199,8 +223,7 @@ class PrometheusSender(ExportingSender):
         shaped = self._shape.of(series)
         if shaped is None:
             return None
-        prefix = "" if self._shape.names == "semconv" else shaped.prefix
-        name = self._names.claim(shaped.name, series.kind, shaped.unit, prefix)
+        name = self._claim(self._names, shaped, series.kind)
         if name is None:
             return _REFUSED
         factor = base_unit(series.kind, shaped.unit)[1]
@@ -223,6 +246,10 @@ class PrometheusSender(ExportingSender):
         if key not in family.samples:
             self._series += 1
         return _Form(family, key, factor)
+
+    def _claim(self, names: Families, shaped: Shaped, kind: str) -> str | None:
+        prefix = "" if self._shape.names == "semconv" else shaped.prefix
+        return names.claim(shaped.name, kind, shaped.unit, prefix)
 
     def _new_family(
         self, name: str, series: Series, shaped: Any, factor: float

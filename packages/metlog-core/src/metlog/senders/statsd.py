@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from metlog.aggregate.series import (
     News,
@@ -28,6 +28,9 @@ from metlog.senders._exporting import ExportingSender
 from metlog.shapes import Shape, Shaped
 from metlog.wire.statsd import number, rate_part, safe_name, tags_part
 from metlog.wire.text import as_text
+
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
 
 __all__ = ["StatsdSender"]
 
@@ -192,6 +195,10 @@ class StatsdSender(ExportingSender):
         self.reset_after_fork()
 
     # -- what happened -----------------------------------------------------------------
+
+    def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
+        for metric in metrics:
+            yield from self._shape.conflicts(metric)
 
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Turn values into lines; add counters and gauges up for the interval."""
