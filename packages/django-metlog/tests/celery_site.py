@@ -12,14 +12,21 @@ import django
 from django.conf import settings
 
 from metlog import MetlogClient
-from metlog.senders import StatsdSender
+from metlog.senders import PrometheusSender, StatsdSender
+
+
+def sender() -> StatsdSender | PrometheusSender:
+    """Where the environment says: to be scraped, or to StatsD."""
+    if "METRICS_PORT" in os.environ:
+        port = int(os.environ["METRICS_PORT"])
+        return PrometheusSender(os.environ["METRICS_FOLDER"], port=port, interval=0.2)
+    return StatsdSender(port=int(os.environ["STATSD_PORT"]))
+
 
 settings.configure(
     INSTALLED_APPS=["django_metlog"],
     STATSD_CELERY_SIGNALS=True,
-    METLOG=MetlogClient(
-        StatsdSender(port=int(os.environ["STATSD_PORT"])), logger="worker"
-    ),
+    METLOG=MetlogClient(sender(), logger="worker"),
 )
 django.setup()
 settings.METLOG.incr("before.the.fork")  # so that a thread runs that no child inherits

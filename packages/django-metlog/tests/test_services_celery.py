@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import celery
 import pytest
 import services
 from conftest import Sent
+from prometheus_client.parser import text_string_to_metric_families
 
 from django_metlog.patches import celery as celery_patch
 from metlog.testing import UdpReceiver
@@ -42,7 +46,9 @@ def site(redis: str) -> Iterator[celery.Celery]:
 
 
 @contextmanager
-def worker(redis: str, receiver: UdpReceiver, *options: str) -> Iterator[None]:
+def worker(
+    redis: str, receiver: UdpReceiver, *options: str, **variables: str
+) -> Iterator[None]:
     """A worker; at the end it is asked to finish, and must end well."""
     here = Path(__file__).parent
     command = [sys.executable, "-m", "celery", "-A", "celery_site", "worker"]
@@ -50,7 +56,8 @@ def worker(redis: str, receiver: UdpReceiver, *options: str) -> Iterator[None]:
         **os.environ,
         "BROKER_URL": redis,
         "STATSD_PORT": str(receiver.port),
-        "PYTHONPATH": str(here),
+        "PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]),
+        **variables,
     }
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     process = subprocess.Popen(
@@ -121,6 +128,43 @@ def test_a_pool_process_that_is_killed(
             with pytest.raises(Exception, match="SIGKILL"):
                 lost.get(PATIENCE)
         assert receiver.counts["celery.shop.tasks.killed.failed"] == 1
+
+
+def test_a_worker_that_is_scraped(
+    redis: str, site: celery.Celery, sent: Sent, tmp_path: Path
+) -> None:
+    """``port=``: one process serves, with the sums of all, of recycled ones too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path / "metrics"
+    variables = {"METRICS_PORT": str(port), "METRICS_FOLDER": str(folder)}
+
+    def scraped() -> tuple[float, float]:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return 0, 0
+        found = {
+            sample.name: sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.labels.get("task", "").endswith("add")
+        }
+        succeeded = found.get("django_celery_succeeded_total", 0)
+        return succeeded, found.get("django_celery_run_seconds_count", 0)
+
+    options = ("--concurrency=2", "--max-tasks-per-child=5")
+    with UdpReceiver() as receiver, worker(redis, receiver, *options, **variables):
+        jobs = [site.send_task("shop.tasks.add", (n, 1)) for n in range(30)]
+        assert [job.get(PATIENCE) for job in jobs] == list(range(1, 31))
+        deadline = time.monotonic() + PATIENCE
+        while scraped() != (30, 30) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert scraped() == (30, 30)
+        assert len(list(folder.iterdir())) <= 2 * 3 + 2 + 2
+    assert receiver.lines == []
 
 
 def _times(lines: list[str]) -> dict[str, list[float]]:
