@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a site sends in the words of OpenTelemetry's semantic conventions.
+
+https://github.com/open-telemetry/semantic-conventions/tree/v1.44.0/docs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backends import Collector
+from conftest import fetch_asgi
+from django.db import DatabaseError, connections
+from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.test import override_settings
+
+from django_metlog.catalogue import HTTP_CLIENT, REQUEST
+from django_metlog.patches import db as db_patch
+from django_metlog.patches.sending import series
+from metlog import MetlogClient
+from metlog.semconv import CONVENTIONS
+from metlog.senders import OtlpSender
+
+Told = dict[str, list[dict[str, Any]]]
+"""Metric → the attributes of each of its series."""
+
+
+class Site:
+    """A site before a collector, which has told it all after `end`."""
+
+    def __init__(self, **options: Any) -> None:
+        self.collector = Collector()
+        sender = OtlpSender(self.collector.url, names="semconv", **options)
+        self.client = MetlogClient(sender, "site")
+
+    def end(self) -> Told:
+        self.client.close()
+        told: Told = {}
+        for name, point in self.collector.last():
+            attributes = {
+                pair.key: getattr(pair.value, pair.value.WhichOneof("value"))
+                for pair in point.attributes
+            }
+            told.setdefault(name, []).append(attributes)
+        for name in CONVENTIONS.keys() & told.keys():
+            for attributes in told[name]:
+                assert set(CONVENTIONS[name].required) <= attributes.keys()
+        return told
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    with override_settings(METLOG=site.client):
+        yield site
+    site.client.close()
+    site.collector.close()
+
+
+GET = {"http.request.method": "GET", "url.scheme": "http"}
+
+REQUESTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "/async",
+        "GET",
+        {},
+        {
+            **GET,
+            "http.response.status_code": 200,
+            "http.route": "/async",
+            "view": "testsite.views.aindex",
+        },
+    ),
+    (
+        "/broken",
+        "GET",
+        {},
+        {
+            **GET,
+            "http.response.status_code": 500,
+            "http.route": "/broken",
+            "error.type": "ValueError",
+            "view": "testsite.views.broken",
+        },
+    ),
+    ("/nowhere", "GET", {}, {**GET, "http.response.status_code": 404}),
+    (
+        "/nowhere",
+        "PURGE",
+        {},
+        {**GET, "http.request.method": "_OTHER", "http.response.status_code": 404},
+    ),
+    (
+        "/nowhere",
+        "DELETE",
+        {"secure": True},
+        {
+            "http.request.method": "DELETE",
+            "url.scheme": "https",
+            "http.response.status_code": 404,
+        },
+    ),
+    (
+        "/kinds/regex/2026/x/",
+        "GET",
+        {},
+        {
+            **GET,
+            "http.response.status_code": 200,
+            "http.route": r"/kinds/regex/(?P<year>[0-9]{4})/(\w+)/$",
+            "view": "testsite.views.archive",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("address", "method", "more", "expected"), REQUESTS)
+def test_a_request(
+    fetch: Any,
+    site: Site,
+    address: str,
+    method: str,
+    more: dict[str, Any],
+    expected: dict[str, Any],
+) -> None:
+    """The status is a number, a route is there when one fits, an error's type when it
+    is the server's, and the view stays."""
+    fetch(address, method, **more)
+    told = site.end()
+    (found,) = told["http.server.request.duration"]
+    assert found == expected
+    assert "http.server.active_requests" not in told
+    assert not told.keys() & {"request", "db.execute"}
+
+
+def test_a_request_that_was_cancelled_has_no_status(site: Site) -> None:
+    """The client went away before there was one."""
+    series(REQUEST, view="", method="GET", status="", scheme="http").record(1)
+    (found,) = site.end()["http.server.request.duration"]
+    assert found == GET
+
+
+def test_requests_in_flight_are_asked_for() -> None:
+    """Their convention is in development."""
+    site = Site(semconv=("stable", "development"))
+    with override_settings(METLOG=site.client):
+        fetch_asgi("/async")
+        told = site.end()
+    site.collector.close()
+    assert told["http.server.active_requests"] == [GET]
+
+
+@pytest.mark.django_db
+def test_a_statement_names_no_path(site: Site, tmp_path: Path) -> None:
+    """What sqlite calls a name is a file, and nobody's business."""
+    db_patch.patch()
+    try:
+        database = DatabaseWrapper(
+            {**connections["default"].settings_dict, "NAME": str(tmp_path / "db")},
+            "hit",
+        )
+        with database.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            with pytest.raises(DatabaseError):
+                cursor.execute("SELECT * FROM nowhere")
+        database.close()
+    finally:
+        db_patch.unpatch()
+    told = site.end()["db.client.operation.duration"]
+    fine, failed = sorted(told, key=len)
+    assert fine == {"db.system.name": "sqlite", "db.operation.name": "SELECT"}
+    assert failed.pop("error.type").lower() == "operationalerror"
+    assert failed == fine
+    assert str(tmp_path) not in str(told)
+
+
+def test_a_request_to_another_server(site: Site) -> None:
+    """Address and port are always there, the status is a number."""
+    handle = series(
+        HTTP_CLIENT, server="api.example.com", port=8443, method="OTHER", status=503
+    )
+    handle.record(1)
+    (found,) = site.end()["http.client.request.duration"]
+    assert found == {
+        "http.request.method": "_OTHER",
+        "server.address": "api.example.com",
+        "server.port": 8443,
+        "http.response.status_code": 503,
+    }
