@@ -20,7 +20,7 @@ class DjangoMetlogConfig(AppConfig):
     """Put ``django_metlog`` into ``INSTALLED_APPS``."""
 
     name = "django_metlog"
-    verbose_name = "Metlog"
+    verbose_name: str = "Metlog"
 
     def ready(self) -> None:
         """Make the client, apply the patches, register the checks. Never raises.

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import iscoroutinefunction as _iscoroutinefunction
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -225,7 +226,7 @@ async def aask(guard: Guard, request: HttpRequest) -> Response | None:
 
 
 def _is_async(guard: Guard) -> bool:
-    return iscoroutinefunction(guard) or iscoroutinefunction(type(guard).__call__)
+    return _iscoroutinefunction(guard) or _iscoroutinefunction(type(guard).__call__)
 
 
 def _checked(answer: object) -> Response | None:

@@ -7,13 +7,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 try:
     from metlog_toolbar.panel import MetlogPanel as StatsdPanel
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("debug_toolbar", "metlog_toolbar"):
+except ModuleNotFoundError as _error:
+    if (_error.name or "").partition(".")[0] not in ("debug_toolbar", "metlog_toolbar"):
         raise
     raise ImproperlyConfigured(
         "django_metlog.panel.StatsdPanel is the panel of metlog-toolbar, which is not "
         "installed: pip install metlog-toolbar, and add 'metlog_toolbar' to "
         "INSTALLED_APPS."
-    ) from error
+    ) from _error
 
 __all__ = ["StatsdPanel"]

@@ -65,8 +65,8 @@ class Scope:
         """minus the seconds of each statement, sent to any database"""
         self.cache_times: Times = []
         """minus the seconds of each cache call; nested ones count once"""
-        self.cache_hits = 0
-        self.cache_misses = 0
+        self.cache_hits: int = 0
+        self.cache_misses: int = 0
         self.excluded: bool | None = False
         """whether nothing of it is to be sent; None while its view is not known yet"""
         self.view: str | None = None
@@ -181,7 +181,7 @@ NOBODY.query_times = NOBODY.cache_times = _NOTHING
 
 _current: ContextVar[Scope] = ContextVar("django_metlog_scope", default=NOBODY)
 
-current_or_nobody = _current.get
+current_or_nobody: Callable[[], Scope] = _current.get
 """The scope of the request this code runs for, `NOBODY` outside of requests: for code
 that counts nanoseconds."""
 

@@ -189,8 +189,14 @@ class NoOpTimer(Timer):
     """The timer of a disabled name: measures nothing, gives functions back as is."""
 
     __slots__ = ()
-    start = None
-    result = None
+
+    @property
+    def start(self) -> None:
+        """None: it never begins."""
+
+    @property
+    def result(self) -> None:
+        """None: it never ends."""
 
     def __call__(self, fn: F) -> F:
         return fn

@@ -12,11 +12,12 @@ from django_metlog import conf
 from django_metlog.labels import capped
 from django_metlog.patches.historic import as_named
 from django_metlog.scope import current
+from metlog import MetlogClient
 from metlog.catalogue import Metric
 
 __all__ = ["client", "count", "milliseconds", "series", "tell", "time"]
 
-client = conf.client_or_inert
+client: Callable[[], MetlogClient] = conf.client_or_inert
 """``settings.METLOG``, read when it is needed. Never raises."""
 
 

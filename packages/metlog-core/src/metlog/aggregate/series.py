@@ -161,7 +161,7 @@ class Reservoir:
     __slots__ = ("kept", "limit", "seen")
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.limit: int = limit
         self.kept: list[float] = []
         self.seen: int = 0
 
@@ -221,7 +221,13 @@ class Exporter(Protocol):
         """Take what happened. Called by whichever thread drains: be quick."""
 
 
-class Counter(Series, itertools.count):  # type: ignore[type-arg]  # generic for mypy only
+if TYPE_CHECKING:
+    _Count = itertools.count[int]
+else:
+    _Count = itertools.count  # which is generic for type checkers only
+
+
+class Counter(Series, _Count):
     """A sum. Increments by 1 are ``next(counter)``, all others are added.
 
     It *is* the `itertools.count`, which saves a third of its memory.
@@ -235,9 +241,9 @@ class Counter(Series, itertools.count):  # type: ignore[type-arg]  # generic for
         return super().__new__(cls)  # type: ignore[return-value]  # typeshed says count
 
     def __init__(self, identity: str | Identity) -> None:
-        self.identity = identity
-        self.handle = None
-        self.used = 0.0
+        self.identity: str | Identity = identity
+        self.handle: weakref.ref[Handle] | None = None
+        self.used: float = 0.0
         self._seen = 0  # the tick that comes next
         self._sum: float = 0
         self._calls = 0
@@ -280,11 +286,11 @@ class Values(Series):
     __slots__ = ("_full", "_recent", "_spilled", "handle", "identity", "put", "used")
 
     def __init__(self, identity: str | Identity) -> None:
-        self.identity = identity
-        self.handle = None
-        self.used = 0.0
+        self.identity: str | Identity = identity
+        self.handle: weakref.ref[Handle] | None = None
+        self.used: float = 0.0
         self._recent: deque[float] = deque(maxlen=BUFFER)
-        self.put = self._recent.insert
+        self.put: Callable[[int, float], object] = self._recent.insert
         self._full: list[deque[float]] | None = None
         self._spilled: Spilled | None = None
 
@@ -365,9 +371,9 @@ class Level(Series):
     kind: Kind = "gauge"
 
     def __init__(self, identity: str | Identity) -> None:
-        self.identity = identity
-        self.handle = None
-        self.used = 0.0
+        self.identity: str | Identity = identity
+        self.handle: weakref.ref[Handle] | None = None
+        self.used: float = 0.0
         self._value: float = 0
         self._calls = 0
 

@@ -110,7 +110,9 @@ class PrometheusSender(ExportingSender):
             raise ConfigError(f"expected text, got {prefix!r}", "prefix")
         if not isinstance(addr, str) or not addr:
             raise ConfigError(f"expected an address, got {addr!r}", "addr")
-        self.directory = None if directory is None else os.fspath(directory)
+        self.directory: str | None = None
+        if directory is not None:
+            self.directory = os.fspath(directory)
         self._port = None if port is None else integer("port", port, 0, 65535)
         self._addr = addr
         self._interval = seconds("interval", interval, minimum=0.01)
