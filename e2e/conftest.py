@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import chromium
 import pytest
 from patience import PATIENCE_MS
 from server import SERVERS, Site, make_database
@@ -24,6 +23,8 @@ def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType
 ) -> dict[str, Any]:
     """Playwright's own Chromium or the system's, whichever is there."""
+    import chromium  # which needs Playwright: not every suite here has it
+
     found = chromium.find(browser_type.executable_path)
     if found is None:
         missing = "no Chromium: run `hatch run e2e:chromium`"
