@@ -89,7 +89,8 @@ HOUSES = {
         floors=(
             "panel __init__",
             "views",
-            "collect summary present graphite graph",
+            "collect summary present graphite prometheus",
+            "asking graph",
             "conf",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),

@@ -35,7 +35,7 @@ def test_own_name_wins(settings):
 
     production = conf.production()
     assert production is not None
-    assert production.graphite == "http://here/render"
+    assert production.url == "http://here/render"
     assert conf.duplicates() == 3
 
 
@@ -66,6 +66,19 @@ def test_no_setting(settings):
         ({"graphite": "graphite.example/render"}, "http or https URL"),
         ({"graphite": "http://[/"}, "http or https URL"),
         ({"graphite": 7}, "http or https URL"),
+        (
+            {"prometheus": "ftp://here/"},
+            "'prometheus'] must be the http or https URL",
+        ),
+        ({"prometheus": ["http://here"]}, "http or https URL"),
+        (
+            {"prometheus": "http://me:secret@here/?a=b"},
+            "without a query, got '***@",
+        ),
+        (
+            {"prometheus": "http://here", "graphite": "http://here"},
+            "must have graphite or prometheus, got both",
+        ),
         ({"roots": ["stats"]}, "must be a dict with the key timers"),
         ({"roots": {"timer": ["stats"]}}, "must be a dict with the key timers"),
         ({"roots": {"timers": "stats"}}, "must be a list of strings"),
@@ -107,7 +120,7 @@ def test_basic_authentication(settings, user, pair, host):
     settings.TOOLBAR_METLOG = {"graphite": f"https://{user}@{host}/render?tz=UTC"}
 
     production = conf.production()
-    assert production.graphite == f"https://{host}/render?tz=UTC"
+    assert production.url == f"https://{host}/render?tz=UTC"
     kind, _, encoded = production.authorization.partition(" ")
     assert (kind, b64decode(encoded).decode()) == ("Basic", pair)
     assert encoded not in repr(production)

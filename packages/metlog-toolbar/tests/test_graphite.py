@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog_toolbar import graphite
+from metlog_toolbar import asking, graphite
+from metlog_toolbar.asking import ProductionError
 from metlog_toolbar.conf import Production
-from metlog_toolbar.graphite import GraphiteError, fetch, targets
+from metlog_toolbar.graphite import fetch, targets
 
 POINTS = [[None, 1000], [2.5, 1010], [4, 1020]]
 
@@ -49,7 +50,7 @@ def test_name_on_the_wire():
 )
 def test_refused_keys(key):
     """A name that Graphite would read as an expression is not asked for."""
-    with pytest.raises(graphite.RefusedKeyError):
+    with pytest.raises(asking.RefusedKeyError):
         targets(at(""), "timer", key)
 
 
@@ -58,7 +59,7 @@ def test_any_key(key):
     """Whatever the key, what is asked for is one path without any syntax."""
     try:
         found = targets(at(""), "counter", key)
-    except graphite.RefusedKeyError:
+    except asking.RefusedKeyError:
         return
     for names in found.values():
         assert not any(set(name) & set("*?[]{}(),;\"'|&= \n") for name in names)
@@ -104,7 +105,7 @@ def test_other_answers(web, body):
     """An answer that is no list of series is said to be none."""
     web.sends(body)
 
-    with pytest.raises(GraphiteError, match="something other than series"):
+    with pytest.raises(ProductionError, match="something other than series"):
         fetch(at(web.url), ["a"])
 
 
@@ -119,7 +120,7 @@ def test_error_of_graphite(web):
     """Graphite's own errors are said with their number."""
     web.sends(b"oh dear", status=502)
 
-    with pytest.raises(GraphiteError, match="answered 502"):
+    with pytest.raises(ProductionError, match="answered 502"):
         fetch(at(web.url), ["a"])
 
 
@@ -127,7 +128,7 @@ def test_redirect(web):
     """Where a redirect leads is not asked."""
     web.sends(b"", status=302, Location=f"{web.url}elsewhere")
 
-    with pytest.raises(GraphiteError, match="answered 302"):
+    with pytest.raises(ProductionError, match="answered 302"):
         fetch(at(web.url), ["a"])
     assert len(web.asked) == 1
 
@@ -142,7 +143,7 @@ def test_authorization(web, authorization):
         handler.send_error(401)
 
     web.answer = answer
-    with pytest.raises(GraphiteError, match="answered 401") as raised:
+    with pytest.raises(ProductionError, match="answered 401") as raised:
         fetch(Production(web.url, ("a",), (), authorization), ["a"])
     assert heard == [authorization or None]
     assert "YW5u" not in str(raised.value)
@@ -150,9 +151,9 @@ def test_authorization(web, authorization):
 
 def test_size(web):
     """More than a megabyte is not read."""
-    web.sends(b"[" + b" " * graphite.SIZE + b"]")
+    web.sends(b"[" + b" " * asking.SIZE + b"]")
 
-    with pytest.raises(GraphiteError, match="more than 1,000,000 bytes"):
+    with pytest.raises(ProductionError, match="more than 1,000,000 bytes"):
         fetch(at(web.url), ["a"])
 
 
@@ -161,7 +162,7 @@ def test_silence():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
-        with pytest.raises(GraphiteError, match=r"took over 0\.05 seconds"):
+        with pytest.raises(ProductionError, match=r"took over 0\.05 seconds"):
             fetch(at(url), ["a"], timeout=0.05)
 
 
@@ -171,7 +172,7 @@ def test_slow_look_up(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait(30))
 
-    with pytest.raises(GraphiteError, match=r"took over 0\.05 seconds"):
+    with pytest.raises(ProductionError, match=r"took over 0\.05 seconds"):
         fetch(at("http://graphite.invalid/"), ["a"], timeout=0.05)
     over.set()
 
@@ -192,7 +193,7 @@ def test_drip(web):
     web.answer = drip
     ticks = iter(range(1000))
 
-    with pytest.raises(GraphiteError, match="took over 60 seconds"):
+    with pytest.raises(ProductionError, match="took over 60 seconds"):
         fetch(at(web.url), ["a"], timeout=60, clock=lambda: next(ticks))
     assert gone.wait(10)
 
@@ -203,7 +204,7 @@ def test_out_of_reach(url):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
-    with pytest.raises(GraphiteError, match="out of reach"):
+    with pytest.raises(ProductionError, match="out of reach"):
         fetch(at(url.format(port=port)), ["a"])
 
 
@@ -221,7 +222,7 @@ def test_other_protocol():
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
-        with pytest.raises(GraphiteError, match="out of reach"):
+        with pytest.raises(ProductionError, match="out of reach"):
             fetch(at(url), ["a"])
         thread.join()
 

@@ -27,25 +27,34 @@ __all__ = [
 DUPLICATES = 10
 """A timer that one request reports more often gets a badge."""
 
+_KEYS = ("graphite", "prometheus", "roots", "duplicates")
 _NAMES = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
 
 
 @dataclass(frozen=True)
 class Production:
-    """The Graphite to ask, and what to put before a key there."""
+    """The Graphite or Prometheus to ask, and what to put before a key in Graphite."""
 
-    graphite: str
-    """The URL of its render, without a user and a password: pages link to it."""
+    url: str
+    """Of Graphite's render, or of Prometheus, without a user and a password: pages
+    link to it."""
     timers: tuple[str, ...]
     counts: tuple[str, ...]
     authorization: str = field(default="", repr=False)
     """The header for Basic authentication, or nothing."""
+    title: str = "Graphite"
+    """Or ``Prometheus``."""
 
 
 def production() -> Production | None:
-    """Return None when no Graphite is configured, or not properly: see `problems`."""
+    """Return None when neither is configured, or not properly: see `problems`."""
     value = _value()
-    if problems() or not value.get("graphite"):
+    if problems():
+        return None
+    if value.get("prometheus"):
+        url, authorization = _without_user(value["prometheus"])
+        return Production(url.rstrip("/"), (), (), authorization, "Prometheus")
+    if not value.get("graphite"):
         return None
     roots = value.get("roots", {})
     url, authorization = _without_user(value["graphite"])
@@ -79,10 +88,10 @@ def problems() -> list[str]:
     if not isinstance(value, Mapping):
         return [f"{name} must be a dict, got {value!r}."]
     found = []
-    unknown = sorted(map(str, set(value) - {"graphite", "roots", "duplicates"}))
+    unknown = sorted(map(str, set(value) - set(_KEYS)))
     if unknown:
         found.append(
-            f"{name} must have only the keys graphite, roots and duplicates, "
+            f"{name} must have only the keys {', '.join(_KEYS[:-1])} and {_KEYS[-1]}, "
             f"got {', '.join(map(repr, unknown))}."
         )
     graphite = value.get("graphite", "")
@@ -90,6 +99,21 @@ def problems() -> list[str]:
         found.append(
             f"{name}['graphite'] must be the http or https URL of Graphite's "
             f"render, got {_shown(graphite)}."
+        )
+    prometheus = value.get("prometheus", "")
+    if prometheus and not _is_http(prometheus):
+        found.append(
+            f"{name}['prometheus'] must be the http or https URL of Prometheus, "
+            f"got {_shown(prometheus)}."
+        )
+    elif prometheus and urlsplit(prometheus).query:
+        found.append(
+            f"{name}['prometheus'] must be a URL without a query, "
+            f"got {_shown(prometheus)}."
+        )
+    if prometheus and graphite:
+        found.append(
+            f"{name} must have graphite or prometheus, got both; take one out."
         )
     roots = value.get("roots", {})
     if not isinstance(roots, Mapping) or set(roots) - {"timers", "counts"}:

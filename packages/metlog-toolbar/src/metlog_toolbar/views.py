@@ -13,15 +13,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from metlog import catalogue
-from metlog_toolbar import conf, graphite
+from metlog_toolbar import conf, graphite, prometheus
+from metlog_toolbar.asking import ProductionError, RefusedKeyError
 from metlog_toolbar.graph import HEIGHT, WIDTH, Series, draw
 from metlog_toolbar.present import anchor
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
+    from metlog_toolbar.asking import Targets
     from metlog_toolbar.graph import Graph, Point
-    from metlog_toolbar.graphite import Targets
 
 __all__ = ["graph", "reference"]
 
@@ -51,30 +52,31 @@ def reference(request: HttpRequest) -> HttpResponse:
 
 
 def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, Any]]:
-    """Return the status and the context; an error of Graphite's is text in it."""
+    """Return the status and the context; an error of the backend's is text in it."""
     production = conf.production()
     if production is None or kind not in {"timer", "counter"}:
-        return 404, {"error": "No Graphite is configured for this."}
+        return 404, {"error": "No Graphite and no Prometheus is configured for this."}
+    backend = prometheus if production.title == "Prometheus" else graphite
     try:
-        roots = graphite.targets(production, kind, key)
-    except graphite.RefusedKeyError as error:
+        figures = backend.targets(production, kind, key)
+    except RefusedKeyError as error:
         return 400, {"error": str(error)}
-    names = [name for targets in roots.values() for name in targets]
+    names = [name for targets in figures.values() for name in targets]
     if not names:
         return 404, {"error": f"No Graphite root is configured for a {kind}."}
-    context: dict[str, Any] = {"value": value}
+    context: dict[str, Any] = {"value": value, "backend": production.title}
     found: dict[str, list[Point]] = {}
     try:
-        found = graphite.fetch(production, names)
-    except graphite.GraphiteError as error:
+        found = backend.fetch(production, names)
+    except ProductionError as error:
         context["error"] = str(error)
-    context["roots"] = [
+    context["figures"] = [
         {
-            "root": root,
-            "url": graphite.render_url(production, targets, width=800, height=400),
+            "title": title if backend is prometheus else f"{title}.{key}",
+            "url": backend.render_url(production, targets, width=800, height=400),
             "graphs": _drawn(targets, found, value),
         }
-        for root, targets in roots.items()
+        for title, targets in figures.items()
     ]
     return 200, context
 
