@@ -216,6 +216,11 @@ def test_every_base_is_in_the_table() -> None:
     assert sums["view.<module...>.<method>"] == sums["view.<method>"] == "view"
 
 
+def test_no_name_of_ours_is_taken_apart() -> None:
+    """The code that makes a name hands over its parts, so that nobody has to guess."""
+    assert not [metric.name for metric in METRICS if metric.parse]
+
+
 def test_every_meaning_stands_alone() -> None:
     """It is read in a tooltip, without its neighbours."""
     meanings = [metric.meaning for metric in METRICS]

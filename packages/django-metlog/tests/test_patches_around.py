@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator
+from functools import partial
+from threading import Event
 from types import ModuleType
 from typing import Any
 
@@ -18,10 +20,12 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client, override_settings
 
+from django_metlog.catalogue import POOL_MAX
 from django_metlog.patches import auth, pool, runtime
 from django_metlog.patches import mail as mail_patch
 from metlog import MetlogClient, testing
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, PrometheusSender
+from metlog.senders.prometheus import exposition
 
 
 @pytest.fixture
@@ -125,9 +129,10 @@ def asked(settings: Any) -> Any:
 
     class Client(MetlogClient):
         def observe(
-            self, name: str, function: Any, fields: Any = None, **how: Any
+            self, name: Any, function: Any, fields: Any = None, **how: Any
         ) -> Any:
-            observed.append((how["kind"], name, fields, function()))
+            shown = {label: fields[label] for label in name.fields}
+            observed.append((name.kind, name.dotted(fields), shown, function()))
             return self
 
         def stop(self) -> None:
@@ -249,3 +254,50 @@ def test_they_are_asked_by_a_worker(settings: Any) -> None:
         finally:
             runtime.unpatch()
             settings.METLOG.close()
+
+
+def test_answers_are_told_by_their_declarations(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units, prefix and the real alias, whatever that is called: nothing is taken
+    apart."""
+    from django.db import connections
+
+    aliases = ("a.b", "a_b", "idle", "köln")
+    for alias in aliases:
+        monkeypatch.setitem(
+            connections.settings,
+            alias,
+            {**connections.settings["other"], "OPTIONS": {"pool": {"max_size": 4}}},
+        )
+    client = settings.METLOG = MetlogClient(PrometheusSender(), "asked")
+
+    def answers(asked: Event) -> int:
+        asked.set()
+        return 1
+
+    runtime.patch()
+    pool.patch()
+    try:
+        for name in ("last", "after"):  # the answer is told before the next is asked
+            asked = Event()
+            answer = partial(answers, asked)
+            client.observe(POOL_MAX, answer, {"alias": name})
+            assert asked.wait(30)
+        client.flush()
+        told = exposition(client)[0].decode()
+    finally:
+        pool.unpatch()
+        runtime.unpatch()
+        client.close()
+    for alias in aliases:
+        for line in (
+            f'db_client_connection_count{{alias="{alias}",state="idle"}} 0.0',
+            f'db_client_connection_count{{alias="{alias}",state="used"}} 0.0',
+            f'db_client_connection_max{{alias="{alias}"}} 0.0',
+        ):
+            assert f"\ndjango_{line}\n" in told
+    assert "\n# HELP django_process_memory_usage_bytes Memory of the" in told
+    assert '\ndjango_process_cpu_time_seconds_total{mode="user"} ' in told
+    assert '\ndjango_cpython_gc_collections_total{generation="0"} ' in told
+    assert "\ndjango_process_thread_count " in told

@@ -128,8 +128,9 @@ def test_the_length_of_queues(app: celery.Celery, sent: Sent, settings: Any) -> 
     stopped = []
 
     class Client(MetlogClient):
-        def observe(self, name: str, function: Any, **how: Any) -> Any:
+        def observe(self, metric: Any, function: Any, parts: Any, **how: Any) -> Any:
             assert how["once_per_host"]
+            name = metric.dotted(parts)
             asked[name] = function
             return SimpleNamespace(stop=lambda: stopped.append(name))
 

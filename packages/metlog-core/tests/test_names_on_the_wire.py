@@ -20,6 +20,7 @@ from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
     OtlpSender,
+    PrometheusSender,
     StatsdSender,
     UdpSender,
 )
@@ -496,6 +497,42 @@ def test_dogstatsd_asks_for_the_process_in_a_field(
     sender = statsd(receiver, dialect="dogstatsd")
     client = observed(sender, "level", fields=with_pid(fields))
     assert lines(receiver, lambda c: None, client) == with_pid(expected)
+
+
+def test_a_declared_metric_is_asked_for(receiver: UdpReceiver) -> None:
+    """Its labels are the parts, its kind is its own; the real names, not segments."""
+    grown = Metric("grown.<what>", "counter", "s", "Grown.", base="growth")
+
+    def do(client: MetlogClient) -> None:
+        asked = [threading.Event() for _ in range(3)]
+        observations = [
+            client.observe(LEVEL, lambda: asked[0].set() or 7, {"what": "a.b"}),  # type: ignore[func-returns-value]
+            client.observe(grown, lambda: asked[1].set() or 3, {"what": "c d"}),  # type: ignore[func-returns-value]
+            client.observe("last", lambda: asked[2].set() or 1),  # type: ignore[func-returns-value]
+        ]
+        assert all(each.wait(20) for each in asked)
+        for observation in observations:
+            observation.stop()
+
+    sender = PrometheusSender()
+    with UdpReceiver() as tagged:
+        routes = [
+            {"sender": statsd(receiver)},
+            {"sender": statsd(tagged, dialect="dogstatsd")},
+            {"sender": sender},
+        ]
+        client = MetlogClient(FanOutSender(routes), "x")
+        dotted = lines(receiver, do, client)
+        assert tagged.wait_until(lambda r: bool(r.lines))
+        assert tagged.lines == ["growth:3|c|#what:c_d"]
+    assert dotted == ["grown.c_d:3|c"]
+    told = {(family.name, str(family.samples)) for family in sender.collect()}
+    assert any(name == "shop_level" and "'what': 'a.b'" in said for name, said in told)
+    for wrong in ({}, {"what": "a", "more": "b"}):
+        with pytest.raises(TypeError, match=r"shop.<what>.level: expected the part"):
+            client.observe(LEVEL, lambda: 1, wrong)
+    with pytest.raises(TypeError, match="expected the kind gauge or counter"):
+        client.observe(VIEW, lambda: 1, {"view": "a", "method": "GET"})
 
 
 def test_a_sender_without_a_worker_gets_one() -> None:

@@ -426,7 +426,6 @@ POOL_CONNECTIONS = Metric(
     "{connection}",
     "Connections of a database's pool in this process, idle or used.",
     base="db.client.connection.count",
-    parse=True,
 )
 
 
@@ -438,7 +437,6 @@ def _pool(what: str, base: str, unit: str, meaning: str) -> Metric:
         unit,
         meaning,
         base=f"db.client.connection.{base}",
-        parse=True,
     )
 
 
@@ -471,7 +469,6 @@ CELERY_QUEUE = Metric(
     "gauge",
     "{task}",
     "Tasks that wait in a queue of Celery's, asked by one process of a host.",
-    parse=True,
 )
 
 _AROUND = (

@@ -170,6 +170,10 @@ class Metric:
             return self.series(client, **parts)
         return self._new_series(client, parts, rate)
 
+    def check(self, parts: Mapping[str, object]) -> None:
+        """Raise the TypeError that `series` would raise for these parts."""
+        self._checked(parts)
+
     def dotted(self, parts: Mapping[str, str]) -> str:
         """Return the dotted name for these parts, each as one or more segments."""
         return ".".join(

@@ -34,7 +34,7 @@ from metlog.message import (
     rfc3339,
 )
 from metlog.metrics import KINDS, LIMIT, Kind
-from metlog.observe import HostLock, Observation, observe
+from metlog.observe import HostLock, Observation, name_of, observe
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
@@ -456,7 +456,7 @@ class MetlogClient(Wired):
 
     def observe(
         self,
-        name: str,
+        name: str | Metric,
         function: Callable[[], float],
         fields: Mapping[str, Any] | None = None,
         every: float = 60,
@@ -466,6 +466,8 @@ class MetlogClient(Wired):
         """Have a worker, never a request, call ``function`` every ``every`` seconds and
         set a gauge to what it returns. Return an object with ``stop()``.
 
+        In place of a name there may be a declared metric, whose kind it then has;
+        ``fields`` are its parts.
         What it raises is counted. ``kind="counter"`` is for what only grows in a
         process, such as CPU time: its growth is counted. With ``once_per_host`` one
         process of this user on this host asks, whichever holds a lock of the kernel's.
@@ -478,23 +480,26 @@ class MetlogClient(Wired):
     def observed(
         self,
         kind: Literal["gauge", "counter"],
-        name: str,
+        name: str | Metric,
         fields: Mapping[str, Any] | None,
         value: float,
         lock: HostLock | None,
     ) -> None:
         """Record what a function returned that is asked: see `observe`."""
+        per_process = kind == "gauge" and lock is None
+        handle = (
+            self._handle(kind, name, fields, None, None, observed=per_process)
+            if isinstance(name, str)
+            else name.series(_Observing(self, per_process), **(fields or {}))
+        )
         if kind == "counter":
-            self.series("counter", name, fields).add(value)
+            handle.add(value)
         else:
-            per_process = lock is None
-            self._handle(kind, name, fields, None, None, observed=per_process).set(
-                value
-            )
+            handle.set(value)
 
-    def observed_error(self, name: str, error: Exception) -> None:
+    def observed_error(self, name: str | Metric, error: Exception) -> None:
         """Count that such a function raised."""
-        self._route.diagnostics.report(f"the function of {as_text(name)} failed", error)
+        self._route.diagnostics.report(f"the function of {name_of(name)} failed", error)
 
     def _timed(
         self,
@@ -543,6 +548,30 @@ class MetlogClient(Wired):
     ) -> None:
         text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
+
+
+class _Observing:
+    """The client as `Metric.series` sees it, for what each process has for itself."""
+
+    def __init__(self, client: MetlogClient, per_process: bool) -> None:
+        self.remembered: dict[Any, Any] = {}
+        self._client = client
+        self._per_process = per_process
+
+    def declared(
+        self,
+        metric: Metric,
+        name: str,
+        fields: Mapping[str, Any] | None,
+        parts: Mapping[str, str],
+        rate: float = 1.0,
+    ) -> Any:
+        """Return a new handle."""
+        return self._client._handle(  # noqa: SLF001  # its own
+            *(metric.kind, name, fields, metric, parts),
+            rate=rate,
+            observed=self._per_process,
+        )
 
 
 def _any(value: object) -> object:

@@ -15,16 +15,20 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
+from metlog.wire.text import as_text
+
+if TYPE_CHECKING:
+    from metlog.catalogue import Metric
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["HostLock", "Observation", "observe"]
+__all__ = ["HostLock", "Observation", "name_of", "observe"]
 
 Number = int | float
 Observed = Literal["gauge", "counter"]
@@ -37,7 +41,7 @@ class Observation:
         self,
         client: Any,
         kind: Observed,
-        name: str,
+        name: str | Metric,
         function: Callable[[], Number],
         fields: Mapping[str, Any] | None,
         every: float,
@@ -91,7 +95,7 @@ class Observation:
 
 def observe(
     client: Any,
-    name: str,
+    name: str | Metric,
     function: Callable[[], Number],
     fields: Mapping[str, Any] | None = None,
     every: float = 60,
@@ -99,6 +103,9 @@ def observe(
     kind: Observed = "gauge",
 ) -> Observation:
     """Have ``function`` asked every ``every`` seconds; see `MetlogClient.observe`."""
+    if not isinstance(name, str):
+        kind = name.kind  # type: ignore[assignment]  # the next line looks
+        name.check(fields or {})
     if kind not in ("gauge", "counter"):
         raise TypeError(f"expected the kind gauge or counter, got {kind!r}")
     if not callable(function):
@@ -108,11 +115,16 @@ def observe(
     lock = None
     if once_per_host:
         lock = HostLock(
-            f"{client.logger} {kind} {name} {sorted((fields or {}).items())}"
+            f"{client.logger} {kind} {name_of(name)} {sorted((fields or {}).items())}"
         )
     observation = Observation(client, kind, name, function, fields, every, lock)
     _asking.add(observation)
     return observation
+
+
+def name_of(name: str | Metric) -> str:
+    """Return the name of what is asked for, as people know it."""
+    return as_text(name if isinstance(name, str) else name.name)
 
 
 class HostLock:

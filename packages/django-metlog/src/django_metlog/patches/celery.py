@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_metlog import conf
 from django_metlog.catalogue import (
     CELERY_FAILED,
+    CELERY_QUEUE,
     CELERY_QUEUED,
     CELERY_RETRIED,
     CELERY_RUN,
@@ -29,7 +30,6 @@ from django_metlog.catalogue import (
 from django_metlog.patches.historic import CELERY_DONE, CELERY_START, is_on
 from django_metlog.patches.sending import client, count, series, tell
 from django_metlog.patches.sending import time as time_since
-from django_metlog.segments import segment
 
 __all__ = ["SENT_AT", "patch", "refuse_wrong_settings", "unpatch"]
 
@@ -129,8 +129,9 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
     observe = client().observe
     _observations.extend(
         observe(
-            f"celery.queue.{segment(queue)}.length",
+            CELERY_QUEUE,
             partial(_length, app, queue),
+            {"queue": queue},
             every=QUEUES_EVERY,
             once_per_host=True,
         )

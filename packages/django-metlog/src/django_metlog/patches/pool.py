@@ -14,8 +14,16 @@ from typing import Any
 
 from django.db import connections
 
+from django_metlog.catalogue import (
+    POOL_CONNECTIONS,
+    POOL_MAX,
+    POOL_PENDING,
+    POOL_QUEUED,
+    POOL_REQUESTS,
+    POOL_TIMEOUTS,
+)
 from django_metlog.patches.sending import client
-from django_metlog.segments import segment
+from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
 
@@ -29,13 +37,13 @@ def patch() -> None:
         return
     for alias in connections:
         if connections.settings[alias].get("OPTIONS", {}).get("pool"):
-            for what, (kind, answer) in _QUESTIONS.items():
+            for metric, parts, answer in _QUESTIONS:
                 _observations.append(
                     client().observe(
-                        f"db.pool.{segment(alias)}.{what}",
+                        metric,
                         _asking(alias, answer),
+                        {"alias": alias, **parts},
                         every=EVERY,
-                        kind=kind,  # type: ignore[arg-type]  # one of two kinds
                     )
                 )
 
@@ -51,18 +59,23 @@ _observations: list[Any] = []
 Stats = dict[str, int]
 
 # psycopg_pool leaves out what is zero.
-_QUESTIONS: dict[str, tuple[str, Callable[[Stats], int]]] = {
-    "connections.idle": ("gauge", lambda stats: stats.get("pool_available", 0)),
-    "connections.used": (
-        "gauge",
+_QUESTIONS: tuple[tuple[Metric, dict[str, str], Callable[[Stats], int]], ...] = (
+    (
+        POOL_CONNECTIONS,
+        {"state": "idle"},
+        lambda stats: stats.get("pool_available", 0),
+    ),
+    (
+        POOL_CONNECTIONS,
+        {"state": "used"},
         lambda stats: stats.get("pool_size", 0) - stats.get("pool_available", 0),
     ),
-    "max": ("gauge", lambda stats: stats.get("pool_max", 0)),
-    "pending": ("gauge", lambda stats: stats.get("requests_waiting", 0)),
-    "requests": ("counter", lambda stats: stats.get("requests_num", 0)),
-    "queued": ("counter", lambda stats: stats.get("requests_queued", 0)),
-    "timeouts": ("counter", lambda stats: stats.get("requests_errors", 0)),
-}
+    (POOL_MAX, {}, lambda stats: stats.get("pool_max", 0)),
+    (POOL_PENDING, {}, lambda stats: stats.get("requests_waiting", 0)),
+    (POOL_REQUESTS, {}, lambda stats: stats.get("requests_num", 0)),
+    (POOL_QUEUED, {}, lambda stats: stats.get("requests_queued", 0)),
+    (POOL_TIMEOUTS, {}, lambda stats: stats.get("requests_errors", 0)),
+)
 
 
 def _asking(alias: str, answer: Callable[[Stats], int]) -> Callable[[], int]:

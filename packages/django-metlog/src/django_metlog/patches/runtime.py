@@ -15,14 +15,21 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakSet
 
 from django.core.handlers.asgi import ASGIHandler
 
-from django_metlog.catalogue import LOOP_LAG
+from django_metlog.catalogue import (
+    CPU_TIME,
+    GC_COLLECTIONS,
+    LOOP_LAG,
+    MEMORY_USAGE,
+    THREAD_COUNT,
+)
 from django_metlog.patches.sending import client, series
 from django_metlog.patches.swap import Function, Swap
+from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
 
@@ -38,8 +45,8 @@ def patch() -> None:
     if not _observations:
         observe = client().observe
         _observations.extend(
-            observe(name, function, fields, every=EVERY, kind=kind)
-            for name, function, fields, kind in _questions()
+            observe(metric, function, parts, every=EVERY)
+            for metric, function, parts in _questions()
         )
     _handling.on()
 
@@ -54,22 +61,21 @@ def unpatch() -> None:
 
 _observations: list[Any] = []
 
-Kind = Literal["counter", "gauge"]
-Question = tuple[str, Callable[[], float], dict[str, str] | None, Kind]
+Question = tuple[Metric, Callable[[], float], dict[str, str]]
 
 STATM = Path("/proc/self/statm")
 """Linux; elsewhere nothing tells without a package of its own."""
 
 
 def _questions() -> Iterator[Question]:
-    yield "process.cpu.time", _user_seconds, {"mode": "user"}, "counter"
-    yield "process.cpu.time", _system_seconds, {"mode": "system"}, "counter"
-    yield "process.thread.count", threading.active_count, None, "gauge"
+    yield CPU_TIME, _user_seconds, {"mode": "user"}
+    yield CPU_TIME, _system_seconds, {"mode": "system"}
+    yield THREAD_COUNT, threading.active_count, {}
     if STATM.exists():
-        yield "process.memory.usage", _resident_bytes, None, "gauge"
+        yield MEMORY_USAGE, _resident_bytes, {}
     for generation in range(len(gc.get_stats())):
-        fields = {"generation": str(generation)}
-        yield "cpython.gc.collections", partial(_runs, generation), fields, "counter"
+        parts = {"generation": str(generation)}
+        yield GC_COLLECTIONS, partial(_runs, generation), parts
 
 
 def _user_seconds() -> float:
