@@ -728,3 +728,107 @@ def test_a_share_that_the_caller_measured(
     assert sorted(totals(collector).values()) == [(1, 0.01), (1, 0.01)]
     do(MetlogClient(sender, "x"))
     assert [json.loads(text)["fields"]["rate"] for text in sender.msgs] == [0.25, 1.0]
+
+
+@pytest.mark.parametrize("names", ["dotted", "labels", "semconv"])
+def test_times_are_seconds_where_there_are_units(collector: Any, names: str) -> None:
+    """In every shape, and exact; StatsD and DogStatsD keep milliseconds."""
+    with UdpReceiver() as receiver:
+        prometheus = PrometheusSender(names=names)
+        routes = [
+            {"sender": OtlpSender(collector.url, names=names)},
+            {"sender": prometheus},
+            {"sender": statsd(receiver, dialect="dogstatsd", names=names)},
+        ]
+        client = MetlogClient(FanOutSender(routes), "x")
+
+        def do(client: MetlogClient) -> None:
+            VIEW.series(client, view="a", method="GET").record(1234.567)
+            client.timer_send("plain", 1500)
+
+        found = lines(receiver, do, client)
+    assert [line.partition("|#")[0] for line in found] == [
+        "plain:1500|ms",
+        f"{'view.a.GET' if names == 'dotted' else 'view'}:1234.567|ms",
+    ]
+    assert sorted(totals(collector).values()) == [(1, 1.234567), (1, 1.5)]
+    sums = {
+        sample.name: sample.value
+        for family in prometheus.collect()
+        for sample in family.samples
+        if sample.name.endswith("_sum")
+    }
+    assert sums == {
+        f"{'view_a_get' if names == 'dotted' else 'view'}_seconds_sum": 1.234567,
+        "plain_seconds_sum": 1.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix", "family"),
+    [
+        ("labels", None, "shop_db_execute_seconds"),
+        ("labels", "mine", "mine_db_execute_seconds"),
+        ("labels", "", "db_execute_seconds"),
+        ("semconv", None, "db_client_operation_duration_seconds"),
+    ],
+)
+def test_a_prefix_is_prometheus_alone(
+    collector: Any, names: str, prefix: str | None, family: str
+) -> None:
+    """That of the declaration, if none is configured; none for conventions."""
+    spelled = Semconv("db.client.operation.duration", (("db.system.name", "system"),))
+    execute = Metric("db.execute", "timer", "s", "A.", semconv=spelled)
+    catalogue.declare(execute, prefix="shop_")
+    prometheus = PrometheusSender(names=names, prefix=prefix)
+    routes = [{"sender": prometheus}, {"sender": OtlpSender(collector.url)}]
+    client = MetlogClient(FanOutSender(routes), "x")
+    execute.series(client, system="sqlite").record(1)
+    client.close()
+    assert [each.name for each in prometheus.collect()] == [family]
+    assert totals(collector) == {("db.execute", ()): (1, 0.001)}
+
+
+def test_configured_fields_win_over_the_environments_resource(
+    collector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For OTLP they stand in the resource."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "env=test,region=eu")
+    client = clients(OtlpSender(collector.url), [], fields={"env": "prod"})
+    client.incr("a", fields={"b": 1})
+    client.close()
+    (of_resource,) = collector.metrics[-1].resource_metrics
+    resource = {a.key: _value(a.value) for a in of_resource.resource.attributes}
+    assert (resource["env"], resource["region"]) == ("prod", "eu")
+    assert totals(collector) == {("a", (("b", 1),)): 1}
+
+
+def test_a_rate_of_ones_own_counts_everywhere(
+    receiver: UdpReceiver, collector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counters stand for those left out; histograms have each value once."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    prometheus = PrometheusSender()
+    routes = [
+        {"sender": statsd(receiver)},
+        {"sender": OtlpSender(collector.url)},
+        {"sender": prometheus},
+    ]
+    client = MetlogClient(FanOutSender(routes), "x")
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(3):
+            client.incr("n", rate=0.25)
+            client.timer_send("t", 10, rate=0.25)
+            client.histogram("h", 5, rate=0.25)
+
+    found = lines(receiver, do, client)
+    assert {"n:3|c|@0.25", "t:10|ms|@0.25"} <= set(found)
+    assert totals(collector) == {
+        ("n", ()): 12,
+        ("t", ()): (3, 0.03),
+        ("h", ()): (3, 15),
+    }
+    seen = {s.name: s.value for f in prometheus.collect() for s in f.samples}
+    assert seen["n_total"] == 12
+    assert (seen["t_seconds_count"], seen["h_count"], seen["h_sum"]) == (3, 3, 15)
