@@ -765,28 +765,30 @@ def test_times_are_seconds_where_there_are_units(collector: Any, names: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "prefix", "family"),
+    ("names", "prefix", "families"),
     [
-        ("labels", None, "shop_db_execute_seconds"),
-        ("labels", "mine", "mine_db_execute_seconds"),
-        ("labels", "", "db_execute_seconds"),
-        ("semconv", None, "db_client_operation_duration_seconds"),
+        ("labels", None, ["shop_db_execute_seconds", "shop_sold"]),
+        ("labels", "mine", ["mine_db_execute_seconds", "mine_sold"]),
+        ("labels", "", ["db_execute_seconds", "sold"]),
+        ("semconv", None, ["db_client_operation_duration_seconds", "sold"]),
     ],
 )
 def test_a_prefix_is_prometheus_alone(
-    collector: Any, names: str, prefix: str | None, family: str
+    collector: Any, names: str, prefix: str | None, families: list[str]
 ) -> None:
     """That of the declaration, if none is configured; none for conventions."""
     spelled = Semconv("db.client.operation.duration", (("db.system.name", "system"),))
     execute = Metric("db.execute", "timer", "s", "A.", semconv=spelled)
-    catalogue.declare(execute, prefix="shop_")
+    sold = Metric("sold", "counter", "{item}", "B.")
+    catalogue.declare(execute, sold, prefix="shop_")
     prometheus = PrometheusSender(names=names, prefix=prefix)
     routes = [{"sender": prometheus}, {"sender": OtlpSender(collector.url)}]
     client = MetlogClient(FanOutSender(routes), "x")
     execute.series(client, system="sqlite").record(1)
+    sold.series(client).add()
     client.close()
-    assert [each.name for each in prometheus.collect()] == [family]
-    assert totals(collector) == {("db.execute", ()): (1, 0.001)}
+    assert sorted(each.name for each in prometheus.collect()) == families
+    assert totals(collector) == {("db.execute", ()): (1, 0.001), ("sold", ()): 1}
 
 
 def test_configured_fields_win_over_the_environments_resource(
