@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import subprocess
@@ -18,10 +19,13 @@ import httpx
 import pytest
 import requests
 import urllib3
+from backends import Collector
 from conftest import Sent
 
 from django_metlog.patches import http
 from django_metlog.scope import open_scope
+from metlog import MetlogClient
+from metlog.senders import OtlpSender
 
 LOCAL = ["127.0.0.1", "LOCALHOST"]
 
@@ -134,6 +138,29 @@ def test_a_host_that_does_not_answer(sent: Sent, ask: Ask) -> None:
     if ask is not with_requests:  # which wraps urllib3's
         assert error.endswith(name)
     assert len(sent.timers()["http.client.localhost"]) == 1
+
+
+@every_library
+@pytest.mark.parametrize(
+    ("url", "port"), [("https://127.0.0.1/x", 443), ("http://127.0.0.1:9/x", 9)]
+)
+def test_the_port_is_the_scheme_s_own_if_none_is_written(
+    settings: Any, ask: Ask, url: str, port: int
+) -> None:
+    """The convention wants one always, also when nobody answers."""
+    collector = Collector()
+    settings.METLOG = MetlogClient(OtlpSender(collector.url, names="semconv"), "x")
+    with contextlib.suppress(Exception):
+        ask("GET", url)
+    settings.METLOG.close()
+    collector.close()
+    told = {
+        (attribute.key, attribute.value.int_value)
+        for name, point in collector.last()
+        for attribute in point.attributes
+        if name == "http.client.request.duration"
+    }
+    assert ("server.port", port) in told
 
 
 @pytest.mark.parametrize("ask", [with_httpx, with_async_httpx, with_aiohttp])

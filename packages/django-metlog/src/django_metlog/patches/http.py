@@ -78,6 +78,10 @@ _LIBRARIES: dict[str, Callable[[ModuleType], None]] = {
 }
 
 
+_PORTS = {"http": 80, "https": 443}
+"""Of addresses that name none; urllib3 says it by itself."""
+
+
 def _timed_urlopen(urlopen: Function) -> Function:
     def timed(pool: Any, *args: Any, **named: Any) -> Any:
         method = args[0] if args else named.get("method")
@@ -115,7 +119,7 @@ def _httpx_request(args: tuple[Any, ...], named: dict[str, Any]) -> _Request:
     return _Request(
         getattr(request, "method", None),
         getattr(url, "host", None),
-        getattr(url, "port", None),
+        getattr(url, "port", None) or _PORTS.get(getattr(url, "scheme", "")),
     )
 
 
@@ -138,7 +142,7 @@ def _address(session: Any, url: object) -> tuple[str | None, int | None]:
         parts = urlsplit(str(url))
         if not parts.hostname:
             parts = urlsplit(str(getattr(session, "_base_url", None)))
-        return parts.hostname, parts.port
+        return parts.hostname, parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None, None
 
