@@ -144,7 +144,7 @@ def prometheus(folder: Path) -> Scraped:
 
 
 def prometheus_panel(prometheus: Any) -> dict[str, Any]:
-    return {}
+    return {"prometheus": prometheus.url}
 
 
 def prometheus_graphs(prometheus: Any) -> dict[str, str]:

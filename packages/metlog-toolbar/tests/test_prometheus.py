@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from testsite.shown import content, get
 
 from metlog.catalogue import Metric, declare
 from metlog_toolbar import asking, conf
@@ -202,3 +203,18 @@ def test_the_panel_asks_it(settings, web):
         assert f'<path class="mt-{name}"' in html
     assert f'href="http://{host}/graph?g0.expr=' in html
     assert "Open in Prometheus" in html
+
+
+def test_the_panel_has_a_place_for_every_graph(settings):
+    """Roots are Graphite's; a timer and a counter have a graph without any."""
+    settings.TOOLBAR_METLOG = {"prometheus": "http://here:9090"}
+    found = conf.production()
+    assert (found.asks_timers, found.asks_counts) == (True, True)
+    settings.TOOLBAR_METLOG = {"graphite": "http://here/", "roots": {"counts": ["x"]}}
+    found = conf.production()
+    assert (found.asks_timers, found.asks_counts) == (False, True)
+    settings.TOOLBAR_METLOG = {"prometheus": "http://here:9090"}
+    get("/page/")
+    timers, counters = content().split("<h4>Counters</h4>")
+    assert 'class="mt-production"' in timers
+    assert 'class="mt-production"' in counters

@@ -45,6 +45,16 @@ class Production:
     title: str = "Graphite"
     """Or ``Prometheus``."""
 
+    @property
+    def asks_timers(self) -> bool:
+        """Return whether a timer has a graph: Graphite needs a root for it."""
+        return self.title == "Prometheus" or bool(self.timers)
+
+    @property
+    def asks_counts(self) -> bool:
+        """Return whether a counter has one."""
+        return self.title == "Prometheus" or bool(self.counts)
+
 
 def production() -> Production | None:
     """Return None when neither is configured, or not properly: see `problems`."""
