@@ -110,12 +110,16 @@ def answer(*series: tuple[str, list[object]]) -> bytes:
 
 
 def test_fetch(web):
-    """One question for all lines of a day; NaN and infinity are gaps."""
+    """One question for all lines of a whole day; NaN and infinity are gaps."""
     web.sends(answer(("1", [[10, "2.5"], [20, "NaN"]]), ("0", [[10, "+Inf"]])))
 
     found = fetch(at(web.url), {"b", "a"}, now=lambda: NOW + 0.5)
 
-    assert found == {"a": [(10, None)], "b": [(10, 2.5), (20, None)]}
+    day = [(NOW - 86_400, None), (NOW, None)]
+    assert found == {
+        "a": [day[0], (10, None), day[1]],
+        "b": [day[0], (10, 2.5), (20, None), day[1]],
+    }
     [asked] = web.asked
     lines = [
         f'label_replace({x}, "metlog_line", "{i}", "", "")'

@@ -80,7 +80,12 @@ def fetch(
     asked = {"query": " or ".join(lines), "start": end - DAY, "end": end, "step": STEP}
     url = f"{production.url}/api/v1/query_range?{urlencode(asked)}"
     series = _series(asking.ask(production, url, timeout=timeout, clock=clock))
-    return {wanted[i]: points for i, points in series.items() if 0 <= i < len(wanted)}
+    # It tells only what there is; the graph is of the whole day.
+    return {
+        wanted[i]: [(end - DAY, None), *points, (end, None)]
+        for i, points in series.items()
+        if 0 <= i < len(wanted)
+    }
 
 
 def _family(kind: str, key: str) -> tuple[str, str]:
