@@ -202,13 +202,24 @@ def let_pass(msg: object) -> bool:
     return True
 
 
+FIRST = ("incr", "timer_send", "with timer", "@timer", "metlog")
+"""What every sender is called for; labels and handles are for those that aggregate."""
+
+AGGREGATING = {
+    *("StatsdSender", "StatsdSender, dogstatsd", "OtlpSender", "PrometheusSender"),
+    "FanOutSender, StatsD and OTLP",
+}
+
 OURS: dict[str, Callable[[], Loop]] = {
-    f"{what}, {name}": ours(what, name) for name in SENDERS for what in CALLS
+    f"{what}, {name}": ours(what, name)
+    for name in SENDERS
+    for what in CALLS
+    if what in FIRST or name in AGGREGATING
 }
 OURS |= {
     f"{what}, {name}, {THREADS} threads": ours(what, name, THREADS)
     for name in SENDERS
-    for what in CALLS
+    for what in FIRST
     if what != "@timer"
 }
 OURS |= {
