@@ -269,7 +269,9 @@ def test_page_from_the_browsers_cache(panel: Panel, page: Page, site: Site) -> N
     panel.open()
 
     assert panel.navigation()["transferSize"] == 0
-    assert panel.names()[:2] == ["Server", "view.panel_site.views.nested.GET"]
+    names = panel.names()
+    assert names[0] == "Server"
+    assert "view.panel_site.views.nested.GET" in names
     assert not any(row.browser for row in panel.rows())
     assert "from its cache" in panel.waterfall.inner_text()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from metlog import SEVERITY, MetlogClient
+from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.metrics import Kind
@@ -250,3 +251,53 @@ def test_wrong_routes_are_refused(routes: list[Any], said: str) -> None:
     """The error says which route, and what of it."""
     with pytest.raises(ConfigError, match=said):
         FanOutSender(routes)
+
+
+RESPONSES = Metric("fanned.<method>.<status>", "counter", "{request}", "Requests.")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [DebugCaptureSender(), Metrics(), Broken()],
+    ids=["messages", "metrics", "broken"],
+)
+def test_labels_beside_a_route_that_is_called(other: Sender) -> None:
+    """One that wants the dotted name does not take the labels from the others."""
+    with UdpReceiver() as receiver:
+        dogstatsd = StatsdSender(port=receiver.port, dialect="dogstatsd")
+        fan = FanOutSender([{"sender": dogstatsd}, {"sender": other}])
+        client = MetlogClient(fan, "app")
+        RESPONSES.series(client, method="GET", status=200).add(1)
+        RESPONSES.series(client, method="GET", status=200).add(2)
+        client.incr("plain", fields={"a": "b"})
+        client.incr("plain", count=3, fields={"a": "b"})
+        client.sender.close()
+        assert receiver.wait_until(lambda r: len(r.lines) == 2)
+        lines = sorted(receiver.lines)
+
+    assert lines == ["fanned:3|c|#method:GET,status:200", "plain:4|c|#a:b"]
+    if isinstance(other, Metrics):
+        name = "fanned.GET.200"
+        assert other.metrics[:2] == [("counter", name, 1), ("counter", name, 2)]
+        assert len(other.metrics) == 4
+        assert other.messages == []
+    if isinstance(other, DebugCaptureSender):
+        assert [json.loads(text)["fields"]["name"] for text in other.msgs] == [
+            *["fanned.GET.200"] * 2,
+            *["plain"] * 2,
+        ]
+    assert fan.stats.sent >= 4
+
+
+def test_a_filtered_client_beside_a_route_that_is_called() -> None:
+    """A filter that lets it pass leaves the labels."""
+    kept = DebugCaptureSender()
+    with UdpReceiver() as receiver:
+        dogstatsd = StatsdSender(port=receiver.port, dialect="dogstatsd")
+        fan = FanOutSender([{"sender": dogstatsd}, {"sender": kept}])
+        client = MetlogClient(fan, "app", filters=[lambda msg: True])
+        RESPONSES.series(client, method="PUT", status=404).add()
+        client.sender.close()
+        assert receiver.wait_until(lambda r: len(r.lines) == 1)
+        assert receiver.lines == ["fanned:1|c|#method:PUT,status:404"]
+    assert types(kept) == ["counter"]

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from metlog import capture
 from metlog._patching import has_own, takes_metrics
@@ -55,6 +55,14 @@ class Caller(Protocol):
     def send_message(self, msg: Message) -> None: ...
 
     def reroute(self) -> None: ...
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """A sender of which a part takes metrics out of an aggregate: `FanOutSender`."""
+
+    def rest_for_clients(self) -> Sender | None:
+        """What has to be called for each metric besides; None: nothing."""
 
 
 class Route:
@@ -103,7 +111,10 @@ class Route:
             ignores if isinstance(ignores, frozenset) else frozenset()
         )
         drain = _drain_of(sender)
-        self._takes_metrics = takes_metrics(sender)
+        self._rest: Sender | None = None
+        if drain is not None and isinstance(sender, Divided):
+            self._rest = sender.rest_for_clients()
+        self._takes_metrics = takes_metrics(self._rest or sender)
         if drain is not self.drain:
             earlier, self.drain = self.drain, drain
             if earlier is not None:
@@ -118,6 +129,7 @@ class Route:
         self.direct = (
             drain is not None
             and drain.direct
+            and self._rest is None
             and not (self._showing or self._messages_only)
         )
         self.aggregate.arms_handles = self.direct
@@ -308,14 +320,16 @@ class Route:
         if self.drain is not None:
             entry = value if clock is None else clock[0] - clock[1]
             self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
-            return
+            if self._rest is None:
+                return
         if self.drops(name):
             return
         value = _told(value, clock, handle)
         name, fields = self._as_told(name, fields)
+        sender = self._rest or self._sender
         if self._takes_metrics:
-            sender = cast(Any, self._sender)
-            self._safely(sender.send_metric, kind, name, value, rate, fields)
+            send_metric = cast(Any, sender).send_metric
+            self._safely(send_metric, kind, name, value, rate, fields)
             return
         if msg is None:
             own = {"name": name, "rate": rate}
@@ -328,7 +342,7 @@ class Route:
                 str(value),
                 {**fields, **own} if fields else own,
             )
-        self._safely(self._sender.send_message, msg)
+        self._safely(sender.send_message, msg)
 
     def _add(
         self,
@@ -355,7 +369,12 @@ class Route:
             drain.lose(1, f"{why}, dropped", name[:100])
         elif not drain.direct:
             drain.added()
-        elif not self.direct and not (self._showing or self._messages_only):
+        elif not (
+            self.direct
+            or self._showing
+            or self._messages_only
+            or self._rest is not None
+        ):
             caller.reroute()  # the worker runs by now
 
     def _add_to(self, handle: Handle, entry: float) -> str | None:

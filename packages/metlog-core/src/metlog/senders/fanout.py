@@ -89,7 +89,8 @@ class FanOutSender(BaseSender):
     ``severity``.
 
     Routes to StatsD, OpenTelemetry and Prometheus without a limit on severity share one
-    aggregate: a metric costs what it costs with one of them.
+    aggregate: a metric costs what it costs with one of them. Other routes that take
+    metrics are called for each besides, with its dotted name.
     """
 
     def __init__(self, routes: Iterable[Mapping[str, Any]]) -> None:
@@ -121,30 +122,35 @@ class FanOutSender(BaseSender):
             for route in self.routes
             if any(route.takes(kind) for kind in KINDS)
         )
+        self._rest = _Rest(self)
 
     # -- in ------------------------------------------------------------------------
 
     def drain_for_clients(self) -> Drain | None:
-        """Where a client's aggregate goes; None when some route needs to be called."""
+        """Where a client's aggregate goes; None when all routes need to be called."""
         if not is_unchanged(self, FanOutSender):
             return None
         if not self._exports or not all(r.exports() for r in self._exporting):
             return None  # the latter: somebody has replaced a method
-        if any(route.takes(kind) for route in self._others for kind in KINDS):
-            return None
         return self._drain
+
+    def rest_for_clients(self) -> Sender | None:
+        """What a client calls for each metric besides; None: nothing."""
+        if any(route.takes(kind) for route in self._others for kind in KINDS):
+            return self._rest
+        return None
 
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""
         kind = msg["type"]
-        routes = self.routes
         if kind in KINDS and self._exports:
             try:
                 self._add(*from_message(msg))
             except ValueError as error:
                 self._drain.lose(1, "message dropped", error)
-            routes = self._others
-        for route in routes:
+            self.send_to_others(msg)
+            return
+        for route in self.routes:
             if route.takes(kind):
                 self._safely(route.sender, route.send, msg)
 
@@ -160,11 +166,28 @@ class FanOutSender(BaseSender):
         all of them can take it without a message (``takes_metrics``)."""
         if self._exports:
             self._add(kind, name, value, rate, fields)
+        self.measure_for_others(kind, name, value, rate, fields)
+
+    def measure_for_others(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """Hand a metric to those that share no aggregate."""
         for route in self._others:
             if route.takes(kind):
                 self._safely(
                     route.sender, route.measure, kind, name, value, rate, fields
                 )
+
+    def send_to_others(self, msg: Message) -> None:
+        """Hand a metric's message to those that share no aggregate."""
+        for route in self._others:
+            if route.takes(msg["type"]):
+                self._safely(route.sender, route.send, msg)
 
     def _add(
         self,
@@ -223,6 +246,29 @@ class FanOutSender(BaseSender):
             call(*args)
         except Exception as error:
             self._diagnostics.report(f"{type(sender).__name__} failed", error)
+
+
+class _Rest:
+    """The routes that want to be called for each metric, as one sender."""
+
+    def __init__(self, fan: FanOutSender) -> None:
+        self._fan = weakref.proxy(fan)
+        self.takes_metrics: bool = fan.takes_metrics
+
+    def send_message(self, msg: Message) -> None:
+        """Hand on a message."""
+        self._fan.send_to_others(msg)
+
+    def send_metric(
+        self,
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        """Hand on a metric."""
+        self._fan.measure_for_others(kind, name, value, rate, fields)
 
 
 class _Export:
