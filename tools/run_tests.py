@@ -131,9 +131,10 @@ def node(title: str, *command: str) -> Suite:
 def python() -> list[Chain]:
     """A chain for each pair of the matrix in hatch.toml, newest first.
 
-    Tests with servers run on the newest pair, those of django-metlog also on the
-    oldest Django with that Python. On the newest pair it is measured which lines and
-    branches all its tests reach.
+    metlog-core knows no Django: its tests run once for each Python. Tests with servers
+    run on the newest pair, those of django-metlog also on the oldest Django with that
+    Python. On the newest pair it is measured which lines and branches all its tests
+    reach.
     """
     shown = subprocess.run(
         [HATCH, "env", "show", "--json"],
@@ -149,10 +150,12 @@ def python() -> list[Chain]:
     here = {found: interpreter_works(found) for found, _, _ in pairs}
     newest = max((pair for pair in pairs if here[pair[0]]), default=pairs[-1])
     oldest_django = min(pair for pair in pairs if pair[0] == newest[0])
+    for_core = {max(p for p in pairs if p[0] == found) for found in here}
 
     chains = []
     for pair in reversed(pairs):
-        runs = [("unit", folder) for folder in PACKAGES]
+        packages = PACKAGES if pair in for_core else PACKAGES[1:]
+        runs = [("unit", folder) for folder in packages]
         if pair == newest:
             runs = [("services", folder) for folder in WITH_SERVERS] + runs
             runs.append(("unit", "tools"))
