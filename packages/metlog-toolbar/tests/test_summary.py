@@ -117,6 +117,19 @@ def test_bars():
     assert summary["elapsed_ms"] == 60.0
 
 
+def test_what_has_no_bar():
+    """A sum has no place in time, and a whole request has its bar already."""
+    sums = ["request", "request.query_time"]
+    summary = summarise(
+        [metric("timer", name, 5.0, start=10.0) for name in [*sums, "request.own"]],
+        10.0,
+        10.06,
+    )
+
+    assert [bar["name"] for bar in summary["bars"]] == ["request.own"]
+    assert {group["name"] for group in summary["timers"]} == {*sums, "request.own"}
+
+
 def test_bars_that_overlap():
     """Of two timers that ran at the same time neither is inside the other."""
     bars = summarise(

@@ -105,7 +105,8 @@ def summarise(
     counts = [r for r in captured if r.kind not in {"timer", "message"}]
     timer_groups = _groups(timers)
     count_groups = _groups(counts)
-    longest = sorted(timers, key=_value, reverse=True)[:listed]
+    drawn = [record for record in timers if record.name not in NO_BARS]
+    longest = sorted(drawn, key=_value, reverse=True)[:listed]
     return {
         "elapsed_ms": _ms(ended - began),
         "sent": len(captured) + dropped,
@@ -135,6 +136,10 @@ def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
         for depth, span in _nested(timers)
     ]
 
+
+NO_BARS = frozenset({"request", "request.query_time"})
+"""django-metlog's timers of a whole request: the server's bar tells the one, and the
+other adds up what took place in many."""
 
 VIEW_SLACK, SLACK = 0.0005, 0.00002
 """Seconds by which a timer may begin before or end after the one it ran in.
