@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make check`: who may import whom. Imports go down, as the tables here say."""
+"""`make check`: who may import whom. Imports go down, as the tables here say.
+
+python tools/floors.py --draw    # the picture in docs/architecture.md, anew
+"""
 
 from __future__ import annotations
 
 import ast
 import os
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs" / "architecture.md"
+BEGIN, END = "<!-- drawn by tools/floors.py -->\n", "<!-- end -->\n"
 FOR_TYPES = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
@@ -42,6 +48,7 @@ HOUSES = {
             "_wiring",
             "_route",
             "filters timers capture senders _factory observe",
+            "senders._exporting senders._self_metrics",
             "aggregate",
             "shapes",
             "rules catalogue",
@@ -100,12 +107,61 @@ HOUSES = {
 
 
 def main() -> int:
+    text = PICTURE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    drawn = f"{before}{BEGIN}{picture()}{END}{rest.partition(END)[2]}"
+    if "--draw" in sys.argv:
+        PICTURE.write_text(drawn, encoding="utf-8")
+        return 0
     broken = [line for name in HOUSES for line in judge(name, HOUSES[name])]
+    if drawn != text:
+        broken.append(f"{PICTURE.name} shows other floors: run tools/floors.py --draw")
     for line in broken:
         print(line)
     if not broken:
         print("Floors: every import goes down.")
     return 1 if broken else 0
+
+
+def picture() -> str:
+    """Return the floors of every package, with the modules that stand on them."""
+    return "\n".join(
+        line for name, house in HOUSES.items() for line in draw(name, house)
+    )
+
+
+def draw(package: str, house: House) -> Iterator[str]:
+    """A folder is one name, but ``senders``: of that every backend is shown."""
+    source = ROOT / house.source
+    floors: dict[int | None, set[str]] = {}
+    for module in modules(source):
+        name = module.partition(".")[0]
+        if name == "senders":
+            name = ".".join(module.split(".")[:2])
+            known = any(name in floor.split() for floor in house.floors)
+            if name == "senders" or ("._" in name and not known):
+                continue  # a backend's own
+        floors.setdefault(floor_of(name, house), set()).add(name)
+    shown = [
+        textwrap.fill("  ".join(sorted(floors[number])), 84, break_on_hyphens=False)
+        for number in range(len(house.floors))
+    ]
+    width = max(len(line) for text in shown for line in text.splitlines())
+    rule = "─" * (width + 2)
+    yield f"```text\n{package}\n┌{rule}┐"
+    for number, text in enumerate(shown):
+        if number:
+            yield f"├{rule}┤"
+        for line in text.splitlines():
+            yield f"│ {line:{width}} │"
+    yield f"└{rule}┘\n```\n"
+
+
+def modules(source: Path) -> Iterator[str]:
+    """Yield the name of each module in that folder, without the package's."""
+    for path in sorted(source.rglob("*.py")):
+        module = ".".join(path.relative_to(source).with_suffix("").parts)
+        yield module if module == "__init__" else module.removesuffix(".__init__")
 
 
 def judge(package: str, house: House) -> Iterator[str]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from floors import HOUSES, House, judge
+from floors import BEGIN, END, HOUSES, House, judge, main, picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +92,25 @@ def test_no_floor(tmp_path: Path) -> None:
 def test_packages(package: str) -> None:
     """The packages keep their own rules."""
     assert not list(judge(package, HOUSES[package]))
+
+
+def test_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has every backend on one floor, and an old one is told."""
+    page = tmp_path / "architecture.md"
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    monkeypatch.setattr("floors.PICTURE", page)
+    monkeypatch.setattr(sys, "argv", ["floors.py"])
+    assert main() == 1
+    assert "run tools/floors.py --draw" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["floors.py", "--draw"])
+    assert main() == 0
+    drawn = page.read_text()
+    assert drawn.startswith(f"before\n{BEGIN}```text")
+    assert drawn.endswith(f"{END}after\n")
+    backends = picture().partition("filters")[2].partition("├")[0]
+    for name in ("statsd", "otlp", "prometheus", "udp", "zmq", "fanout"):
+        assert f"senders.{name} " in backends
+    monkeypatch.setattr(sys, "argv", ["floors.py"])
+    assert main() == 0
