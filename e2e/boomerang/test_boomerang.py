@@ -105,11 +105,17 @@ def test_restore(
 
 @every_flavour
 def test_close(visit: Visit, flavour: str) -> None:
-    """The beacon of a tab that is closed records nothing."""
-    visit.page.goto(f"/measured/{flavour}/")
-    visit.accepted(1)
-    visit.page.close()
-    visit.recorded(beacons=2, navigate=1)
+    """The beacon of a tab that is closed records nothing.
+
+    On a busy machine a tab may end before it has sent one: of three, one does.
+    """
+    tabs = [visit.page, *(visit.page.context.new_page() for _ in range(2))]
+    for tab in tabs:
+        tab.goto(f"/measured/{flavour}/")
+    visit.accepted(3)
+    for tab in tabs:
+        tab.close()
+    visit.recorded(beacons=range(4, 7), navigate=3)
 
 
 @every_flavour
