@@ -72,6 +72,13 @@ const SETTLED = `<script>
   }
 </script>`;
 
+/** Notes that something large was painted, where the browser tells. */
+const PAINTED = `<script>
+  const type = "largest-contentful-paint";
+  if (PerformanceObserver.supportedEntryTypes.includes(type))
+    new PerformanceObserver(() => setTimeout(fetch, 0, "note/painted")).observe({ type, buffered: true });
+</script>`;
+
 /** Pages, by path and flags in the query. */
 const PAGES = {
   /** The page whose load is reported. `slow`: its picture is held back. */
@@ -95,7 +102,7 @@ const PAGES = {
     <form id="post" hx-post="part" hx-target="#part"><input name="a" value="b"></form>
     <button id="self" hx-get="part?self" hx-swap="outerHTML">Replace me</button>
     <div id="part"></div>
-    ${SETTLED}`,
+    ${SETTLED}${PAINTED}`,
 
   /** Turbo follows its links, sends its forms and fills its frames. */
   turbo: () => `
