@@ -83,6 +83,28 @@ def test_each_kind_has_its_form(client: MetlogClient) -> None:
     assert found["size_bucket{le=10.0}"] == 1
 
 
+def test_a_name_with_a_lone_surrogate_does_not_stop_the_scrape(
+    client: MetlogClient,
+) -> None:
+    """Such come from file names and broken URLs; the help of a family has the name."""
+    client.incr("file.\udcff")
+    client.incr("hits")
+    found = samples(scrape(client))
+    assert found["file_total"] == found["hits_total"] == 1
+
+
+@pytest.mark.parametrize("more", [1, 0.5])
+def test_integers_too_large_for_a_float_spoil_their_own_sum_alone(
+    client: MetlogClient, more: float
+) -> None:
+    for _ in range(100):
+        client.incr("large", 10**307)
+    client.incr("large", more)
+    client.incr("hits")
+    assert samples(scrape(client))["hits_total"] == 1
+    assert client.stats.errors == client.sender_stats.dropped == 0
+
+
 def test_fields_are_labels_and_a_rate_is_counted_up(client: MetlogClient) -> None:
     """One family, a label that one series lacks is empty; a tenth kept is ten."""
     client.incr("hits", fields={"method": "GET", "le": "reserved"})

@@ -192,6 +192,67 @@ def test_the_fast_path_refuses_what_is_no_measurement(
     assert sorted(sent(receiver, do)) == ["c:2|c", "t:1|ms", "t:2|ms"]
 
 
+@pytest.mark.parametrize("more", [1, 0.5])
+def test_integers_too_large_for_a_float_spoil_their_own_sum_alone(
+    receiver: UdpReceiver, more: float
+) -> None:
+    """The sum of integers may be larger than any float, and then is none."""
+    stats = []
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(100):
+            client.incr("large", 10**307)
+        client.incr("large", more)
+        client.incr("hits")
+        client.flush()
+        stats.extend([client.stats.errors, *client.sender_stats])
+
+    assert sent(receiver, do) == ["hits:1|c"]
+    assert stats == [0, 1, 101, 0, 0, 0]  # errors; sent, dropped, and nothing else
+
+
+class OddFloat(float):
+    """A number that can neither be added nor compared, nor be text."""
+
+    def _refuse(self, *args: Any) -> Any:
+        raise RuntimeError("odd")
+
+    __add__ = __radd__ = __mul__ = __rmul__ = __neg__ = __str__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __repr__ = __format__ = _refuse
+    is_integer = _refuse
+
+
+class OddInt(int):
+    """Likewise."""
+
+    _refuse = OddFloat._refuse
+    __add__ = __radd__ = __mul__ = __rmul__ = __neg__ = __str__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __repr__ = __format__ = _refuse
+
+
+@pytest.mark.parametrize("value", [OddFloat(3.0), OddInt(3)], ids=["float", "int"])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_numbers_of_odd_classes_are_their_numbers(
+    receiver: UdpReceiver, value: float, filtered: bool
+) -> None:
+    """A subclass may do anything when it is added up, and does not get the chance."""
+
+    def do(client: MetlogClient) -> None:
+        if filtered:
+            client.filters = (lambda msg: True,)
+        client.incr("c")
+        client.incr("c", value)
+        client.gauge("g", value)
+        client.timer_send("t", value)
+        client.histogram("h", value)
+        client.series("counter", "hc").add(value)
+        client.series("timer", "ht").record(value)
+        assert client.stats.errors == 0
+
+    lines = sorted(sent(receiver, do))
+    assert lines == ["c:4|c", "g:3|g", "h:3|ms", "hc:3|c", "ht:3|ms", "t:3|ms"]
+
+
 def test_plain_statsd_has_no_place_for_fields(receiver: UdpReceiver) -> None:
     """The plain dialect sends the name alone, whatever fields there are."""
 

@@ -22,7 +22,7 @@ from metlog.aggregate.table import Aggregate, labels_of
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
 from metlog.message import Message, Origin, new_message, rfc3339
-from metlog.metrics import KINDS, Kind, from_message, why_invalid
+from metlog.metrics import KINDS, Kind, as_number, from_message, why_invalid
 from metlog.rules import Decision
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import Sender
@@ -176,6 +176,8 @@ class Route:
                 return
             if kind in self.ignores or (not sampled and sampled_out(rate)):
                 return
+            if type(value) is not float:
+                value = as_number(value)
             if self._messages_only or self._showing:
                 self._by_message(
                     caller,

@@ -7,7 +7,15 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from metlog.message import Message
 
-__all__ = ["KINDS", "LIMIT", "Kind", "Measured", "from_message", "why_invalid"]
+__all__ = [
+    "KINDS",
+    "LIMIT",
+    "Kind",
+    "Measured",
+    "as_number",
+    "from_message",
+    "why_invalid",
+]
 
 Kind = Literal["counter", "timer", "histogram", "gauge", "updown"]
 """``timer`` is a distribution of milliseconds, ``histogram`` one of anything else;
@@ -19,6 +27,7 @@ LIMIT = 1e308
 """Larger numbers, infinity and NaN are no measurement."""
 
 _SMALL = 2**30  # such integers Python compares quickest
+_WIDE = 2**512  # no number of calls adds up such integers to more than a float holds
 
 
 def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | None:
@@ -45,6 +54,16 @@ def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | 
     if not rate >= 0:
         return "rate is negative or NaN"
     return None
+
+
+def as_number(value: float) -> float:
+    """A checked value as what adds up without ever raising: a plain ``int`` or
+    ``float``, as a subclass may do anything; and a float where integers are so large
+    that their sum would not become one."""
+    if not isinstance(value, int):
+        return float(value)
+    number = int(value)
+    return number if -_WIDE < number < _WIDE else float(number)
 
 
 class Measured(NamedTuple):
@@ -78,4 +97,4 @@ def from_message(msg: Message) -> Measured:
     why = why_invalid(kind, name, value, rate)
     if why is not None:
         raise ValueError(f"{kind} message, {why}: {msg['payload']!r:.100}")
-    return Measured(kind, cast(str, name), cast(float, value), rate, fields)
+    return Measured(kind, cast(str, name), as_number(cast(float, value)), rate, fields)

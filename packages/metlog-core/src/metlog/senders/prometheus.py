@@ -25,6 +25,7 @@ from metlog.senders._exporting import ExportingSender
 from metlog.senders._prometheus_state import Family, Labels
 from metlog.shapes import Shape, Shaped
 from metlog.wire.prometheus import Families, base_unit, labels
+from metlog.wire.text import encodable
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -263,7 +264,7 @@ class PrometheusSender(ExportingSender):
         across = "sum" if series.metric is None else series.metric.across
         if series.kind == "updown":
             across = "sum"
-        meaning = shaped.meaning or shaped.name
+        meaning = encodable(shaped.meaning or shaped.name)
         return Family(
             name, kind.get(series.kind, "gauge"), meaning, shaped.unit, across, bounds
         )
