@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -301,3 +302,47 @@ def test_a_filtered_client_beside_a_route_that_is_called() -> None:
         assert receiver.wait_until(lambda r: len(r.lines) == 1)
         assert receiver.lines == ["fanned:1|c|#method:PUT,status:404"]
     assert types(kept) == ["counter"]
+
+
+@pytest.mark.parametrize("other", [[], [DebugCaptureSender()], [Metrics()]])
+@pytest.mark.parametrize("on_class", [False, True])
+def test_whoever_replaces_a_method_of_a_routes_sender_gets_the_calls(
+    other: list[Sender], on_class: bool
+) -> None:
+    """That a route shares an aggregate is not to be seen from outside."""
+    with UdpReceiver() as receiver:
+        statsd = StatsdSender("127.0.0.1", receiver.port, flush_interval=3600)
+        fan = FanOutSender([{"sender": each} for each in (statsd, *other)])
+        # Where one wants messages, each route is handed the message.
+        method = "send_metric" if fan.takes_metrics else "send_message"
+        client = MetlogClient(fan, "")
+        client.incr("before")
+        target = StatsdSender if on_class else statsd
+        with mock.patch.object(target, method) as replacement:
+            client.incr("amid")
+            client.series("counter", "amid").add()
+            client.timer_send("amid", 3)
+        client.incr("after")
+        client.close()
+        assert replacement.call_count == 3
+        assert receiver.wait_until(lambda r: len(r.lines) == 2)
+        assert sorted(receiver.lines) == ["after:1|c", "before:1|c"]
+
+
+def test_what_comes_to_a_closed_route_is_counted() -> None:
+    with UdpReceiver() as receiver:
+        gone, stays = (
+            StatsdSender("127.0.0.1", receiver.port, prefix=name, flush_interval=3600)
+            for name in ("gone", "stays")
+        )
+        routes = [{"sender": gone, "types": ["counter"]}, {"sender": stays}]
+        client = MetlogClient(FanOutSender(routes), "")
+        client.incr("a")
+        gone.close()
+        client.incr("a")
+        client.timer_send("b", 1)
+        client.close()
+        assert gone.stats == SenderStats(sent=1, dropped=1)
+        assert stays.stats == SenderStats(sent=3)
+        assert receiver.wait_until(lambda r: len(r.lines) == 3)
+        assert sorted(receiver.lines) == ["gone.a:1|c", "stays.a:2|c", "stays.b:1|ms"]

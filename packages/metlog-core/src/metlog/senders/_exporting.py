@@ -54,6 +54,8 @@ class ExportingSender(BaseSender):
         tells = boolean("self_metrics", self_metrics)
         self.max_series = max_series
         self.closed: bool = False
+        self.ended: bool = False
+        """Whether it was closed, and what it held then is gone, too."""
         self.tally: Tally = Tally(owner)
         self.worker: Worker = Worker(self, self.tally, self.pause)
         # Only the worker, flush and close hold this, never a call that records.
@@ -220,6 +222,7 @@ class ExportingSender(BaseSender):
         self._reroute()
         self._flush(deadline)
         self.worker.stop(deadline)
+        self.ended = True
         self._end("not delivered before it was closed")
 
     @property

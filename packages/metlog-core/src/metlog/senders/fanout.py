@@ -130,9 +130,7 @@ class FanOutSender(BaseSender):
         """Where a client's aggregate goes; None when all routes need to be called."""
         if not is_unchanged(self, FanOutSender):
             return None
-        if not self._exports or not all(r.exports() for r in self._exporting):
-            return None  # the latter: somebody has replaced a method
-        return self._drain
+        return self._drain if self._shares() else None
 
     def rest_for_clients(self) -> Sender | None:
         """What a client calls for each metric besides; None: nothing."""
@@ -143,7 +141,7 @@ class FanOutSender(BaseSender):
     def send_message(self, msg: Message) -> None:
         """Hand the message to each sender that is to have it."""
         kind = msg["type"]
-        if kind in KINDS and self._exports:
+        if kind in KINDS and self._shares():
             try:
                 self._add(*from_message(msg))
             except ValueError as error:
@@ -164,9 +162,11 @@ class FanOutSender(BaseSender):
     ) -> None:
         """Hand a metric to each sender that is to have it. The client calls this if
         all of them can take it without a message (``takes_metrics``)."""
-        if self._exports:
+        if self._shares():
             self._add(kind, name, value, rate, fields)
-        self.measure_for_others(kind, name, value, rate, fields)
+            self.measure_for_others(kind, name, value, rate, fields)
+        else:
+            self._measure(self.routes, kind, name, value, rate, fields)
 
     def measure_for_others(
         self,
@@ -177,7 +177,18 @@ class FanOutSender(BaseSender):
         fields: Mapping[str, Any] | None,
     ) -> None:
         """Hand a metric to those that share no aggregate."""
-        for route in self._others:
+        self._measure(self._others, kind, name, value, rate, fields)
+
+    def _measure(
+        self,
+        routes: Iterable[Route],
+        kind: Kind,
+        name: str,
+        value: float,
+        rate: float,
+        fields: Mapping[str, Any] | None,
+    ) -> None:
+        for route in routes:
             if route.takes(kind):
                 self._safely(
                     route.sender, route.measure, kind, name, value, rate, fields
@@ -188,6 +199,11 @@ class FanOutSender(BaseSender):
         for route in self._others:
             if route.takes(msg["type"]):
                 self._safely(route.sender, route.send, msg)
+
+    def _shares(self) -> bool:
+        """Return whether routes share an aggregate. They do not while somebody has
+        replaced a method of one of their senders: then each is called."""
+        return bool(self._exports) and all(r.exports() for r in self._exporting)
 
     def _add(
         self,
@@ -310,6 +326,11 @@ class _Export:
         for each in news:
             if each.spilled is not None and self in each.spilled.histograms:
                 each.spilled.histograms[sender] = each.spilled.histograms[self]
+        if sender.ended:
+            calls = sum(each.calls for each in news)
+            if calls:
+                sender.lose(calls, "closed, dropped", f"{calls} calls")
+            return
         sender.absorb(seen(news, self._lens) if self._lens else news, now)
 
     @property
