@@ -239,7 +239,8 @@ def test_killed_workers_lose_one_interval_at_most(tmp_path: Path) -> None:
         wrote = {
             int(path.stem.partition("-")[0]) for path in site.folder.glob("*.json")
         }
-        assert site.scrape()["workers"] <= len(live) <= 4
+        # None, when only workers are left that answered no page yet.
+        assert site.scrape().get("workers", 0) <= len(live) <= 4
         assert wrote <= live
         assert len(list(site.folder.iterdir())) <= 2 * 4 + 2
 
