@@ -217,12 +217,15 @@ def test_threads_may_close_while_others_send(receiver: UdpReceiver) -> None:
         ({"port": "smtp"}, "port: expected a whole number from 1 to 65535, got 'smtp'"),
         ({"port": 0}, "port"),
         ({"port": []}, "port"),
+        ({"port": 80.0}, "port: expected a whole number from 1 to 65535, got 80.0"),
+        ({"port": None}, "port: expected a whole number from 1 to 65535, got None"),
         ({"queue": -1}, "queue"),
         ({"queue": True}, "queue"),
         ({"packed": "yes"}, "packed: expected true or false"),
         ({"packed": True}, "packed: expected a queue with it"),
         ({"queue": 1, "packed": True, "max_packet": 10}, "max_packet"),
         ({"queue": 1, "flush_interval": "soon"}, "flush_interval: expected seconds"),
+        ({"queue": 1, "flush_interval": 10**400}, "flush_interval: expected seconds"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], said: str) -> None:

@@ -392,6 +392,8 @@ def test_plain_statsd_has_no_labels(names: str) -> None:
             "semconv: expected 'stable' or 'development', got 'beta'",
         ),
         ({"semconv": ("stable", "x")}, "semconv: expected 'stable'"),
+        ({"semconv": True}, "semconv: expected 'stable' or 'development', got True"),
+        ({"semconv": [[]]}, "semconv: expected 'stable'"),
     ],
 )
 def test_a_shape_that_does_not_exist(options: dict[str, Any], says: str) -> None:

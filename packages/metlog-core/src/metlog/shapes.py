@@ -179,11 +179,12 @@ class Shape:
                 "names",
             )
         wanted = [semconv] if isinstance(semconv, str) else semconv
-        self._stabilities = frozenset(wanted)
-        if not self._stabilities <= set(STABILITIES):
+        found = list(wanted) if isinstance(wanted, Iterable) else [wanted]
+        if any(each not in STABILITIES for each in found):
             raise ConfigError(
                 f"expected {_or(STABILITIES)}, got {semconv!r}", "semconv"
             )
+        self._stabilities = frozenset(found)
         self.names = names
         self._tagged = tagged
         self._resource = resource

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from metlog.exceptions import ConfigError
 from metlog.message import Message
@@ -53,7 +54,9 @@ class UdpSender(QueuedSender):
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         hosts = strings("host", host, "a host name or address, or a list of them")
-        ports = [port] if isinstance(port, (int, str)) else list(port)
+        ports: list[Any] = [port]
+        if isinstance(port, Sequence) and not isinstance(port, (str, bytes)):
+            ports = list(port)
         if not ports:
             raise ConfigError("expected a port or a list of them, got none", "port")
         ports = [integer("port", number, 1, 65535) for number in ports]

@@ -65,7 +65,7 @@ def seconds(
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             found = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             found = -1.0
         if minimum <= found <= maximum:
             return found
