@@ -169,6 +169,19 @@ def test_sampling(
     assert {msg["fields"]["rate"] for msg in metlog_sent} == {0.1}
 
 
+def test_a_name_that_cannot_be_hashed_is_looked_for_among_disabled_timers() -> None:
+    class Odd(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            raise RuntimeError("odd")
+
+    client = MetlogClient(DebugCaptureSender(), "app", disabled_timers=["a"])
+    with client.timer(Odd("a")), client.timer(Odd("b")):
+        pass
+    assert client.sender_stats.sent <= 1
+
+
 @pytest.mark.parametrize("disabled", [["a"], "a", ("a", "x"), {"a"}, "*", ["*"]])
 def test_disabled_timers(metlog_sent: Sent, disabled: Any) -> None:
     """By name, or all; ``timer_send`` is what you measured yourself, and is sent."""

@@ -266,7 +266,7 @@ class MetlogClient(Wired):
         """
         if self._disabled_timers is not None and (
             "*" in self._disabled_timers
-            or (isinstance(name, str) and name in self._disabled_timers)
+            or (isinstance(name, str) and str.__str__(name) in self._disabled_timers)
         ):
             return _NO_TIMER
         timer = Timer()
@@ -446,7 +446,9 @@ class MetlogClient(Wired):
         identity = Identity(name, labels, rate, metric, parts, decimals)
         identity.observed = observed
         key = (
-            *(kind, as_text(name), metric and metric.name, rate, observed),
+            # What is no text has no handle in common with the text that it looks like.
+            *(kind, as_text(name), isinstance(name, str)),
+            *(metric and metric.name, rate, observed),
             *((k, type(v), v) for k, v in (labels or {}).items()),
             *(sorted(parts.items()) if parts else ()),
         )

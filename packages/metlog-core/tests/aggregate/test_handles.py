@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -125,6 +126,48 @@ def test_a_time_of_a_handle_has_three_decimals(
     assert lines == [
         *("t:12.346|ms", "t:0|ms", "t:2000|ms", "t:1.23456|ms", "t:0.5|ms", "t:0|ms")
     ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (float("nan"), 1.0),
+        (0.0, float("inf")),
+        (-1e308, 1e308),
+        (0.0, 1e304),
+        pytest.param(0, 10**400, id="huge"),
+        (None, 1.0),
+        (Decimal(0), Decimal(1)),
+    ],
+)
+def test_what_are_no_times_spoil_no_others(
+    client: MetlogClient, receiver: UdpReceiver, start: Any, end: Any
+) -> None:
+    """They are refused before they stand among the others, and counted."""
+    timer = client.series("timer", "t")
+    timer.between(1.0, 1.002)
+    timer.between(start, end)  # the first goes the slow path
+    timer.between(start, end)
+    assert total(receiver, client, "") == 0
+    assert [line for line in receiver.lines if line.startswith("t")] == [
+        *("t:2|ms", "the_end:1|c")
+    ]
+    assert client.stats.invalid == 2
+    assert client.sender_stats.dropped == 0
+
+
+@pytest.mark.parametrize("odd", [None, b"None", b"a"])
+def test_a_handle_without_a_name_is_no_other_ones(
+    client: MetlogClient, receiver: UdpReceiver, odd: Any
+) -> None:
+    """Though it looks like its name."""
+    bad = client.series("counter", odd)
+    bad.add()
+    client.series("counter", "a").add()
+    client.series("counter", "None").add()
+    assert total(receiver, client, "a") == 1
+    assert receiver.counts["None"] == 1
+    assert client.stats.invalid == 1
 
 
 def test_an_exception_is_measured_and_goes_on(client: MetlogClient) -> None:

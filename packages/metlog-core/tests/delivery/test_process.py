@@ -567,3 +567,14 @@ def test_a_fork_that_only_the_process_id_tells_of_is_told_once(
     assert answers == [True, False]
     assert [what for what, _ in told] == ["fork", "fork"]
     assert "failed after a fork" in capsys.readouterr().err
+
+
+def test_without_an_end_it_waits_for_what_can_be_had() -> None:
+    """Infinity is more than locks and threads can be waited for."""
+    lock, thread = Lock(), threading.Thread(target=int)
+    thread.start()
+    deadline = Deadline(float("inf"))
+    assert deadline.acquire(lock)
+    deadline.join(thread)
+    assert not thread.is_alive()
+    assert deadline.left > 3600

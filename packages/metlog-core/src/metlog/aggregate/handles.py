@@ -10,6 +10,7 @@ wants to see it, the buffer is full), it goes the client's slow path.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import nan
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +41,7 @@ __all__ = [
 
 _ONE: Any = 1
 _MAX_INT = 2**30 - 1
+_LONGEST = 1e15  # seconds, which are still a number as anything smaller
 
 
 class Recorder(Protocol):
@@ -166,12 +168,21 @@ class TimerHandle(_ValuesHandle):
 
     def between(self, start: float, end: float) -> None:
         """Keep the time between two readings of ``perf_counter``."""
-        if end < start:  # no clock does that; a caller may
-            end = start
         try:
-            self.put(LAST, start - end)
+            if end < start:  # no clock does that; a caller may
+                end = start
+            entry = start - end
+            if not entry > -_LONGEST:
+                raise OverflowError
+            if type(entry) is float:
+                self.put(LAST, entry)
+                return
         except IndexError:
-            self.recorder(self, (end - start) * 1000, (start, end))
+            pass
+        except Exception:  # no times at all: refused, and counted
+            self.recorder(self, nan)
+            return
+        self.recorder(self, (end - start) * 1000, (start, end))
 
 
 class HistogramHandle(_ValuesHandle):

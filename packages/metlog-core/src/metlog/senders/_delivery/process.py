@@ -56,6 +56,10 @@ def now(_clock: _Clock = _monotonic) -> float:
     return _clock()
 
 
+_FOREVER = 1e9
+"""Seconds; nothing can wait for infinity."""
+
+
 class Deadline:
     """A moment until which something may take.
 
@@ -65,7 +69,7 @@ class Deadline:
     __slots__ = ("_clock", "_seconds", "_start", "_waited")
 
     def __init__(self, seconds: float, clock: _Clock = now) -> None:
-        self._seconds = seconds
+        self._seconds = min(seconds, _FOREVER)
         self._clock = clock
         self._start = clock()
         self._waited = 0.0
