@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from metlog import MetlogClient
 from metlog.exceptions import ConfigError
-from metlog.senders import StatsdSender
+from metlog.senders import SenderStats, StatsdSender
 from metlog.testing import UdpReceiver
 from metlog.wire.statsd import number, pack, safe_name, tags_part
 
@@ -209,6 +209,25 @@ def test_integers_too_large_for_a_float_spoil_their_own_sum_alone(
 
     assert sent(receiver, do) == ["hits:1|c"]
     assert stats == [0, 1, 101, 0, 0, 0]  # errors; sent, dropped, and nothing else
+
+
+def test_what_a_signal_handler_recorded_and_finds_no_room_is_counted(
+    receiver: UdpReceiver,
+) -> None:
+    """It is added when the interrupted call goes on, and may be refused only then."""
+    stats: list[Any] = []
+
+    def do(client: MetlogClient) -> None:
+        client.incr("a")
+        with client._route.aggregate._held():  # where a signal may interrupt
+            client.incr("a", 2)
+            for name in "bcd":
+                client.incr(name)
+        client.flush()
+        stats.append(client.sender_stats)
+
+    assert sorted(sent(receiver, do, max_names=2)) == ["a:3|c", "b:1|c"]
+    assert stats == [SenderStats(sent=3, dropped=2)]
 
 
 class OddFloat(float):

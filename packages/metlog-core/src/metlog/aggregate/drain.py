@@ -199,6 +199,7 @@ class Drain:
         )
         aggregate.makes_room = any(exporter.makes_room for exporter in exporters)
         aggregate.wake = self._wake
+        aggregate.lose = self.lose
 
     def _wake(self) -> None:
         for exporter in self.exporters():

@@ -74,6 +74,8 @@ class Aggregate:
         self.exporters: Callable[[], Iterable[Exporter]] = tuple
         self.wake: Callable[[], object] = lambda: None
         """Called when a buffer is full, or there is no room for another series."""
+        self.lose: Callable[[int, str, object], object] = lambda calls, why, detail: 0
+        """Called with what is refused only when its caller has gone on."""
         self._plain: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._plain["counter"] = self.counters
         self._others: dict[object, AnySeries] = {}
@@ -210,7 +212,9 @@ class Aggregate:
                 call, *arguments = self._deferred.popleft()
             except IndexError:
                 return
-            call(*arguments)
+            why = call(*arguments)
+            if why is not None:
+                self.lose(1, f"{why}, dropped", "in a signal handler")
 
     def _defer(self, *call: Any) -> str | None:
         if len(self._deferred) >= MAX_DEFERRED:
