@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``python -m metlog``: listen, watch, send, bench, mapping."""
+"""``python -m metlog``: listen, watch, send, bench, mapping, dashboard, alerts."""
 
 from __future__ import annotations
 
