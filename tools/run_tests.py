@@ -43,6 +43,8 @@ def main() -> int:
         for chain in everything()
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
+    if not chains:
+        parser.error(f"expected words of a suite's title, got {words}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:

@@ -271,6 +271,7 @@ def test_page_from_the_browsers_cache(panel: Panel, page: Page, site: Site) -> N
     assert panel.navigation()["transferSize"] == 0
     names = panel.names()
     assert names[0] == "Server"
+    assert names[1].startswith("view.")
     assert "view.panel_site.views.nested.GET" in names
     assert not any(row.browser for row in panel.rows())
     assert "from its cache" in panel.waterfall.inner_text()
