@@ -5,15 +5,18 @@ import asyncio
 import contextvars
 import json
 import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from metlog import MetlogClient, capture
+from metlog.aggregate.handles import CounterHandle
 from metlog.message import Message
 from metlog.metrics import Kind
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, StatsdSender
 
 
 class MetricLines:
@@ -177,3 +180,88 @@ def test_a_client_made_while_collecting_is_seen_too() -> None:
 
     assert [c.name for c in seen] == ["a"]
     assert not capture.is_on()
+
+
+class SlowToSwitch(MetlogClient):
+    """One that another thread overtakes while it decides how its calls travel."""
+
+    def reroute(self) -> None:
+        time.sleep(0.005)
+        super().reroute()
+
+
+def test_nobody_goes_on_before_all_clients_show_what_they_send() -> None:
+    """The second of two that begin at once has nothing to switch, and yet to wait."""
+    sender = StatsdSender("127.0.0.1", 9, flush_interval=60)
+    client = SlowToSwitch(sender, "app")
+    client.incr("earlier")  # the worker runs, calls are direct
+    meet = threading.Barrier(2, timeout=30)
+
+    def one(name: str) -> list[str]:
+        seen: list[capture.Captured] = []
+        meet.wait()
+        with capture.collecting(seen.append):
+            client.incr(name)
+            client.timer_send(name, 1)
+            meet.wait()
+        return [each.name for each in seen]
+
+    with client, ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            assert list(pool.map(one, ["a", "b"])) == [["a"] * 2, ["b"] * 2]
+
+
+def test_a_decision_from_before_a_collection_does_not_outlast_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread that has just seen that nobody collects is overtaken by one that begins
+    to: what the first decided is no longer true."""
+    decided, go_on, begun = threading.Event(), threading.Event(), threading.Event()
+    arm = CounterHandle.arm
+    seen: list[capture.Captured] = []
+
+    def pausing(handle: CounterHandle) -> None:
+        if threading.current_thread() is early:
+            decided.set()
+            go_on.wait(30)
+        arm(handle)
+
+    def collect() -> None:
+        with capture.collecting(seen.append):
+            begun.set()
+            early.join(30)
+            handle.add(1)
+
+    sender = StatsdSender("127.0.0.1", 9, flush_interval=60)
+    with MetlogClient(sender, "app") as client:
+        handle = client.series("counter", "x")
+        handle.add(1)
+        monkeypatch.setattr(CounterHandle, "arm", pausing)
+        early = threading.Thread(target=client.reroute)
+        early.start()
+        assert decided.wait(30)
+        late = threading.Thread(target=collect)
+        late.start()
+        begun.wait(0.2)  # it would begin where nobody waits for the other's decision
+        go_on.set()
+        late.join(30)
+    assert [each.name for each in seen] == ["x"]
+
+
+def test_a_client_made_while_a_collection_begins_is_seen() -> None:
+    """It may have asked before, and be known only after."""
+    meet = threading.Barrier(2, timeout=30)
+
+    def make() -> MetlogClient:
+        meet.wait()
+        return MetlogClient(StatsdSender("127.0.0.1", 9, flush_interval=60), "app")
+
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(100):
+            seen: list[capture.Captured] = []
+            made = pool.submit(make)
+            meet.wait()
+            with capture.collecting(seen.append), made.result() as client:
+                client.incr("x")
+                client.incr("x")
+            assert len(seen) == 2

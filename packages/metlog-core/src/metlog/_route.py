@@ -82,6 +82,8 @@ class Route:
         self.drain: Drain | None = None
         self.direct = False
         """Whether calls may use the aggregate's tables by themselves."""
+        self.choosing = Lock()
+        """Held while `choose` is called and while its outcome is put to use."""
         self._lock = Lock()
         self._warned: set[str] = set()
         self._gauges: dict[str, Mapping[str, Any]] = {}
@@ -389,7 +391,9 @@ class Route:
             series.handle = weakref.ref(handle)
         self.aggregate.add_to(series, entry)
         if self.direct:
-            handle.arm()
+            with self.choosing:
+                if self.direct:
+                    handle.arm()
         return None
 
     # -- rules -------------------------------------------------------------------------

@@ -95,6 +95,10 @@ class Wired(metaclass=_patching.Patchable):
 
     def reroute(self) -> None:
         """Decide anew how metrics travel. The library calls it when that may change."""
+        with self._route.choosing:  # whoever comes last has seen what all others did
+            self._choose()
+
+    def _choose(self) -> None:
         overridden = frozenset(
             name for name in _patching.ROUTED if self._is_overridden(name)
         )

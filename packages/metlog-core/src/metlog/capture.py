@@ -76,17 +76,17 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
     """Show ``collector`` what this context sends from now on, or every context.
 
     The context is that of ``contextvars``: threads started by hand and
-    ``run_in_executor`` do not belong to it.
+    ``run_in_executor`` do not belong to it. Every client shows what it sends by the
+    time this returns, also to whoever is not the first.
     """
     global _everywhere, _running
     with _lock:
         _running += 1
         if everywhere:
             _everywhere = (*_everywhere, collector)
-        first = _running == 1
+        if _running == 1:
+            _notify()
     token = None if everywhere else _here.set((*_here.get(), collector))
-    if first:
-        notify()
     return Collection(collector, token)
 
 
@@ -99,11 +99,10 @@ def stop(collection: Collection) -> None:
             rest = list(_everywhere)
             rest.remove(collection.collector)
             _everywhere = tuple(rest)
-        last = _running == 0
+        if _running == 0:
+            _notify()
     if collection.token is not None:
         _here.reset(collection.token)
-    if last:
-        notify()
 
 
 @contextmanager
@@ -122,8 +121,12 @@ def is_on() -> bool:
 
 
 def listen(listener: Listener) -> None:
-    """Call ``listener.reroute()`` when collecting begins or ends."""
-    _listeners.add(listener)
+    """Call ``listener.reroute()`` when collecting begins or ends, and now if anybody
+    collects: it may have begun since the listener last asked."""
+    with _lock:
+        _listeners.add(listener)
+        if _running:
+            listener.reroute()
 
 
 def wanted() -> bool:
@@ -168,7 +171,8 @@ def show_metric(
     show(Captured(kind, name, value, rate, own, start, msg, base, labels))
 
 
-def notify() -> None:
-    """Have every client decide anew how its calls travel."""
+def _notify() -> None:
+    """Have every client decide anew how its calls travel; to be called with the lock,
+    so that nobody goes on before all have."""
     for listener in list(_listeners):
         listener.reroute()
