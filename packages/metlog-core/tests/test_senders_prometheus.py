@@ -24,6 +24,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_parser
 
 from metlog import MetlogClient
+from metlog.aggregate.series import News, Spilled
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
@@ -224,6 +225,43 @@ def test_a_hot_loop_is_exact(client: MetlogClient) -> None:
     found = samples(scrape(client))
     assert found["t_seconds_count"] == 300_000
     assert found["t_seconds_sum"] == pytest.approx(600)
+
+
+@pytest.mark.parametrize(("names", "factor"), [("labels", 1), ("dotted", 1000)])
+def test_a_scaled_metric_has_its_dotted_values_in_the_dotted_shape(
+    names: str, factor: float
+) -> None:
+    """Values and bounds alike, as every other sender has them."""
+    shift = Metric("page.shift", "histogram", "1", "", bounds=(0.1, 0.5), scale=1000)
+    count = Metric("page.points", "counter", "{point}", "", scale=1000)
+    with MetlogClient(PrometheusSender(names=names), "app") as client:
+        shift.series(client).record(0.25)
+        count.series(client).add(3)
+        found = samples(scrape(client))
+    assert found["page_shift_sum"] == 0.25 * factor
+    assert found[f"page_shift_bucket{{le={0.1 * factor}}}"] == 0
+    assert found[f"page_shift_bucket{{le={0.5 * factor}}}"] == 1
+    assert found["page_points_total"] == 3 * factor
+
+
+def test_what_callers_folded_is_in_the_unit_of_the_family() -> None:
+    """When they outran the worker: kilobytes are bytes there, too."""
+    sizes = Metric("file.size", "histogram", "kBy", "", bounds=(1, 2, 4))
+    with MetlogClient(PrometheusSender(), "app") as client:
+        sender: Any = client.sender
+        handle = sizes.series(client)
+        handle.record(2)
+        series = handle.series
+        folded = sender.histogram(series)
+        folded.fold([0.5, 1, 1.5, 5])
+        spilled = Spilled({sender: folded})
+        spilled.seen = 4
+        sender.absorb([News(series, 5, 0.0, [3], spilled)], 0.0)
+        found = samples(scrape(client))
+    assert found["file_size_bytes_sum"] == 13_000
+    assert found["file_size_bytes_count"] == 6
+    buckets = [found[f"file_size_bytes_bucket{{le={n}000.0}}"] for n in (1, 2, 4)]
+    assert buckets == [2, 4, 5]
 
 
 def test_a_scrape_amid_recording_sees_whole_histograms(client: MetlogClient) -> None:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from metlog.aggregate.histograms import Explicit, Histogram
-from metlog.aggregate.series import News, Series, in_base_units
+from metlog.aggregate.histograms import Histogram
+from metlog.aggregate.series import News, Series
 from metlog.exceptions import ConfigError
-from metlog.rules import is_reserved
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import integer, seconds
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._exporting import ExportingSender
-from metlog.senders._prometheus_state import Family, Labels
-from metlog.shapes import Shape, Shaped
-from metlog.wire.prometheus import Families, base_unit, labels
-from metlog.wire.text import encodable
+from metlog.senders._prometheus_state import Family
+from metlog.senders._prometheus_sums import Sums
+from metlog.shapes import Shape
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -36,22 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrometheusSender", "collector", "exposition", "find"]
 
-OTHER = "other"
-"""The value of every label of what finds no room any more."""
-
 RETRY_PORT = 5.0
 """Seconds after which a port that another process has is asked for again."""
-
-
-class _Form(NamedTuple):
-    """Where a series' values go."""
-
-    family: Family
-    labels: Labels
-    factor: float
-
-
-_REFUSED = _Form(Family("", ""), (), 0.0)
 
 
 class PrometheusSender(ExportingSender):
@@ -75,8 +58,7 @@ class PrometheusSender(ExportingSender):
 
     makes_room = True
 
-    _families: dict[str, Family]
-    _forms: dict[Series, _Form | None]
+    _sums: Sums
     _absorbed: int
     _delivered: int
     _written: int
@@ -135,139 +117,19 @@ class PrometheusSender(ExportingSender):
 
     def histogram(self, series: Series) -> Histogram | None:
         """See `ExportingSender`."""
-        if series.kind not in ("timer", "histogram"):
-            return None
         with self._absorbing:
-            form = self._form(series)
-        if form is None or form is _REFUSED:
-            return None
-        return Explicit(form.family.bounds)
+            return self._sums.histogram(series)
 
     def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
-        told: list[str] = []
-        names = Families(lambda _, detail: told.append(str(detail)), self._prefix)
-        for metric in metrics:
-            yield from self._shape.conflicts(metric)
-            shaped = self._shape.declared(metric)
-            if shaped is None:
-                continue
-            # With placeholders a dotted name is several, which are not known yet.
-            if "<" not in shaped.name:
-                self._claim(names, shaped, metric.kind)
-            asked = [label for label in shaped.labels if not is_reserved(label)]
-            kept = labels({label: label for label in asked}).values()
-            for label in asked:
-                if label not in kept:
-                    yield (
-                        f"{metric.name!r}: the label {label!r} has the name of another "
-                        "one for Prometheus"
-                    )
-        for detail in told:
-            yield f"one name for two metrics of Prometheus, {detail}"
+        yield from self._sums.conflicts(metrics)
 
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Add to the sums."""
         with self._absorbing:
             for each in news:
                 self._absorbed += each.calls
-                form = self._form(each.series)
-                if form is None:  # not sent in this shape: a sum of others
+                if not self._sums.add(each):
                     self._delivered += each.calls
-                elif form is _REFUSED:
-                    self._delivered += each.calls
-                    self.tally.add(dropped=each.calls)
-                else:
-                    self._add(each, form)
-
-    def _add(self, news: News, form: _Form) -> None:
-        family, key, factor = form
-        samples, series = family.samples, news.series
-        family.changed()
-        if family.kind == "histogram":
-            known = samples.get(key)
-            if known is None:
-                known = samples[key] = Explicit(family.bounds)
-            values = in_base_units(series, news.entries)
-            known.fold(values if factor == 1 else [v * factor for v in values])
-            if news.spilled is not None:
-                self._add_spilled(news, known)
-        elif series.kind == "counter":
-            value = news.value * factor / min(series.rate, 1.0)
-            if value < 0:
-                self._delivered += news.calls
-                self.lose(news.calls, "a counter cannot fall, dropped", series.name)
-                return
-            samples[key] = samples.get(key, 0) + value
-        elif series.kind == "updown":
-            samples[key] = samples.get(key, 0) + news.value * factor
-        elif family.across == "last":
-            samples[key] = news.value * factor, time.time()
-        else:
-            samples[key] = news.value * factor
-
-    def _add_spilled(self, news: News, known: Explicit) -> None:
-        """What callers have folded, because the worker was too slow."""
-        assert news.spilled is not None  # noqa: S101  # for types
-        for exporter, histogram in news.spilled.histograms.items():
-            if getattr(exporter, "sender", exporter) is self:
-                known.merge(histogram)  # type: ignore[arg-type]  # we asked for this
-
-    def _form(self, series: Series) -> _Form | None:
-        try:
-            return self._forms[series]
-        except KeyError:
-            pass
-        if len(self._forms) >= 2 * self.max_series:
-            self._forms.clear()
-        form = self._forms[series] = self._new_form(series)
-        return form
-
-    def _new_form(self, series: Series) -> _Form | None:
-        shaped = self._shape.of(series)
-        if shaped is None:
-            return None
-        name = self._claim(self._names, shaped, series.kind)
-        if name is None:
-            return _REFUSED
-        factor = base_unit(series.kind, shaped.unit)[1]
-        if series.kind == "timer":
-            factor = 1.0  # seconds, whatever the unit says
-        family = self._families.get(name)
-        key = tuple(sorted(labels(shaped.labels).items()))
-        if self._series >= self.max_series and (
-            family is None or key not in family.samples
-        ):
-            if family is None:
-                self.tally.report("too many distinct series, dropped", name)
-                return _REFUSED
-            self.tally.report("too many distinct series, new ones are 'other'", name)
-            key = tuple((label, OTHER) for label, _ in key)
-        if family is None:
-            family = self._families[name] = self._new_family(
-                name, series, shaped, factor
-            )
-        if key not in family.samples:
-            self._series += 1
-        return _Form(family, key, factor)
-
-    def _claim(self, names: Families, shaped: Shaped, kind: str) -> str | None:
-        prefix = "" if self._shape.names == "semconv" else shaped.prefix
-        return names.claim(shaped.name, kind, shaped.unit, prefix)
-
-    def _new_family(
-        self, name: str, series: Series, shaped: Any, factor: float
-    ) -> Family:
-        kind = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}
-        bounds: tuple[float, ...] = ()
-        if series.kind in ("timer", "histogram"):
-            bounds = tuple(bound * factor for bound in shaped.bounds)
-        across = "sum" if series.metric is None else series.metric.across
-        if series.kind == "updown":
-            across = "sum"
-        meaning = encodable(shaped.meaning or shaped.name)
-        return Family(
-            name, kind.get(series.kind, "gauge"), meaning, shaped.unit, across, bounds
-        )
 
     # -- out ---------------------------------------------------------------------------
 
@@ -279,7 +141,9 @@ class PrometheusSender(ExportingSender):
         families = None if self.directory is None else self._shared(self.directory)
         if families is None:
             with self._absorbing:
-                families = {name: each.copy() for name, each in self._families.items()}
+                families = {
+                    name: each.copy() for name, each in self._sums.families.items()
+                }
                 sent = self._absorbed - self._delivered
                 if self.directory is None and sent > 0:
                     self._delivered = self._absorbed
@@ -333,7 +197,7 @@ class PrometheusSender(ExportingSender):
         with self._writing:
             with self._absorbing:
                 absorbed = self._absorbed
-                families = list(self._families.values())
+                families = list(self._sums.families.values())
                 if absorbed == self._written:
                     return True
                 copies = [family.frozen() for family in families]
@@ -394,9 +258,7 @@ class PrometheusSender(ExportingSender):
     # -- inside ------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._families, self._forms = {}, {}
-        self._names = Families(self.tally.report, self._prefix)
-        self._series = 0
+        self._sums = Sums(self._shape, self._prefix, self.max_series, self.tally)
         self._absorbed = self._delivered = self._written = 0
         self._ask_port_at = 0.0
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MPL-2.0
+"""From what happened to series to what one process tells Prometheus: sums of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from metlog.aggregate.histograms import Explicit
+from metlog.aggregate.series import News, Series, Spilled, in_base_units
+from metlog.rules import is_reserved
+from metlog.senders._delivery.worker import Tally
+from metlog.senders._prometheus_state import Family, Labels
+from metlog.shapes import Shape, Shaped
+from metlog.wire.prometheus import Families, base_unit, labels
+from metlog.wire.text import encodable
+
+if TYPE_CHECKING:
+    from metlog import catalogue
+
+__all__ = ["OTHER", "Sums"]
+
+OTHER = "other"
+"""The value of every label of what finds no room any more."""
+
+_KINDS = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}
+"""All others are gauges."""
+
+
+class _Form(NamedTuple):
+    """Where a series' values go."""
+
+    family: Family
+    labels: Labels
+    factor: float
+    """What makes its values those of the family; a timer's are seconds before."""
+
+
+_REFUSED = _Form(Family("", ""), (), 0.0)
+
+
+class Sums:
+    """Families by name, of all that was added since the beginning.
+
+    At ``max_series`` new series fold into one of their family with the labels
+    ``other``. Nothing here is locked.
+    """
+
+    def __init__(
+        self, shape: Shape, prefix: str | None, max_series: int, tally: Tally
+    ) -> None:
+        self.families: dict[str, Family] = {}
+        self._shape = shape
+        self._prefix = prefix
+        self._max_series = max_series
+        self._tally = tally
+        self._names = Families(tally.report, prefix)
+        self._forms: dict[Series, _Form | None] = {}
+        self._series = 0
+
+    def add(self, news: News) -> bool:
+        """Return whether it was added. What is lost is counted; what this shape has no
+        place for, as it only adds up others, is not."""
+        form = self._form(news.series)
+        if form is None:
+            return False
+        if form is _REFUSED:
+            self._tally.add(dropped=news.calls)
+            return False
+        family, key, factor = form
+        samples, series = family.samples, news.series
+        if family.kind == "histogram":
+            known = samples.get(key)
+            if known is None:
+                known = samples[key] = Explicit(family.bounds)
+            values = in_base_units(series, news.entries)
+            known.fold(values if factor == 1 else [v * factor for v in values])
+            if news.spilled is not None:
+                folded = _mine(news.spilled, self)
+                if folded is not None:
+                    known.merge(folded.scaled())
+        elif series.kind == "counter":
+            value = news.value * factor / min(series.rate, 1.0)
+            if value < 0:
+                self._tally.drop(
+                    news.calls, "a counter cannot fall, dropped", series.name
+                )
+                return False
+            samples[key] = samples.get(key, 0) + value
+        elif series.kind == "updown":
+            samples[key] = samples.get(key, 0) + news.value * factor
+        elif family.across == "last":
+            samples[key] = news.value * factor, time.time()
+        else:
+            samples[key] = news.value * factor
+        family.changed()
+        return True
+
+    def histogram(self, series: Series) -> Explicit | None:
+        """Return an empty one, for callers to fold values as they come into."""
+        if _KINDS.get(series.kind) != "histogram":
+            return None
+        form = self._form(series)
+        if form is None or form is _REFUSED:
+            return None
+        return _Folded(self, form)
+
+    def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
+        """Say what of declared metrics has no name of its own, or loses a label."""
+        told: list[str] = []
+        names = Families(lambda _, detail: told.append(str(detail)), self._prefix)
+        for metric in metrics:
+            yield from self._shape.conflicts(metric)
+            shaped = self._shape.declared(metric)
+            if shaped is None:
+                continue
+            # With placeholders a dotted name is several, which are not known yet.
+            if "<" not in shaped.name:
+                self._claim(names, shaped, metric.kind)
+            asked = [label for label in shaped.labels if not is_reserved(label)]
+            kept = labels({label: label for label in asked}).values()
+            for label in asked:
+                if label not in kept:
+                    yield (
+                        f"{metric.name!r}: the label {label!r} has the name of another "
+                        "one for Prometheus"
+                    )
+        for detail in told:
+            yield f"one name for two metrics of Prometheus, {detail}"
+
+    def _form(self, series: Series) -> _Form | None:
+        try:
+            return self._forms[series]
+        except KeyError:
+            pass
+        if len(self._forms) >= 2 * self._max_series:
+            self._forms.clear()
+        form = self._forms[series] = self._new_form(series)
+        return form
+
+    def _new_form(self, series: Series) -> _Form | None:
+        shaped = self._shape.of(series)
+        if shaped is None:
+            return None
+        name = self._claim(self._names, shaped, series.kind)
+        if name is None:
+            return _REFUSED
+        # Seconds are a timer's unit, whatever its declaration says.
+        unit = 1.0 if series.kind == "timer" else base_unit(series.kind, shaped.unit)[1]
+        family = self.families.get(name)
+        key = tuple(sorted(labels(shaped.labels).items()))
+        if self._series >= self._max_series and (
+            family is None or key not in family.samples
+        ):
+            if family is None:
+                self._tally.report("too many distinct series, dropped", name)
+                return _REFUSED
+            self._tally.report("too many distinct series, new ones are 'other'", name)
+            key = tuple((label, OTHER) for label, _ in key)
+        if family is None:
+            family = self.families[name] = _new_family(name, series, shaped, unit)
+        if key not in family.samples:
+            self._series += 1
+        return _Form(family, key, unit * shaped.scale)
+
+    def _claim(self, names: Families, shaped: Shaped, kind: str) -> str | None:
+        prefix = "" if self._shape.names == "semconv" else shaped.prefix
+        return names.claim(shaped.name, kind, shaped.unit, prefix)
+
+
+class _Folded(Explicit):
+    """What callers folded because the worker was too slow: values as they came."""
+
+    __slots__ = ("_form", "owner")
+
+    def __init__(self, owner: Sums, form: _Form) -> None:
+        super().__init__(tuple(bound / form.factor for bound in form.family.bounds))
+        self.owner = owner
+        self._form = form
+
+    def scaled(self) -> Explicit:
+        """Return it in the family's unit."""
+        family, _, factor = self._form
+        scaled = Explicit(family.bounds)
+        scaled.buckets, scaled.count = self.buckets, self.count
+        scaled.sum = self.sum * factor
+        scaled.minimum, scaled.maximum = self.minimum * factor, self.maximum * factor
+        return scaled
+
+
+def _mine(spilled: Spilled, owner: Sums) -> _Folded | None:
+    for histogram in spilled.histograms.values():
+        if isinstance(histogram, _Folded) and histogram.owner is owner:
+            return histogram
+    return None
+
+
+def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Family:
+    kind = _KINDS.get(series.kind, "gauge")
+    bounds: tuple[float, ...] = ()
+    if kind == "histogram":
+        bounds = tuple(bound * unit for bound in shaped.bounds)
+    across = "sum"
+    if series.kind != "updown" and series.metric is not None:
+        across = series.metric.across
+    meaning = encodable(shaped.meaning or shaped.name)
+    return Family(name, kind, meaning, shaped.unit, across, bounds)
