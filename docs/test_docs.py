@@ -186,7 +186,7 @@ def check(words: list[str]) -> None:
                 "django_metlog/management/commands/*.py"
             )
             known = {path.stem for path in ours}
-            assert name in known | {"check", "migrate", "runserver", "test"}
+            assert name in known | {"check", "migrate", "runserver", "startapp", "test"}
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 ENVIRONMENT = {"ENV": "test", "STATSD_HOST": "127.0.0.1"}
@@ -33,6 +34,9 @@ def blocks(page: Path, language: str) -> list[tuple[int, str]]:
 
 def readers_own(client: Any) -> dict[str, Any]:
     """What the reader of a sample has before the first one."""
+    shop = ModuleType("shop")
+    vars(shop)["views"] = SimpleNamespace(index=dict)
+    sys.modules["shop"] = shop
     return {
         "__name__": "sample",
         "INSTALLED_APPS": [],
@@ -54,7 +58,7 @@ def main(page: Path) -> int:
 
     settings.configure(
         METLOG=MetlogClient(DebugCaptureSender(), "sample"),
-        INSTALLED_APPS=["django_metlog"],
+        INSTALLED_APPS=["django_metlog", "debug_toolbar"],
         STATIC_URL="static/",
     )
     django.setup()
