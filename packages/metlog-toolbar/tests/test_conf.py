@@ -5,6 +5,8 @@ from base64 import b64decode
 
 import pytest
 
+from metlog import MetlogClient
+from metlog.senders import FanOutSender, NoSendSender, PrometheusSender
 from metlog_toolbar import conf
 
 AMO = {
@@ -85,6 +87,10 @@ def test_no_setting(settings):
         ({"roots": {"timers": [7]}}, "must be a list of strings"),
         ({"duplicates": "many"}, "must be a whole number above 0"),
         ({"duplicates": 0}, "must be a whole number above 0"),
+        ({"names": "tags"}, "'names'] must be 'dotted', 'labels' or 'semconv', got"),
+        ({"names": ["labels"]}, "must be 'dotted', 'labels' or 'semconv', got ['"),
+        ({"prefix": 7}, "'prefix'] must be text that stands before every name, got 7"),
+        ({"prefix": None}, "'prefix'] must be text"),
         ({"grafite": "http://here/"}, "'grafite'"),
     ],
 )
@@ -97,6 +103,40 @@ def test_problems(settings, value, said):
     assert said in problem
     assert conf.production() is None
     assert conf.duplicates() == conf.DUPLICATES
+
+
+PROMETHEUS = {"prometheus": "http://here:9090"}
+
+
+def spelled(settings, client, **more):
+    settings.METLOG = client
+    settings.TOOLBAR_METLOG = PROMETHEUS | more
+    assert conf.problems() == []
+    spelling = conf.production().spelling
+    return spelling.shape.names, spelling.prefix, len(spelling.rules)
+
+
+def test_prometheus_is_asked_as_the_sites_sender_spells(settings):
+    """What PrometheusSender is configured with need not be said again."""
+    sender = PrometheusSender(prefix="my_", names="semconv")
+    routes = [{"sender": NoSendSender()}, {"sender": sender, "metrics": []}]
+
+    assert spelled(settings, MetlogClient(sender, "x")) == ("semconv", "my_", 1)
+    fan = MetlogClient(FanOutSender(routes), "x")
+    assert spelled(settings, fan) == ("semconv", "my_", 2)
+    assert spelled(settings, MetlogClient(NoSendSender(), "x")) == ("labels", None, 1)
+    for other in ({}, None, "shop.metlog"):
+        assert spelled(settings, other) == ("labels", None, 0)
+
+
+def test_the_setting_says_how_production_spells(settings):
+    """For a site that has another sender on one's own computer."""
+    client = MetlogClient(PrometheusSender(prefix="my_", names="semconv"), "x")
+
+    assert spelled(settings, client, prefix="")[:2] == ("semconv", "")
+    assert spelled(settings, client, names="dotted")[:2] == ("dotted", "my_")
+    both = {"prefix": "shop_", "names": "semconv"}
+    assert spelled(settings, None, **both)[:2] == ("semconv", "shop_")
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,26 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 from testsite.shown import content, get
 
-from metlog.catalogue import Metric, declare
+from metlog import MetlogClient
+from metlog.catalogue import Metric, declare, find
+from metlog.rules import Rules
+from metlog.semconv import Semconv
+from metlog.senders import FanOutSender, PrometheusSender
+from metlog.senders.prometheus import exposition
+from metlog.shapes import Shape
 from metlog_toolbar import asking, conf
 from metlog_toolbar.asking import ProductionError, RefusedKeyError
-from metlog_toolbar.conf import Production
+from metlog_toolbar.conf import Production, Spelling
 from metlog_toolbar.prometheus import STEP, fetch, render_url, targets
 
 NOW = 1_795_470_000
@@ -32,11 +41,30 @@ def declared():
         ),
         Metric("panel.template.<template>", "timer", "s", "A template."),
         Metric("panel.response.<status>", "counter", "{response}", "A response."),
+        Metric("panel.queries", "histogram", "{query}", "Queries.", ("method",)),
+        Metric("panel.size", "histogram", "kBy", "A size."),
+        Metric("panel.shift", "histogram", "1", "A shift.", scale=1000),
+        Metric(
+            *("panel.db.<alias>.execute", "timer", "s", "A statement."),
+            fields=("operation",),
+            semconv=Semconv(
+                "db.client.operation.duration",
+                (("db.system.name", "system"), ("db.operation.name", "operation")),
+            ),
+        ),
+        Metric(
+            *("panel.http.<method>", "timer", "s", "A request of ours."),
+            semconv=Semconv(
+                "http.client.request.duration",
+                (("http.request.method", "method"), ("server.address", "server")),
+            ),
+        ),
+        prefix="shop_",
     )
 
 
-def at(url: str) -> Production:
-    return Production(url, (), (), title="Prometheus")
+def at(url: str, **spelling: Any) -> Production:
+    return Production(url, (), (), title="Prometheus", spelling=Spelling(**spelling))
 
 
 def only(kind: str, key: str) -> dict[str, str]:
@@ -47,7 +75,7 @@ def only(kind: str, key: str) -> dict[str, str]:
 def test_a_counter():
     """By its labels, as PrometheusSender names it."""
     assert only("counter", "panel.response.200") == {
-        "rate": 'sum(rate(panel_response_total{status="200"}[5m]))'
+        "rate": 'sum(rate(shop_panel_response_total{status="200"}[5m]))'
     }
 
 
@@ -55,11 +83,11 @@ def test_a_timer():
     """Mean and upper_90 in milliseconds, and how often."""
     where = '{method="GET", view="shop.views.index"}[5m]'
     assert only("timer", "panel.view.shop.views.index.GET") == {
-        "mean": f"1000 * sum(rate(panel_view_seconds_sum{where})) / "
-        f"sum(rate(panel_view_seconds_count{where}))",
+        "mean": f"1000 * sum(rate(shop_panel_view_seconds_sum{where})) / "
+        f"sum(rate(shop_panel_view_seconds_count{where}))",
         "upper_90": "1000 * histogram_quantile(0.9, sum by (le) "
-        f"(rate(panel_view_seconds_bucket{where})))",
-        "rate": f"sum(rate(panel_view_seconds_count{where}))",
+        f"(rate(shop_panel_view_seconds_bucket{where})))",
+        "rate": f"sum(rate(shop_panel_view_seconds_count{where}))",
     }
 
 
@@ -74,7 +102,7 @@ def test_a_key_of_ones_own():
 def test_a_sum_is_asked_of_what_it_adds_up():
     """Where there are labels it has no series of its own."""
     assert (
-        'panel_view_seconds_count{method="GET"}'
+        'shop_panel_view_seconds_count{method="GET"}'
         in only("timer", "panel.view.GET")["rate"]
     )
     with pytest.raises(RefusedKeyError, match=r"has panel\.view only"):
@@ -87,6 +115,119 @@ def test_a_segment_is_not_the_label():
         'template=~"shop.index.html"'
         in only("timer", "panel.template.shop_index_html")["rate"]
     )
+
+
+def test_a_histogram():
+    """As a timer, in its own unit; so that it can be compared with a request's."""
+    assert only("histogram", "panel.queries") == {
+        "mean": "sum(rate(shop_panel_queries_sum[5m])) / "
+        "sum(rate(shop_panel_queries_count[5m]))",
+        "upper_90": "histogram_quantile(0.9, sum by (le) "
+        "(rate(shop_panel_queries_bucket[5m])))",
+        "rate": "sum(rate(shop_panel_queries_count[5m]))",
+    }
+    assert only("histogram", "panel.size")["mean"].startswith("0.001 * sum(rate(")
+    assert only("histogram", "panel.shift")["mean"].startswith("1000 * sum(rate(")
+
+
+SENT = [
+    (
+        "timer",
+        "panel.view.shop.views.index.GET",
+        {"view": "shop.views.index", "method": "GET"},
+    ),
+    ("timer", "panel.template.shop_index_html", {"template": "shop/index.html"}),
+    ("counter", "panel.response.200", {"status": "200"}),
+    ("histogram", "panel.queries", {"method": "GET"}),
+    ("histogram", "panel.size", {}),
+    ("histogram", "panel.shift", {}),
+    (
+        "timer",
+        "panel.db.default.execute",
+        {"alias": "default", "operation": "select", "system": "sqlite"},
+    ),
+    ("timer", "panel.http.POST", {"method": "POST", "server": "here"}),
+    ("counter", "basket.filled", None),
+]
+SENDERS = [
+    {},
+    {"prefix": ""},
+    {"prefix": "my_"},
+    {"names": "dotted"},
+    {"names": "dotted", "prefix": "my_"},
+    {"names": "semconv"},
+    {"names": "semconv", "prefix": "my_"},
+]
+
+
+@pytest.mark.parametrize("options", SENDERS, ids=str)
+@pytest.mark.parametrize("rules", [[], [{"match": "panel.*", "labels": {"a": "b"}}]])
+@pytest.mark.parametrize("routed", [False, True])
+def test_what_the_sites_sender_exposes_is_what_is_asked_for(
+    settings, options, rules, routed
+):
+    """Whatever its prefix, its shape and the rules of its client are: each selector of
+    a key fits exactly one series of it, and the values are those of the key."""
+    sender = PrometheusSender(**options)
+    if routed:
+        sender = FanOutSender([{"sender": sender, "metrics": rules}])
+    client = MetlogClient(sender, "testsite")
+    if not routed:
+        client.rules = rules
+    settings.METLOG = client
+    settings.TOOLBAR_METLOG = {"prometheus": "http://here:9090"}
+    spelling = conf.production().spelling
+    with client:
+        for kind, key, parts in SENT:
+            if parts is None:
+                client.incr(key)
+                continue
+            series = find(kind, key).series(client, **parts)
+            assert series.identity.name == key
+            series.add() if kind == "counter" else series.record(5)
+        text = exposition(client)[0].decode()
+    samples = [
+        sample
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    ]
+    for kind, key, _ in SENT:
+        [found] = targets(at("", **vars(spelling)), kind, key).values()
+        [promql] = [one for one, what in found.items() if what in {"mean", "rate"}][:1]
+        factor, name, where = SELECTOR.search(promql).groups()
+        matching = [
+            sample
+            for sample in samples
+            if sample.name == name
+            and all(
+                re.fullmatch(
+                    wanted if how == "=~" else re.escape(wanted), sample.labels[label]
+                )
+                for label, how, wanted in re.findall(
+                    r'(\w+)(=~?)"([^"]*)"', where or ""
+                )
+            )
+        ]
+        assert len(matching) == 1, promql
+        scale = find(kind, key).scale if find(kind, key) else 1
+        expected = 1 if kind == "counter" else 5 * scale
+        assert matching[0].value * float(factor or 1) == pytest.approx(expected)
+
+
+SELECTOR = re.compile(r"^(?:([\d.e+-]+) \* )?sum\(rate\((\w+)(\{.*?\})?\[5m\]")
+
+
+def test_what_a_rule_drops():
+    """It is said why there is no graph."""
+    rules = (Rules([{"match": "panel.*", "drop": True}]),)
+    with pytest.raises(RefusedKeyError, match=r"rule .* drops panel\.size"):
+        targets(at("", rules=rules), "histogram", "panel.size")
+
+
+def test_dotted_sums_are_there_themselves():
+    """As in Graphite; where there are labels they are not sent."""
+    found = targets(at("", shape=Shape("dotted")), "timer", "panel.module.shop.views")
+    assert list(found) == ["shop_panel_module_shop_views_seconds"]
 
 
 @given(st.text())
@@ -180,7 +321,7 @@ def test_its_own_page():
     )
 
 
-def test_the_panel_asks_it(settings, web):
+def test_the_shop_panel_asks_it(settings, web):
     """With Basic authentication, which no page shows; no roots are needed."""
     heard = []
 
@@ -209,14 +350,15 @@ def test_the_panel_asks_it(settings, web):
     assert "Open in Prometheus" in html
 
 
-def test_the_panel_has_a_place_for_every_graph(settings):
+def test_the_shop_panel_has_a_place_for_every_graph(settings):
     """Roots are Graphite's; a timer and a counter have a graph without any."""
     settings.TOOLBAR_METLOG = {"prometheus": "http://here:9090"}
-    found = conf.production()
-    assert (found.asks_timers, found.asks_counts) == (True, True)
-    settings.TOOLBAR_METLOG = {"graphite": "http://here/", "roots": {"counts": ["x"]}}
-    found = conf.production()
-    assert (found.asks_timers, found.asks_counts) == (False, True)
+    assert conf.production().kinds == ("timer", "histogram", "counter")
+    roots = {"graphite": "http://here/", "roots": {"counts": ["x"]}}
+    settings.TOOLBAR_METLOG = roots
+    assert conf.production().kinds == ("counter",)
+    settings.TOOLBAR_METLOG = roots | {"roots": {"timers": ["x"]}}
+    assert conf.production().kinds == ("timer", "histogram")
     settings.TOOLBAR_METLOG = {"prometheus": "http://here:9090"}
     get("/page/")
     timers, counters = content().split("<h4>Counters</h4>")

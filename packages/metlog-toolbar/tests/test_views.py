@@ -100,17 +100,35 @@ def test_refused_key(production):
     assert production.asked == []
 
 
-@pytest.mark.parametrize("kind", ["gauge", "", "constantLine"])
-def test_other_kinds(production, kind):
-    """Only timers and counters have roots."""
-    ask(404, kind=kind, key="x")
+def test_histogram(production):
+    """Its values go to StatsD as a timer's do; they have no milliseconds."""
+    catalogue.declare(catalogue.Metric("a.size", "histogram", "{query}", "Queries."))
+    html = ask(kind="histogram", key="a.size", value="2")
 
+    assert "stats.timers.shop.a.size" in html
+    assert html.count("<svg") == 2
+    for name in ("lower", "mean", "upper_90", "count", "mark"):
+        assert f'<path class="mt-{name}"' in html
+    assert "ms" not in html.replace("timers", "")
+    assert "</strong> query" in html
+
+
+@pytest.mark.parametrize("kind", ["gauge", "updown", "", "constantLine"])
+def test_other_kinds(production, kind):
+    """Only timers, histograms and counters have roots; it is not said that there is
+    no Graphite."""
+    html = ask(404, kind=kind, key="x")
+
+    assert "Timers, histograms and counters have graphs, no others." in html
     assert production.asked == []
 
 
-def test_not_configured(settings):
+@pytest.mark.parametrize("kind", ["timer", "histogram", "gauge"])
+def test_not_configured(settings, kind):
     """Without a setting there is nothing to ask."""
-    ask(404, kind="timer", key="x")
+    assert "No Graphite and no Prometheus is configured." in ask(
+        404, kind=kind, key="x"
+    )
 
 
 def test_root_of_one_kind(settings, web):

@@ -14,9 +14,15 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
+from metlog import MetlogClient
+from metlog.rules import Rules
+from metlog.senders.prometheus import find
+from metlog.shapes import NAMES, Shape
+
 __all__ = [
     "DUPLICATES",
     "Production",
+    "Spelling",
     "duplicates",
     "middleware",
     "patches",
@@ -27,8 +33,19 @@ __all__ = [
 DUPLICATES = 10
 """A timer that one request reports more often gets a badge."""
 
-_KEYS = ("graphite", "prometheus", "roots", "duplicates")
-_NAMES = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
+_KEYS = ("graphite", "prometheus", "roots", "prefix", "names", "duplicates")
+_SETTINGS = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """What Prometheus has a key under: see `metlog.senders.PrometheusSender`."""
+
+    shape: Shape = field(default_factory=Shape)
+    prefix: str | None = None
+    """Before every name; None: what each declaration says."""
+    rules: tuple[Rules, ...] = ()
+    """The client's, then those of the route."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +61,15 @@ class Production:
     """The header for Basic authentication, or nothing."""
     title: str = "Graphite"
     """Or ``Prometheus``."""
+    spelling: Spelling = field(default_factory=Spelling, compare=False)
+    """Of Prometheus."""
 
     @property
-    def asks_timers(self) -> bool:
-        """Return whether a timer has a graph: Graphite needs a root for it."""
-        return self.title == "Prometheus" or bool(self.timers)
-
-    @property
-    def asks_counts(self) -> bool:
-        """Return whether a counter has one."""
-        return self.title == "Prometheus" or bool(self.counts)
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of keys that have graphs: Graphite needs a root for each."""
+        everywhere = self.title == "Prometheus"
+        timers = ("timer", "histogram") if everywhere or self.timers else ()
+        return (*timers, "counter") if everywhere or self.counts else timers
 
 
 def production() -> Production | None:
@@ -63,7 +79,10 @@ def production() -> Production | None:
         return None
     if value.get("prometheus"):
         url, authorization = _without_user(value["prometheus"])
-        return Production(url.rstrip("/"), (), (), authorization, "Prometheus")
+        spelling = _spelling(value)
+        return Production(
+            url.rstrip("/"), (), (), authorization, "Prometheus", spelling
+        )
     if not value.get("graphite"):
         return None
     roots = value.get("roots", {})
@@ -125,6 +144,16 @@ def problems() -> list[str]:
         found.append(
             f"{name} must have graphite or prometheus, got both; take one out."
         )
+    if value.get("names", "labels") not in NAMES:
+        found.append(
+            f"{name}['names'] must be {', '.join(map(repr, NAMES[:-1]))} or "
+            f"{NAMES[-1]!r}, got {value['names']!r}."
+        )
+    if not isinstance(value.get("prefix", ""), str):
+        found.append(
+            f"{name}['prefix'] must be text that stands before every name, "
+            f"got {value['prefix']!r}."
+        )
     roots = value.get("roots", {})
     if not isinstance(roots, Mapping) or set(roots) - {"timers", "counts"}:
         found.append(
@@ -147,15 +176,33 @@ def problems() -> list[str]:
 
 
 def _named() -> tuple[str, Any]:
-    for name in _NAMES:
+    for name in _SETTINGS:
         if hasattr(settings, name):
             return name, getattr(settings, name)
-    return _NAMES[0], {}
+    return _SETTINGS[0], {}
 
 
 def _value() -> Mapping[str, Any]:
     value = _named()[1]
     return value if isinstance(value, Mapping) else {}
+
+
+def _spelling(value: Mapping[str, Any]) -> Spelling:
+    """Return that of the site's own sender, as far as the setting says nothing else."""
+    client = getattr(settings, "METLOG", None)
+    shape = Shape()
+    prefix: str | None = None
+    rules: tuple[Rules, ...] = ()
+    if isinstance(client, MetlogClient):
+        rules = (client.rules,)
+        sender = find(client)
+        if sender is not None:
+            shape, prefix = sender.shape, sender.prefix
+            routes = getattr(client.sender, "routes", ())
+            rules += tuple(each.rules for each in routes if each.sender is sender)
+    if "names" in value:
+        shape = Shape(value["names"])
+    return Spelling(shape, value.get("prefix", prefix), rules)
 
 
 def _without_user(url: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
             "Graphite can be asked for names of letters, digits, _, -, %, + and dots, "
             "and this name has something else in it."
         )
-    if kind == "timer":
+    if kind != "counter":  # a histogram's values go to StatsD as a timer's do
         return {
             root: {f"{root}.{key}.{part}": part for part in _TIMER}
             for root in production.timers

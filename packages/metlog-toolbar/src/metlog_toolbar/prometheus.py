@@ -7,11 +7,14 @@ import json
 import re
 import time
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from metlog import catalogue
-from metlog.wire.prometheus import family_name
+from metlog.catalogue import Metric
+from metlog.rules import KEEP
+from metlog.shapes import Seen
+from metlog.wire.prometheus import base_unit, family_name, labels
 from metlog_toolbar import asking
 from metlog_toolbar.asking import POINTS, ProductionError, RefusedKeyError, Targets
 from metlog_toolbar.graph import Point
@@ -19,7 +22,7 @@ from metlog_toolbar.graph import Point
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from metlog_toolbar.conf import Production
+    from metlog_toolbar.conf import Production, Spelling
 
 __all__ = ["fetch", "render_url", "targets"]
 
@@ -36,19 +39,21 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
     """Return what the graph is called → PromQL. Raises `RefusedKeyError`.
 
     A key is a dotted name; which labels it has been made from, its declaration says.
+    Values come out as the key has them, a timer's in milliseconds.
     """
     if not key or len(key) > 250:
         raise RefusedKeyError("Prometheus has no metric of that name.")
-    name, where = _family(kind, key)
+    name, where, factor = _family(production.spelling, kind, key)
+    title, times = name + where, "" if factor == 1 else f"{factor:g} * "
     if kind == "counter":
-        return {name + where: {f"sum(rate({name}{where}[{WINDOW}]))": "rate"}}
+        return {title: {f"{times}sum(rate({name}{where}[{WINDOW}]))": "rate"}}
     count, total, bucket = (
         f"rate({name}_{part}{where}[{WINDOW}])" for part in ("count", "sum", "bucket")
     )
     return {
-        name + where: {
-            f"1000 * sum({total}) / sum({count})": "mean",
-            f"1000 * histogram_quantile(0.9, sum by (le) ({bucket}))": "upper_90",
+        title: {
+            f"{times}sum({total}) / sum({count})": "mean",
+            f"{times}histogram_quantile(0.9, sum by (le) ({bucket}))": "upper_90",
             f"sum({count})": "rate",
         }
     }
@@ -88,23 +93,60 @@ def fetch(
     }
 
 
-def _family(kind: str, key: str) -> tuple[str, str]:
-    """Return the family's name and the choice of labels, in braces or nothing."""
+class _Key(NamedTuple):
+    """A series as far as its dotted name tells."""
+
+    kind: str
+    name: str
+    metric: Metric | None
+    parts: dict[str, str]
+    fields: None = None
+
+
+def _family(spelling: Spelling, kind: str, key: str) -> tuple[str, str, float]:
+    """Return the family's name, the choice of labels, in braces or nothing, and what
+    makes its values those of the key."""
+    found = _known(spelling, kind, key)
+    decision = KEEP
+    for rules in spelling.rules:
+        decision = decision.then(rules, key)
+    shaped = spelling.shape.of(Seen(found, decision=decision))
+    if shaped is None:
+        raise RefusedKeyError(f"A rule of the site's client drops {key}.")
+    chosen = shaped.attributes
+    semconv = found.metric and found.metric.semconv
+    if semconv and semconv.name == shaped.name:
+        known = {label for label, part in semconv.attributes if part in found.parts}
+        chosen = {label: chosen[label] for label in known & set(chosen)}
+    prefix = "" if spelling.shape.names == "semconv" else shaped.prefix
+    if spelling.prefix is not None:
+        prefix = spelling.prefix
+    name = family_name(shaped.name, kind, shaped.unit, prefix)
+    where = ", ".join(_selector(*pair) for pair in sorted(labels(chosen).items()))
+    factor = 1000.0
+    if kind != "timer":
+        scale = 1 if found.metric is None else found.metric.scale
+        factor = scale / shaped.scale / base_unit(kind, shaped.unit)[1]
+    return name, f"{{{where}}}" if where else "", factor
+
+
+def _known(spelling: Spelling, kind: str, key: str) -> _Key:
     metric = catalogue.find(kind, key)
     if metric is None:
-        return family_name(key, kind, catalogue.unit_of(kind, "")), ""
-    chosen = {**(metric.parts_of(key) or {}), **dict(metric.fixed)}
-    if metric.sum_of is not None:
-        of = [one for one in catalogue.metrics() if one.base == metric.sum_of]
-        if not of or set(chosen) - set(of[0].labels):
+        return _Key(kind, key, None, {})
+    parts = {**(metric.parts_of(key) or {}), **dict(metric.fixed)}
+    if metric.sum_of is not None and spelling.shape.names != "dotted":
+        of = [
+            one
+            for one in catalogue.metrics()
+            if one.sum_of is None and one.base == metric.sum_of
+        ]
+        if not of or set(parts) - set(of[0].labels):
             raise RefusedKeyError(
                 f"Prometheus has {metric.sum_of} only, of which this is a sum."
             )
         metric = of[0]
-    unit = catalogue.unit_of(metric.kind, metric.unit)
-    name = family_name(metric.base, metric.kind, unit, catalogue.prefix_of(metric))
-    where = ", ".join(_selector(*pair) for pair in sorted(chosen.items()))
-    return name, f"{{{where}}}" if where else ""
+    return _Key(kind, key, metric, parts)
 
 
 def _selector(label: str, segment: str) -> str:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from metlog_toolbar.asking import Targets
-    from metlog_toolbar.graph import Graph, Point
+    from metlog_toolbar.graph import Point
 
 __all__ = ["graph", "reference"]
+
+COUNTS_HEIGHT = 48
+"""Pixels of the graph of counts: it stands below that of values."""
 
 
 @never_cache
@@ -32,14 +35,15 @@ __all__ = ["graph", "reference"]
 def graph(request: HttpRequest) -> JsonResponse:
     """Return ``{"content": html}``: the last 24 hours of ``key`` under each root.
 
-    ``kind`` is ``timer`` or ``counter``; ``value`` is marked in the graph of a timer.
+    ``kind`` is ``timer``, ``histogram`` or ``counter``; ``value`` is marked among the
+    values of the first two.
     """
     key, kind = request.GET.get("key", ""), request.GET.get("kind", "")
-    value = _number(request.GET.get("value")) if kind == "timer" else None
+    value = None if kind == "counter" else _number(request.GET.get("value"))
     status, context = _graphs(kind, key, value)
     content = render_to_string(
         "metlog_toolbar/graph.html",
-        {"key": key, "width": WIDTH, "height": HEIGHT, **context},
+        {"key": key, "box": f"0 0 {WIDTH} {HEIGHT}", **context},
     )
     return JsonResponse({"content": content}, status=status)
 
@@ -54,8 +58,10 @@ def reference(request: HttpRequest) -> HttpResponse:
 def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, Any]]:
     """Return the status and the context; an error of the backend's is text in it."""
     production = conf.production()
-    if production is None or kind not in {"timer", "counter"}:
-        return 404, {"error": "No Graphite and no Prometheus is configured for this."}
+    if production is None:
+        return 404, {"error": "No Graphite and no Prometheus is configured."}
+    if kind not in {"timer", "histogram", "counter"}:
+        return 404, {"error": "Timers, histograms and counters have graphs, no others."}
     backend = prometheus if production.title == "Prometheus" else graphite
     try:
         figures = backend.targets(production, kind, key)
@@ -64,6 +70,8 @@ def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, An
     names = [name for targets in figures.values() for name in targets]
     if not names:
         return 404, {"error": f"No Graphite root is configured for a {kind}."}
+    metric = catalogue.find(kind, key)
+    unit = "ms" if kind == "timer" else metric.dotted_unit if metric else ""
     context: dict[str, Any] = {"value": value, "backend": production.title}
     found: dict[str, list[Point]] = {}
     try:
@@ -74,7 +82,7 @@ def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, An
         {
             "title": title if backend is prometheus else f"{title}.{key}",
             "url": backend.render_url(production, targets, width=800, height=400),
-            "graphs": _drawn(targets, found, value),
+            "graphs": _drawn(targets, found, value, unit),
         }
         for title, targets in figures.items()
     ]
@@ -82,14 +90,17 @@ def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, An
 
 
 def _drawn(
-    targets: Targets, found: dict[str, list[Point]], value: float | None
-) -> list[tuple[str, Graph]]:
-    """Draw times and counts apart, because they have no common scale."""
+    targets: Targets, found: dict[str, list[Point]], value: float | None, unit: str
+) -> list[dict[str, Any]]:
+    """Draw values and counts apart, because they have no common scale."""
     series = [Series(what, found[n]) for n, what in targets.items() if n in found]
     counts = [one for one in series if one.name in {"count", "rate"}]
-    times = [one for one in series if one not in counts]
-    drawn = [("ms", draw(times, value)), ("", draw(counts))]
-    return [(unit, graph) for unit, graph in drawn if graph is not None]
+    values = [one for one in series if one not in counts]
+    drawn = [
+        {"graph": draw(values, value), "unit": unit, "height": HEIGHT},
+        {"graph": draw(counts), "unit": "", "height": COUNTS_HEIGHT},
+    ]
+    return [each for each in drawn if each["graph"] is not None]
 
 
 def _number(text: str | None) -> float | None:

@@ -99,7 +99,8 @@ class PrometheusSender(ExportingSender):
         self._port = None if port is None else integer("port", port, 0, 65535)
         self._addr = addr
         self._interval = seconds("interval", interval, minimum=0.01)
-        self._prefix = prefix
+        self.prefix: str | None = prefix
+        """What stands before every name; None: what each declaration says."""
         self._absorbing = Lock()
         self._writing = Lock()
         self._place: folder.Place | None = None
@@ -110,7 +111,8 @@ class PrometheusSender(ExportingSender):
             integer("max_series", max_series, 1, 10**9),
             self_metrics=self_metrics,
         )
-        self._shape = Shape(names, semconv=semconv, report=self.tally.report)
+        self.shape: Shape = Shape(names, semconv=semconv, report=self.tally.report)
+        """What it calls series."""
         self._begin()
 
     # -- what happened -----------------------------------------------------------------
@@ -258,7 +260,7 @@ class PrometheusSender(ExportingSender):
     # -- inside ------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._sums = Sums(self._shape, self._prefix, self.max_series, self.tally)
+        self._sums = Sums(self.shape, self.prefix, self.max_series, self.tally)
         self._absorbed = self._delivered = self._written = 0
         self._ask_port_at = 0.0
 

@@ -69,7 +69,7 @@ class MetlogPanel extends HTMLElement {
     }
 
     async ask(place, { kind, key, mean }) {
-        place.textContent = "Asking Graphite…";
+        place.textContent = `Asking ${this.dataset.backend}…`;
         const url = new URL(this.dataset.graph, location);
         url.search = new URLSearchParams({ kind, key, value: mean });
         try {
