@@ -357,7 +357,7 @@ CONFLICTS = [
     (
         PrometheusSender(),
         [Metric("a", "counter", "1", "A.", ("userId", "user_id"))],
-        "'user_id'",
+        "'userId'",
     ),
     (
         PrometheusSender(),

@@ -22,6 +22,7 @@ __all__ = [
     "NAMES",
     "SECONDS",
     "Lens",
+    "Namesakes",
     "Seen",
     "Shape",
     "Shaped",
@@ -245,6 +246,15 @@ class Shape:
             if is_reserved(label):
                 yield f"{metric.name!r}: no backend gets the label {label!r}"
 
+    def tell_lost(self, label: str) -> None:
+        """Tell once of a label that the backend cannot have; the value counts."""
+        self._tell(
+            "a label was left out, as the backend has its name for another one or for "
+            "something of its own",
+            label,
+            f"{label!r}; choose another word",
+        )
+
     def _dotted(
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
     ) -> Shaped:
@@ -311,11 +321,7 @@ class Shape:
     def _allowed(self, labels: Mapping[str, Any]) -> Mapping[str, Any]:
         reserved = [label for label in labels if is_reserved(str(label))]
         for label in reserved:
-            self._tell(
-                "a label was left out, as backends have it for something of their own",
-                label,
-                f"{label!r}; choose another word",
-            )
+            self.tell_lost(label)
         return {k: v for k, v in labels.items() if k not in reserved}
 
     def _watch(self, name: str, labels: Mapping[str, Any]) -> None:
@@ -332,6 +338,27 @@ class Shape:
         if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
             self._told.add((kind, key))
             self._report(kind, detail)
+
+
+class Namesakes:
+    """Metrics that a backend takes for one, as they have one name: told once of each
+    name."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._first: dict[object, tuple[str, ...]] = {}
+
+    def watch(self, name: object, *metric: str) -> None:
+        """``name`` is what the backend goes by; ``metric`` is what has it, in words."""
+        if len(self._first) > MAX_SEEN:
+            return
+        first = self._first.setdefault(name, metric)
+        if first not in (metric, ()):
+            self._first[name] = ()
+            self._report(
+                "two metrics that backends take for one",
+                f"{' '.join(first)} and {' '.join(metric)}",
+            )
 
 
 def _and(names: Iterable[str]) -> str:

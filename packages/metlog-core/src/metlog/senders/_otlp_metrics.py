@@ -42,7 +42,7 @@ from metlog.aggregate.histograms import (
 )
 from metlog.aggregate.series import in_base_units
 from metlog.senders._delivery.process import Lock
-from metlog.shapes import Shaped, default_bounds
+from metlog.shapes import Namesakes, Shaped, default_bounds
 from metlog.wire.text import as_text, encodable
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Totals:
         self._cumulative: dict[object, _Cell] = {}
         self._deltas: dict[object, _Cell] = {}
         self._keys: dict[Series, tuple[object, Shaped] | None] = {}
-        self._spellings: dict[str, tuple[str, str]] = {}
+        self._namesakes = Namesakes(tell)
 
     @property
     def calls(self) -> int:
@@ -261,7 +261,8 @@ class Totals:
                 resource=_attributes(shaped.resource),
                 bounds=self._bounds(series.kind, shaped.bounds),
             )
-            self._watch(shaped.name, series.kind)
+            name, unit = shaped.name, f"({shaped.unit or 'no unit'})"
+            self._namesakes.watch(name.lower(), series.kind, repr(name), unit)
             key = (
                 *(series.kind, shaped.name, shaped.unit, shaped.bounds),
                 *(_distinct(shaped.labels), _distinct(shaped.resource)),
@@ -271,17 +272,6 @@ class Totals:
             self._keys.clear()  # only remembered, and found again
         self._keys[series] = found
         return found
-
-    def _watch(self, name: str, kind: str) -> None:
-        """Tell of names that backends take for one, once for each."""
-        if len(self._spellings) > self._max_series:
-            return
-        first, its_kind = self._spellings.setdefault(name.lower(), (name, kind))
-        if (first, its_kind) == (name, kind) or not first:
-            return
-        detail = f"{its_kind} {first!r} and {kind} {name!r}"
-        self._spellings[name.lower()] = ("", "")
-        self._tell("two metrics that backends take for one", detail)
 
     def _bounds(self, kind: str, wanted: tuple[float, ...]) -> tuple[float, ...]:
         """Those that were declared, else those of the sender, else the default."""

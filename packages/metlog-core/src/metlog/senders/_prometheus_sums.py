@@ -119,13 +119,13 @@ class Sums:
             if "<" not in shaped.name:
                 self._claim(names, shaped, metric.kind)
             asked = [label for label in shaped.labels if not is_reserved(label)]
-            kept = labels({label: label for label in asked}).values()
-            for label in asked:
-                if label not in kept:
-                    yield (
-                        f"{metric.name!r}: the label {label!r} has the name of another "
-                        "one for Prometheus"
-                    )
+            lost: list[str] = []
+            labels(dict.fromkeys(asked), lost.append)
+            for label in lost:
+                yield (
+                    f"{metric.name!r}: the label {label!r} has the name of another "
+                    "one for Prometheus"
+                )
         for detail in told:
             yield f"one name for two metrics of Prometheus, {detail}"
 
@@ -149,7 +149,7 @@ class Sums:
         # Seconds are a timer's unit, whatever its declaration says.
         unit = 1.0 if series.kind == "timer" else base_unit(series.kind, shaped.unit)[1]
         family = self.families.get(name)
-        key = tuple(sorted(labels(shaped.labels).items()))
+        key = tuple(sorted(labels(shaped.labels, self._shape.tell_lost).items()))
         if self._series >= self._max_series and (
             family is None or key not in family.samples
         ):

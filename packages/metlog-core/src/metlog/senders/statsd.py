@@ -25,7 +25,7 @@ from metlog.senders._delivery.pacing import Pacing, cost
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
-from metlog.shapes import Shape, Shaped
+from metlog.shapes import Namesakes, Shape, Shaped
 from metlog.wire.statsd import number, rate_part, safe_name, tags_part
 from metlog.wire.text import as_text
 
@@ -191,6 +191,7 @@ class StatsdSender(ExportingSender):
             tagged=self._is_dogstatsd,
             report=self.tally.report,  # a method of this sender would keep it alive
         )
+        self._namesakes = Namesakes(self.tally.report)
         self._socket.on_resolved = self.worker.wake
         self.reset_after_fork()
 
@@ -329,6 +330,10 @@ class StatsdSender(ExportingSender):
         form = None
         shaped = self._shape.of(series)
         if shaped is not None and not self._is_overwritten(series, shaped):
+            name, kind = shaped.name, series.kind
+            # In plain StatsD the letters are told apart, and some kinds share one.
+            letter = "" if self._is_dogstatsd else self._letters[kind]
+            self._namesakes.watch((name, letter), kind, repr(name[:100]))
             form = self._form_of(series, shaped)
         if len(self._forms) >= 2 * self.max_series:
             self._forms.clear()

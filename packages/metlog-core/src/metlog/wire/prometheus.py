@@ -71,18 +71,21 @@ def family_name(base: str, kind: str, unit: str = "", prefix: str = "") -> str:
     return f"_{name}" if name[0].isdigit() else name
 
 
-def labels(fields: Mapping[str, Any]) -> dict[str, str]:
+def labels(
+    fields: Mapping[str, Any], lose: Callable[[str], object] = lambda field: None
+) -> dict[str, str]:
     """Return labels under names that Prometheus allows, with text as values.
 
-    What it has for itself is left out. Of two that become one name the first in the
-    order of the alphabet stays.
+    ``lose`` is told of each that is left out: what Prometheus has for itself, and of
+    two that become one name the other. The one that is spelled so already stays, else
+    the first in the order of the alphabet.
     """
     clean: dict[str, str] = {}
-    for field in sorted(fields, key=as_text):
-        name = _snake(as_text(field)) or "unnamed"
-        name = f"_{name}" if name[0].isdigit() else name
-        value = fields[field]
-        if name not in _RESERVED and name not in clean:
+    for text, field in sorted(((as_text(f), f) for f in fields), key=_spelled_so):
+        name, value = _label_name(text), fields[field]
+        if name in _RESERVED or name in clean:
+            lose(text)
+        else:
             clean[name] = "" if value is None else encodable(as_text(value))
     return clean
 
@@ -130,6 +133,15 @@ def _samples(name: str, kind: str) -> tuple[str, ...]:
     if kind in {"timer", "histogram"}:
         return (name, *(f"{name}_{x}" for x in ("bucket", "count", "sum", "created")))
     return (name,)
+
+
+def _label_name(text: str) -> str:
+    name = _snake(text) or "unnamed"
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def _spelled_so(label: tuple[str, object]) -> tuple[bool, str]:
+    return _label_name(label[0]) != label[0], label[0]
 
 
 def _snake(text: str) -> str:

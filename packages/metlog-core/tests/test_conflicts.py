@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Two series never become one by accident: what would is told, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient, catalogue
+from metlog.catalogue import Metric
+from metlog.senders import OtlpSender, PrometheusSender, StatsdSender
+from metlog.senders.prometheus import exposition
+from metlog.testing import UdpReceiver
+
+VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
+SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
+
+
+@pytest.fixture(autouse=True)
+def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "_metrics", {})
+    monkeypatch.setattr(catalogue, "_prefixes", {})
+    catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+def scraped(do: Callable[[MetlogClient], object], **options: Any) -> list[str]:
+    """The samples that Prometheus gets of it."""
+    client = MetlogClient(PrometheusSender(**options), "x")
+    do(client)
+    text = exposition(client)[0].decode()
+    client.close()
+    return [
+        line
+        for line in text.splitlines()
+        if not line.startswith("#") and "_created" not in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [
+        ("page.name", 'a_total{page_name="home"} 3.0'),
+        ("page-name", 'a_total{page_name="home"} 3.0'),
+        ("Page_Name", 'a_total{page_name="home"} 3.0'),
+        ("_page_name_", 'a_total{page_name="home"} 3.0'),
+        ("pageName", 'a_total{page_name="home"} 3.0'),
+        ("_le", 'a_total{page_name="home"} 3.0'),
+        ("Quantile", 'a_total{page_name="home"} 3.0'),
+        ("job.", 'a_total{page_name="home"} 3.0'),
+        ("instance-", 'a_total{page_name="home"} 3.0'),
+    ],
+)
+def test_labels_that_prometheus_cannot_tell_apart(
+    label: str, kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cleaned they are one, or its own: the one that is spelled so already stays, the
+    value counts, and the other is told once."""
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(3):
+            client.incr("a", fields={label: "x", "page_name": "home"})
+
+    assert scraped(do) == [kept]
+    said = capsys.readouterr().err
+    assert said.count("a label was left out") == 1
+    assert repr(label) in said
+
+
+def test_a_part_wins_over_a_field_that_is_cleaned_to_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where only Prometheus takes the two for one."""
+
+    def do(client: MetlogClient) -> None:
+        client.fields = {"What": "x", "env": "prod"}
+        SOLD.series(client, what="bread").add(2)
+
+    assert scraped(do) == ['shop_sold_total{env="prod",what="bread"} 2.0']
+    assert "a label was left out" in capsys.readouterr().err
+
+
+def test_labels_that_only_one_backend_cannot_have_are_kept_by_others(
+    receiver: UdpReceiver,
+) -> None:
+    """Datadog has tags with dots."""
+    client = MetlogClient(StatsdSender(port=receiver.port, dialect="dogstatsd"), "x")
+    client.incr("a", fields={"page.name": "x", "page_name": "home"})
+    client.close()
+    assert receiver.wait_until(lambda r: bool(r.lines))
+    assert receiver.lines == ["a:1|c|#page.name:x,page_name:home"]
+
+
+DO: dict[str, Callable[[MetlogClient], object]] = {
+    "counter": lambda client: client.incr("shop.wait"),
+    "timer": lambda client: client.timer_send("shop.wait", 5),
+    "histogram": lambda client: client.histogram("shop.wait", 5),
+    "gauge": lambda client: client.gauge("shop.wait", 5),
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kinds", "told"),
+    [
+        ("dogstatsd", ("counter", "gauge"), True),
+        ("dogstatsd", ("timer", "histogram"), True),
+        ("dogstatsd", ("gauge", "timer"), True),
+        ("dogstatsd", ("timer", "timer"), False),
+        ("plain", ("timer", "histogram"), True),  # both are |ms
+        ("plain", ("counter", "gauge"), False),
+        ("plain", ("counter", "timer"), False),
+    ],
+)
+def test_one_name_of_two_kinds_for_statsd(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    dialect: Any,
+    kinds: tuple[str, str],
+    told: bool,
+) -> None:
+    """Datadog has one type for a name; plain StatsD has several, but what is no time
+    looks like one there. Told once."""
+    client = MetlogClient(StatsdSender(port=receiver.port, dialect=dialect), "x")
+    for _ in range(2):
+        for kind in kinds:
+            DO[kind](client)
+    client.close()
+    said = capsys.readouterr().err
+    assert said.count("two metrics that backends take for one") == told
+    assert ("'shop.wait'" in said) is told
+
+
+def test_one_name_with_two_units_for_otlp(
+    collector: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain name that is also the base of a declaration."""
+    client = MetlogClient(OtlpSender(collector.url, interval=60), "x")
+    for _ in range(2):
+        SOLD.series(client, what="bread").add(1)
+        client.incr("shop.sold")
+    client.flush()
+    client.close()
+    said = capsys.readouterr().err
+    assert said.count("two metrics that backends take for one") == 1
+    assert "'shop.sold'" in said
