@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,8 +12,10 @@ import pytest
 from django.conf import settings
 from django.core import checks as django_checks
 from django.core.management import call_command
+from django.db import connections
 from django.test import override_settings
 from django.urls import include, path
+from testsite.views import index
 
 from django_metlog import checks, conf, guards
 from metlog import MetlogClient, catalogue
@@ -36,6 +40,9 @@ def ids() -> list[str | None]:
 def test_a_sound_site_has_no_messages() -> None:
     """The settings of these tests are the original's."""
     assert ids() == []
+    for scheme in ("module", "url_name", "route"):
+        with override_settings(METLOG_VIEW_NAMES=scheme):
+            assert checks.check_names() == []
 
 
 class Guarding:
@@ -190,7 +197,7 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     assert len(set(own)) == len(own)
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
     elsewhere = {
-        f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 15))
+        f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 16))
     }
     assert {*own, *documented()} == tested | elsewhere
 
@@ -437,3 +444,113 @@ def test_a_metric_that_a_rule_drops_is_in_nobodys_way(
         assert ids() == ["django_metlog.W014"]
         client.rules = [{"match": "shop.level", "drop": True}]
         assert ids() == []
+
+
+class Prickly:
+    """A view that is no function, and raises when it is asked what it is."""
+
+    def __call__(self, request: object) -> None: ...
+
+    def __getattr__(self, name: str) -> object:
+        raise ValueError(name) if name == "cls" else AttributeError(name)
+
+
+class Pages:
+    def book(self, request: object) -> None: ...
+
+
+def Pages_book(request: object) -> None: ...  # noqa: N802  # as the method's name
+
+
+INNER = ([path("", index, name="list")], "shop")
+
+MIXED_UP = [
+    ("url_name", [path("a", index, name="a.b"), path("b", index, name="a_b")], "a_b"),
+    ("url_name", [path("a", index, name="a b"), path("b", index, name="a/b")], "a_b"),
+    (
+        "url_name",
+        [
+            path("a", include(INNER, namespace="x.y")),
+            path("b", include(INNER, namespace="x_y")),
+        ],
+        "x_y.list",
+    ),
+    ("url_name", [path("a", index, name="a.b"), path("b", index, name="a.b")], None),
+    ("url_name", [path("a", index, name="a.b"), path("b", index, name="A_b")], None),
+    ("url_name", [path("a", index, name="GET"), path("b", index, name="get")], None),
+    ("route", [path("a/b", index), path("a_b", index)], "a_b"),
+    ("route", [path("<int:pk>", index), path("int/pk/", index)], "int_pk"),
+    ("route", [path("a/b", index), path("a/b/", index)], None),
+    ("route", [path("a.b", index, name="x"), path("a-b", index, name="y")], None),
+    (
+        "module",
+        [path("a", index, name="a.b"), path("b", index, name="a_b")],
+        None,
+    ),
+    ("module", [path("a", Pages().book), path("b", Pages_book)], "Pages_book"),
+    ("url_name", [path("a", Prickly())], None),
+]
+
+
+@pytest.mark.parametrize(("scheme", "urls", "name"), MIXED_UP)
+def test_views_that_have_one_name(scheme: str, urls: list[Any], name: str) -> None:
+    """Two series never become one by accident: what differs in a dot only is told
+    before anything is sent. The same name twice is nobody's accident."""
+    with override_settings(ROOT_URLCONF=tuple(urls), METLOG_VIEW_NAMES=scheme):
+        found = checks.check_names()
+    if name is None:
+        assert found == []
+    else:
+        (message,) = found
+        assert message.id == "django_metlog.W015"
+        assert message.msg.endswith(f"{name}'.")
+        assert message.hint
+
+
+def test_aliases_that_have_one_name() -> None:
+    """Of databases and of caches; labels tell them apart, dotted names do not."""
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    locmem = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    aliases = ("default", "a.b", "a_b", "c.d")
+    with (
+        override_settings(CACHES=dict.fromkeys(aliases, locmem)),
+        databases(dict.fromkeys(aliases, sqlite)),
+    ):
+        found = checks.check_names()
+    assert [(message.id, message.msg) for message in found] == [
+        (
+            "django_metlog.W015",
+            f"settings.{setting} has 'a.b' and 'a_b', which are one in dotted names: "
+            "'a_b'.",
+        )
+        for setting in ("DATABASES", "CACHES")
+    ]
+
+
+@contextmanager
+def databases(configured: dict[str, Any]) -> Iterator[None]:
+    """Have these besides; Django does not let one override the setting."""
+    before = dict(connections.settings)
+    connections.settings.update(connections.configure_settings(configured))
+    try:
+        yield
+    finally:
+        connections.settings.clear()
+        connections.settings.update(before)
+
+
+def test_a_site_without_views_or_with_a_wrong_scheme() -> None:
+    """There is nothing to compare, and the wrong setting is told by its own check."""
+    with override_settings(METLOG_VIEW_NAMES="name"):
+        assert checks.check_names() == []
+    with override_settings(ROOT_URLCONF=None):
+        assert checks.check_names() == []
+
+
+def test_names_are_checked_by_manage_py() -> None:
+    """With Django's own checks of the URLconf, and with ours."""
+    urls = (path("a", index, name="a.b"), path("b", index, name="a_b"))
+    with override_settings(ROOT_URLCONF=urls, METLOG_VIEW_NAMES="url_name"):
+        for tag in ("urls", "metlog"):
+            found = [message.id for message in django_checks.run_checks(tags=[tag])]
+            assert "django_metlog.W015" in found

@@ -22,27 +22,31 @@
 ``W012``              workers do not share their metrics (``check --deploy``)
 ``W013``              the metrics view has nothing to show (``check --deploy``)
 ``W014``              declared metrics that a backend mixes up, or loses labels of
+``W015``              views, databases or caches that have one name in metrics
 ====================  =============================================================
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
+from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch, reverse
+from django.db import connections
+from django.urls import NoReverseMatch, get_resolver, reverse
 
-from django_metlog import beacons, conf
+from django_metlog import beacons, conf, view_names
+from django_metlog.segments import segment
 from metlog import catalogue
 from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
 from metlog.senders.base import BaseSender
 
-__all__ = ["check", "check_deployment", "register_checks"]
+__all__ = ["check", "check_deployment", "check_names", "register_checks"]
 
 OURS = (
     "django_metlog.middleware.GraphiteRequestTimingMiddleware",
@@ -74,6 +78,7 @@ RECORDABLE = frozenset(
 def register_checks() -> None:
     """Have ``manage.py check`` and what implies it run them."""
     register(check, "metlog")
+    register(check_names, "metlog", Tags.urls)
     register(check_deployment, "metlog", Tags.security, deploy=True)
 
 
@@ -92,6 +97,12 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_apps(),
         *_conflicts(),
     ]
+
+
+def check_names(**kwargs: Any) -> list[CheckMessage]:
+    """What is called differently by the site, and the same in metrics. Loads the
+    URLconf, as Django's own checks do."""
+    return [*_mixed_up_views(), *_mixed_up_aliases()]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
@@ -277,6 +288,42 @@ def _conflicts() -> Iterator[CheckMessage]:
             ),
             id="django_metlog.W014",
         )
+
+
+def _mixed_up_views() -> Iterator[CheckMessage]:
+    setting = conf.SETTINGS["METLOG_VIEW_NAMES"]
+    scheme = conf.read(setting)
+    if not (setting.fits(scheme) and conf.has_urlconf()):
+        return
+    languages = conf.languages() if scheme == "route" else ()
+    for name, views in view_names.mixed_up(get_resolver(), scheme, languages):
+        yield Caution(
+            f"The views {_and(views)} are one in metrics: {name!r}.",
+            hint=(
+                "Rename all but one of them, or name views otherwise: see "
+                "METLOG_VIEW_NAMES."
+            ),
+            id="django_metlog.W015",
+        )
+
+
+def _mixed_up_aliases() -> Iterator[CheckMessage]:
+    for setting, aliases in (("DATABASES", connections), ("CACHES", caches)):
+        named: dict[str, list[str]] = {}
+        for alias in aliases:
+            named.setdefault(segment(alias), []).append(alias)
+        for name, several in named.items():
+            if len(several) > 1:
+                yield Caution(
+                    f"settings.{setting} has {_and(several)}, which are one in dotted "
+                    f"names: {name!r}.",
+                    hint="Rename all but one of them; labels tell them apart.",
+                    id="django_metlog.W015",
+                )
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(map(repr, names))
 
 
 def _server_timing() -> Iterator[CheckMessage]:

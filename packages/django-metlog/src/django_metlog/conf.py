@@ -44,6 +44,7 @@ __all__ = [
     "forget",
     "get",
     "guard",
+    "has_urlconf",
     "is_installed",
     "is_listed",
     "languages",
@@ -621,6 +622,11 @@ def urlconf_is_loaded() -> bool:
     """Return whether the views are known, and with them what is excluded."""
     root = settings_read.get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
     return not isinstance(root, str) or root in sys.modules
+
+
+def has_urlconf() -> bool:
+    """Return whether the site has views at all."""
+    return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
 def scheme_is_plain() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["METHODS", "dotted", "method_name", "segment"]
+__all__ = ["METHODS", "method_name", "segment"]
 
 METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
@@ -22,11 +22,6 @@ def segment(text: str) -> str:
     ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
     """
     return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
-
-
-def dotted(path: str) -> str:
-    """A dotted path, each part of it made a segment."""
-    return ".".join(map(segment, path.split(".")))
 
 
 def method_name(method: str | None) -> str:

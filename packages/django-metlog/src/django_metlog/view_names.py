@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from inspect import ismethod
 from typing import Any, NamedTuple
 
@@ -17,10 +18,10 @@ from django.urls.resolvers import LocalePrefixPattern
 
 from django_metlog.endpoints import endpoint
 from django_metlog.exclusion import is_excluded
-from django_metlog.segments import METHODS, dotted, method_name, segment
+from django_metlog.segments import METHODS, method_name, segment
 from metlog.diagnostics import Diagnostics
 
-__all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "view_name"]
+__all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "mixed_up", "view_name"]
 
 _NAMEABLE = re.compile(r"[\w-]")
 
@@ -45,6 +46,17 @@ FOLDED = ViewName("", "other")
 """What views are called once there are too many names."""
 
 
+class _Texts(NamedTuple):
+    """What a view is called by its site: not yet segments."""
+
+    group: Sequence[str]
+    name: str
+    divider: str
+
+    def __str__(self) -> str:
+        return self.divider.join((*self.group, self.name))
+
+
 def view_name(match: ResolverMatch, method: str, scheme: str) -> ViewName:
     """The view that ``match`` found, by one of three schemes.
 
@@ -52,15 +64,22 @@ def view_name(match: ResolverMatch, method: str, scheme: str) -> ViewName:
     ``url_name``: namespaces and URL name; by module for a pattern without a name.
     ``route``: the path with its parameters: ``books_int_pk``; ``root`` for ``/``.
     """
+    return _as_segments(_texts(match, method, scheme))
+
+
+def _as_segments(texts: _Texts) -> ViewName:
+    return ViewName(".".join(map(segment, texts.group)), segment(texts.name))
+
+
+def _texts(match: ResolverMatch, method: str, scheme: str) -> _Texts:
     if scheme == "route":
-        return ViewName("", _route_name(match.route or ""))
+        return _Texts((), _route_name(match.route or ""), "")
     if scheme == "url_name" and match.url_name:
-        group = ".".join(segment(namespace) for namespace in match.namespaces)
-        return ViewName(group, segment(str(match.url_name)))
-    return _name_by_module(match.func, method)
+        return _Texts(match.namespaces, str(match.url_name), ":")
+    return _texts_by_module(match.func, method)
 
 
-def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
+def _texts_by_module(view: Callable[..., Any], method: str) -> _Texts:
     view = endpoint(view, method)
     cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
     if isinstance(cls, type):
@@ -68,17 +87,17 @@ def _name_by_module(view: Callable[..., Any], method: str) -> ViewName:
         actions = getattr(view, "actions", None)
         action = actions.get(method.lower()) if isinstance(actions, dict) else None
         name = f"{cls.__name__}_{action}" if action else cls.__name__
-        return _named(cls.__module__, name)
+        return _within(cls.__module__, name)
     if ismethod(view):
-        return _named(view.__module__, view.__func__.__qualname__)
+        return _within(view.__module__, view.__func__.__qualname__)
     own = getattr(view, "__name__", None)
     # An instance with __call__ has none.
     name = own if isinstance(own, str) else type(view).__name__
-    return _named(getattr(view, "__module__", None), name)
+    return _within(getattr(view, "__module__", None), name)
 
 
-def _named(module: object, name: str) -> ViewName:
-    return ViewName(dotted(module if isinstance(module, str) else ""), segment(name))
+def _within(module: object, name: str) -> _Texts:
+    return _Texts((module if isinstance(module, str) else "").split("."), name, ".")
 
 
 def _route_name(route: str) -> str:
@@ -86,7 +105,7 @@ def _route_name(route: str) -> str:
         from django.contrib.admindocs.views import simplify_regex
 
         route = simplify_regex(route)
-    return segment(route) if _NAMEABLE.search(route) else "root"
+    return route.strip("/") if _NAMEABLE.search(route) else "root"
 
 
 def in_urlconf(
@@ -103,6 +122,20 @@ def in_urlconf(
         for match in _matches(resolver, [], "", languages)
         for method in methods
     )
+
+
+def mixed_up(
+    resolver: URLResolver, scheme: str, languages: Sequence[str] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each name that views of this URLconf share though they are called
+    differently, such as ``a.b`` and ``a_b``, with what they are called."""
+    called: dict[str, set[str]] = {}
+    for match in _matches(resolver, [], "", languages):
+        for method in METHODS if scheme == "module" else ("GET",):
+            with suppress(Exception):  # an object that raises whatever one asks of it
+                texts = _texts(match, method, scheme)
+                called.setdefault(str(_as_segments(texts)), set()).add(str(texts))
+    yield from ((name, sorted(each)) for name, each in called.items() if len(each) > 1)
 
 
 def _matches(
