@@ -175,7 +175,7 @@ TABLE = {
         for what in names.split()
     },
     **{
-        f"celery.{what}": (kind, unit, "task queue backend")
+        f"celery.{what}": (kind, unit, "task queue")
         for kind, unit, names in (
             ("counter", "{task}", "sent succeeded failed retried"),
             ("timer", "s", "queued run"),

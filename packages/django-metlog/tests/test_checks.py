@@ -520,8 +520,10 @@ def test_aliases_that_have_one_name() -> None:
     assert [(message.id, message.msg) for message in found] == [
         (
             "django_metlog.W015",
-            f"settings.{setting} has 'a.b' and 'a_b', which are one in dotted names: "
-            "'a_b'.",
+            (
+                f"settings.{setting} has 'a.b' and 'a_b', which are one in dotted "
+                "names: 'a_b'."
+            ),
         )
         for setting in ("DATABASES", "CACHES")
     ]

@@ -165,6 +165,7 @@ def test_celery_tasks_add_up(patched: None, backends: Backends) -> None:
     app.conf.task_always_eager = False
     for _ in range(4):
         app.send_task("shop.tasks.add")
+    app.control.purge()
     app.close()
     backends.end()
     dotted = backends.dotted()
@@ -181,6 +182,7 @@ def test_celery_tasks_add_up(patched: None, backends: Backends) -> None:
             == number
         )
     assert backends.sum_of("celery.run") == 5
+    assert backends.sum_of("celery.sent", queue="celery") == 4
 
 
 if tasks_patch.HAS_TASKS:

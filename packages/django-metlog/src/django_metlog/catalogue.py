@@ -283,9 +283,11 @@ _CODE = (
 
 def _task(kind: str, what: str, meaning: str) -> Metric:
     name = f"{kind}.<task...>.{what}"
+    # The message of one of Celery's tasks says by which queue it went, and no more.
+    labels = ("queue",) if kind == "celery" else ("queue", "backend")
     if what in {"queued", "run"}:
-        return Metric(name, "timer", "s", meaning, ("queue", "backend"))
-    return Metric(name, "counter", "{task}", meaning, ("queue", "backend"))
+        return Metric(name, "timer", "s", meaning, labels)
+    return Metric(name, "counter", "{task}", meaning, labels)
 
 
 TASK_ENQUEUED = _task("task", "enqueued", "Tasks of Django put into a queue.")

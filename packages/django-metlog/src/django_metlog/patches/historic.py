@@ -33,14 +33,14 @@ CELERY_START = Metric(
     "counter",
     "{task}",
     "Celery tasks taken up by a worker (METLOG_HISTORIC_NAMES).",
-    ("queue", "backend"),
+    ("queue",),
 )
 CELERY_DONE = Metric(
     "celery.<task...>.done",
     "counter",
     "{task}",
     "Celery tasks that ended, however they did (METLOG_HISTORIC_NAMES).",
-    ("queue", "backend"),
+    ("queue",),
 )
 
 
