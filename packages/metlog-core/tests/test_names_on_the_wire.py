@@ -13,6 +13,7 @@ import pytest
 
 from metlog import MetlogClient, catalogue
 from metlog.catalogue import Metric
+from metlog.config import client_from_dict_config
 from metlog.exceptions import ConfigError
 from metlog.rules import Rules
 from metlog.semconv import SCHEMA_URL, Semconv
@@ -579,6 +580,56 @@ def test_a_sender_counts_its_own_work(receiver: UdpReceiver) -> None:
     assert "metlog.sent.<sender>" in [metric.name for metric in catalogue.metrics()]
     with pytest.raises(ConfigError, match="self_metrics"):
         StatsdSender(self_metrics="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["self_metrics", "names", "semconv"])
+@pytest.mark.parametrize(
+    "sender",
+    ["UdpSender", "FileSender", "ZmqPubSender", "StdOutSender", "FanOutSender"],
+)
+def test_a_sender_of_messages_refuses_what_is_for_metrics(
+    sender: str, option: str
+) -> None:
+    """And says who has it, and what to do instead."""
+    config = {"sender": {"class": f"metlog.senders.{sender}", option: True}}
+    with pytest.raises(ConfigError, match=f"{sender} takes") as raised:
+        client_from_dict_config(config)
+    said = str(raised.value)
+    assert "is for StatsdSender, OtlpSender and PrometheusSender" in said
+    assert ("client.observe()" in said) == (option == "self_metrics")
+
+
+def test_the_work_of_other_senders_is_asked_for(receiver: UdpReceiver) -> None:
+    """A worker asks what a sender of messages counts anyway."""
+    client = MetlogClient(UdpSender("127.0.0.1", receiver.port), "x")
+    for _ in range(3):
+        client.incr("a")
+    observation = client.observe(
+        "metlog.sent.udp", lambda: client.sender_stats.sent, kind="counter"
+    )
+    assert receiver.wait_until(lambda r: len(r.messages) == 4)
+    observation.stop()
+    client.close()
+    fields = receiver.messages[-1]["fields"]
+    assert (fields["name"], receiver.messages[-1]["payload"]) == (
+        "metlog.sent.udp",
+        "3",
+    )
+
+
+def test_a_senders_own_work_is_its_own(receiver: UdpReceiver) -> None:
+    """Several clients may share it: their rules and their common fields are not for
+    what it tells of itself."""
+    sender = statsd(receiver, dialect="dogstatsd", self_metrics=True)
+    client = clients(sender, [{"match": "*", "drop": True}], fields={"env": "prod"})
+    other = clients(sender, [], fields={"env": "test"})
+    client.incr("a")
+    other.incr("b")
+    client.flush()
+    assert lines(receiver, lambda c: None, other) == [
+        "b:1|c|#env:test",
+        "metlog.sent:1|c|#sender:statsd",
+    ]
 
 
 def test_a_sender_of_messages_gets_the_same(receiver: UdpReceiver) -> None:

@@ -106,6 +106,19 @@ def make_sender(spec: object) -> Any:
     return sender
 
 
+_FOR_METRICS = (
+    ", which is for StatsdSender, OtlpSender and PrometheusSender, also as the sender "
+    "of a route"
+)
+_ELSEWHERE = {
+    "names": _FOR_METRICS,
+    "semconv": _FOR_METRICS,
+    "self_metrics": _FOR_METRICS
+    + "; the work of others is in client.sender_stats, for client.observe() to tell",
+}
+"""What is to be said of an option that only other senders have."""
+
+
 def _check(
     name: str,
     signature: inspect.Signature,
@@ -123,7 +136,10 @@ def _check(
         for option in options:
             if option not in takes:
                 known = ", ".join(takes) or "no options"
-                raise ConfigError(f"{name} takes {known}; got {option!r}", option)
+                raise ConfigError(
+                    f"{name} takes {known}; got {option!r}{_ELSEWHERE.get(option, '')}",
+                    option,
+                )
     try:
         bound = signature.bind_partial(*args, **options)
     except TypeError as error:
