@@ -83,6 +83,7 @@ HOUSES = {
             "exclusion page_events segments",
             "endpoints",
             "conf",
+            "imported known_settings",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),
         only={

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every setting in one table, from which reading, checks and the reference come.
+"""The settings, read: what a site has, or the default, and the client it describes.
 
 The only file that touches ``django.conf.settings``. A setting is read when it is asked
 for and remembered until one changes (``override_settings`` and pytest-django's
@@ -9,24 +9,20 @@ for and remembered until one changes (``override_settings`` and pytest-django's
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache, lru_cache
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
+from django_metlog.imported import as_guard, patch_module
+from django_metlog.known_settings import SETTINGS, Setting
 from metlog import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.diagnostics import Diagnostics
@@ -69,321 +65,6 @@ NOT_INSTALLED = (
     "without it METLOG_PATCHES and all checks are ignored. Add 'django_metlog' to "
     "INSTALLED_APPS; 'metlog' is the library below it and no app."
 )
-
-OURS = (
-    "auth, cache, celery, commands, db, http, mail, models, pool, runtime, tasks or "
-    "templates of django_metlog.patches"
-)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One row of the table."""
-
-    name: str
-    default: Any
-    wanted: str
-    """What a value must be, in words that finish the sentence "must be …"."""
-    fits: Callable[[Any], bool]
-    meaning: str
-    check: str
-    """The id of the system check for a bad value."""
-    alias: str | None = None
-    """The historic name, equal in all but age; the setting's own name wins."""
-    required: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names it may have in a settings file, the one that wins first."""
-        return (self.name,) if self.alias is None else (self.name, self.alias)
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, (list, tuple, set, frozenset)) and all(
-        isinstance(item, str) and item for item in value
-    )
-
-
-def _is_closed_lists(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and name and _is_texts(values)
-        for name, values in value.items()
-    )
-
-
-def _is_callable_or_path(value: object) -> bool:
-    if isinstance(value, str):
-        return all(part.isidentifier() for part in value.split(".")) and "." in value
-    return value is None or callable(value)
-
-
-def _is_header(value: object) -> bool:
-    return value is None or (
-        isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
-    )
-
-
-def _is_question(value: object) -> bool:
-    # A coroutine would always be true.
-    return callable(value) and not iscoroutinefunction(value)
-
-
-def _is_exclusion(value: object) -> bool:
-    if callable(value):
-        return _is_question(value)
-    if not isinstance(value, (list, tuple)):
-        return False
-    try:
-        for item in value:
-            re.compile(item)
-    except (re.error, TypeError):
-        return False
-    return True
-
-
-def _one_of(*values: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value in values
-
-
-SETTINGS: dict[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        Setting(
-            name="METLOG",
-            default=None,
-            required=True,
-            wanted=(
-                "a dict as metlog.config.client_from_dict_config takes it, such as "
-                "{'sender': {'class': 'metlog.senders.StatsdSender'}}, or a client"
-            ),
-            fits=lambda value: isinstance(value, (MetlogClient, Mapping)),
-            meaning=(
-                "the client that everything is sent through, or the dict that it is "
-                "made from at start-up; `from django_metlog import client` gives it"
-            ),
-            check="django_metlog.E001",
-        ),
-        Setting(
-            name="METLOG_PATCHES",
-            alias="STATSD_PATCHES",
-            default=[],
-            wanted="a list of dotted module names such as 'django_metlog.patches.db'",
-            fits=_is_texts,
-            meaning="what else to measure: modules whose `patch()` runs at start-up",
-            check="django_metlog.E002",
-        ),
-        Setting(
-            name="METLOG_RECORD_KEYS",
-            alias="STATSD_RECORD_KEYS",
-            default=[
-                "window.performance.timing.domComplete",
-                "window.performance.timing.domInteractive",
-                "window.performance.timing.domLoading",
-                "window.performance.navigation.redirectCount",
-                "window.performance.navigation.type",
-            ],
-            wanted="a list of keys such as 'window.performance.timing.domComplete'",
-            fits=_is_texts,
-            meaning="which of the browser's keys are recorded",
-            check="django_metlog.E003",
-        ),
-        Setting(
-            name="METLOG_RECORD_GUARD",
-            alias="STATSD_RECORD_GUARD",
-            default=None,
-            wanted="a callable, a dotted path to one, or None",
-            fits=_is_callable_or_path,
-            meaning=(
-                "called with each request to the record view, sync or async; "
-                "`None` lets the request through, a response refuses it"
-            ),
-            check="django_metlog.E004",
-        ),
-        Setting(
-            name="METLOG_METRICS_GUARD",
-            default=None,
-            wanted="a callable, a dotted path to one, or None",
-            fits=_is_callable_or_path,
-            meaning=(
-                "called with each request to the metrics view, sync or async; `None` "
-                "as a result lets the request through, a response refuses it. Without "
-                "a guard only `DEBUG` and addresses in `INTERNAL_IPS` may read "
-                "metrics, and no request that came through a proxy"
-            ),
-            check="django_metlog.E031",
-        ),
-        Setting(
-            name="METLOG_VIEW_TIMER_DETAILS",
-            alias="STATSD_VIEW_TIMER_DETAILS",
-            default=True,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning=(
-                "send all three view timers (view, module, method), or only the first"
-            ),
-            check="django_metlog.E005",
-        ),
-        Setting(
-            name="METLOG_VIEW_NAMES",
-            default="module",
-            wanted="'module', 'url_name' or 'route'",
-            fits=_one_of("module", "url_name", "route"),
-            meaning="what views are called: `shop.views.index`, URL name, or route",
-            check="django_metlog.E006",
-        ),
-        Setting(
-            name="METLOG_AUTH_COUNTS",
-            default="used",
-            wanted="'used', 'always' or 'off'",
-            fits=_one_of("used", "always", "off"),
-            meaning=(
-                "when `response.auth.<status>` is counted: where the request looked at "
-                "its user anyway; always, with the queries and the `Vary: Cookie` that "
-                "this costs; never"
-            ),
-            check="django_metlog.E007",
-        ),
-        Setting(
-            name="METLOG_EXCLUDE",
-            default=[],
-            wanted="a list of regular expressions, or a sync function of the request",
-            fits=_is_exclusion,
-            meaning=(
-                "requests that are not measured: those whose path (with its leading "
-                "slash) one of the expressions finds, or for which the function is true"
-            ),
-            check="django_metlog.E008",
-        ),
-        Setting(
-            name="STATSD_MODEL_SIGNALS",
-            default=False,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning="historic switch for the patch `django_metlog.patches.models`",
-            check="django_metlog.E009",
-        ),
-        Setting(
-            name="STATSD_CELERY_SIGNALS",
-            default=False,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning="historic switch for the patch `django_metlog.patches.celery`",
-            check="django_metlog.E010",
-        ),
-        Setting(
-            name="METLOG_MODELS",
-            default=[],
-            wanted="a list of labels such as 'shop' or 'shop.order'",
-            fits=_is_texts,
-            meaning="the models that `django_metlog.patches.models` counts; empty: all",
-            check="django_metlog.E011",
-        ),
-        Setting(
-            name="METLOG_VIEW_NAMES_MAX",
-            default=1000,
-            wanted="a whole number above 0",
-            fits=_is_count,
-            meaning="how many distinct view names are sent; the rest become `other`",
-            check="django_metlog.E012",
-        ),
-        Setting(
-            name="METLOG_RECORD_BY_VIEW",
-            default=False,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning=(
-                "send browser timings under the name of the page's view as well, which "
-                "the browser learns from a `Server-Timing` header"
-            ),
-            check="django_metlog.E013",
-        ),
-        Setting(
-            name="METLOG_RECORD_MAX_BYTES",
-            # As much as browsers let sendBeacon carry. boomerang sends tens of
-            # kilobytes when its ResourceTiming plugin is on.
-            default=65536,
-            wanted="a whole number above 0",
-            fits=_is_count,
-            meaning="the longest body that the record view reads, in bytes",
-            check="django_metlog.E014",
-        ),
-        Setting(
-            name="METLOG_RECORD_FIELDS",
-            default={},
-            wanted="a dict of names, each with a list of its values: "
-            "{'release': ['1.2', '1.3']}",
-            fits=_is_closed_lists,
-            meaning=(
-                "which of the fields that a site adds to its reports are recorded, and "
-                "which values of them; anything else is dropped"
-            ),
-            check="django_metlog.E030",
-        ),
-        Setting(
-            name="METLOG_SERVER_TIMING",
-            default=False,
-            wanted="True, False or a sync function of the request",
-            fits=lambda value: _is_flag(value) or _is_question(value),
-            meaning=(
-                "tell the browser what a request took, in a `Server-Timing` header; "
-                "a function decides for each request, because it shows internals"
-            ),
-            check="django_metlog.E015",
-        ),
-        Setting(
-            name="METLOG_QUEUE_TIME",
-            default=False,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning=(
-                "time how long a request waited before Django, from `X-Request-Start`; "
-                "only with a proxy that sets the header, for clients can send it too"
-            ),
-            check="django_metlog.E016",
-        ),
-        Setting(
-            name="METLOG_REQUEST_ID",
-            default=None,
-            wanted="the name of a header, such as 'X-Request-ID', or None",
-            fits=_is_header,
-            meaning=(
-                "the request header whose value becomes the field `request_id` of "
-                "messages sent during the request; metrics do not get it"
-            ),
-            check="django_metlog.E019",
-        ),
-        Setting(
-            name="METLOG_HTTP_HOSTS",
-            default=[],
-            wanted="a list of host names such as 'api.example.com'",
-            fits=_is_texts,
-            meaning=(
-                "the hosts that `django_metlog.patches.http` names; all others are "
-                "`other`"
-            ),
-            check="django_metlog.E020",
-        ),
-        Setting(
-            name="METLOG_HISTORIC_NAMES",
-            default=False,
-            wanted="True or False",
-            fits=_is_flag,
-            meaning=(
-                "send statements, models and Celery's tasks under the dotted names "
-                "that django-statsd-mozilla 0.4 gave them"
-            ),
-            check="django_metlog.E021",
-        ),
-    )
-}
 
 
 def chosen(setting: Setting) -> str | None:
@@ -500,41 +181,7 @@ def metrics_guard() -> Callable[..., Any] | None:
 
 
 def _guard(name: str) -> Callable[..., Any] | None:
-    found = _sound(SETTINGS[name])
-    if isinstance(found, str):
-        path = found
-        try:
-            found = import_string(path)
-        except ImportError as error:
-            raise ImproperlyConfigured(f"{name}: {error}.") from error
-        if not callable(found):
-            raise ImproperlyConfigured(f"{name}: {path} is not callable.")
-    if found is not None:
-        _check_guard(name, found)
-    return cast("Callable[..., Any] | None", found)
-
-
-def _check_guard(name: str, guard: Any) -> None:
-    makes_one = getattr(guard, "makes_a_guard", None)
-    if isinstance(makes_one, str):
-        raise ImproperlyConfigured(
-            f"{name} must be a guard, got the function {guard.__name__} "
-            f"that makes one; write {name} = {makes_one}"
-        )
-    if isinstance(guard, type):
-        raise ImproperlyConfigured(
-            f"{name} must be a guard, got the class {guard.__name__}; "
-            f"write {name} = {guard.__name__}()"
-        )
-    try:
-        inspect.signature(guard).bind("request")
-    except TypeError as error:
-        raise ImproperlyConfigured(
-            f"{name} must take the request, got {guard!r:.100} "
-            f"({error}); write def guard(request): return None"
-        ) from error
-    except ValueError:
-        pass  # some callables written in C have no signature
+    return as_guard(name, _sound(SETTINGS[name]))
 
 
 def patches() -> list[str]:
@@ -553,24 +200,7 @@ def patch_modules() -> dict[str, ModuleType]:
     Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
     ``unpatch()``.
     """
-    return {name: _patch_module(name) for name in patches()}
-
-
-def _patch_module(name: str) -> ModuleType:
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); expected {OURS}, "
-            "or a module of yours with patch() and unpatch()."
-        ) from error
-    for function in ("patch", "unpatch"):
-        if not callable(getattr(module, function, None)):
-            raise ImproperlyConfigured(
-                f"METLOG_PATCHES: {name!r} has no {function}(); expected {OURS}, "
-                "or a module of yours with patch() and unpatch()."
-            )
-    return module
+    return {name: patch_module(name) for name in patches()}
 
 
 def validate() -> None:

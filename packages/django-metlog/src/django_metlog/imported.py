@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What settings name by dotted paths, imported: guards and patches.
+
+Each raises `ImproperlyConfigured`, with the line to write, for what is none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, cast
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+__all__ = ["as_guard", "patch_module"]
+
+OURS = (
+    "auth, cache, celery, commands, db, http, mail, models, pool, runtime, tasks or "
+    "templates of django_metlog.patches"
+)
+
+
+def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
+    """The guard that the setting ``name`` has, as itself or as a path; or None."""
+    if isinstance(found, str):
+        path = found
+        try:
+            found = import_string(path)
+        except ImportError as error:
+            raise ImproperlyConfigured(f"{name}: {error}.") from error
+        if not callable(found):
+            raise ImproperlyConfigured(f"{name}: {path} is not callable.")
+    if found is not None:
+        _check_guard(name, found)
+    return cast("Callable[..., Any] | None", found)
+
+
+def _check_guard(name: str, guard: Any) -> None:
+    makes_one = getattr(guard, "makes_a_guard", None)
+    if isinstance(makes_one, str):
+        raise ImproperlyConfigured(
+            f"{name} must be a guard, got the function {guard.__name__} "
+            f"that makes one; write {name} = {makes_one}"
+        )
+    if isinstance(guard, type):
+        raise ImproperlyConfigured(
+            f"{name} must be a guard, got the class {guard.__name__}; "
+            f"write {name} = {guard.__name__}()"
+        )
+    try:
+        inspect.signature(guard).bind("request")
+    except TypeError as error:
+        raise ImproperlyConfigured(
+            f"{name} must take the request, got {guard!r:.100} "
+            f"({error}); write def guard(request): return None"
+        ) from error
+    except ValueError:
+        pass  # some callables written in C have no signature
+
+
+def patch_module(name: str) -> ModuleType:
+    """The module of ``METLOG_PATCHES``, with its ``patch()`` and ``unpatch()``."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); expected {OURS}, "
+            "or a module of yours with patch() and unpatch()."
+        ) from error
+    for function in ("patch", "unpatch"):
+        if not callable(getattr(module, function, None)):
+            raise ImproperlyConfigured(
+                f"METLOG_PATCHES: {name!r} has no {function}(); expected {OURS}, "
+                "or a module of yours with patch() and unpatch()."
+            )
+    return module
