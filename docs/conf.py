@@ -20,5 +20,6 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # an included part begins where it stands
 exclude_patterns = ["_build", "_ext", "measured"]
 
+html_search_scorer = str(Path(__file__).parent / "_ext" / "scorer.js")
 html_theme = "furo"
 html_title = "metlog"
