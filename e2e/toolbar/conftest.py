@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import looks
 import pytest
 from panel import Panel
 from server import SITE, environment
@@ -83,3 +84,13 @@ def panel(page: Page) -> Iterator[Panel]:
     found = Panel(page)
     yield found
     assert found.errors == []
+
+
+@pytest.fixture(params=looks.SCHEMES)
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=list(looks.SIZES))
+def size(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -13,16 +13,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from testsite.shown import content, get
 
 from metlog import MetlogClient
+from metlog.capture import Captured, collecting
 from metlog.catalogue import Metric, declare, find
 from metlog.rules import Rules
 from metlog.semconv import Semconv
-from metlog.senders import FanOutSender, PrometheusSender
+from metlog.senders import FanOutSender, NoSendSender, PrometheusSender
 from metlog.senders.prometheus import exposition
 from metlog.shapes import Shape
 from metlog_toolbar import asking, conf
 from metlog_toolbar.asking import ProductionError, RefusedKeyError
 from metlog_toolbar.conf import Production, Spelling
 from metlog_toolbar.prometheus import STEP, fetch, render_url, targets
+from metlog_toolbar.summary import summarise
 
 NOW = 1_795_470_000
 
@@ -230,12 +232,57 @@ def test_dotted_sums_are_there_themselves():
     assert list(found) == ["shop_panel_module_shop_views_seconds"]
 
 
+def test_labels_that_the_page_knows():
+    """They are chosen as they are, if the key was made from them."""
+    key = "panel.template.shop_index_html"
+
+    def chosen(**labels):
+        [title] = targets(at(""), "timer", key, labels)
+        return title.removeprefix("shop_panel_template_seconds")
+
+    assert chosen(template="shop/index.html") == '{template="shop/index.html"}'
+    assert (
+        chosen(template="shop_index.html", method="") == '{template="shop_index.html"}'
+    )
+    guessed = '{template=~"shop.index.html"}'
+    for other in ({}, {"template": "other"}, {"template": ""}, {"method": "GET"}):
+        assert chosen(**other) == guessed
+
+
+def test_the_page_hands_over_what_it_knows(settings, web):
+    """Labels that all of a key's values have in common."""
+    client = MetlogClient(NoSendSender(), "testsite")
+    records: list[Captured] = []
+    with collecting(records.append):
+        for operation in "select", "insert":
+            find("timer", "panel.db.a_b.execute").series(
+                client, alias="a/b", operation=operation
+            ).record(1)
+        client.incr("basket", fields={"a": "b"})
+    summary = summarise(records, 0, 1)
+    groups = [*summary["timers"], *summary["counters"]]
+    assert {group["name"]: group["labels"] for group in groups} == {
+        "panel.db.a_b.execute": {"alias": "a/b"},
+        "basket": {},
+    }
+    settings.TOOLBAR_METLOG = {"prometheus": web.url.removesuffix("/render/")}
+    web.sends(answer())
+    query = {"kind": "timer", "key": "panel.db.a_b.execute"}
+    for labels, shown in (
+        ('{"alias": "a/b", "operation": "select"}', "alias=&quot;a/b&quot;"),
+        *((bad, "alias=~") for bad in ("", "{", "[]", '{"alias": 3}', "[" * 10_000)),
+    ):
+        asked = query | {"labels": labels}
+        html = Client().get("/__debug__/metlog/graph/", asked).json()["content"]
+        assert shown in html
+
+
 @given(st.text())
 def test_any_key(key):
     """Whatever the key, no quote of it ends a string of the expression."""
     for kind, name in ("counter", key), ("timer", f"panel.view.{key}.GET"):
         try:
-            found = targets(at(""), kind, name)
+            found = targets(at(""), kind, name, {"view": key, "method": "GET"})
         except RefusedKeyError:
             continue
         for expressions in found.values():

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import html5lib
 import pytest
@@ -52,6 +53,7 @@ def test_timer(production):
     assert html.count("<svg") == 2
     for name in ("lower", "mean", "upper_90", "count", "mark"):
         assert f'<path class="mt-{name}"' in html
+    assert re.search(r'<path class="mt-mark" d="M0 [\d.]+H600"/>', html)
     assert "style=" not in html
 
 

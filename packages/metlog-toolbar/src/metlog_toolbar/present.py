@@ -72,6 +72,7 @@ def _group(group: Group, duplicates: int) -> dict[str, Any]:
         "family": family(group["name"]),
         "metric": metric,
         "anchor": "" if metric is None else anchor(metric),
+        "labels": json.dumps(group["labels"], ensure_ascii=False),
         "badge": group["kind"] == "timer" and group["repeats"] > duplicates,
         "unit": metric.dotted_unit if metric else "",
     }

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,13 +15,14 @@ from metlog import catalogue
 from metlog.catalogue import Metric
 from metlog.rules import KEEP
 from metlog.shapes import Seen
-from metlog.wire.prometheus import base_unit, family_name, labels
+from metlog.wire.prometheus import base_unit, family_name
+from metlog.wire.prometheus import labels as spelled
 from metlog_toolbar import asking
 from metlog_toolbar.asking import POINTS, ProductionError, RefusedKeyError, Targets
 from metlog_toolbar.graph import Point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from metlog_toolbar.conf import Production, Spelling
 
@@ -31,19 +33,24 @@ STEP = DAY // POINTS
 WINDOW = "5m"
 """What rates are taken over: a little more than a `STEP`, so that nothing is missed."""
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 _LINE = "metlog_line"
 """The label by which the series of one answer are told apart."""
 
 
-def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
+def targets(
+    production: Production, kind: str, key: str, labels: Mapping[str, str] = _NONE
+) -> dict[str, Targets]:
     """Return what the graph is called → PromQL. Raises `RefusedKeyError`.
 
     A key is a dotted name; which labels it has been made from, its declaration says.
-    Values come out as the key has them, a timer's in milliseconds.
+    ``labels`` are believed as far as they make that name; without them a segment fits
+    whatever becomes it. Values come out as the key has them, a timer's in milliseconds.
     """
     if not key or len(key) > 250:
         raise RefusedKeyError("Prometheus has no metric of that name.")
-    name, where, factor = _family(production.spelling, kind, key)
+    name, where, factor = _family(production.spelling, kind, key, labels)
     title, times = name + where, "" if factor == 1 else f"{factor:g} * "
     if kind == "counter":
         return {title: {f"{times}sum(rate({name}{where}[{WINDOW}]))": "rate"}}
@@ -100,13 +107,17 @@ class _Key(NamedTuple):
     name: str
     metric: Metric | None
     parts: dict[str, str]
+    exact: bool = False
+    """Whether its parts are labels' values, and no segments made of them."""
     fields: None = None
 
 
-def _family(spelling: Spelling, kind: str, key: str) -> tuple[str, str, float]:
+def _family(
+    spelling: Spelling, kind: str, key: str, given: Mapping[str, str]
+) -> tuple[str, str, float]:
     """Return the family's name, the choice of labels, in braces or nothing, and what
     makes its values those of the key."""
-    found = _known(spelling, kind, key)
+    found = _known(spelling, kind, key, given)
     decision = KEEP
     for rules in spelling.rules:
         decision = decision.then(rules, key)
@@ -122,7 +133,10 @@ def _family(spelling: Spelling, kind: str, key: str) -> tuple[str, str, float]:
     if spelling.prefix is not None:
         prefix = spelling.prefix
     name = family_name(shaped.name, kind, shaped.unit, prefix)
-    where = ", ".join(_selector(*pair) for pair in sorted(labels(chosen).items()))
+    where = ", ".join(
+        _selector(label, text, found.exact)
+        for label, text in sorted(spelled(chosen).items())
+    )
     factor = 1000.0
     if kind != "timer":
         scale = 1 if found.metric is None else found.metric.scale
@@ -130,7 +144,7 @@ def _family(spelling: Spelling, kind: str, key: str) -> tuple[str, str, float]:
     return name, f"{{{where}}}" if where else "", factor
 
 
-def _known(spelling: Spelling, kind: str, key: str) -> _Key:
+def _known(spelling: Spelling, kind: str, key: str, given: Mapping[str, str]) -> _Key:
     metric = catalogue.find(kind, key)
     if metric is None:
         return _Key(kind, key, None, {})
@@ -146,12 +160,15 @@ def _known(spelling: Spelling, kind: str, key: str) -> _Key:
                 f"Prometheus has {metric.sum_of} only, of which this is a sum."
             )
         metric = of[0]
+    exact = {part: given[part] for part in parts if part in given}
+    if exact.keys() == parts.keys() and metric.dotted(exact) == key:
+        return _Key(kind, key, metric, exact, exact=True)
     return _Key(kind, key, metric, parts)
 
 
-def _selector(label: str, segment: str) -> str:
+def _selector(label: str, segment: str, exact: bool) -> str:
     """Choose the label by its dotted segment, in which much has become ``_``."""
-    if "_" not in segment:
+    if exact or "_" not in segment:
         return f"{label}={json.dumps(segment)}"
     pattern = ".".join(map(re.escape, segment.split("_")))
     return f"{label}=~{json.dumps(pattern)}"

@@ -58,6 +58,8 @@ class Group(TypedDict):
     repeats: int
     """How often with the same fields, of which ``repeated`` are the most frequent."""
     repeated: str
+    labels: dict[str, str]
+    """Those of a declared metric that are the same in all it reported."""
 
 
 class Logged(TypedDict):
@@ -216,6 +218,18 @@ def _group(kind: str, name: str, records: list[Captured]) -> Group:
         "rate": min(record.rate for record in records),
         "repeats": alike[repeated],
         "repeated": repeated,
+        "labels": _labels(records),
+    }
+
+
+def _labels(records: Sequence[Captured]) -> dict[str, str]:
+    first = records[0]
+    if first.base in {"", first.name}:  # a sum, or a name of one's own
+        return {}
+    return {
+        label: _line(value)
+        for label, value in first.labels.items()
+        if all(record.labels.get(label) == value for record in records)
     }
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from metlog_toolbar.graph import HEIGHT, WIDTH, Series, draw
 from metlog_toolbar.present import anchor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest, HttpResponse
 
     from metlog_toolbar.asking import Targets
@@ -36,14 +39,16 @@ def graph(request: HttpRequest) -> JsonResponse:
     """Return ``{"content": html}``: the last 24 hours of ``key`` under each root.
 
     ``kind`` is ``timer``, ``histogram`` or ``counter``; ``value`` is marked among the
-    values of the first two.
+    values of the first two. ``labels`` is what the page knows of the key's labels, in
+    JSON.
     """
     key, kind = request.GET.get("key", ""), request.GET.get("kind", "")
     value = None if kind == "counter" else _number(request.GET.get("value"))
-    status, context = _graphs(kind, key, value)
+    labels = _labels(request.GET.get("labels"))
+    status, context = _graphs(kind, key, labels, value)
     content = render_to_string(
         "metlog_toolbar/graph.html",
-        {"key": key, "box": f"0 0 {WIDTH} {HEIGHT}", **context},
+        {"key": key, "width": WIDTH, "height": HEIGHT, **context},
     )
     return JsonResponse({"content": content}, status=status)
 
@@ -55,7 +60,9 @@ def reference(request: HttpRequest) -> HttpResponse:
     return render(request, "metlog_toolbar/reference.html", {"metrics": metrics})
 
 
-def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, Any]]:
+def _graphs(
+    kind: str, key: str, labels: Mapping[str, str], value: float | None
+) -> tuple[int, dict[str, Any]]:
     """Return the status and the context; an error of the backend's is text in it."""
     production = conf.production()
     if production is None:
@@ -64,7 +71,10 @@ def _graphs(kind: str, key: str, value: float | None) -> tuple[int, dict[str, An
         return 404, {"error": "Timers, histograms and counters have graphs, no others."}
     backend = prometheus if production.title == "Prometheus" else graphite
     try:
-        figures = backend.targets(production, kind, key)
+        if backend is prometheus:
+            figures = prometheus.targets(production, kind, key, labels)
+        else:
+            figures = graphite.targets(production, kind, key)
     except RefusedKeyError as error:
         return 400, {"error": str(error)}
     names = [name for targets in figures.values() for name in targets]
@@ -101,6 +111,16 @@ def _drawn(
         {"graph": draw(counts), "unit": "", "height": COUNTS_HEIGHT},
     ]
     return [each for each in drawn if each["graph"] is not None]
+
+
+def _labels(text: str | None) -> dict[str, str]:
+    try:
+        labels = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(labels, dict):
+        return {}
+    return {label: value for label, value in labels.items() if isinstance(value, str)}
 
 
 def _number(text: str | None) -> float | None:

@@ -68,10 +68,10 @@ class MetlogPanel extends HTMLElement {
         }
     }
 
-    async ask(place, { kind, key, mean }) {
+    async ask(place, { kind, key, labels, mean }) {
         place.textContent = `Asking ${this.dataset.backend}…`;
         const url = new URL(this.dataset.graph, location);
-        url.search = new URLSearchParams({ kind, key, value: mean });
+        url.search = new URLSearchParams({ kind, key, labels, value: mean });
         try {
             const answer = await fetch(url, { credentials: "same-origin" });
             place.innerHTML = (await answer.json()).content;
