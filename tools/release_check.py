@@ -29,6 +29,8 @@ PACKAGES = {
     "metlog-toolbar": ("metlog_toolbar", ("metlog-core",)),
 }
 SCRIPT = "metlog-stick-js"
+TAGS = ("stick.js", "stick-all.js", "stick-vitals.js")
+"""What a bundler copies for a script tag: nobody imports it, so it has no types."""
 UV = os.environ.get("HATCH_ENV_TYPE_VIRTUAL_UV_PATH", "uv")
 
 READ = """
@@ -79,7 +81,8 @@ def javascript_package(room: Path) -> None:
     tarball = built(SCRIPT, "tgz")
     run("npx", "--no", "publint", "run", tarball, "--strict", cwd=ROOT)
     # Node 10 knows no entries but the first.
-    run("npx", "--no", "attw", tarball, "--profile", "node16", "--no-emoji", cwd=ROOT)
+    attw = ("npx", "--no", "attw", tarball, "--profile", "node16", "--no-emoji")
+    run(*attw, "--exclude-entrypoints", *TAGS)
     said = run("npm", "publish", "--dry-run", "--provenance=false", tarball, cwd=ROOT)
     expect(f"+ {SCRIPT}@" in said, f"npm to say what it would publish, got {said}")
     room.mkdir()
