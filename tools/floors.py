@@ -76,7 +76,9 @@ HOUSES = {
         "packages/django-metlog/src/django_metlog",
         floors=(
             "__init__ apps asgi metrics_urls urls",
-            "middleware views patches loggers checks panel management templatetags",
+            "middleware views patches loggers checks panel management",
+            "template_check",
+            "templatetags",
             "reported",
             "beacons labels guards headers message_fields upgrade view_names",
             "scope catalogue",

@@ -69,7 +69,9 @@ def test_an_unknown_patch_is_refused(name: str, said: str, settings: Any) -> Non
     from django_metlog import conf
 
     conf.get.cache_clear()
-    with pytest.raises(ImproperlyConfigured, match=f"{said}.*expected auth, cache"):
+    with pytest.raises(
+        ImproperlyConfigured, match=f"{said}.*expected one of auth, cache"
+    ):
         settings.METLOG_PATCHES = [name]
 
 

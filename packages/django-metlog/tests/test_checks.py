@@ -61,6 +61,9 @@ BAD = [
     ("METLOG_REQUEST_ID", "X Request", "E019"),
     ("METLOG_REQUEST_ID", True, "E019"),
     ("METLOG_HTTP_HOSTS", "api.example.com", "E020"),
+    ("METLOG_HTTP_HOSTS", ["https://api.example.com"], "E020"),
+    ("METLOG_HTTP_HOSTS", ["api.example.com/v1"], "E020"),
+    ("METLOG_HTTP_HOSTS", ["api.example.com:443"], "E020"),
     ("METLOG_HISTORIC_NAMES", "0.4", "E021"),
     ("METLOG_PATCHES", ["django_metlog.patches.no_such"], "E022"),
     ("STATSD_PATCHES", ["json"], "E022"),
@@ -114,6 +117,9 @@ BAD = [
     ("METLOG_RECORD_GUARD", "testsite.settings.SECRET_KEY", "E017"),
     ("MIDDLEWARE", [TIMING, COUNTING, COUNTING], "E018"),
     ("MIDDLEWARE", [TIMING, TIMING], "E018"),
+    ("MIDDLEWARE", [TIMING, "django_metlog.middleware.GraphitMiddleware"], "E023"),
+    ("MIDDLEWARE", [TIMING, "metlog.middleware.GraphiteMiddleware"], "E023"),
+    ("MIDDLEWARE", ["django_metlog.middleware"], "E023"),
     ("METLOG_VIEW_NAME", "module", "W002"),
     ("METLOG_NO_SUCH_THING", 1, "W002"),
     ("STATSD_PATCH", [], "W002"),
@@ -197,7 +203,8 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     assert len(set(own)) == len(own)
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
     elsewhere = {
-        f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 16))
+        "django_metlog.E024",  # in test_template_check.py
+        *(f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 17))),
     }
     assert {*own, *documented()} == tested | elsewhere
 
@@ -226,7 +233,27 @@ HINTS = [
     ("METLOG_RECORD_GUARD", guards.rate_limit, "METLOG_RECORD_GUARD = rate_limit(10)"),
     ("METLOG_RECORD_GUARD", Guarding, "METLOG_RECORD_GUARD = Guarding()"),
     ("METLOG_RECORD_GUARD", lambda: None, "def guard(request): return None"),
-    ("METLOG_PATCHES", ["django_metlog.patches.dbs"], "auth, cache"),
+    ("METLOG", {}, "METLOG = {'sender': {'class': 'metlog.senders.StatsdSender'}}"),
+    ("METLOG", {"class": "metlog.senders.StatsdSender"}, "METLOG = {'sender': {"),
+    ("METLOG", {"SENDER": {"CLASS": "metlog.senders.StatsdSender"}}, "{'sender': {"),
+    ("METLOG", {"sender": "a.Sender"}, "write 'sender': {'class': 'a.Sender'}"),
+    ("METLOG_RECORD_GUARD", [guards.same_origin], "METLOG_RECORD_GUARD = all_of("),
+    ("METLOG_RECORD_KEYS", ["LCP"], "{% stick vitals=True %}"),
+    ("METLOG_PATCHES", ["django_metlog.patches.dbs"], "'django_metlog.patches.db'"),
+    ("METLOG_PATCHES", ["db"], "'django_metlog.patches.db'"),
+    (
+        "METLOG_PATCHES",
+        ["django_metlog.patches.Cache"],
+        "'django_metlog.patches.cache'",
+    ),
+    ("METLOG_PATCHES", ["no_such.thing"], "auth, cache"),
+    ("METLOG_SENDER", {"class": "some"}, "METLOG = {'sender': …}"),
+    ("METLOG_SENDER_CLASS", "some", "METLOG = {'sender': …}"),
+    ("METLOG_LOGGER", "mysite", "METLOG = {'logger': …}"),
+    ("METLOG_EXCLUDE", "/health", "r'^/health$'"),
+    ("METLOG_EXCLUDE", ["*/health"], "nothing to repeat"),
+    ("METLOG_HTTP_HOSTS", ["https://api.example.com/v1"], "'api.example.com'"),
+    ("MIDDLEWARE", [TIMING, "django_metlog.GraphiteMiddleware"], repr(COUNTING)),
     ("MIDDLEWARE", [], repr(TIMING)),
 ]
 

@@ -8,6 +8,8 @@
 ``E017``              one of the guards is or names what is no guard
 ``E018``              one of our middlewares is listed twice
 ``E022``              ``METLOG_PATCHES`` names what cannot be a patch
+``E023``              ``MIDDLEWARE`` names one of ours by what is not its name
+``E024``              a template has ``{% stick %}`` and cannot be compiled
 ``W001``              a setting under its own and under its historic name
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
@@ -23,6 +25,7 @@
 ``W013``              the metrics view has nothing to show (``check --deploy``)
 ``W014``              declared metrics that a backend mixes up, or loses labels of
 ``W015``              views, databases or caches that have one name in metrics
+``W016``              a template has ``{% stick %}``, the URLconf no record view
 ====================  =============================================================
 """
 
@@ -30,6 +33,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from inspect import ismodule
 from typing import Any
 
 from django.apps import apps
@@ -39,9 +43,11 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls import NoReverseMatch, get_resolver, reverse
+from django.utils.module_loading import import_string
 
 from django_metlog import beacons, conf, view_names
 from django_metlog.segments import segment
+from django_metlog.template_check import check_templates
 from metlog import catalogue
 from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
 from metlog.senders.base import BaseSender
@@ -52,6 +58,17 @@ OURS = (
     "django_metlog.middleware.GraphiteRequestTimingMiddleware",
     "django_metlog.middleware.GraphiteMiddleware",
 )
+
+PARTS = (
+    "disabled_timers",
+    "fields",
+    "filters",
+    "logger",
+    "metrics",
+    "plugins",
+    "sender",
+)
+"""Keys of ``METLOG`` that people write as settings, with a prefix."""
 
 ANSWERING = (
     "django.middleware.cache.FetchFromCacheMiddleware",
@@ -79,6 +96,7 @@ def register_checks() -> None:
     """Have ``manage.py check`` and what implies it run them."""
     register(check, "metlog")
     register(check_names, "metlog", Tags.urls)
+    register(check_templates, "metlog", Tags.templates)
     register(check_deployment, "metlog", Tags.security, deploy=True)
 
 
@@ -120,9 +138,18 @@ def _values() -> Iterator[CheckMessage]:
     for setting in conf.SETTINGS.values():
         wrong = conf.fault(setting)
         if wrong is not None:
-            yield Error(
-                wrong, hint=f"{setting.name}: {setting.meaning}.", id=setting.check
-            )
+            yield Error(wrong, hint=_way_out(setting), id=setting.check)
+
+
+def _way_out(setting: conf.Setting) -> str:
+    if setting.fits is conf.SETTINGS["METLOG_RECORD_GUARD"].fits and isinstance(
+        conf.read(setting), (list, tuple)
+    ):
+        return (
+            f"Write {setting.name} = all_of(one, another), with "
+            "from django_metlog.guards import all_of"
+        )
+    return f"{setting.name}: {setting.meaning}."
 
 
 def _guards() -> Iterator[CheckMessage]:
@@ -164,12 +191,18 @@ def _record_keys() -> Iterator[CheckMessage]:
     if not setting.fits(keys):
         return
     for key in sorted(set(keys) - RECORDABLE):
-        similar = _like(key)
         yield Caution(
             f"METLOG_RECORD_KEYS has {key!r}, which no browser reports.",
-            hint=f"Did you mean {similar!r}?" if similar else "Remove it.",
+            hint=_instead_of(key),
             id="django_metlog.W004",
         )
+
+
+def _instead_of(key: str) -> str:
+    if key in beacons.VITALS:
+        return "Remove it; {% stick vitals=True %} reports web vitals."
+    similar = _like(key)
+    return f"Did you mean {similar!r}?" if similar else "Remove it."
 
 
 def _like(key: str) -> str | None:
@@ -220,15 +253,29 @@ def _unknown() -> Iterator[CheckMessage]:
         similar = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
         # STATSD_HOST and its like belong to other packages.
         if similar or name.startswith("METLOG_"):
+            part = next(filter(name[len("METLOG_") :].lower().startswith, PARTS), None)
+            if part and not similar:
+                way_out = f"Write it into METLOG: METLOG = {{{part!r}: …}}"
+            else:
+                way_out = f"Did you mean {similar[0]}?" if similar else "Remove it."
             yield Caution(
                 f"settings.{name} is not a setting of django-metlog.",
-                hint=f"Did you mean {similar[0]}?" if similar else "Remove it.",
+                hint=way_out,
                 id="django_metlog.W002",
             )
 
 
 def _middleware() -> Iterator[CheckMessage]:
     listed = conf.middleware()
+    for name in listed:
+        meant = _middleware_meant(name)
+        if meant is not None:
+            yield Error(
+                f"MIDDLEWARE lists {name!r}, which there is not.",
+                hint=f"Write {meant!r}",
+                id="django_metlog.E023",
+            )
+            return
     for ours in OURS:
         if listed.count(ours) > 1:
             yield Error(
@@ -256,6 +303,23 @@ def _middleware() -> Iterator[CheckMessage]:
             ),
             id="django_metlog.W003",
         )
+
+
+def _middleware_meant(name: object) -> str | None:
+    """The one of ours that is meant by a name of nothing."""
+    if not isinstance(name, str) or name in OURS:
+        return None
+    last = {ours.rpartition(".")[2]: ours for ours in OURS}
+    similar = difflib.get_close_matches(name.rpartition(".")[2], last, n=1, cutoff=0.8)
+    if not similar and not name.startswith("django_metlog."):
+        return None
+    try:
+        found = import_string(name)
+    except ImportError:
+        found = None
+    if found is None or ismodule(found):
+        return last[similar[0]] if similar else OURS[0]
+    return None
 
 
 def _apps() -> Iterator[CheckMessage]:

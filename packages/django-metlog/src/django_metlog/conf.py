@@ -95,7 +95,8 @@ def fault(setting: Setting) -> str | None:
     value = read(setting)
     if setting.fits(value):
         return _client_fault() if setting.name == "METLOG" else None
-    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}."
+    because = setting.because(value)
+    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}{because}."
 
 
 @cache
@@ -155,10 +156,20 @@ def _client_fault() -> str | None:
     try:
         settings.METLOG = client_from_dict_config(config)
     except Exception as error:  # whatever a sender's own __init__ raises
-        why = f"settings.METLOG cannot be made into a client: {error}"
+        why = f"settings.METLOG cannot be made into a client: {error}{_meant(config)}"
         _failed[:] = [(config, why)]
         return why
     return None
+
+
+def _meant(config: Any) -> str:
+    """What to write for a sender that is not where it belongs."""
+    sender = config.get("sender")
+    if isinstance(sender, str):
+        return f"; write 'sender': {{'class': {sender!r}}}"
+    if sender is None and not any(str(key).startswith("sender_") for key in config):
+        return "; write METLOG = {'sender': {'class': 'metlog.senders.StatsdSender'}}"
+    return ""
 
 
 _failed: list[tuple[Any, str]] = []

@@ -6,6 +6,7 @@ Each raises `ImproperlyConfigured`, with the line to write, for what is none.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 from collections.abc import Callable
@@ -17,10 +18,21 @@ from django.utils.module_loading import import_string
 
 __all__ = ["as_guard", "patch_module"]
 
-OURS = (
-    "auth, cache, celery, commands, db, http, mail, models, pool, runtime, tasks or "
-    "templates of django_metlog.patches"
+PATCHES = (
+    "auth",
+    "cache",
+    "celery",
+    "commands",
+    "db",
+    "http",
+    "mail",
+    "models",
+    "pool",
+    "runtime",
+    "tasks",
+    "templates",
 )
+"""What `django_metlog.patches` has to choose from."""
 
 
 def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
@@ -67,13 +79,22 @@ def patch_module(name: str) -> ModuleType:
         module = importlib.import_module(name)
     except ImportError as error:
         raise ImproperlyConfigured(
-            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); expected {OURS}, "
-            "or a module of yours with patch() and unpatch()."
+            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); {_expected(name)}"
         ) from error
     for function in ("patch", "unpatch"):
         if not callable(getattr(module, function, None)):
             raise ImproperlyConfigured(
-                f"METLOG_PATCHES: {name!r} has no {function}(); expected {OURS}, "
-                "or a module of yours with patch() and unpatch()."
+                f"METLOG_PATCHES: {name!r} has no {function}(); {_expected(name)}"
             )
     return module
+
+
+def _expected(name: str) -> str:
+    last = name.rpartition(".")[2].lower()
+    for similar in difflib.get_close_matches(last, PATCHES, n=1, cutoff=0.6):
+        if name != (ours := f"django_metlog.patches.{similar}"):
+            return f"did you mean {ours!r}?"
+    return (
+        f"expected one of {', '.join(PATCHES)}, each as in "
+        "'django_metlog.patches.db', or a module of yours with patch() and unpatch()."
+    )

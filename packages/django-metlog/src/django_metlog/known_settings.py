@@ -30,6 +30,8 @@ class Setting:
     meaning: str
     check: str
     """The id of the system check for a bad value."""
+    because: Callable[[Any], str] = lambda value: ""
+    """What there is to add about one that does not fit."""
     alias: str | None = None
     """The historic name, equal in all but age; the setting's own name wins."""
     required: bool = False
@@ -51,6 +53,12 @@ def _is_count(value: object) -> bool:
 def _is_texts(value: object) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(
         isinstance(item, str) and item for item in value
+    )
+
+
+def _is_hosts(value: Any) -> bool:
+    return _is_texts(value) and all(
+        re.fullmatch(r"[^\s/:@]+|\[?[0-9A-Fa-f:.]+\]?", host) for host in value
     )
 
 
@@ -81,14 +89,19 @@ def _is_question(value: object) -> bool:
 def _is_exclusion(value: object) -> bool:
     if callable(value):
         return _is_question(value)
-    if not isinstance(value, (list, tuple)):
-        return False
-    try:
-        for item in value:
+    return isinstance(value, (list, tuple)) and not _no_expression(value)
+
+
+def _no_expression(value: Any) -> str:
+    """Why one of these is no regular expression."""
+    for item in value if isinstance(value, (list, tuple)) else ():
+        try:
             re.compile(item)
-    except (re.error, TypeError):
-        return False
-    return True
+        except re.error as error:
+            return f" ({item!r}: {error})"
+        except TypeError:
+            return f" ({item!r} is no text)"
+    return ""
 
 
 def _one_of(*values: str) -> Callable[[Any], bool]:
@@ -196,8 +209,12 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_EXCLUDE",
             default=[],
-            wanted="a list of regular expressions, or a sync function of the request",
+            wanted=(
+                "a list of regular expressions such as r'^/health$', or a sync "
+                "function of the request"
+            ),
             fits=_is_exclusion,
+            because=_no_expression,
             meaning=(
                 "requests that are not measured: those whose path (with its leading "
                 "slash) one of the expressions finds, or for which the function is true"
@@ -306,7 +323,7 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG_HTTP_HOSTS",
             default=[],
             wanted="a list of host names such as 'api.example.com'",
-            fits=_is_texts,
+            fits=_is_hosts,
             meaning=(
                 "the hosts that `django_metlog.patches.http` names; all others are "
                 "`other`"

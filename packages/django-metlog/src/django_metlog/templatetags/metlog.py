@@ -12,9 +12,16 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-__all__ = ["register", "stick"]
+from metlog.diagnostics import Diagnostics
+
+__all__ = ["RECORD_VIEW", "register", "stick"]
 
 register: template.Library = template.Library()
+
+RECORD_VIEW = "path('services/timing/', include('django_metlog.urls'))"
+"""What a URLconf needs for `stick`."""
+
+_trouble = Diagnostics("django-metlog")
 
 
 @register.simple_tag(takes_context=True)
@@ -34,9 +41,17 @@ def stick(
     ``attribution=True`` what made the vitals what they are. ``fields="device_type
     connection"`` adds those to the reports, ``sample=0.1`` reports one page in ten.
 
-    The tag carries the request's CSP nonce if there is one. Raises `NoReverseMatch`
-    when the URLconf does not include ``django_metlog.urls``.
+    The tag carries the request's CSP nonce if there is one. When the URLconf does not
+    include ``django_metlog.urls``, it writes nothing and says so on stderr.
     """
+    try:
+        record = reverse("django_metlog.record")
+    except NoReverseMatch:
+        _trouble.report(
+            "{% stick %} writes nothing",
+            f"add to urlpatterns, without a namespace: {RECORD_VIEW}",
+        )
+        return SafeString("")
     more = {"visits": visits, "errors": errors, "attribution": attribution}
     if fields or any(more.values()):
         script = "stick-all.js"
@@ -52,19 +67,9 @@ def stick(
     return format_html(
         '<script src="{}" data-url="{}" defer{}></script>',
         static(script),
-        _record_url(),
+        record,
         format_html_join("", ' {}="{}"', attributes),
     )
-
-
-def _record_url() -> str:
-    try:
-        return reverse("django_metlog.record")
-    except NoReverseMatch as error:
-        raise NoReverseMatch(
-            f"{error} Add the record view to the URLconf: "
-            "path('services/timing/', include('django_metlog.urls'))"
-        ) from None
 
 
 def _nonce(context: template.Context) -> str:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The system check of what the site's templates do with ``{% stick %}``.
+
+Django compiles a template when its page is asked for. Those that have the tag are
+compiled here before, when the site starts; those of installed packages are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+from django.template import Engine, Template, TemplateSyntaxError, engines
+from django.template.backends.django import DjangoTemplates
+from django.template.library import SimpleNode
+from django.urls import NoReverseMatch, reverse
+
+from django_metlog import conf
+from django_metlog.templatetags.metlog import RECORD_VIEW, stick
+
+__all__ = ["check_templates"]
+
+_TAG = re.compile(rb"\{%\s*stick\s")
+_OURS = re.compile(r"\b(end)?stick\b|\bdjango_metlog\b")
+_OPTIONS = ", ".join(list(signature(stick).parameters)[1:])
+_PACKAGES = {"site-packages", "dist-packages"}
+
+
+def check_templates(**kwargs: Any) -> list[CheckMessage]:
+    """Each template that has the tag can be rendered, and the tag has where to report.
+
+    Reads the site's templates; loads the URLconf, as Django's own checks do.
+    """
+    found: list[CheckMessage] = []
+    using: list[Path] = []
+    for engine, file, source in _with_the_tag():
+        try:
+            template = Template(source, engine=engine)
+        except TemplateSyntaxError as error:
+            why = str(error).partition("\n")[0]
+            if _OURS.search(why):
+                found.append(_broken(file, why))
+        except Exception:
+            pass  # some other tag's own
+        else:
+            nodes = template.nodelist.get_nodes_by_type(SimpleNode)
+            if any(isinstance(x, SimpleNode) and x.func is stick for x in nodes):
+                using.append(file)
+    if using and conf.has_urlconf() and not _is_in_the_urlconf():
+        found.append(_nowhere_to_report(using[0]))
+    return found
+
+
+def _broken(file: Path, why: str) -> CheckMessage:
+    return Error(
+        f"{file}: {why}",
+        hint=(
+            "Write {% load metlog %} into this file, and below it {% stick %}; "
+            f"it takes {_OPTIONS}."
+        ),
+        id="django_metlog.E024",
+    )
+
+
+def _nowhere_to_report(file: Path) -> CheckMessage:
+    return Caution(
+        f"{file} has {{% stick %}}, and the URLconf has no view that takes its "
+        "reports: the tag writes nothing.",
+        hint=f"Add to urlpatterns, without a namespace: {RECORD_VIEW}",
+        id="django_metlog.W016",
+    )
+
+
+def _is_in_the_urlconf() -> bool:
+    try:
+        reverse("django_metlog.record")
+    except NoReverseMatch:
+        return False
+    return True
+
+
+def _with_the_tag() -> Iterator[tuple[Engine, Path, str]]:
+    for engine in _engines():
+        for folder in _folders(engine):
+            for file in sorted(folder.rglob("*")):
+                try:
+                    content = file.read_bytes() if file.is_file() else b""
+                    if _TAG.search(content):
+                        yield engine, file, content.decode(engine.file_charset)
+                except (OSError, UnicodeDecodeError):
+                    continue  # Django says so to whoever asks for it
+
+
+def _engines() -> Iterator[Engine]:
+    for alias in engines:
+        try:
+            found = engines[alias]
+        except (ImproperlyConfigured, ImportError):
+            continue  # Django says so
+        if isinstance(found, DjangoTemplates):
+            yield found.engine
+
+
+def _folders(engine: Engine) -> list[Path]:
+    """Where the engine looks, without what is installed; each once, in its order."""
+    found: dict[Path, None] = {}
+    for loader in engine.template_loaders:
+        for inner in getattr(loader, "loaders", [loader]):  # a cache has others in it
+            for folder in map(Path, getattr(inner, "get_dirs", list)()):
+                if _PACKAGES.isdisjoint(folder.parts):
+                    found[folder] = None
+    return list(found)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What templates do with ``{% stick %}`` is looked at when the site starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from django.core.checks.registry import registry
+from django.core.management import call_command
+
+from django_metlog.template_check import check_templates
+
+Write = Callable[..., list[CheckMessage]]
+
+
+@pytest.fixture
+def write(tmp_path: Path, settings: Any) -> Write:
+    """Put a template into the site; what the check says then."""
+
+    def write(source: str | bytes, **options: Any) -> list[CheckMessage]:
+        page = tmp_path / "shop" / "page.html"
+        page.parent.mkdir(exist_ok=True)
+        page.write_bytes(source.encode() if isinstance(source, str) else source)
+        settings.TEMPLATES = [
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "DIRS": [str(tmp_path)],
+                "OPTIONS": options,
+            }
+        ]
+        return check_templates()
+
+    return write
+
+
+SOUND = [
+    "",
+    "{% load metlog %}{% stick %}",
+    "{% load static metlog %}{% if user %}{% stick vitals=True %}{% endif %}",
+    "{% load stick from metlog %}{% block head %}{% stick sample=rate %}{% endblock %}",
+    "{% extends 'base.html' %}{% load metlog %}{% block a %}{% stick %}{% endblock %}",
+    "{% comment %}{% stick %}{% endcomment %}{# {% stick %} #}",
+    "{% verbatim %}{% stick %}{% endverbatim %}",
+    "a stick, and {% nobody_knows_this_tag %}",
+    "{% load metlog %}{% stick %}{% nobody_knows_this_tag %}",
+    b"{% stick %} in latin-1: \xe4",
+]
+
+
+@pytest.mark.parametrize("source", SOUND)
+def test_what_works_has_no_message(write: Write, source: str | bytes) -> None:
+    """Nor what is no business of ours."""
+    assert write(source) == []
+
+
+def test_a_tag_that_every_template_has_needs_no_load(write: Write) -> None:
+    """The engine's ``builtins``."""
+    assert write("{% stick %}", builtins=["django_metlog.templatetags.metlog"]) == []
+
+
+WRONG = [
+    ("{% stick %}", "{% load metlog %}"),
+    ("{% extends 'base.html' %}{% block a %}{% stick %}{% endblock %}", "{% load "),
+    ("{% load stick %}{% stick %}", "{% load metlog %}"),
+    ("{% load django_metlog %}{% stick %}", "{% load metlog %}"),
+    ("{% load metlog %}{%stick%}{% stick vital=True %}", "vitals"),
+    ("{% load metlog %}{% stick 1 2 3 4 5 6 7 8 9 %}", "sample"),
+    ("{% load metlog %}{% endstick %}{% stick %}", "{% stick %}"),
+]
+
+
+@pytest.mark.parametrize(("source", "line"), WRONG)
+def test_what_would_raise_when_a_page_is_asked_for(
+    write: Write, source: str, line: str
+) -> None:
+    """An error with the file, in one line, and with what to write."""
+    (message,) = write(source)
+    assert message.id == "django_metlog.E024"
+    assert "shop/page.html" in message.msg
+    assert "\n" not in message.msg
+    assert line in str(message.hint)
+
+
+def test_a_tag_without_the_record_view(write: Write, settings: Any) -> None:
+    """What the tag needs to write anything."""
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+    (message,) = write("{% load metlog %}{% if user %}{% stick %}{% endif %}")
+    assert message.id == "django_metlog.W016"
+    assert "shop/page.html" in message.msg
+    assert "path('services/timing/', include('django_metlog.urls'))" in str(
+        message.hint
+    )
+    assert write("{% load metlog %}{% comment %}{% stick %}{% endcomment %}") == []
+
+
+def test_other_engines_and_none(settings: Any) -> None:
+    """Nothing is asked of what is not Django's, nor of engines that cannot be made."""
+    for engines in (
+        [],
+        [{"BACKEND": "django.template.backends.jinja2.Jinja2", "DIRS": ["/"]}],
+        [{"BACKEND": "no.such.Engine"}],
+    ):
+        settings.TEMPLATES = engines
+        assert check_templates() == []
+
+
+def test_django_runs_it(write: Write) -> None:
+    """``manage.py check``, and ``check --tag templates``."""
+    assert check_templates in registry.get_checks()
+    write("{% stick %}")
+    with pytest.raises(Exception, match=r"django_metlog\.E024"):
+        call_command("check", tags=["templates"])
