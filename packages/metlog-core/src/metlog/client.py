@@ -241,7 +241,7 @@ class MetlogClient(Wired):
                     if fields is None or self._bare:
                         next(self._counters[name])
                     else:
-                        next(self._labelled_counters[name][(*fields.items(),)])
+                        next(self._labelled_counters[name][(*fields, *fields.values())])
                     return
             except _SLOW_PATH:
                 pass
@@ -290,16 +290,18 @@ class MetlogClient(Wired):
 
         All are sent: ``rate`` only tells the backend at which rate *you* sampled.
         """
-        # One range for each type, as Python compares quickest what is of one type.
-        if (type(elapsed) is float and 0.0 <= elapsed < LIMIT) or (
-            type(elapsed) is int and 0 <= elapsed < _MAX_INT
+        # One range for each type, as Python compares quickest what is of one type, and
+        # two comparisons, as a chain costs more.
+        if (type(elapsed) is float and elapsed >= 0.0 and elapsed < LIMIT) or (
+            type(elapsed) is int and elapsed >= 0 and elapsed < _MAX_INT
         ):
             try:
                 if rate == 1.0:
                     if fields is None or self._bare:
                         self._timers[name](LAST, elapsed)
                     else:
-                        self._labelled_timers[name][(*fields.items(),)](LAST, elapsed)
+                        labelled = self._labelled_timers[name]
+                        labelled[(*fields, *fields.values())](LAST, elapsed)
                     return
             except _SLOW_PATH:
                 pass
@@ -521,7 +523,7 @@ class MetlogClient(Wired):
                     return
                 if self._timer_send_is_ours:
                     labelled = self._labelled_timers[name]
-                    labelled[(*fields.items(),)](LAST, start - end)
+                    labelled[(*fields, *fields.values())](LAST, start - end)
                     return
             if sampled_out(rate):
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from math import fsum, inf
+from math import fsum, inf, isfinite, nextafter
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from metlog.aggregate.histograms import (
     SLICE,
     Explicit,
     Exponential,
-    fold_slices,
+    slices,
 )
 
 usual = st.floats(-1e6, 1e6, allow_subnormal=False) | st.integers(-5000, 5000)
@@ -209,6 +209,52 @@ def test_a_sum_stays_a_number(values: list[float], total: float) -> None:
     assert folded(lambda: Explicit(COUNTS), [values]).sum == total
 
 
+milliseconds = (
+    st.floats(0, 1e8)
+    | st.integers(0, 10**8)
+    | st.sampled_from(
+        [bound * 1000 for bound in SECONDS]
+        + [nextafter(b * 1000, inf) for b in SECONDS]
+    )
+)
+
+
+@pytest.mark.parametrize("make", [lambda: Explicit(SECONDS), Exponential])
+@given(values=st.lists(milliseconds, min_size=1))
+def test_values_may_be_divided_on_the_way(make: Any, values: list[float]) -> None:
+    """Milliseconds fall into the very buckets that their seconds fall into."""
+    histogram = make()
+    histogram.fold(values, 1000)
+    divided = folded(make, [[value / 1000 for value in values]])
+    assert histogram.buckets == divided.buckets
+    assert histogram.sum == pytest.approx(divided.sum)
+    assert (histogram.count, histogram.minimum, histogram.maximum) == (
+        divided.count,
+        divided.minimum,
+        divided.maximum,
+    )
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_bounds_are_exact_whatever_they_are(bound: float, value: float) -> None:
+    """Also where multiplying rounds, or leaves what a float holds."""
+    for each in (value, bound * 1000, nextafter(bound * 1000, inf)):
+        if isfinite(each):
+            histogram = Explicit((bound,))
+            histogram.fold([each], 1000)
+            assert histogram.buckets == [each / 1000 <= bound, each / 1000 > bound]
+
+
+def test_milliseconds_that_no_float_adds_up_may_be_seconds_that_one_does() -> None:
+    """They are divided first then."""
+    histogram = Explicit(SECONDS)
+    histogram.fold([1e308] * 100, 1000)
+    assert histogram.sum == pytest.approx(1e307)
+
+
 def test_other_bounds_cannot_be_merged() -> None:
     """Their buckets say something else."""
     with pytest.raises(ValueError, match="expected bounds"):
@@ -220,6 +266,7 @@ def test_many_values_are_folded_in_slices() -> None:
     pauses: list[int] = []
     histogram = Explicit(COUNTS)
     values = [float(i % 70) for i in range(5 * SLICE + 1)]
-    fold_slices(histogram, values, lambda: pauses.append(histogram.count))
+    for part in slices(values, lambda: pauses.append(histogram.count)):
+        histogram.fold(part)
     assert pauses == [SLICE, 2 * SLICE, 3 * SLICE, 4 * SLICE, 5 * SLICE]
     assert histogram.buckets == folded(lambda: Explicit(COUNTS), [values]).buckets

@@ -7,6 +7,8 @@ import enum
 import math
 import threading
 from collections import Counter
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -58,7 +60,7 @@ def test_a_series_that_is_not_used_makes_room() -> None:
     start = aggregate.counters["a"].used
     aggregate.take(start)
     held, put = aggregate.counters["a"], aggregate.timers["b"]
-    labelled = aggregate.labelled_counters["l"][(("x", "y"),)]
+    labelled = aggregate.labelled_counters["l"]["x", "y"]
 
     aggregate.take(start + IDLE_TTL)
     assert "a" in aggregate.counters
@@ -183,6 +185,12 @@ class Shout(str):
         (True, True),
         (200, 200),
         (2.5, 2.5),
+        (-0.0, 0),
+        (1e30, 1e30),
+        (Decimal("2.50"), "2.50"),
+        (Decimal("sNaN"), "sNaN"),
+        (Fraction(1, 3), "1/3"),
+        (1j, "1j"),
         (float("nan"), "nan"),
         (float("inf"), "inf"),
         ("y" * 5000, "y" * MAX_LABEL),
@@ -203,10 +211,26 @@ def test_equal_keys_are_one_series(first: str) -> None:
     aggregate = Aggregate()
     aggregate.add("counter", "c", 1, fields={"a": first})
     aggregate.add("counter", "c", 1, fields={"a": "red"})
-    next(aggregate.labelled_counters["c"][(("a", Colour.RED),)])
+    next(aggregate.labelled_counters["c"]["a", Colour.RED])
     (news,) = aggregate.take(0.0)
     assert (news.calls, news.series.fields) == (3, {"a": "red"})
     assert type(news.series.fields["a"]) is str
+
+
+@pytest.mark.parametrize("other", [200.0, Decimal("200.00"), Fraction(200)])
+def test_numbers_that_are_equal_are_one_label(other: Any) -> None:
+    """The one that a look-up for the other finds, whichever came first."""
+    for first, second in (200, other), (other, 200):
+        aggregate = Aggregate()
+        aggregate.add("counter", "c", 1, fields={"status": first})
+        table = aggregate.labelled_counters.get("c", {})
+        if ("status", second) in table:
+            next(table["status", second])
+        else:
+            aggregate.add("counter", "c", 1, fields={"status": second})
+        (news,) = aggregate.take(0.0)
+        assert (news.calls, news.series.fields) == (2, {"status": 200})
+        assert type(news.series.fields["status"]) is int
 
 
 def test_the_order_of_fields_makes_no_other_series() -> None:

@@ -149,8 +149,8 @@ class TimerHandle(_ValuesHandle):
 
     def record(self, ms: float) -> None:
         """Keep a time in milliseconds."""
-        if (type(ms) is float and 0.0 <= ms < LIMIT) or (
-            type(ms) is int and 0 <= ms < _MAX_INT
+        if (type(ms) is float and ms >= 0.0 and ms < LIMIT) or (
+            type(ms) is int and ms >= 0 and ms < _MAX_INT
         ):
             try:
                 self.put(LAST, ms)
@@ -193,8 +193,8 @@ class HistogramHandle(_ValuesHandle):
 
     def record(self, value: float) -> None:
         """Keep a value."""
-        if (type(value) is float and -LIMIT < value < LIMIT) or (
-            type(value) is int and -_MAX_INT < value < _MAX_INT
+        if (type(value) is float and value > -LIMIT and value < LIMIT) or (
+            type(value) is int and value > -_MAX_INT and value < _MAX_INT
         ):
             try:
                 self.put(LAST, value)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
-from math import ceil, fsum, inf, log2
+from math import ceil, fsum, inf, log2, nextafter
 from typing import NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
     "Exponential",
     "Histogram",
     "Range",
-    "fold_slices",
+    "slices",
 ]
 
 SECONDS = (
@@ -53,12 +54,15 @@ class _Totals:
         self.maximum: float = -inf
         """``-math.inf`` while there is no value."""
 
-    def _total(self, values: Sequence[float]) -> None:
+    def _total(self, values: Sequence[float], divisor: float) -> None:
         """Add ``values``, which are sorted and at least one."""
         self.count += len(values)
-        self.sum = _finite_sum(chain((self.sum,), values))
-        self.minimum = min(self.minimum, values[0])
-        self.maximum = max(self.maximum, values[-1])
+        if divisor == 1:
+            self.sum = _finite_sum(chain((self.sum,), values))
+        else:
+            self.sum = _finite_sum((self.sum, _finite_sum(values, divisor)))
+        self.minimum = min(self.minimum, values[0] / divisor)
+        self.maximum = max(self.maximum, values[-1] / divisor)
 
     def _total_of(self, other: _Totals) -> None:
         self.count += other.count
@@ -89,20 +93,25 @@ class Explicit(_Totals):
         self.bounds: tuple[float, ...] = bounds
         self.buckets: list[int] = [0] * (len(bounds) + 1)
 
-    def fold(self, values: Iterable[float]) -> None:
-        """Add values. Sorting first costs less than looking each of them up."""
+    def fold(self, values: Iterable[float], divisor: float = 1) -> None:
+        """Add values, each divided by ``divisor``.
+
+        Sorting first costs less than looking each of them up, and multiplying the few
+        bounds less than dividing all values.
+        """
         ordered = sorted(values)
         if not ordered:
             return
-        self._total(ordered)
-        buckets, end, below = self.buckets, len(ordered), 0
-        for index, bound in enumerate(self.bounds):
-            upto = bisect_right(ordered, bound, below)
-            buckets[index] += upto - below
-            below = upto
-            if upto == end:
+        self._total(ordered, divisor)
+        bounds = self.bounds if divisor == 1 else _multiplied(self.bounds, divisor)
+        buckets, end, done = self.buckets, len(ordered), 0
+        for index in range(bisect_left(bounds, ordered[0]), len(bounds)):
+            upto = bisect_right(ordered, bounds[index], done)
+            buckets[index] += upto - done
+            done = upto
+            if done == end:
                 return
-        buckets[-1] += end - below
+        buckets[-1] += end - done
 
     def merge(self, other: Explicit) -> None:
         """Add what ``other`` holds; its bounds must be the same."""
@@ -161,12 +170,14 @@ class Exponential(_Totals):
         """Both sides: `positive` and `negative`."""
         return self.positive, self.negative
 
-    def fold(self, values: Iterable[float]) -> None:
-        """Add values."""
+    def fold(self, values: Iterable[float], divisor: float = 1) -> None:
+        """Add values, each divided by ``divisor``."""
         ordered = sorted(values)
         if not ordered:
             return
-        self._total(ordered)
+        self._total(ordered, divisor)
+        if divisor != 1:
+            ordered = [value / divisor for value in ordered]
         zeros = bisect_right(ordered, -_SMALLEST)
         end_of_zeros = bisect_right(ordered, 0.0)
         self.zero_count += end_of_zeros - zeros
@@ -227,12 +238,10 @@ class Exponential(_Totals):
 Histogram: TypeAlias = Explicit | Exponential
 
 
-def fold_slices(
-    histogram: Histogram,
-    values: Sequence[float],
-    pause: Callable[[], object] = lambda: time.sleep(0),
-) -> None:
-    """Fold many values without keeping other threads waiting.
+def slices(
+    values: Sequence[float], pause: Callable[[], object] = lambda: time.sleep(0)
+) -> Iterator[Sequence[float]]:
+    """Parts of many values, to be folded without keeping other threads waiting.
 
     ``pause`` gives the GIL to whoever wants it. Without it the end of a slice would
     give it to nobody: the interpreter switches threads only every 5 ms.
@@ -240,7 +249,7 @@ def fold_slices(
     for start in range(0, len(values), SLICE):
         if start:
             pause()
-        histogram.fold(values[start : start + SLICE])
+        yield values[start : start + SLICE]
 
 
 _SIDES = ("above", "below")
@@ -248,13 +257,29 @@ _SMALLEST = 5e-324  # no float between it and zero
 _MAX = sys.float_info.max
 
 
-def _finite_sum(values: Iterable[float]) -> float:
+def _finite_sum(values: Iterable[float], divisor: float = 1) -> float:
     """The exact sum, or the largest float where none can hold it."""
     values = list(values)
     try:
-        return max(-_MAX, min(_MAX, fsum(values)))
+        total = fsum(values) / divisor
     except (OverflowError, ValueError):  # beyond a float on the way, or at the end
-        return max(-_MAX, min(_MAX, sum(value / 2**64 for value in values) * 2**64))
+        total = sum(value / divisor / 2**64 for value in values) * 2**64
+    return max(-_MAX, min(_MAX, total))
+
+
+@lru_cache(maxsize=1_000)
+def _multiplied(bounds: tuple[float, ...], factor: float) -> tuple[float, ...]:
+    """Bounds for values that were to be divided first: the largest that would belong
+    below each of them."""
+    found = []
+    for bound in bounds:
+        largest = bound * factor
+        while largest / factor > bound:
+            largest = nextafter(largest, -inf)
+        while nextafter(largest, inf) / factor <= bound:
+            largest = nextafter(largest, inf)
+        found.append(largest)
+    return tuple(found)
 
 
 def _index(value: float, scale: int) -> int:

@@ -12,6 +12,7 @@ import itertools
 import random
 import sys
 import weakref
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -41,6 +42,8 @@ __all__ = [
     "Values",
     "as_milliseconds",
     "as_seconds",
+    "fold",
+    "in_base_units",
     "new_series",
     "sample",
 ]
@@ -322,7 +325,9 @@ class Values(Series):
     def take(self) -> News | None:
         """The entries since the last time, None if there were none."""
         full, self._full = self._full, None
-        entries = [entry for buffer in full or () for entry in list(buffer)]
+        entries: list[float] = []
+        for buffer in full or ():
+            entries += buffer  # full for good: nobody adds to it meanwhile
         pop = self._recent.popleft
         entries += [pop() for _ in range(len(self._recent))]
         spilled, self._spilled = self._spilled, None
@@ -347,7 +352,7 @@ class Values(Series):
             self._spilled = Spilled({k: v for k, v in wanted.items() if v is not None})
         self._spilled.add(entries)
         for histogram in self._spilled.histograms.values():
-            histogram.fold(in_base_units(self, entries))
+            fold(self, entries, histogram)
 
 
 class Timings(Values):
@@ -454,6 +459,20 @@ def as_seconds(entries: Iterable[float]) -> list[float]:
 def in_base_units(series: Series, entries: Sequence[float]) -> list[float]:
     """Entries as histogram backends want them: seconds for a timer."""
     return as_seconds(entries) if series.kind == "timer" else list(entries)
+
+
+def fold(series: Series, entries: Sequence[float], histogram: Histogram) -> None:
+    """Add entries to a histogram of base units: milliseconds as they are, as it is the
+    few bounds that cost least to convert."""
+    if series.kind != "timer":
+        histogram.fold(entries)
+        return
+    ordered = sorted(entries)
+    clocks = bisect_left(ordered, 0)
+    if clocks:
+        histogram.fold([-entry for entry in ordered[:clocks]])
+    if clocks < len(ordered):
+        histogram.fold(ordered[clocks:] if clocks else ordered, 1000)
 
 
 def sample(values: Sequence[float], share: float) -> list[float]:

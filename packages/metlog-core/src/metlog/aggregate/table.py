@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from math import isfinite
+from numbers import Number
 from typing import Any
 
 from metlog.aggregate.series import (
     AnySeries,
     Counter,
-    Distribution,
     Exporter,
     Identity,
     News,
-    Timings,
     Values,
     new_series,
 )
@@ -46,6 +45,9 @@ MAX_DEFERRED = 10_000
 _MAX_ALIASES = 24
 """Orders of the same fields that one series is found by: those of four."""
 
+_EXACT = 2**53
+"""Up to here floats are as exact as the ints that they equal."""
+
 _CHUNK = 500
 """Series that one hold of the lock looks at."""
 
@@ -62,7 +64,7 @@ class Aggregate:
         self.timers: dict[str, Insert] = {}
         """Without fields: ``timers[name](LAST, entry)``."""
         self.labelled_counters: dict[str, dict[Any, Counter]] = {}
-        """``next(labelled_counters[name][(*fields.items(),)])``."""
+        """``next(labelled_counters[name][(*fields, *fields.values())])``."""
         self.labelled_timers: dict[str, dict[Any, Insert]] = {}
         self.max_series = max_series
         self.lens: Lens = Lens()
@@ -168,16 +170,6 @@ class Aggregate:
             if held:
                 calls += sum(each.pending() for each in self._leaving + self._all())
             return calls
-
-    # -- for the client and its handles ------------------------------------------------
-
-    def exchange(self, series: Timings | Distribution) -> None:
-        """Make room in a full buffer, and tell those who keep its ``put``."""
-        with self._held() as held:
-            if held:
-                series.exchange(self.exporters())
-                self._publish(series)
-        self.wake()
 
     def reset(self) -> None:
         """This is another process: forget what the series hold, the parent tells it."""
@@ -287,18 +279,18 @@ class Aggregate:
         """Have the next call with the same fields, in the same order, find it."""
         if series.kind not in ("counter", "timer") or type(name) is not str:
             return
-        # 1 == True == 1.0: none of these may find what another has left. A subclass of
-        # str is equal to its text, and is that text as a label: see `labels_of`.
+        # 1 == True == 1.0: none of these may find what another has left. Other numbers
+        # are labels as the int that they equal, and a subclass of str is its text:
+        # see `labels_of`.
         if not all(
             isinstance(k, str) and (isinstance(v, str) or (type(v) is int and v > 1))
             for k, v in fields.items()
         ):
             return
-        key = tuple(
-            (_text(k), _text(v) if isinstance(v, str) else v) for k, v in fields.items()
-        )
-        if any(isinstance(v, str) and len(v) > MAX_LABEL for _, v in key):
+        values = [_text(v) if isinstance(v, str) else v for v in fields.values()]
+        if any(isinstance(v, str) and len(v) > MAX_LABEL for v in values):
             return
+        key = (*map(_text, fields), *values)
         aliases = self._aliases.setdefault(series, [])
         if len(aliases) >= _MAX_ALIASES:
             return
@@ -355,7 +347,8 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """A copy of fields with values that can be labels, in the order of their names.
 
     A label is its text, a number, or true or false; None is none. A subclass of ``str``
-    (an Enum, Django's safe strings) is its text, so that equal keys mean equal labels.
+    (an Enum, Django's safe strings) is its text, and a number that equals an int is
+    that int, so that equal keys mean equal labels.
     """
     if not fields:
         return None
@@ -367,15 +360,25 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
             value = _text(value)[:MAX_LABEL]
         elif isinstance(value, bool):
             pass
-        elif isinstance(value, int):
-            value = int(value)
-        elif isinstance(value, float) and isfinite(value):
-            value = float(value)
+        elif isinstance(value, Number):
+            value = _number(value)
         else:
             value = as_text(value)[:MAX_LABEL]
         text = _text(key) if isinstance(key, str) else as_text(key)
         labels[text[:MAX_LABEL]] = value
     return dict(sorted(labels.items()))
+
+
+def _number(value: Any) -> Any:
+    """An int, a float, or the text of what is neither."""
+    try:
+        if isinstance(value, int) or (abs(value) < _EXACT and value == int(value)):
+            return int(value)
+        if isinstance(value, float) and isfinite(value):
+            return float(value)
+    except (ArithmeticError, TypeError, ValueError):  # 1j, infinity, Decimal("sNaN")
+        pass
+    return as_text(value)[:MAX_LABEL]
 
 
 def _text(value: str) -> str:

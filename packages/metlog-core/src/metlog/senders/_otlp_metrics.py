@@ -38,9 +38,9 @@ from metlog.aggregate.histograms import (
     Explicit,
     Exponential,
     Histogram,
-    fold_slices,
+    slices,
 )
-from metlog.aggregate.series import in_base_units
+from metlog.aggregate.series import fold, in_base_units
 from metlog.senders._delivery.process import Lock
 from metlog.shapes import Namesakes, Shaped, default_bounds
 from metlog.wire.text import as_text, encodable
@@ -213,19 +213,20 @@ class Totals:
         series = news.series
         histogram: Any = cell.histogram
         if histogram is not None:
-            values = in_base_units(series, news.entries)
-            spilled = news.spilled
+            entries, spilled = news.entries, news.spilled
             if spilled is not None:
                 folded = spilled.histograms.get(exporter) if scale == 1 else None
                 if folded is not None:
                     histogram.merge(folded)
                 else:  # made for somebody else, or of values as they came
-                    values += in_base_units(series, spilled.kept)
+                    entries = [*entries, *spilled.kept]
                     lost = spilled.seen - len(spilled.kept)
                     self._lose(lost, "more than could be kept, dropped", cell.name)
-            if scale != 1:
-                values = [value * scale for value in values]
-            fold_slices(histogram, values)
+            for part in slices(entries):
+                if scale == 1:
+                    fold(series, part, histogram)
+                else:
+                    histogram.fold([v * scale for v in in_base_units(series, part)])
             return
         value = news.value * scale if scale != 1 else news.value
         if series.kind == "counter" and 0 < series.rate < 1:
