@@ -388,7 +388,7 @@ class Route:
             if isinstance(found, str):
                 return found
             series = handle.series = found
-            series.handle = weakref.ref(handle)
+            self.aggregate.bind(series, handle)
         self.aggregate.add_to(series, entry)
         if self.direct:
             with self.choosing:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import random
 import sys
-import weakref
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from metlog.metrics import Kind
 
 if TYPE_CHECKING:
-    from metlog.aggregate.handles import Handle
     from metlog.aggregate.histograms import Histogram
     from metlog.catalogue import Metric
 
@@ -109,8 +107,6 @@ class Series:
     identity: str | Identity
     used: float
     """The clock's seconds at which there was news of it, or when it was made."""
-    handle: weakref.ref[Handle] | None
-    """The handle that refers to it, if there is one."""
 
     @property
     def name(self) -> str:
@@ -236,7 +232,7 @@ class Counter(Series, _Count):
     It *is* the `itertools.count`, which saves a third of its memory.
     """
 
-    __slots__ = ("_calls", "_seen", "_sum", "handle", "identity", "used")
+    __slots__ = ("_others", "_seen", "identity", "used")
     kind: Kind = "counter"
 
     def __new__(cls, identity: str | Identity) -> Self:
@@ -245,34 +241,30 @@ class Counter(Series, _Count):
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity: str | Identity = identity
-        self.handle: weakref.ref[Handle] | None = None
         self.used: float = 0.0
         self._seen = 0  # the tick that comes next
-        self._sum: float = 0
-        self._calls = 0
+        self._others: tuple[float, int] | None = None  # what `add` added, in calls
 
     def add(self, value: float) -> None:
         """Add an increment."""
-        self._sum += value
-        self._calls += 1
+        total, calls = self._others or (0, 0)
+        self._others = total + value, calls + 1
 
     def take(self) -> News | None:
         """The increments since the last time, None if there were none."""
         tick: int = next(self)  # reading is ticking: there is no other exact way
         ticks = tick - self._seen
         self._seen = tick + 1
-        calls = ticks + self._calls
-        if not calls:
-            return None
-        value = ticks + self._sum
-        self._sum = self._calls = 0
-        return News(self, calls, value)
+        if self._others is None:
+            return News(self, ticks, ticks) if ticks else None
+        (value, calls), self._others = self._others, None
+        return News(self, ticks + calls, ticks + value)
 
     def pending(self) -> int:
         """How many calls `take` would tell of."""
         ticks: int = next(self) - self._seen
         self._seen += 1  # because of the tick above
-        return ticks + self._calls
+        return ticks + (self._others[1] if self._others else 0)
 
     def reset(self) -> None:
         """Forget what was counted."""
@@ -286,16 +278,14 @@ class Values(Series):
     is full: then the caller comes by `exchange`, under the lock.
     """
 
-    __slots__ = ("_full", "_recent", "_spilled", "handle", "identity", "put", "used")
+    __slots__ = ("_recent", "_waiting", "identity", "put", "used")
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity: str | Identity = identity
-        self.handle: weakref.ref[Handle] | None = None
         self.used: float = 0.0
         self._recent: deque[float] = deque(maxlen=BUFFER)
         self.put: Callable[[int, float], object] = self._recent.insert
-        self._full: list[deque[float]] | None = None
-        self._spilled: Spilled | None = None
+        self._waiting: _Waiting | None = None
 
     def add(self, entry: float) -> bool:
         """Keep an entry; return whether there was room."""
@@ -313,46 +303,63 @@ class Values(Series):
         """
         if len(self._recent) < BUFFER:
             return  # somebody else was quicker
-        if self._full is None:
-            self._full = []
-        if len(self._full) < MAX_FULL:
-            self._full.append(self._recent)
+        if self._waiting is None:
+            self._waiting = _Waiting()
+        if len(self._waiting.full) < MAX_FULL:
+            self._waiting.full.append(self._recent)
         else:
-            self._spill(list(self._recent), exporters)
+            self._spill(self._waiting, list(self._recent), exporters)
         self._recent = deque(maxlen=BUFFER)
         self.put = self._recent.insert
 
     def take(self) -> News | None:
         """The entries since the last time, None if there were none."""
-        full, self._full = self._full, None
+        waiting, self._waiting = self._waiting, None
         entries: list[float] = []
-        for buffer in full or ():
+        for buffer in waiting.full if waiting else ():
             entries += buffer  # full for good: nobody adds to it meanwhile
         pop = self._recent.popleft
         entries += [pop() for _ in range(len(self._recent))]
-        spilled, self._spilled = self._spilled, None
+        spilled = waiting.spilled if waiting else None
         calls = len(entries) + (spilled.seen if spilled else 0)
         return News(self, calls, 0.0, entries, spilled) if calls else None
 
     def pending(self) -> int:
         """How many calls `take` would tell of."""
-        full = len(self._full) * BUFFER if self._full else 0
-        spilled = self._spilled.seen if self._spilled else 0
-        return len(self._recent) + full + spilled
+        calls = len(self._recent)
+        if self._waiting is not None:
+            calls += len(self._waiting.full) * BUFFER
+            if self._waiting.spilled is not None:
+                calls += self._waiting.spilled.seen
+        return calls
 
     def reset(self) -> None:
         """Forget what was kept. Callers must look ``put`` up anew."""
         self._recent = deque(maxlen=BUFFER)
         self.put = self._recent.insert
-        self._full = self._spilled = None
+        self._waiting = None
 
-    def _spill(self, entries: list[float], exporters: Iterable[Exporter]) -> None:
-        if self._spilled is None:
+    def _spill(
+        self, waiting: _Waiting, entries: list[float], exporters: Iterable[Exporter]
+    ) -> None:
+        if waiting.spilled is None:
             wanted = {each: each.histogram(self) for each in exporters}
-            self._spilled = Spilled({k: v for k, v in wanted.items() if v is not None})
-        self._spilled.add(entries)
-        for histogram in self._spilled.histograms.values():
+            waiting.spilled = Spilled(
+                {k: v for k, v in wanted.items() if v is not None}
+            )
+        waiting.spilled.add(entries)
+        for histogram in waiting.spilled.histograms.values():
             fold(self, entries, histogram)
+
+
+class _Waiting:
+    """What callers put aside for the worker; few series ever have any."""
+
+    __slots__ = ("full", "spilled")
+
+    def __init__(self) -> None:
+        self.full: list[deque[float]] = []
+        self.spilled: Spilled | None = None
 
 
 class Timings(Values):
@@ -372,12 +379,11 @@ class Distribution(Values):
 class Level(Series):
     """The last value."""
 
-    __slots__ = ("_calls", "_value", "handle", "identity", "used")
+    __slots__ = ("_calls", "_value", "identity", "used")
     kind: Kind = "gauge"
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity: str | Identity = identity
-        self.handle: weakref.ref[Handle] | None = None
         self.used: float = 0.0
         self._value: float = 0
         self._calls = 0

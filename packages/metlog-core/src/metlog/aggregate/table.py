@@ -7,13 +7,14 @@ without a lock. Whatever is not found goes by `Aggregate.add`, which makes the s
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from math import isfinite
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metlog.aggregate.series import (
     AnySeries,
@@ -28,6 +29,9 @@ from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
 from metlog.wire.text import as_text
+
+if TYPE_CHECKING:
+    from metlog.aggregate.handles import Handle
 
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 
@@ -82,10 +86,12 @@ class Aggregate:
         self._plain["counter"] = self.counters
         self._others: dict[object, AnySeries] = {}
         self._aliases: dict[AnySeries, list[tuple[dict[str, Any], str, Any]]] = {}
+        self._handles: dict[AnySeries, weakref.ref[Handle]] = {}
         self._hot: list[AnySeries] = []
         self._leaving: list[AnySeries] = []
         self._lock = Lock()
         self._busy = False
+        self._made_at = 0.0
         self._deferred: deque[tuple[Any, ...]] = deque(maxlen=MAX_DEFERRED)
 
     def __len__(self) -> int:
@@ -140,6 +146,10 @@ class Aggregate:
                 return "amid a change"
             found, refused = self._found(kind, identity)
         return found if found is not None else refused or "refused"
+
+    def bind(self, series: AnySeries, handle: Handle) -> None:
+        """Have that handle told of what becomes of the series it uses."""
+        self._handles[series] = weakref.ref(handle)
 
     # -- out -----------------------------------------------------------------------
 
@@ -231,7 +241,10 @@ class Aggregate:
             if not self.makes_room or size >= self.max_series * 1.25 + 100:
                 return None, "too many distinct names"
         series = new_series(kind, identity)
-        series.used = now()
+        at = now()
+        if at - self._made_at > 1.0:  # one number for all that come in a second
+            self._made_at = at
+        series.used = self._made_at
         table[key] = series
         if isinstance(series, Values):
             self._hot.append(series)
@@ -269,9 +282,13 @@ class Aggregate:
             self.timers[series.identity] = series.put
         for tables, name, key in self._aliases.get(series, ()):
             tables[name][key] = series.put
-        handle = None if series.handle is None else series.handle()
+        handle = self._handle_of(series)
         if handle is not None and self.arms_handles:
             handle.arm()
+
+    def _handle_of(self, series: AnySeries) -> Handle | None:
+        handle = self._handles.get(series)
+        return None if handle is None else handle()
 
     def _publish_labels(
         self, series: AnySeries, name: str, fields: Mapping[str, Any]
@@ -321,9 +338,10 @@ class Aggregate:
             return  # it was forgotten before, and this was the second look
         del table[key]
         self._leaving.append(series)
-        handle = None if series.handle is None else series.handle()
+        handle = self._handle_of(series)
         if handle is not None:
             handle.rest()
+        self._handles.pop(series, None)
         if series.kind == "timer" and isinstance(series.identity, str):
             self.timers.pop(series.identity, None)
         for tables, name, labels in self._aliases.pop(series, ()):

@@ -47,10 +47,11 @@ Line = tuple[bytes, int]
 
 
 class Form(NamedTuple):
-    """How the lines of a series look: remembered with it."""
+    """How the lines of a series look: remembered with it, or with all that only differ
+    in their names."""
 
-    head: str
-    """What stands before a value."""
+    head: str | None
+    """What stands before a value; None: the prefix and the series' own name."""
     tail: str
     """What stands behind it."""
     scale: float = 1
@@ -95,13 +96,14 @@ class StatsdSender(ExportingSender):
         {"updown"}
     )  # every process would set another level
 
-    _sums: dict[Form, list[float]]
-    _levels: dict[Form, tuple[float, int]]
+    _sums: dict[tuple[str, str], tuple[float, int]]
+    _levels: dict[tuple[str, str], tuple[float, int]]
     _lines: deque[Line]
     _allowances: dict[Series, tuple[float, float]]
     _reservoirs: dict[Series, Reservoir]
     _sampled_since: dict[Series, float]
     _forms: dict[Series, Form | None]
+    _common_forms: dict[Form, Form]
     # Calls and bytes that came in, counted under the lock, and that went out.
     _absorbed: int
     _delivered: int
@@ -216,16 +218,14 @@ class StatsdSender(ExportingSender):
                 continue
             self._absorbed += each.calls
             if kind == "counter":
-                known = self._sums.get(form)
-                if known is None:
-                    self._sums[form] = [each.value, each.calls]
-                else:
-                    known[0] += each.value
-                    known[1] += each.calls
+                key = self._head(each.series, form), form.tail
+                total, calls = self._sums.get(key, (0, 0))
+                self._sums[key] = total + each.value, calls + each.calls
             elif kind == "gauge":
-                calls = self._levels.get(form, (0.0, 0))[1]
+                key = self._head(each.series, form), form.tail
+                calls = self._levels.get(key, (0, 0))[1]
                 value = each.value if form.scale == 1 else each.value * form.scale
-                self._levels[form] = value, calls + each.calls
+                self._levels[key] = value, calls + each.calls
             else:
                 self._add_values(each, form, now)
 
@@ -285,7 +285,7 @@ class StatsdSender(ExportingSender):
             left_out = seen - len(entries)
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
-        head, tail = form.head, form.tail
+        head, tail = self._head(series, form), form.tail
         if rate < 1.0:
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
@@ -337,6 +337,7 @@ class StatsdSender(ExportingSender):
             form = self._form_of(series, shaped)
         if len(self._forms) >= 2 * self.max_series:
             self._forms.clear()
+            self._common_forms.clear()
         self._forms[series] = form
         return form
 
@@ -347,12 +348,16 @@ class StatsdSender(ExportingSender):
         kind = self._letters[series.kind]
         # The rate of values is known when they are sampled.
         middle = rate_part(series.rate) if series.kind == "counter" else ""
-        return Form(
-            f"{self._prefix}{safe_name(shaped.name)}",
-            f"|{kind}{middle}{tags}{self._suffix}",
-            shaped.scale,
-            shaped.rate,
-        )
+        name = safe_name(shaped.name)
+        head = None if name == series.name else f"{self._prefix}{name}"
+        tail = f"|{kind}{middle}{tags}{self._suffix}"
+        form = Form(head, tail, shaped.scale, shaped.rate)
+        if head is None and not tags:
+            return self._common_forms.setdefault(form, form)
+        return form
+
+    def _head(self, series: Series, form: Form) -> str:
+        return form.head or self._prefix + series.name
 
     def _is_overwritten(self, series: Series, shaped: Shaped) -> bool:
         """Return whether it is a level that every process tells, under one name."""
@@ -442,14 +447,14 @@ class StatsdSender(ExportingSender):
     def _add_sums(self) -> None:
         """Turn counters and gauges of the interval into lines."""
         sums, self._sums = self._sums, {}
-        for (head, tail, *_), (value, calls) in sums.items():
+        for (head, tail), (value, calls) in sums.items():
             if isfinite(value):
-                self._add_line(f"{head}:{number(value)}{tail}".encode(), int(calls))
+                self._add_line(f"{head}:{number(value)}{tail}".encode(), calls)
             else:
-                self._absorbed -= int(calls)
-                self.lose(int(calls), "sum beyond what a float holds, dropped", head)
+                self._absorbed -= calls
+                self.lose(calls, "sum beyond what a float holds, dropped", head)
         levels, self._levels = self._levels, {}
-        for (head, tail, *_), (value, calls) in levels.items():
+        for (head, tail), (value, calls) in levels.items():
             line = f"{head}:{number(value)}{tail}"
             if value < 0 and not self._is_dogstatsd:
                 # A sign alone means "less than now by". Both in one datagram, or a
@@ -561,7 +566,8 @@ class StatsdSender(ExportingSender):
         self._just_sent = 0
 
     def _forget(self) -> None:
-        self._sums, self._levels, self._forms = {}, {}, {}
+        self._sums, self._levels = {}, {}
+        self._forms, self._common_forms = {}, {}
         self._lines, self._allowances = deque(), {}
         self._reservoirs, self._sampled_since = {}, {}
         self._absorbed = self._delivered = 0
