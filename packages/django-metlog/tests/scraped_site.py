@@ -19,7 +19,7 @@ settings.configure(
         "sender": {
             "class": "metlog.senders.PrometheusSender",
             "directory": os.environ.get("METRICS_FOLDER") or None,
-            "interval": 0.2,
+            "interval": float(os.environ["METRICS_INTERVAL"]),
         }
     },
     METLOG_EXCLUDE=["^/metrics$"],
