@@ -6,6 +6,7 @@ https://github.com/open-telemetry/semantic-conventions/tree/v1.44.0/docs
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from conftest import fetch_asgi
 from django.db import DatabaseError, connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import override_settings
+from test_asgi import application, leave_early, run
+from testsite import views
 
-from django_metlog.catalogue import HTTP_CLIENT, REQUEST
+from django_metlog.catalogue import HTTP_CLIENT
 from django_metlog.patches import db as db_patch
 from django_metlog.patches.sending import series
 from metlog import MetlogClient
@@ -136,11 +139,14 @@ def test_a_request(
     assert not told.keys() & {"request", "db.execute"}
 
 
-def test_a_request_that_was_cancelled_has_no_status(site: Site) -> None:
-    """The client went away before there was one."""
-    series(REQUEST, view="", method="GET", status="", scheme="http").record(1)
+def test_a_request_that_was_cancelled_has_no_status(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client went away before there was one, though its view had begun."""
+    monkeypatch.setattr(views, "reached", asyncio.Event())
+    run(lambda: leave_early(application()))
     (found,) = site.end()["http.server.request.duration"]
-    assert found == GET
+    assert found == {**GET, "http.route": "/waits", "view": "testsite.views.waits"}
 
 
 def test_requests_in_flight_are_asked_for() -> None:
