@@ -159,25 +159,42 @@ def test_requests_in_flight_are_asked_for() -> None:
     assert told["http.server.active_requests"] == [GET]
 
 
+FILES = [
+    ("{}/shop.sqlite3", "shop.sqlite3"),
+    (Path("{}/shop.sqlite3"), "shop.sqlite3"),
+    ("{}/köln 2", "köln 2"),
+    ("file:{}/shop.db?mode=rwc", "shop.db"),
+    (":memory:", ":memory:"),
+    ("file:memorydb_hit?mode=memory&cache=shared", "memorydb_hit"),
+]
+
+
 @pytest.mark.django_db
-def test_a_statement_names_no_path(site: Site, tmp_path: Path) -> None:
-    """What sqlite calls a name is a file, and nobody's business."""
+@pytest.mark.parametrize(("name", "namespace"), FILES)
+def test_a_statement_names_no_path(
+    site: Site, tmp_path: Path, name: str | Path, namespace: str
+) -> None:
+    """What sqlite calls a name is a file: in which folder is nobody's business."""
     db_patch.patch()
     try:
+        where = type(name)(str(name).format(tmp_path))
         database = DatabaseWrapper(
-            {**connections["default"].settings_dict, "NAME": str(tmp_path / "db")},
-            "hit",
+            {**connections["default"].settings_dict, "NAME": where}, namespace
         )
         with database.cursor() as cursor:
             cursor.execute("SELECT 1")
             with pytest.raises(DatabaseError):
                 cursor.execute("SELECT * FROM nowhere")
-        database.close()
+        database.connection.close()  # Django keeps what is in memory open
     finally:
         db_patch.unpatch()
     told = site.end()["db.client.operation.duration"]
     fine, failed = sorted(told, key=len)
-    assert fine == {"db.system.name": "sqlite", "db.operation.name": "SELECT"}
+    assert fine == {
+        "db.system.name": "sqlite",
+        "db.namespace": namespace,
+        "db.operation.name": "SELECT",
+    }
     assert failed.pop("error.type").lower() == "operationalerror"
     assert failed == fine
     assert str(tmp_path) not in str(told)

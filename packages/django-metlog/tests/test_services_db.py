@@ -13,6 +13,8 @@ import services
 from asgiref.sync import sync_to_async
 from conftest import Sent
 from django.db import OperationalError, ProgrammingError, connections, transaction
+from django.test import override_settings
+from test_semconv import Site
 from testsite.models import Book
 
 from django_metlog.patches import db
@@ -258,3 +260,29 @@ def test_procedures_and_copy(prefix: str, sent: Sent) -> None:
         (f"{prefix}.execute", "copy"),
         (f"{prefix}.execute", "select"),
     ]
+
+
+def test_the_conventions_name_the_database(prefix: str) -> None:
+    """``db.namespace`` is the database of the connection, known without asking it; so
+    is the kind of database."""
+    name = connections["real"].settings_dict["NAME"]
+    site = Site()
+    with override_settings(METLOG=site.client):
+        run("SELECT 1")
+        with pytest.raises(ProgrammingError):
+            run("SELECT * FROM nowhere")
+        rows = [("Emma",), ("Persuasion",)]
+        with connections["real"].cursor() as cursor:
+            cursor.executemany("INSERT INTO testsite_book (title) VALUES (%s)", rows)
+    told = site.end()["db.client.operation.duration"]
+    site.collector.close()
+    system = "mysql" if "mysql" in prefix else "postgresql"
+    of = {"db.system.name": system, "db.namespace": name}
+    assert name in {"metlog", "postgres"}
+    for expected in (
+        {**of, "db.operation.name": "SELECT"},
+        {**of, "db.operation.name": "SELECT", "error.type": "ProgrammingError"},
+        {**of, "db.operation.name": "INSERT"},
+    ):
+        assert expected in told
+    assert all(of.items() <= each.items() for each in told)

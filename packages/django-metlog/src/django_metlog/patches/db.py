@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
+from pathlib import PurePath
 from time import perf_counter
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -55,6 +56,7 @@ from metlog import MetlogClient
 from metlog.aggregate.handles import TimerHandle
 from metlog.aggregate.series import LAST
 from metlog.catalogue import Metric
+from metlog.wire.text import as_text
 
 __all__ = ["OPERATIONS", "operation", "patch", "unpatch"]
 
@@ -238,9 +240,15 @@ _settings = conf.until_changed(object)
 
 
 def _namespace(connection: BaseDatabaseWrapper) -> str:
-    """The database's name; sqlite has a path instead, which is nobody's business."""
-    name = connection.settings_dict.get("NAME")
-    return name if isinstance(name, str) and connection.vendor != "sqlite" else ""
+    """The database's name, as it was connected to; sqlite's is a file, of which the
+    folder is nobody's business."""
+    name = as_text(connection.settings_dict.get("NAME") or "")
+    if connection.vendor != "sqlite":
+        return name
+    # It may be a URI: https://www.sqlite.org/uri.html
+    if name.startswith("file:"):
+        name = name.removeprefix("file:").partition("?")[0]
+    return PurePath(name).name
 
 
 class _Ending:
