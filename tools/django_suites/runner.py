@@ -9,7 +9,20 @@ from typing import Any
 
 from django.test.runner import DiscoverRunner
 
-PATCHES = ("cache", "celery", "commands", "db", "models", "tasks", "templates")
+PATCHES = (
+    "auth",
+    "cache",
+    "celery",
+    "commands",
+    "db",
+    "http",
+    "mail",
+    "models",
+    "pool",
+    "runtime",
+    "tasks",
+    "templates",
+)
 
 
 class PatchingRunner(DiscoverRunner):

@@ -16,8 +16,4 @@ DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 USE_TZ = False
 
 METLOG = MetlogClient(DebugCaptureSender(), "django-suites")
-# All that have models but `delete`, whose tests count the statements of fast deletes:
-# a model that is named loses those, as patches.models says.
-METLOG_MODELS = ["auth", "backends", "cache", "contenttypes", "sessions", "signals"]
-METLOG_MODELS += ["sites", "transactions", "user_commands"]
 TEST_RUNNER = "django_suites.runner.PatchingRunner"

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import django
@@ -14,7 +15,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 
-from metlog import capture
+from metlog import MetlogClient, capture
+from metlog.senders import DebugCaptureSender
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
@@ -135,3 +137,33 @@ def sent() -> Iterator[Sent]:
         if one.kind != "message" and catalogue.find(one.kind, one.name) is None
     }
     assert not unknown, f"not declared in django_metlog.catalogue: {sorted(unknown)}"
+
+
+@pytest.fixture
+def asked(settings: Any) -> Any:
+    """``asked(patch)``: what the patch's questions are answered with, asked now."""
+    observed: list[tuple[str, str, Any, float]] = []
+
+    class Client(MetlogClient):
+        def observe(
+            self, name: Any, function: Any, fields: Any = None, **how: Any
+        ) -> Any:
+            shown = {label: fields[label] for label in name.fields}
+            observed.append((name.kind, name.dotted(fields), shown, function()))
+            return self
+
+        def stop(self) -> None:
+            observed.append(("stop", "", None, 0))
+
+    settings.METLOG = Client(DebugCaptureSender(), "asked")
+
+    def ask(patch: ModuleType) -> list[tuple[str, str, Any, float]]:
+        observed.clear()
+        patch.patch()
+        patch.patch()
+        found = list(observed)
+        patch.unpatch()
+        assert len(observed) == 2 * len(found)
+        return found
+
+    return ask

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from conftest import Sent
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core import serializers
 from django.db import connection
-from django.db.migrations.state import StateApps
-from django.db.models import Model
+from django.db.migrations.state import ProjectState, StateApps
+from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
@@ -101,8 +102,8 @@ def test_labels_with_capitals(sent: Sent) -> None:
         order: Any = type("Order", (Model,), members)
     for label in ("shop", "Shop.Order", "shop.order"):
         with override_settings(METLOG_MODELS=[label]):
-            post_delete.send(order, instance=order())
-    assert sent.counters() == {"model.Shop.order.delete": 3}
+            post_save.send(order, instance=order())
+    assert sent.counters() == {"model.Shop.order.update": 3}
 
 
 def test_unpatch(sent: Sent) -> None:
@@ -114,7 +115,7 @@ def test_unpatch(sent: Sent) -> None:
     models.unpatch()
     assert not [
         receiver
-        for signal in (post_save, post_delete)
+        for signal in (pre_delete, post_save, post_delete)
         for receiver in signal.receivers
         if "django_metlog" in str(receiver)
     ]
@@ -186,26 +187,90 @@ def statements(query: Any) -> int:
     return len(captured)
 
 
-def test_other_models_keep_their_fast_deletes(
-    settings: Any, django_user_model: Any
-) -> None:
-    """Rows are deleted unfetched as long as nobody listens to their model. Those that
-    are counted are fetched first; METLOG_MODELS says which, and may change."""
-    settings.METLOG_MODELS = ["auth"]
+def test_deletions_stay_fast(sent: Sent) -> None:
+    """Django deletes rows in one statement as long as nobody listens to their model,
+    and says how many there were."""
     Book.objects.bulk_create([Book(title="Emma") for _ in range(500)])
     assert statements(Book.objects.all()) == 1
-    Book.objects.create(title="Emma")
+    assert sent.counters() == {"model.testsite.book.delete": 500}
+    for signal in (post_delete, pre_delete):
+        assert not signal.has_listeners(Book)
+    sent.clear()
+    assert statements(Book.objects.all()) == 1
+    assert sent == []
+
+
+def test_what_delete_returns(sent: Sent) -> None:
+    """Callers get what they always got, async ones too; managers get no ``delete``."""
+    cafe = Cafe.objects.create()
+    assert cafe.delete() == (2, {"testsite.Cafe": 1, "testsite.Place": 1})
+    Book.objects.create()
+    assert Book.objects.all().delete() == (1, {"testsite.Book": 1})
+    assert Book.objects.all().delete() == (0, {})
+    assert not hasattr(Book.objects, "delete")
+    for delete in (Model.delete, QuerySet.delete):
+        assert delete.alters_data  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="limit"):
+        Book.objects.all()[:1].delete()
+    assert sent.counters()["model.testsite.book.delete"] == 1
+
+
+def test_rows_of_a_relation_are_no_objects(sent: Sent, django_user_model: Any) -> None:
+    """Those of a many-to-many table have no model of the site's."""
+    jane = django_user_model.objects.create(username="jane")
+    jane.groups.add(Group.objects.create(name="authors"))
+    sent.clear()
+    jane.delete()
+    Group.objects.all().delete()
+    assert sent.counters() == {
+        "model.auth.user.delete": 1,
+        "model.auth.group.delete": 1,
+    }
+
+
+def test_a_deletion_that_fails(sent: Sent) -> None:
+    """Counts nothing."""
+
+    def refuse(**kwargs: Any) -> None:
+        raise RuntimeError("not today")
+
+    Cafe.objects.create()
+    sent.clear()
+    pre_delete.connect(refuse, sender=Cafe)
+    try:
+        with pytest.raises(RuntimeError):
+            Cafe.objects.all().delete()
+    finally:
+        pre_delete.disconnect(refuse, sender=Cafe)
+    assert sent == []
+
+
+def test_a_migration_s_deletion(sent: Sent) -> None:
+    """Its models have the names of the site's, and are none of them."""
+    Book.objects.create()
+    sent.clear()
+    state = ProjectState.from_apps(apps)
+    state.apps.get_model("testsite", "Book").objects.all().delete()
+    assert Book.objects.count() == 0
+    assert sent == []
+
+
+def test_only_wanted_models_are_listened_to(
+    settings: Any, django_user_model: Any, sent: Sent
+) -> None:
+    """METLOG_MODELS says which, and may change."""
+    settings.METLOG_MODELS = ["auth"]
+    Book.objects.create(title="Emma").delete()
+    assert sent == []
     settings.METLOG_MODELS = ["testsite.BOOK"]
-    assert statements(Book.objects.all()) == 2
+    Book.objects.create(title="Emma").delete()
+    assert len(sent) == 2
     assert post_save.has_listeners(Book)
     assert not post_save.has_listeners(django_user_model)
-    assert not pre_delete.has_listeners(Book)
     settings.METLOG_MODELS = []
-    assert post_delete.has_listeners(django_user_model)
+    assert post_save.has_listeners(django_user_model)
     models.unpatch()
-    for signal in (post_save, post_delete, pre_delete):
-        assert not signal.has_listeners(Book)
-        assert not signal.has_listeners(Cafe)
+    assert not post_save.has_listeners(Book)
 
 
 def test_models_that_are_made_later(settings: Any) -> None:

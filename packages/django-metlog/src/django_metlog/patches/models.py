@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: MPL-2.0
 """Objects created, updated and deleted, counted by model (``METLOG_MODELS``).
 
-Counted is what sends signals. ``bulk_create``, ``QuerySet.update`` and deletions that
-the database does by itself send none, and neither do a migration's own models.
+Objects that are saved send signals. ``bulk_create``, ``QuerySet.update`` and deletions
+that the database does by itself send none, and neither do a migration's own models.
 
-Django deletes rows in one statement as long as nobody listens to their model. A model
-that is counted loses that: its rows are fetched first, so that each can be told of.
-Name the models you want in ``METLOG_MODELS``; all others keep it.
+Deletions are counted by what ``delete()`` returns. Django deletes rows in one statement
+as long as nobody listens to their model, so nobody does.
 https://docs.djangoproject.com/en/stable/ref/models/querysets/#delete
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from contextvars import ContextVar
+from contextlib import suppress
 from typing import Any
-from weakref import ReferenceType, ref
 
 from django.apps import apps
 from django.core.signals import setting_changed
-from django.db.models import Model
-from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
+from django.db.models import Model, QuerySet
+from django.db.models.signals import class_prepared, post_save
 
 from django_metlog import conf
 from django_metlog.catalogue import MODEL_CREATE, MODEL_DELETE, MODEL_UPDATE
 from django_metlog.patches.sending import count
+from django_metlog.patches.swap import Function, Swap
 from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
@@ -33,12 +33,16 @@ __all__ = ["patch", "unpatch"]
 def patch() -> None:
     """Count what the wanted models tell, those included that are made later."""
     _listen()
+    for swap in _deletions:
+        swap.on()
     class_prepared.connect(_made, dispatch_uid=__name__)
     setting_changed.connect(_setting_changed, dispatch_uid=__name__)
 
 
 def unpatch() -> None:
-    """No longer listen to models."""
+    """No longer count what happens to models."""
+    for swap in _deletions:
+        swap.off()
     class_prepared.disconnect(dispatch_uid=__name__)
     setting_changed.disconnect(dispatch_uid=__name__)
     _leave()
@@ -59,21 +63,16 @@ def _listen() -> None:
 
 def _leave() -> None:
     for model in _models:
-        for signal in (post_save, post_delete, pre_delete):
-            signal.disconnect(sender=model, dispatch_uid=__name__)
+        post_save.disconnect(sender=model, dispatch_uid=__name__)
 
 
 def _listen_to(model: type[Model]) -> None:
     if _is_wanted(model):
         post_save.connect(_saved, sender=model, dispatch_uid=__name__)
-        post_delete.connect(_deleted, sender=model, dispatch_uid=__name__)
-    # Costs nothing: the rows of a model with a parent are never deleted unfetched.
-    if any(_is_wanted(parent) for parent in _parents(model)):
-        pre_delete.connect(_about_to_delete, sender=model, dispatch_uid=__name__)
 
 
 def _made(sender: type[Model], **kwargs: Any) -> None:
-    if sender.__module__ != "__fake__":  # a migration's own, which come in crowds
+    if sender.__module__ != _MIGRATIONS:
         _models.add(sender)
         _listen_to(sender)
 
@@ -110,41 +109,44 @@ def _saved(
         _count(MODEL_CREATE if created else MODEL_UPDATE, sender)
 
 
-Row = tuple[type[Model], Any]
-"""A row of a model's own table, by its primary key."""
-
-_deletion: ContextVar[tuple[ReferenceType[Any], set[Row]] | None] = ContextVar(
-    "django_metlog_deletion", default=None
-)
-"""What one call of ``delete()`` began with, and the parents' rows that go with
-their children's: an object of an inherited model is one object, told of twice."""
+_MIGRATIONS = "__fake__"
+"""The module of a migration's own models, which come in crowds."""
 
 
-def _about_to_delete(
-    sender: type[Model], instance: Model, origin: Any = None, **kwargs: Any
-) -> None:
-    """All these signals come before the first of the others."""
-    deletion = _deletion.get()
-    if deletion is None or deletion[0]() is not origin:
-        deletion = ref(origin or instance), set()
-        _deletion.set(deletion)
-    for parent in _parents(sender):
-        key = parent._meta.pk.attname  # noqa: SLF001
-        deletion[1].add((parent, getattr(instance, key, None)))
+def _counted(delete: Function) -> Function:
+    def deleted(these: Any, *args: Any, **named: Any) -> Any:
+        result = delete(these, *args, **named)
+        model = type(these) if isinstance(these, Model) else these.model
+        if model.__module__ != _MIGRATIONS and isinstance(result, tuple):
+            for gone, number in _objects(result[1]).items():
+                if number > 0 and _is_wanted(gone):
+                    _count(MODEL_DELETE, gone, number)
+        return result
+
+    return deleted
 
 
-def _deleted(
-    sender: type[Model], instance: Model, origin: Any = None, **kwargs: Any
-) -> None:
-    deletion = _deletion.get()
-    if deletion is not None and deletion[0]() is origin:
-        row = _concrete(sender), instance.pk
-        if row in deletion[1]:
-            deletion[1].discard(row)
-            return
-    _count(MODEL_DELETE, sender)
+_deletions = (Swap(Model, "delete", _counted), Swap(QuerySet, "delete", _counted))
 
 
-def _count(metric: Metric, model: type[Model]) -> None:
+def _objects(rows: dict[str, int]) -> Counter[type[Model]]:
+    """How many objects of each model there were, from how many rows of each.
+
+    An object of an inherited model has a row in the table of each parent as well.
+    """
+    objects: Counter[type[Model]] = Counter()
+    for label, number in rows.items():
+        with suppress(LookupError):  # of a model that is in no app
+            model = apps.get_model(label)
+            if not model._meta.auto_created:  # noqa: SLF001
+                objects[_concrete(model)] += number
+    if len(objects) > 1:
+        for model in sorted(objects, key=lambda model: -len([*_parents(model)])):
+            for parent in _parents(model):
+                objects[parent] -= objects[model]
+    return objects
+
+
+def _count(metric: Metric, model: type[Model], number: int = 1) -> None:
     meta = _concrete(model)._meta  # noqa: SLF001
-    count(metric, app=meta.app_label, model=meta.model_name or "")
+    count(metric, number, app=meta.app_label, model=meta.model_name or "")
