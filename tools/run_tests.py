@@ -58,7 +58,7 @@ def main() -> int:
 
 def everything() -> list[Chain]:
     """The longest first, so that the last to end is a short one."""
-    quick = [opentelemetry(), javascript(), documentation()]
+    quick = [opentelemetry(), javascript(), webassembly(), documentation()]
     return [browsers(), backends(), *python(), clean_rooms(), *quick]
 
 
@@ -113,6 +113,19 @@ def opentelemetry() -> Chain:
             (HATCH, "run", f"otlp.{which}:run", f"--junitxml={REPORT}"),
         )
         for which in ("oldest", "newest")
+    ]
+
+
+def webassembly() -> Chain:
+    """metlog-core in Pythons that a machine need not have, as far as that can be."""
+    return [
+        Suite(
+            f"Python {python} in WebAssembly",
+            (HATCH, "run", "webassembly:run", runtime, f"--junitxml={REPORT}"),
+            missing="" if shutil.which("node") else "there is no node here",
+            is_repeat=True,
+        )
+        for python, runtime in (("3.14", "pyodide"), ("3.15", "pyodide-next"))
     ]
 
 

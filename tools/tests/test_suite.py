@@ -42,6 +42,16 @@ def test_counts() -> None:
     assert (one.passed, one.failed, one.skipped) == (1, 2, ["away: no server here"])
 
 
+def test_a_repeat_misses_nothing() -> None:
+    """What it skips is run by another suite; what fails in it has failed."""
+    one = Suite(
+        "one", (sys.executable, "-c", writes(XML), suite.REPORT), is_repeat=True
+    )
+    one.run()
+
+    assert (one.passed, one.failed, one.skipped) == (1, 2, [])
+
+
 @pytest.mark.parametrize(
     "program",
     ["1 / 0", "pass", writes("<testsuites/>"), writes("<testcase name='x'/>", code=2)],

@@ -9,19 +9,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-import zmq
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
 
 from metlog.testing import add_up
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+        ExportLogsServiceRequest,
+    )
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceRequest,
+    )
 
 # How long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("metlog", deadline=None)
@@ -103,6 +104,14 @@ class Collector:
         )
 
     def receive(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        # Here, as most tests run where neither this nor ZeroMQ is installed.
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+            ExportLogsServiceRequest,
+        )
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+            ExportMetricsServiceRequest,
+        )
+
         body = request.rfile.read(int(request.headers["Content-Length"]))
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -180,6 +189,8 @@ class Subscriber:
     """A SUB socket with its thread, and a REP socket for handshakes."""
 
     def __init__(self, address: str) -> None:
+        import zmq
+
         self.messages: list[dict[str, Any]] = []
         self.answers = True
         self._context = zmq.Context()
@@ -196,6 +207,8 @@ class Subscriber:
         self._thread.start()
 
     def _receive(self) -> None:
+        import zmq
+
         poller = zmq.Poller()
         poller.register(self._sub, zmq.POLLIN)
         poller.register(self._rep, zmq.POLLIN)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import json
@@ -371,6 +372,7 @@ def test_nest_prefixes(prefixes: list[str] | None, expected: Mapping[str, Any]) 
 CLASS = "[metlog]\nsender_class = "
 OK = f"{CLASS}{CAPTURE}\n"
 UDP = f"{CLASS}metlog.senders.UdpSender\n"
+NO_FILE = f"[Errno {errno.ENOENT}] No such file"
 FILE = f"{CLASS}metlog.senders.FileSender\n"
 OWN = "providers_of_a_test"
 FILTER = f"{OK}[metlog_filter_x]\n"
@@ -418,7 +420,7 @@ NAME = ": expected the dotted name of a"
             f"{FILE}sender_filepath = /a/b",
             "metlog",
             "sender_filepath",
-            ": expected a file that can be written, got '/a/b': [Errno 2] No such file",
+            f": expected a file that can be written, got '/a/b': {NO_FILE}",
         ),
         (
             f"{OK}severity = loud",

@@ -50,6 +50,7 @@ class TestStatsdToIPv6(TestStatsd):
         return StatsdSender("::1", self.receiver.port)
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no such sockets")
 class TestStatsdToAUnixSocket(TestStatsd):
     @pytest.fixture(autouse=True)
     def _receiver(self, tmp_path: Path) -> Iterator[None]:

@@ -24,6 +24,10 @@ Send = Callable[[MetlogClient], object]
 
 NEVER = 3600  # seconds: these tests flush by themselves
 
+needs_unix = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="no such sockets"
+)
+
 
 @pytest.fixture
 def receiver() -> Iterator[UdpReceiver]:
@@ -539,7 +543,10 @@ def test_making_one_opens_nothing() -> None:
             "host: expected .* without port, got 'localhost:8",
         ),
         ({"host": "[::1]"}, r"host: expected .*, got '\[::1\]'"),
-        ({"host": "/" + "x" * 107, "transport": "unix"}, "host: expected a path of at"),
+        pytest.param(
+            *({"host": "/" + "x" * 107, "transport": "unix"}, "host: expected a path "),
+            marks=needs_unix,
+        ),
         ({"port": 0}, "port: expected a whole number from 1 to 65535, got 0"),
         ({"port": "statsd"}, "port: .* got 'statsd'"),
         ({"port": True}, "port: .* got True"),
@@ -562,6 +569,7 @@ def test_a_bad_option_fails_at_once(options: dict[str, Any], says: str) -> None:
         StatsdSender(**options)
 
 
+@needs_unix
 def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
     """Metrics are dropped and counted while nobody is there, and arrive otherwise."""
     path = tmp_path / "statsd.sock"
@@ -598,6 +606,7 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
     client.close()
 
 
+@needs_unix
 def test_a_unix_reader_that_is_slow_is_waited_for(tmp_path: Path) -> None:
     """A flush of more datagrams than the reader's queue holds loses none of them."""
     path = tmp_path / "statsd.sock"

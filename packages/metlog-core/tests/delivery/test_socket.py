@@ -20,6 +20,10 @@ from metlog.senders._delivery import socket as room
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.socket import DatagramSocket
 
+needs_unix = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="no such sockets"
+)
+
 
 @pytest.fixture
 def reader() -> Iterator[socket.socket]:
@@ -202,11 +206,6 @@ def test_a_refusal_is_about_the_datagram_before(reader: socket.socket) -> None:
     one.close()
 
 
-needs_unix = pytest.mark.skipif(
-    not hasattr(socket, "AF_UNIX"), reason="no such sockets"
-)
-
-
 @pytest.fixture
 def unix(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
@@ -302,7 +301,7 @@ def test_a_lack_of_buffers_is_waited_for_too(error: OSError) -> None:
     [
         *(("udp", bad) for bad in ("a b", "a:80", "http://a", "[::1]", "a\x00", "u@h")),
         ("udp", "é" * 80),
-        ("unix", "/" + "x" * 200),
+        pytest.param("unix", "/" + "x" * 200, marks=needs_unix),
     ],
 )
 def test_what_cannot_be_a_host_is_refused(transport: str, host: str) -> None:
