@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-__all__ = ["mariadb", "memcached", "postgres", "redis"]
+__all__ = ["mariadb", "memcached", "postgres", "program", "redis"]
 
 PATIENCE = 60.0
 """Seconds that a server may take to start, or to stop."""
@@ -39,7 +39,7 @@ def postgres() -> Iterator[dict[str, Any]]:
         return
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb, server, is_ready = (
-        _program(name, programs) for name in ("initdb", "postgres", "pg_isready")
+        program(name, programs) for name in ("initdb", "postgres", "pg_isready")
     )
     with _folder() as folder:
         create = f"{initdb} -D data -U metlog -A trust -E UTF8 --no-sync"
@@ -63,7 +63,7 @@ def mariadb() -> Iterator[dict[str, Any]]:
         yield _database(engine, url)
         return
     install, server, admin = (
-        _program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb-admin")
+        program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb-admin")
     )
     with _folder() as folder:
         data, sock = f"--datadir={folder / 'data'}", f"--socket={folder / 's'}"
@@ -85,7 +85,7 @@ def redis() -> Iterator[str]:
     if url := os.environ.get("METLOG_TEST_REDIS"):
         yield url
         return
-    server = _program("redis-server")
+    server = program("redis-server")
     with _folder() as folder:
         port = _free_port()
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
@@ -99,7 +99,7 @@ def memcached() -> Iterator[str]:
     if url := os.environ.get("METLOG_TEST_MEMCACHED"):
         yield urlsplit(url).netloc or url
         return
-    server = _program("memcached")
+    server = program("memcached")
     with _folder() as folder:
         port = _free_port()
         command = [server, "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
@@ -107,7 +107,8 @@ def memcached() -> Iterator[str]:
             yield f"127.0.0.1:{port}"
 
 
-def _program(name: str, folders: list[Path] | None = None) -> str:
+def program(name: str, folders: list[Path] | None = None) -> str:
+    """The path of a server or tool; without it the test is skipped, or fails."""
     places = [*map(str, folders or ()), *os.get_exec_path(), "/usr/sbin"]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:

@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from services import program
 
 from django_metlog.catalogue import METRICS, VIEW_MODULE
-from metlog import catalogue
+from metlog import MetlogClient, catalogue
+from metlog.senders import PrometheusSender
+from metlog.senders.prometheus import exposition
 from metlog.wire.prometheus import Families
 
 pytest_plugins = ["pytester"]
@@ -240,6 +244,29 @@ def test_no_two_become_one_name_for_prometheus() -> None:
     assert "django_view_seconds" in names
     assert "django_response_total" in names
     assert "django_request_queries" in names
+
+
+@pytest.mark.parametrize("names", ["labels", "semconv"])
+def test_promtool_has_nothing_to_say(names: str) -> None:
+    """Of every metric that is declared, as a scrape gets it."""
+    client = MetlogClient(PrometheusSender(names=names, self_metrics=True), "site")
+    for metric in METRICS:
+        handle = metric.series(
+            client, **dict.fromkeys(re.findall(r"<([^.>]*)", metric.name), "x")
+        )
+        verbs = {"counter": "add", "updown": "add", "gauge": "set"}
+        getattr(handle, verbs.get(metric.kind, "record"))(1)
+    client.flush()
+    told, _ = exposition(client)
+    client.close()
+    assert told.count(b"# TYPE ") > 40
+    done = subprocess.run(
+        [program("promtool"), "check", "metrics"],
+        input=told,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize(

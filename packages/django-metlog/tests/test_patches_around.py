@@ -256,12 +256,12 @@ def test_answers_are_told_by_their_declarations(
         client.close()
     for alias in aliases:
         for line in (
-            f'db_client_connection_count{{alias="{alias}",state="idle"}} 0.0',
-            f'db_client_connection_count{{alias="{alias}",state="used"}} 0.0',
+            f'db_client_connections{{alias="{alias}",state="idle"}} 0.0',
+            f'db_client_connections{{alias="{alias}",state="used"}} 0.0',
             f'db_client_connection_max{{alias="{alias}"}} 0.0',
         ):
             assert f"\ndjango_{line}\n" in told
     assert "\n# HELP django_process_memory_usage_bytes Memory of the" in told
     assert '\ndjango_process_cpu_time_seconds_total{mode="user"} ' in told
     assert '\ndjango_cpython_gc_collections_total{generation="0"} ' in told
-    assert "\ndjango_process_thread_count " in told
+    assert "\ndjango_process_threads " in told

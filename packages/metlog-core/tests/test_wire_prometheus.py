@@ -59,6 +59,23 @@ def test_names(base: str, kind: str, unit: str, expected: str) -> None:
     assert family_name(base, kind, unit) == expected
 
 
+@pytest.mark.parametrize(
+    ("base", "kind", "unit", "expected"),
+    [
+        ("process.thread.count", "gauge", "{thread}", "process_threads"),
+        ("db.client.connection.count", "updown", "{c}", "db_client_connections"),
+        ("thread.count", "gauge", "", "thread_count"),  # a user's own, as it is
+        ("thread.count", "gauge", "s", "thread_count_seconds"),
+        ("thread.count", "counter", "{thread}", "thread_count_total"),
+        ("thread.count", "histogram", "{thread}", "thread_count"),
+        ("count", "gauge", "{thread}", "count"),
+    ],
+)
+def test_count_is_a_histograms(base: str, kind: str, unit: str, expected: str) -> None:
+    """promtool says so: a level of counted things is a plural."""
+    assert family_name(base, kind, unit) == expected
+
+
 def test_a_prefix_stands_in_front() -> None:
     """With or without its underscore."""
     assert family_name("view", "timer", "s", "django_") == "django_view_seconds"

@@ -57,8 +57,13 @@ def base_unit(kind: str, unit: str) -> tuple[str, float]:
 
 
 def family_name(base: str, kind: str, unit: str = "", prefix: str = "") -> str:
-    """Return the name for one kind and unit: ``shop_basket_bytes_total``."""
+    """Return the name for one kind and unit: ``shop_basket_bytes_total``.
+
+    ``_count`` is a histogram's: a level of counted things is a plural, ``threads``.
+    """
     name = _snake(base) or "unnamed"
+    if kind in {"gauge", "updown"} and unit.startswith("{"):
+        name = re.sub("(?<=[a-z])_count$", "s", name)
     suffix = base_unit(kind, unit)[0]
     total = name.endswith("_total")
     if kind == "counter" and total:
