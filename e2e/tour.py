@@ -7,43 +7,71 @@ It does so again for each line that it is given.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import sys
 import threading
 import time
+from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import celery
+import celery.signals
 import django
 import requests
 from celery.contrib.testing.worker import start_worker
+from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 from django.core.mail import EmailMessage, get_connection
 from django.core.management import call_command
-from django.db import Error, connection, transaction
+from django.db import Error, connection, connections, transaction
 from django.test import Client
 from server import PASSWORD, USER
 
+from django_metlog.patches import celery as of_celery
+from django_metlog.patches import pool, runtime
 from metlog import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE_SECONDS = 60.0
+ASKED = ("celery.queue.celery.length", "process.thread.count", "asgi.loop.lag")
 
 
 def main() -> int:
-    django.setup()
+    # A tour takes no minutes.
+    pool.EVERY = runtime.EVERY = of_celery.QUEUES_EVERY = 0.5
+    runtime.LAG_EVERY = 0.05
     sent: list[Any] = []
     with capture.collecting(sent.append, everywhere=True):
+        django.setup()
         do_everything()
+        wait_for(sent, *ASKED)
     seen = {(one.kind, one.name, *sorted(one.fields)) for one in sent}
     print(json.dumps(sorted(seen)), flush=True)
     for _ in sys.stdin:  # another round for each line
         do_everything()
+    connections["pooled"].close_pool()
     return 0
+
+
+def wait_for(sent: list[Any], *names: str) -> None:
+    """For what others than we send: a thread that asks now and then, an event loop."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while missing := {*names} - {one.name for one in sent}:
+        if time.monotonic() > deadline:
+            print(f"never sent: {missing}", file=sys.stderr)
+            return
+        time.sleep(0.05)
 
 
 def do_everything() -> None:
     browse()
+    asyncio.run(browse_asgi())
     report()
     ask_the_database()
     ask_the_caches()
@@ -67,6 +95,31 @@ def browse() -> None:
         answer.close()
     client.force_login(get_user_model().objects.get())
     client.get("/account/")
+
+
+async def browse_asgi() -> None:
+    """A page, and one that its visitor gives up before it answers."""
+    application = get_asgi_application()
+    for path in "/", "/endless/":
+        told = iter([{"type": "http.request", "body": b"", "more_body": False}])
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+        }
+        await application(scope, partial(_receive, told), _send)
+
+
+async def _receive(told: Iterator[Any]) -> Any:
+    for message in told:
+        return message
+    await asyncio.sleep(0.2)
+    return {"type": "http.disconnect"}
+
+
+async def _send(message: Any) -> None: ...
 
 
 def report() -> None:
@@ -98,6 +151,8 @@ def report() -> None:
 
 
 def ask_the_database() -> None:
+    with contextlib.suppress(Error):
+        connections["pooled"].ensure_connection()
     connection.close()
     with contextlib.suppress(Error), connection.cursor() as cursor:
         cursor.executemany("SELECT %s", [(1,), (2,)])
@@ -194,7 +249,9 @@ def run_celery() -> None:
         if not self.request.retries:
             raise self.retry(countdown=0)
 
-    with start_worker(app, perform_ping_check=False, shutdown_timeout=60):
+    with start_worker(app, perform_ping_check=False, shutdown_timeout=60) as worker:
+        # A worker for tests leaves it out.
+        celery.signals.worker_ready.send(sender=worker)
         for each in one, other, again:
             with contextlib.suppress(ValueError):
                 each.delay().get(timeout=60)

@@ -25,12 +25,28 @@ CACHES = {
     "other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
-if "PROMETHEUS_PORT" in os.environ:
-    METLOG = client_from_dict_config(
-        {
-            "sender": {
-                "class": "metlog.senders.PrometheusSender",
-                "port": int(os.environ["PROMETHEUS_PORT"]),
-            }
-        }
-    )
+# A pool that never gets a connection: nobody listens there.
+DATABASES = {
+    **DATABASES,  # noqa: F405
+    "pooled": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "nobody",
+        "HOST": "127.0.0.1",
+        "PORT": 9,
+        "OPTIONS": {"pool": {"min_size": 0, "max_size": 2, "timeout": 0.1}},
+    },
+}
+
+# For levels of each process, which plain StatsD cannot have. One process of a host and
+# a logger asks for the length of Celery's queues: others may be on tour, too.
+METLOG = client_from_dict_config(
+    {
+        "logger": f"tour {os.getpid()}",
+        "sender": {
+            "class": "metlog.senders.PrometheusSender",
+            "port": int(os.environ["PROMETHEUS_PORT"])
+            if "PROMETHEUS_PORT" in os.environ
+            else None,
+        },
+    }
+)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site's pages, and one that streams."""
+"""The site's pages, one that streams, and one for which nobody waits."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, StreamingHttpResponse
+import asyncio
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from e2e_site.urls import urlpatterns as of_the_site
@@ -13,4 +15,9 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(iter(["one", "two"]))
 
 
-urlpatterns = [path("stream/", stream), *of_the_site]
+async def endless(request: HttpRequest) -> HttpResponse:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+urlpatterns = [path("stream/", stream), path("endless/", endless), *of_the_site]
