@@ -368,7 +368,7 @@ class Route:
                 kind, name, entry, rate, None if self.bare else fields
             )
         else:
-            why = drain.closed or self._add_to(handle, entry)
+            why = drain.closed or self._add_by(handle, entry)
         if why is not None:
             drain.lose(1, f"{why}, dropped", name[:100])
         elif not drain.direct:
@@ -381,20 +381,13 @@ class Route:
         ):
             caller.reroute()  # the worker runs by now
 
-    def _add_to(self, handle: Handle, entry: float) -> str | None:
-        series = handle.series
-        if series is None:
-            found = self.aggregate.series(handle.kind, handle.identity)
-            if isinstance(found, str):
-                return found
-            series = handle.series = found
-            self.aggregate.bind(series, handle)
-        self.aggregate.add_to(series, entry)
+    def _add_by(self, handle: Handle, entry: float) -> str | None:
+        why = self.aggregate.add_by(handle, entry)
         if self.direct:
             with self.choosing:
                 if self.direct:
                     handle.arm()
-        return None
+        return why
 
     # -- rules -------------------------------------------------------------------------
 

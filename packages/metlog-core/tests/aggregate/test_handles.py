@@ -366,3 +366,31 @@ def test_a_client_is_copied_as_itself_and_pickled_by_what_it_is_made_of(
     with other:
         other.incr("a", 5)
     assert receiver.wait_until(lambda r: r.counts == {"a": 5})
+
+
+@pytest.mark.parametrize(
+    ("kind", "use", "told"),
+    [
+        ("counter", lambda handle: handle.add(), "new:1|c"),
+        ("counter", lambda handle: handle.add(7), "new:7|c"),
+        ("timer", lambda handle: handle.record(3), "new:3|ms"),
+        ("timer", lambda handle: handle.between(1.0, 1.5), "new:500|ms"),
+        ("histogram", lambda handle: handle.record(3), "new:3|ms"),
+        ("gauge", lambda handle: handle.set(3), "new:3|g"),
+    ],
+)
+def test_the_first_record_of_a_signal_handler_amid_a_change_is_put_off(
+    client: MetlogClient, receiver: UdpReceiver, kind: Any, use: Any, told: str
+) -> None:
+    """Nobody had used the handle, and its thread was making another series."""
+    client.incr("a")
+    handle = client.series(kind, "new")
+    with client._route.aggregate._held() as held:
+        assert held
+        use(handle)
+        assert client.stats.invalid == client.sender_stats.dropped == 0
+    client.flush(timeout=30)
+    assert receiver.wait_until(lambda r: told in r.lines, seconds=30)
+    use(handle)
+    client.flush(timeout=30)
+    assert receiver.wait_until(lambda r: r.lines.count(told) == 2, seconds=30)

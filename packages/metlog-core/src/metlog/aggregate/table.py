@@ -115,12 +115,11 @@ class Aggregate:
             rate = 1.0
         with self._held() as held:
             if not held:
+                fields = dict(fields) if fields else None  # as it is now
                 return self._defer(self.add, kind, name, value, rate, fields)
             identity: str | Identity = _text(name)
             if rate != 1.0 or fields:
-                identity = Identity(_text(name), labels_of(fields), rate)
-                if identity.is_plain:
-                    identity = identity.name
+                identity = _plainest(Identity(_text(name), labels_of(fields), rate))
             series, refused = self._found(kind, identity)
             if series is None:
                 return refused
@@ -139,17 +138,27 @@ class Aggregate:
 
     def series(self, kind: Kind, identity: str | Identity) -> AnySeries | str:
         """The series, made if need be; or why there is none."""
-        if isinstance(identity, Identity) and identity.is_plain:
-            identity = identity.name
         with self._held() as held:
             if not held:
                 return "amid a change"
-            found, refused = self._found(kind, identity)
+            found, refused = self._found(kind, _plainest(identity))
         return found if found is not None else refused or "refused"
 
-    def bind(self, series: AnySeries, handle: Handle) -> None:
-        """Have that handle told of what becomes of the series it uses."""
-        self._handles[series] = weakref.ref(handle)
+    def add_by(self, handle: Handle, value: float) -> str | None:
+        """Add to a handle's series, which is made if need be; return why it was
+        refused, None if it was not. The handle is told when the series is forgotten."""
+        with self._held() as held:
+            if not held:
+                return self._defer(self.add_by, handle, value)
+            series = handle.series
+            if series is None:
+                series, refused = self._found(handle.kind, _plainest(handle.identity))
+                if series is None:
+                    return refused
+                handle.series = series
+                self._handles[series] = weakref.ref(handle)
+            self._put(series, value)
+        return None
 
     # -- out -----------------------------------------------------------------------
 
@@ -385,6 +394,13 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         text = _text(key) if isinstance(key, str) else as_text(key)
         labels[text[:MAX_LABEL]] = value
     return dict(sorted(labels.items()))
+
+
+def _plainest(identity: str | Identity) -> str | Identity:
+    """Only the name, if it is no more than that."""
+    if isinstance(identity, Identity) and identity.is_plain:
+        return identity.name
+    return identity
 
 
 def _number(value: Any) -> Any:
