@@ -37,7 +37,7 @@ class Export(DrainedSender, Protocol):
 
 
 class ExportingSender(BaseSender):
-    """A subclass says what to `absorb` of the news and how to `deliver` it."""
+    """A subclass says what to `absorb_one` of the news and how to `deliver` it."""
 
     ignores: frozenset[str] = frozenset()
     reads_fields = True
@@ -60,6 +60,9 @@ class ExportingSender(BaseSender):
         self.worker: Worker = Worker(self, self.tally, self.pause)
         # Only the worker, flush and close hold this, never a call that records.
         self._delivering = Lock()
+        # Held while what was taken is added to, or taken out.
+        self._absorbing = Lock()
+        self._absorbed = 0  # calls, since the process began
         self._asked: deque[Asked] = deque()
         self._own = Aggregate()
         self._self_metrics = None
@@ -78,7 +81,19 @@ class ExportingSender(BaseSender):
         return None
 
     def absorb(self, news: Sequence[News], now: float) -> None:
-        """Take what happened; see `metlog.aggregate.series.Exporter`."""
+        """Take what happened; see `metlog.aggregate.series.Exporter`. What cannot be
+        taken is lost alone."""
+        with self._absorbing:
+            for each in news:
+                before = self._absorbed
+                try:
+                    self.absorb_one(each, now)
+                except Exception as error:
+                    self._absorbed = before
+                    self.lose(each.calls, "not taken", error)
+
+    def absorb_one(self, news: News, now: float) -> None:
+        """Take what happened to one series, all of it or nothing."""
         raise NotImplementedError
 
     def deliver(self, deadline: Deadline | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,6 @@ class PrometheusSender(ExportingSender):
         self._interval = seconds("interval", interval, minimum=0.01)
         self.prefix: str | None = prefix
         """What stands before every name; None: what each declaration says."""
-        self._absorbing = Lock()
         self._writing = Lock()
         self._place: folder.Place | None = None
         self._server: Any = None
@@ -125,13 +124,10 @@ class PrometheusSender(ExportingSender):
     def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
         yield from self._sums.conflicts(metrics)
 
-    def absorb(self, news: Sequence[News], now: float) -> None:
+    def absorb_one(self, news: News, now: float) -> None:
         """Add to the sums."""
-        with self._absorbing:
-            for each in news:
-                self._absorbed += each.calls
-                if not self._sums.add(each):
-                    self._delivered += each.calls
+        if self._sums.add(news):
+            self._absorbed += news.calls
 
     # -- out ---------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from metlog.senders import _datadog
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean, choice, integer, seconds
 from metlog.senders._delivery.pacing import Pacing, cost
-from metlog.senders._delivery.process import Deadline, Lock
+from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
 from metlog.shapes import Namesakes, Shape, Shaped
@@ -171,7 +171,6 @@ class StatsdSender(ExportingSender):
         self._tags = surroundings.tags
         self._suffix = surroundings.suffix
         self._socket = DatagramSocket(way, host, port)
-        self._absorbing = Lock()
         wide = "d" if self._distributions else ""
         self._letters: Mapping[str, str] = {
             "counter": "c",
@@ -203,31 +202,26 @@ class StatsdSender(ExportingSender):
         for metric in metrics:
             yield from self._shape.conflicts(metric)
 
-    def absorb(self, news: Sequence[News], now: float) -> None:
+    def absorb_one(self, news: News, now: float) -> None:
         """Turn values into lines; add counters and gauges up for the interval."""
-        with self._absorbing:
-            self._absorb(news, now)
-
-    def _absorb(self, news: Sequence[News], now: float) -> None:
-        for each in news:
-            kind = each.series.kind
-            if kind in self.ignores:
-                continue
-            form = self._form(each.series)
-            if form is None:
-                continue
-            self._absorbed += each.calls
-            if kind == "counter":
-                key = self._head(each.series, form), form.tail
-                total, calls = self._sums.get(key, (0, 0))
-                self._sums[key] = total + each.value, calls + each.calls
-            elif kind == "gauge":
-                key = self._head(each.series, form), form.tail
-                calls = self._levels.get(key, (0, 0))[1]
-                value = each.value if form.scale == 1 else each.value * form.scale
-                self._levels[key] = value, calls + each.calls
-            else:
-                self._add_values(each, form, now)
+        series = news.series
+        if series.kind in self.ignores:
+            return
+        form = self._form(series)
+        if form is None:
+            return
+        self._absorbed += news.calls
+        if series.kind not in ("counter", "gauge"):
+            self._add_values(news, form, now)
+            return
+        key = self._head(series, form), form.tail
+        if series.kind == "counter":
+            total, calls = self._sums.get(key, (0, 0))
+            self._sums[key] = total + news.value, calls + news.calls
+        else:
+            calls = self._levels.get(key, (0, 0))[1]
+            value = news.value if form.scale == 1 else news.value * form.scale
+            self._levels[key] = value, calls + news.calls
 
     def _add_values(self, news: News, form: Form, now: float) -> None:
         series = news.series
@@ -279,6 +273,7 @@ class StatsdSender(ExportingSender):
             entries = as_milliseconds(entries, series.decimals)
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
+        values = [number(entry) for entry in entries]
         rate = min(series.rate, 1.0) * form.share
         if len(entries) < seen:
             rate *= len(entries) / seen
@@ -290,10 +285,10 @@ class StatsdSender(ExportingSender):
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
         if self._packed:
-            self._pack_values(head, [number(value) for value in entries], tail)
+            self._pack_values(head, values, tail)
         else:
-            for value in entries:
-                self._add_line(f"{head}:{number(value)}{tail}".encode(), 1)
+            for value in values:
+                self._add_line(f"{head}:{value}{tail}".encode(), 1)
 
     def _thinned(self, news: News, share: float) -> News:
         """A sample, because a rule wants one: what is left out is not lost."""
