@@ -103,9 +103,26 @@ def has_own(thing: object, name: str) -> bool:
 
 
 def takes_metrics(sender: object) -> bool:
-    """Return whether a sender needs no message for a metric."""
+    """Return whether a sender needs no message for a metric: it has ``send_metric``,
+    and nobody has replaced ``send_message`` since."""
     if not has_own(sender, "send_metric"):
+        return False
+    if _distance(sender, "send_message") < _distance(sender, "send_metric"):
         return False
     return not has_own(sender, "takes_metrics") or bool(
         getattr(sender, "takes_metrics", False)
     )
+
+
+def _distance(thing: object, name: str) -> int:
+    """How far from the object a method was given: 0 by itself, more by its class, and
+    less by a class that somebody patched than by the same class as it was."""
+    if name in getattr(thing, "__dict__", ()):
+        return 0
+    bases = type(thing).__mro__
+    for i, base in enumerate(bases):
+        if name in vars(base):
+            found = vars(base)[name]
+            is_patched = _originals.get((base, name), found) is not found
+            return 2 * i + (1 if is_patched else 2)
+    return 2 * len(bases) + 2

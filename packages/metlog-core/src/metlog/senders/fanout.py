@@ -117,14 +117,18 @@ class FanOutSender(BaseSender):
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
         self._drain.add_source(self._own)
-        self.takes_metrics: bool = all(
+        self._rest = _Rest(self)
+
+    # -- in ------------------------------------------------------------------------
+
+    @property
+    def takes_metrics(self) -> bool:
+        """Return whether no route needs a message for a metric."""
+        return all(
             takes_metrics(route.sender) and route.severity is None
             for route in self.routes
             if any(route.takes(kind) for kind in KINDS)
         )
-        self._rest = _Rest(self)
-
-    # -- in ------------------------------------------------------------------------
 
     def drain_for_clients(self) -> Drain | None:
         """Where a client's aggregate goes; None when all routes need to be called."""
@@ -269,7 +273,11 @@ class _Rest:
 
     def __init__(self, fan: FanOutSender) -> None:
         self._fan = weakref.proxy(fan)
-        self.takes_metrics: bool = fan.takes_metrics
+
+    @property
+    def takes_metrics(self) -> bool:
+        """Return whether none needs a message for a metric."""
+        return bool(self._fan.takes_metrics)
 
     def send_message(self, msg: Message) -> None:
         """Hand on a message."""
