@@ -346,3 +346,50 @@ def test_what_comes_to_a_closed_route_is_counted() -> None:
         assert stays.stats == SenderStats(sent=3)
         assert receiver.wait_until(lambda r: len(r.lines) == 3)
         assert sorted(receiver.lines) == ["gone.a:1|c", "stays.a:2|c", "stays.b:1|ms"]
+
+
+class Untold:
+    """A sender of somebody's whose ``stats`` are no stats."""
+
+    def __init__(self, stats: Any) -> None:
+        self._stats = stats
+
+    def send_message(self, msg: Message) -> None: ...
+
+    @property
+    def stats(self) -> Any:
+        if isinstance(self._stats, Exception):
+            raise self._stats
+        return self._stats
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [
+        RuntimeError("not connected"),
+        AttributeError("_count"),
+        None,
+        (1, 2, 3, 4, 5),
+        {"sent": 3},
+        SenderStats("3"),  # type: ignore[arg-type]
+        SenderStats(None),  # type: ignore[arg-type]
+    ],
+)
+def test_stats_that_cannot_be_had_are_not_had(
+    stats: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asking never raises, and the other routes tell theirs."""
+    own = Untold(stats)
+    client = MetlogClient(own, "app")
+    told = client.sender_stats
+    assert told == SenderStats() or told is stats
+    raises = isinstance(stats, RuntimeError)
+    assert client.stats.errors == (1 if raises else 0)
+    fan = FanOutSender([{"sender": own}, {"sender": StatsdSender(port=9)}])
+    fan.routes[1].sender.lose(3, "test")
+    assert fan.stats.dropped == 3
+    assert MetlogClient(fan, "app").sender_stats.dropped == 3
+    if raises:
+        assert "not connected" in capsys.readouterr().err
+        assert fan.stats.errors >= 1
+    fan.close(timeout=0.1)

@@ -114,7 +114,11 @@ class MetlogClient(Wired):
     @property
     def sender_stats(self) -> SenderStats:
         """How its sender is doing; all zero for one that does not tell."""
-        stats = getattr(self._sender, "stats", None)
+        try:
+            stats = getattr(self._sender, "stats", None)
+        except Exception as error:
+            self._route.diagnostics.report("the sender failed", error)
+            stats = None
         return stats if isinstance(stats, SenderStats) else SenderStats()
 
     def drops(self, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metlog._factory import make_sender
@@ -256,16 +257,24 @@ class FanOutSender(BaseSender):
     @property
     def stats(self) -> SenderStats:
         """The senders' sums; ``errors`` also has the times that one of them raised."""
-        found = [getattr(route.sender, "stats", None) for route in self.routes]
-        all_stats = [stats for stats in found if isinstance(stats, SenderStats)]
-        stats = SenderStats(*map(sum, zip(*all_stats, strict=True)))
+        stats = SenderStats()
+        for route in self.routes:
+            try:
+                told = getattr(route.sender, "stats", None)
+                if isinstance(told, SenderStats):
+                    stats = SenderStats(*map(add, stats, told))
+            except Exception as error:
+                self._failed(route.sender, error)
         return stats._replace(errors=stats.errors + self._diagnostics.count)
 
     def _safely(self, sender: Sender, call: Callable[..., Any], *args: Any) -> None:
         try:
             call(*args)
         except Exception as error:
-            self._diagnostics.report(f"{type(sender).__name__} failed", error)
+            self._failed(sender, error)
+
+    def _failed(self, sender: Sender, error: Exception) -> None:
+        self._diagnostics.report(f"{type(sender).__name__} failed", error)
 
 
 class _Rest:
