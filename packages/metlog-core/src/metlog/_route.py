@@ -22,7 +22,7 @@ from metlog.aggregate.table import Aggregate, labels_of
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
 from metlog.message import Message, Origin, new_message, rfc3339
-from metlog.metrics import KINDS, Kind, as_number, from_message, why_invalid
+from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
 from metlog.rules import Decision
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import Sender
@@ -264,6 +264,23 @@ class Route:
         if self.drops(name):
             return
         told = _told(value, clock, handle)
+        if not -LIMIT < told < LIMIT and not self._messages_only:
+            # No message can say it; but where there are labels, it is not scaled.
+            self._deliver(
+                caller,
+                kind,
+                name,
+                value,
+                logger,
+                severity,
+                fields,
+                rate,
+                clock,
+                handle,
+            )
+            return
+        if self._is_beyond(kind, name, told):
+            return
         told_name, told_fields = self._as_told(name, fields)
         own = {"name": told_name, "rate": rate}
         if told_fields:
@@ -329,6 +346,8 @@ class Route:
         if self.drops(name):
             return
         value = _told(value, clock, handle)
+        if self._is_beyond(kind, name, value):
+            return
         name, fields = self._as_told(name, fields)
         sender = self._rest or self._sender
         if self._takes_metrics:
@@ -388,6 +407,13 @@ class Route:
                 if self.direct:
                     handle.arm()
         return why
+
+    def _is_beyond(self, kind: Kind, name: str, told: float) -> bool:
+        """Return whether no float holds what its declaration multiplied; count that."""
+        if -LIMIT < told < LIMIT:
+            return False
+        self.refuse(f"{kind} dropped, value is not finite when scaled", (name,))
+        return True
 
     # -- rules -------------------------------------------------------------------------
 

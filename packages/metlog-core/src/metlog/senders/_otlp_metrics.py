@@ -8,6 +8,7 @@ its encoder and exporter make the bytes.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
@@ -64,6 +65,7 @@ TOO_MANY = "too many series, the oldest dropped"
 POINTS_A_PAUSE = 20
 """Encoding them takes about 0.3 ms."""
 
+_MAX = sys.float_info.max
 _CHUNK = 100  # points that one hold of the lock makes
 _MAX_NS = 2**63 - 1
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
@@ -202,15 +204,18 @@ class Totals:
         cell = cells.get(key)
         if cell is None:
             cell = _Cell(kind, shaped, self._empty(kind, shaped), self._drained_ns)
-        self._add_to(cell, news, exporter, shaped.scale)
-        cell.calls += news.calls
+        lost = self._add_to(cell, news, exporter, shaped.scale)
+        if lost == news.calls:
+            return  # there may be no value at all
+        cell.calls += news.calls - lost
         cells.pop(key, None)
         cells[key] = cell  # behind all others
         while len(cells) > self._max_series:
             self._forget_oldest(cells)
 
-    def _add_to(self, cell: _Cell, news: News, exporter: Any, scale: float) -> None:
-        series = news.series
+    def _add_to(self, cell: _Cell, news: News, exporter: Any, scale: float) -> int:
+        """Return how many calls were lost."""
+        series, lost = news.series, 0
         histogram: Any = cell.histogram
         if histogram is not None:
             entries, spilled = news.entries, news.spilled
@@ -221,19 +226,24 @@ class Totals:
                 else:  # made for somebody else, or of values as they came
                     entries = [*entries, *spilled.kept]
                     lost = spilled.seen - len(spilled.kept)
-                    self._lose(lost, "more than could be kept, dropped", cell.name)
             for part in slices(entries):
                 if scale == 1:
                     fold(series, part, histogram)
                 else:
-                    histogram.fold([v * scale for v in in_base_units(series, part)])
-            return
+                    scaled = [v * scale for v in in_base_units(series, part)]
+                    kept = [v for v in scaled if -_MAX <= v <= _MAX]
+                    histogram.fold(kept)
+                    lost += len(scaled) - len(kept)
+            if lost:
+                self._lose(lost, "more than could be kept, dropped", cell.name)
+            return lost
         value = news.value * scale if scale != 1 else news.value
         if series.kind == "counter" and 0 < series.rate < 1:
             value = value / series.rate
         if series.kind != "gauge":
             value += cell.value or 0
         cell.value = _number(value)
+        return lost
 
     def _forget_oldest(self, cells: dict[object, _Cell]) -> None:
         cell = cells.pop(next(iter(cells)))

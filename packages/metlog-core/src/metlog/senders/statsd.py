@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from metlog.aggregate.series import (
@@ -41,6 +41,8 @@ sends to its agent on the same host."""
 
 MAX_BACKLOG = 16 * 2**20
 """Bytes of lines that wait, because they came in a burst or the reader is slow."""
+
+_MAX = sys.float_info.max
 
 Line = tuple[bytes, int]
 """A line and how many calls it stands for."""
@@ -217,11 +219,11 @@ class StatsdSender(ExportingSender):
         key = self._head(series, form), form.tail
         if series.kind == "counter":
             total, calls = self._sums.get(key, (0, 0))
-            self._sums[key] = total + news.value, calls + news.calls
+            value = total + news.value * form.scale
+            self._sums[key] = value, calls + news.calls
         else:
             calls = self._levels.get(key, (0, 0))[1]
-            value = news.value if form.scale == 1 else news.value * form.scale
-            self._levels[key] = value, calls + news.calls
+            self._levels[key] = news.value * form.scale, calls + news.calls
 
     def _add_values(self, news: News, form: Form, now: float) -> None:
         series = news.series
@@ -273,14 +275,16 @@ class StatsdSender(ExportingSender):
             entries = as_milliseconds(entries, series.decimals)
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
-        values = [number(entry) for entry in entries]
+        values = [number(entry) for entry in entries if _is_finite(entry)]
+        head, tail = self._head(series, form), form.tail
+        if len(values) < len(entries):
+            self._lose_beyond(len(entries) - len(values), head)
         rate = min(series.rate, 1.0) * form.share
         if len(entries) < seen:
             rate *= len(entries) / seen
             left_out = seen - len(entries)
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
-        head, tail = self._head(series, form), form.tail
         if rate < 1.0:
             kind, _, tags = tail.partition("|#")
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
@@ -443,19 +447,25 @@ class StatsdSender(ExportingSender):
         """Turn counters and gauges of the interval into lines."""
         sums, self._sums = self._sums, {}
         for (head, tail), (value, calls) in sums.items():
-            if isfinite(value):
+            if _is_finite(value):
                 self._add_line(f"{head}:{number(value)}{tail}".encode(), calls)
             else:
-                self._absorbed -= calls
-                self.lose(calls, "sum beyond what a float holds, dropped", head)
+                self._lose_beyond(calls, head)
         levels, self._levels = self._levels, {}
         for (head, tail), (value, calls) in levels.items():
+            if not _is_finite(value):
+                self._lose_beyond(calls, head)
+                continue
             line = f"{head}:{number(value)}{tail}"
             if value < 0 and not self._is_dogstatsd:
                 # A sign alone means "less than now by". Both in one datagram, or a
                 # flush of the server between them shows 0.
                 line = f"{head}:0{tail}\n{line}"
             self._add_line(line.encode(), calls)
+
+    def _lose_beyond(self, calls: int, head: str) -> None:
+        self._absorbed -= calls
+        self.lose(calls, "beyond what a float holds, dropped", head[:100])
 
     def _next_datagram(self) -> tuple[bytes, int]:
         line, calls = self._lines.popleft()
@@ -567,3 +577,8 @@ class StatsdSender(ExportingSender):
         self._reservoirs, self._sampled_since = {}, {}
         self._absorbed = self._delivered = 0
         self._bytes_in = self._bytes_fed = self._bytes_out = 0
+
+
+def _is_finite(value: float) -> bool:
+    """Return whether a float holds it; it may be an int of any length."""
+    return -_MAX <= value <= _MAX

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The scale of a declared metric: what its values are multiplied by under its dotted
+name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.catalogue import Metric
+from metlog.metrics import KINDS
+from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
+from metlog.senders.otlp import OtlpSender
+from metlog.testing import UdpReceiver
+from metlog.testing import capture as captured
+
+USE = {
+    "counter": "add",
+    "timer": "record",
+    "histogram": "record",
+    "gauge": "set",
+    "updown": "add",
+}
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+def use(client: MetlogClient, kind: Any, value: float, scale: float) -> None:
+    handle = Metric(f"x.{kind}", kind, "1", "X.", scale=scale).series(client)
+    getattr(handle, USE[kind])(value)
+
+
+DOTTED: list[Callable[[int], Any]] = [
+    lambda port: StatsdSender(port=port),
+    lambda port: StatsdSender(port=port, flush_interval=0),
+    lambda port: StatsdSender(port=port, dialect="dogstatsd", names="dotted"),
+    lambda port: FanOutSender([{"sender": StatsdSender(port=port)}]),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_told_scaled(kind: str, receiver: UdpReceiver) -> None:
+    """By StatsD, in a message, and to a collector of the test's."""
+    for make in DOTTED:
+        receiver.datagrams.clear()
+        with MetlogClient(make(receiver.port), "app") as client:
+            use(client, kind, 2, 3)
+        if kind != "updown":
+            assert receiver.wait_until(lambda r: bool(r.lines), seconds=30)
+            assert receiver.lines[0].startswith(f"x.{kind}:6|")
+    sender = DebugCaptureSender()
+    with captured() as sent:
+        use(MetlogClient(sender, "app"), kind, 2, 3)
+    assert json.loads(sender.msgs[0])["payload"] == "6"
+    assert sent.of(kind, f"x.{kind}")[0]["payload"] == "6"
+
+
+@pytest.mark.parametrize("value", [1e307, 2**500])
+@pytest.mark.parametrize("scale", [1e200, 10**200])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_no_float_holds_is_no_measurement(
+    kind: str, scale: float, value: float, receiver: UdpReceiver
+) -> None:
+    """It is counted, and what comes with it arrives."""
+    for make in (*DOTTED, lambda port: DebugCaptureSender()):
+        receiver.datagrams.clear()
+        client = MetlogClient(make(receiver.port), "app")
+        with captured() as sent:
+            use(client, kind, value, scale)
+        use(client, kind, value, scale)
+        client.incr("good")
+        client.close()
+        msgs = getattr(client.sender, "msgs", ())
+        if not msgs:
+            assert receiver.wait_until(lambda r: "good:1|c" in r.lines, seconds=30)
+        assert len([*receiver.lines, *msgs]) == 1
+        assert not sent.of(kind)
+        lost = client.sender_stats.dropped + client.stats.invalid
+        assert lost >= (2 if kind != "updown" or msgs else 0)
+        assert client.stats.errors == 0
+
+
+@pytest.mark.parametrize("kind", ["timer", "histogram"])
+def test_a_collector_gets_what_can_be_said(kind: str) -> None:
+    """Under the dotted name it is lost and counted once; in base units it is not."""
+    for names, lost in ("dotted", 2), ("labels", 0):
+        sender = OtlpSender("http://127.0.0.1:9", names=names, timeout=0.1)
+        client = MetlogClient(sender, "app")
+        use(client, kind, 1e307, 1e5)
+        use(client, kind, 1e307, 1e5)
+        client.flush(timeout=0.2)
+        assert (client.sender_stats.dropped, client.sender_stats.queued) == (
+            lost,
+            2 - lost,
+        )
+        client.close(timeout=0.1)
