@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -163,6 +164,77 @@ def test_a_declaration_that_cannot_work(changes: dict[str, Any], says: str) -> N
     options = {"name": "a", "kind": "counter", "unit": "", "meaning": "", **changes}
     with pytest.raises(ConfigError, match=says):
         Metric(**options)
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "expected"),
+    [
+        ("name", (None, 3, b"a", ["a"]), "expected text"),
+        ("unit", (None, 3), "expected text"),
+        ("meaning", (None, b"x"), "expected text"),
+        ("reference", (None, 3), "expected text"),
+        ("base", (3, b"a"), "expected text or None"),
+        ("sum_of", (3, ("a",)), "expected text or None"),
+        ("fields", (None, "op", 3, (3,), ("",), (None,), b"x"), "expected a tuple of"),
+        ("fixed", ("x", 3, ("xy",), (("x", 1),), (("x",),), ((3, "x"),)), "pairs of"),
+        ("bounds", (5, "12", ("1",), (True, 2), [None]), "bounds that are finite"),
+        ("scale", (None, "3", True, 0, -1, math.inf, math.nan, 1j), "above zero"),
+        ("parse", (None, "yes", 1), "expected True or False"),
+        ("semconv", ("http.x", 3), "expected a Semconv or None"),
+        ("kind", (None, [], 3), "expected a kind of"),
+        ("across", (None, [], 3), "expected across"),
+    ],
+)
+def test_options_of_the_wrong_type(
+    option: str, values: tuple[Any, ...], expected: str
+) -> None:
+    """Whatever they are, the declaration says where, what was expected, what came."""
+    for value in values:
+        options = {"name": "a.b", "kind": "gauge", "unit": "", "meaning": ""}
+        with pytest.raises(ConfigError) as raised:
+            Metric(**{**options, option: value})  # type: ignore[arg-type]
+        text = str(raised.value)
+        assert text.startswith("name: " if option == "name" else "a.b")
+        assert expected in text
+        assert repr(value) in text.partition("got ")[2]
+
+
+@pytest.mark.parametrize(
+    "semconv",
+    [
+        Semconv(3, ()),  # type: ignore[arg-type]
+        Semconv([], ()),  # type: ignore[arg-type]
+        Semconv("db.client.operation.duration", None),  # type: ignore[arg-type]
+        Semconv("db.client.operation.duration", "xy"),  # type: ignore[arg-type]
+        Semconv("db.client.operation.duration", ("xyz",)),  # type: ignore[arg-type]
+        Semconv("db.client.operation.duration", (), "vendor"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_spelling_that_cannot_work(semconv: Semconv) -> None:
+    """Is met where it is declared, not in a thread that sends."""
+    with pytest.raises(ConfigError, match=r"^a\.b.*: expected .* got "):
+        Metric("a.b", "timer", "s", "A.", semconv=semconv)
+
+
+def test_lists_will_do_for_tuples() -> None:
+    """What comes is kept as a tuple, so that a declaration can be a key."""
+    metric: Any = Metric(
+        *("a", "histogram", "By", "A.", ["x"]),  # type: ignore[arg-type]
+        bounds=[1, 2],  # type: ignore[arg-type]
+        fixed=[["y", "1"]],  # type: ignore[arg-type]
+    )
+    same = Metric(
+        "a", "histogram", "By", "A.", ("x",), bounds=(1, 2), fixed=(("y", "1"),)
+    )
+    assert metric == same
+    assert hash(metric) == hash(same)
+
+
+@pytest.mark.parametrize("given", ["a.b", None, 3, {"name": "a"}, Semconv("x", ())])
+def test_only_declarations_can_be_declared(given: Any) -> None:
+    """Anything else is no metric."""
+    with pytest.raises(ConfigError, match="expected a Metric, got "):
+        catalogue.declare(given)
 
 
 @pytest.mark.parametrize(

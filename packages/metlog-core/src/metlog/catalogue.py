@@ -8,14 +8,14 @@ labels from the same parts, so that no name ever has to be taken apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
 from metlog.exceptions import ConfigError
-from metlog.metrics import KINDS, Kind
+from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.semconv import CONVENTIONS, Semconv
 from metlog.wire.text import as_text
 
@@ -114,6 +114,16 @@ class Metric:
     _key: object = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for option, (expected, fits) in _OPTIONS.items():
+            value = getattr(self, option)
+            if not fits(value):
+                path = (option,) if option == "name" else (self.name, option)
+                raise ConfigError(f"expected {expected}, got {value!r}", *path)
+        # Lists will do, but a declaration is a key.
+        _set(self, "fields", tuple(self.fields))
+        _set(self, "fixed", tuple((label, value) for label, value in self.fixed))
+        if self.bounds is not None:
+            _set(self, "bounds", tuple(self.bounds))
         # The dots of "<view...>" part nothing.
         pieces = tuple(map(_piece, self.name.replace("...>", "…>").split(".")))
         placeholders = tuple(piece[0] for piece in pieces if isinstance(piece, tuple))
@@ -255,6 +265,9 @@ def declare(*metrics: Metric, prefix: str = "") -> None:
     ConfigError, and then nothing is entered. ``prefix`` is what Prometheus puts in
     front of their names unless it is configured, such as ``django_``.
     """
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise ConfigError(f"expected a Metric, got {metric!r}")
     after = dict(_metrics)
     after.update({(metric.kind, metric.name): metric for metric in metrics})
     first: dict[str, Metric] = {}
@@ -330,7 +343,6 @@ def _told(metric: Metric) -> str:
 
 
 def _problem(metric: Metric, pieces: tuple[str | tuple[str, bool], ...]) -> str:
-    bounds = metric.bounds
     if not all(pieces) or any("<" in piece or ">" in piece for piece in pieces):
         return (
             f"expected dotted segments, a placeholder being a whole one, got "
@@ -342,16 +354,68 @@ def _problem(metric: Metric, pieces: tuple[str | tuple[str, bool], ...]) -> str:
         return f"expected a kind of {', '.join(KINDS)}, got {metric.kind!r}"
     if metric.across not in _ACROSS:
         return f"expected across to be one of {_ACROSS}, got {metric.across!r}"
-    if bounds is not None and (
-        not bounds
-        or any(not -1e308 < bound < 1e308 for bound in bounds)
-        or any(low >= high for low, high in pairwise(bounds))
-    ):
-        return f"expected bounds that are finite and rise, got {bounds!r}"
-    if metric.semconv is not None and metric.semconv.name not in CONVENTIONS:
+    spelling = metric.semconv
+    if spelling is not None and spelling.name not in list(CONVENTIONS):
         known = ", ".join(CONVENTIONS)
-        return f"expected semconv to be one of {known}, got {metric.semconv.name!r}"
+        return f"expected semconv to be one of {known}, got {spelling.name!r}"
+    if spelling is not None and not (
+        _are_pairs(spelling.attributes) and _are_names(spelling.keeps)
+    ):
+        return f"expected pairs of attribute and part, and labels, got {spelling!r}"
     return ""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        isinstance(name, str) and name for name in value
+    )
+
+
+def _are_pairs(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        _are_names(pair) and len(pair) == 2 for pair in value
+    )
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and -LIMIT < value < LIMIT
+    )
+
+
+def _are_bounds(value: object) -> bool:
+    return value is None or (
+        isinstance(value, (tuple, list))
+        and bool(value)
+        and all(map(_is_number, value))
+        and all(low < high for low, high in pairwise(value))
+    )
+
+
+_OPTIONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("name", "unit", "meaning", "reference"), ("text", _is_text)),
+    **dict.fromkeys(("base", "sum_of"), ("text or None", _is_text_or_none)),
+    "fields": ("a tuple of names, such as ('operation',)", _are_names),
+    "fixed": ("pairs of texts, such as (('part', 'all'),)", _are_pairs),
+    "bounds": ("bounds that are finite and rise", _are_bounds),
+    "scale": ("a number above zero", lambda value: _is_number(value) and value > 0),
+    "parse": ("True or False", lambda value: isinstance(value, bool)),
+    "semconv": (
+        "a Semconv or None",
+        lambda value: value is None or isinstance(value, Semconv),
+    ),
+}
+"""Option of a declaration → what is expected of it, and whether a value is that."""
 
 
 def _piece(text: str) -> str | tuple[str, bool]:
