@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from services import program
 
+import django_metlog
 from django_metlog.catalogue import METRICS, VIEW_MODULE
 from metlog import MetlogClient, catalogue
+from metlog.catalogue import Metric
 from metlog.senders import PrometheusSender
 from metlog.senders.prometheus import exposition
 from metlog.wire.prometheus import Families
@@ -223,6 +226,37 @@ def test_every_base_is_in_the_table() -> None:
 def test_no_name_of_ours_is_taken_apart() -> None:
     """The code that makes a name hands over its parts, so that nobody has to guess."""
     assert not [metric.name for metric in METRICS if metric.parse]
+
+
+def test_no_name_is_written_where_it_is_sent() -> None:
+    """What sends has a declaration and its parts. Two commands try a backend with
+    names of their own."""
+    by_name = {"incr", "timer", "timer_send", "gauge", "histogram", "updown"}
+    found = {
+        file.name
+        for file in Path(django_metlog.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in by_name
+    }
+    assert found == {"metlog_check.py", "statsd_ping.py"}
+
+
+BROWSER_SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2),
+    *(0.25, 0.5, 0.8, 1, 1.8, 2.5, 3, 4, 5, 10),
+)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_bounds_of_buckets(metric: Metric) -> None:
+    """What browsers report has the limits of the vitals besides, layout shifts have
+    bounds of scores, and everything else has the default ones."""
+    expected: tuple[float, ...] | None = None
+    if metric.kind == "timer" and metric.name.startswith("window."):
+        expected = BROWSER_SECONDS
+    elif metric.base == "window.performance.layout_shift":
+        expected = (0.01, 0.05, 0.1, 0.25, 0.5, 1)
+    assert metric.bounds == expected or metric.sum_of
 
 
 def test_every_meaning_stands_alone() -> None:

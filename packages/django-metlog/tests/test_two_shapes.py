@@ -18,6 +18,7 @@ from django.db.backends.sqlite3 import base as sqlite3
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
+from reports import LOAD, ask_wsgi, post
 from testsite.views import index, stream, who
 
 from django_metlog.catalogue import (
@@ -267,6 +268,37 @@ def test_twenty_views_are_ten_names(fetch: Any, backends: Backends) -> None:
     assert len(ours) > 40
 
 
+def test_what_browsers_report_is_told_once_where_there_are_labels(
+    backends: Backends,
+) -> None:
+    """The forms by view say the same again, for who has only names."""
+    view, page = "testsite.views.index", "window.performance"
+    vitals = {"LCP": "1204", "CLS": "0.083", "INP": "48", "FCP": "300", "TTFB": "80"}
+    with override_settings(METLOG_RECORD_BY_VIEW=True):
+        for report in ({**LOAD, "view": view}, {**LOAD, **vitals, "view": view}):
+            assert post(ask_wsgi, report).status_code == 204
+    backends.end()
+    dotted = backends.dotted()
+    for base, label, value, times in (
+        ("timing", "milestone", "domComplete", 2),
+        ("calculated", "span", "network", 2),
+        ("vitals", "vital", "INP", 1),
+    ):
+        assert dotted[f"{page}.{base}.{value}"] == times
+        assert dotted[f"{page}.view.{view}.{base}.{value}"] == times
+        of = {label: value}
+        assert backends.sum_of(f"{page}.{base}", **of) == times
+        assert backends.sum_of(f"{page}.{base}", **of, view=view) == times
+    assert dotted[f"{page}.vitals.CLS"] == 1
+    assert dotted[f"{page}.view.{view}.vitals.CLS"] == 1
+    assert backends.sum_of(f"{page}.layout_shift", view=view) == 1
+    assert backends.sum_of(f"{page}.vitals", vital="CLS") == 0
+    assert backends.sum_of(f"{page}.navigation.type", type="reload") == 2
+    for backend in LABELLED:
+        names = {name for name, _ in backends.labelled(backend)}
+        assert not [name for name in names if "view" in name and "window" in name]
+
+
 HOSTILE = [
     *("GET", "hit", "miss", "execute", "error", "timing", "stream", "run", "sent"),
     *("a.b.c", "köln", "本.屋", "<lambda>", "x y", "shop/index.html", "other", "None"),
@@ -396,6 +428,30 @@ def test_a_label_has_a_limited_number_of_values(
     said = [each.getMessage() for each in caplog.records]
     assert len([text for text in said if "'class'" in text]) == 1
     assert len([text for text in said if "'task'" in text]) == 1
+
+
+def test_views_that_pages_name_are_limited_too(
+    backends: Backends, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A visitor may name any view of the site, and the site may have many."""
+    views = [
+        f"testsite.views.{name}" for name in ("index", "aindex", "moved", "broken")
+    ]
+    with override_settings(METLOG_VIEW_NAMES_MAX=2, METLOG_RECORD_BY_VIEW=True):
+        for view in (*views, views[0]):
+            report = {**LOAD, "view": view, "visits": f"250 {view}", "error": "Error"}
+            assert post(ask_wsgi, report).status_code == 204
+    backends.end()
+    for base in ("window.performance.timing", "window.visit", "window.error"):
+        of = {"milestone": "domComplete"} if base.endswith("timing") else {}
+        found = {
+            view: backends.sum_of(base, **of, view=view) for view in (*views, "other")
+        }
+        assert found == dict(zip((*views, "other"), (2, 1, 0, 0, 2), strict=True))
+    names = {name for name in backends.dotted() if "performance.view" in name}
+    assert not [name for name in names if "moved" in name or "broken" in name]
+    said = [each.getMessage() for each in caplog.records]
+    assert len([text for text in said if "'view'" in text]) == 1
 
 
 def test_a_value_that_is_no_text_is_one(backends: Backends) -> None:

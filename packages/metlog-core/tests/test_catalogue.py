@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 from collections.abc import Iterator, Mapping
@@ -518,3 +519,24 @@ def test_plain_names_are_taken_apart_for_who_asks_for_it() -> None:
     assert catalogue.taken_apart("timer", "get.a.ms") is None
     assert catalogue.taken_apart("timer", "get.a..ms") is None
     assert catalogue.taken_apart("counter", "hits.home") is None
+
+
+def test_a_declaration_takes_these_in_this_order() -> None:
+    """Four it must have; what else there is has a default."""
+    parameters = inspect.signature(Metric).parameters.values()
+    assert [(each.name, each.default) for each in parameters] == [
+        ("name", inspect.Parameter.empty),
+        ("kind", inspect.Parameter.empty),
+        ("unit", inspect.Parameter.empty),
+        ("meaning", inspect.Parameter.empty),
+        ("fields", ()),
+        ("base", None),
+        ("sum_of", None),
+        ("across", "sum"),
+        ("bounds", None),
+        ("parse", False),
+        ("scale", 1),
+        ("semconv", None),
+        ("reference", ""),
+        ("fixed", ()),
+    ]

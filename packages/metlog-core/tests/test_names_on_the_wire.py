@@ -146,6 +146,25 @@ def test_messages_have_the_dotted_name() -> None:
     assert told["view.shop.views.index.GET"][2].keys() == {"name", "rate"}
 
 
+def test_filters_see_the_dotted_name() -> None:
+    """And what is in no name, as fields: of handles, as of plain calls."""
+    seen: list[tuple[str, Any]] = []
+
+    def look(msg: Any) -> bool:
+        seen.append((msg["type"], msg["fields"]))
+        return True
+
+    client = MetlogClient(DebugCaptureSender(), "x", filters=[look])
+    measure(client)
+    names = {fields.pop("name"): (kind, fields) for kind, fields in seen}
+    assert names["db.psql.a_b.execute"] == (
+        "timer",
+        {"rate": 1.0, "operation": "select"},
+    )
+    assert names["shop.rye.level"] == ("gauge", {"rate": 1.0})
+    assert names["plain"] == ("counter", {"rate": 1.0, "page": "home"})
+
+
 def test_captured_and_sent_know_base_and_labels() -> None:
     """Beside the dotted name; a sum has no base."""
     with capture() as sent:
@@ -346,6 +365,21 @@ def test_a_rate_thins_what_statsd_gets(receiver: UdpReceiver) -> None:
     assert client.sender_stats.dropped == 0
 
 
+def test_a_rate_of_a_rule_is_nothing_to_prometheus() -> None:
+    """Nor to OTLP: they get a sum and buckets anyway."""
+    sender = PrometheusSender()
+    client = clients(sender, [{"match": "*", "rate": 0.1}])
+    for _ in range(400):
+        client.timer_send("t", 1)
+        client.incr("n")
+    told = {
+        sample.name: sample.value
+        for family in sender.collect()
+        for sample in family.samples
+    }
+    assert (told["t_seconds_count"], told["n_total"]) == (400, 400)
+
+
 def test_a_rule_with_a_wrong_word_is_a_mistake_at_start(receiver: UdpReceiver) -> None:
     """On a client as on a route."""
     client = MetlogClient(None, "x")
@@ -421,9 +455,10 @@ def test_gauges_that_differ_in_fields_are_told_once(
         for page in ("home", "about", "home"):
             client.gauge("level", 1, fields={"page": page})
             client.incr("hits", fields={"page": page})
+            client.timer_send("load", 2, fields={"page": page})
 
     found = lines(receiver, do, MetlogClient(statsd(receiver), "x"))
-    assert found == ["hits:3|c", "level:1|g"]
+    assert found == ["hits:3|c", "level:1|g", *["load:2|ms"] * 3]
     said = capsys.readouterr().err
     assert said.count("gauges that differ in fields only are one") == 1
     assert "level" in said
@@ -580,6 +615,25 @@ def test_a_sender_counts_its_own_work(receiver: UdpReceiver) -> None:
     assert "metlog.sent.<sender>" in [metric.name for metric in catalogue.metrics()]
     with pytest.raises(ConfigError, match="self_metrics"):
         StatsdSender(self_metrics="yes")  # type: ignore[arg-type]
+
+
+def test_what_a_sender_lost_is_told_too(receiver: UdpReceiver) -> None:
+    """Each of its numbers by its growth, as a metric of its own."""
+    sender = statsd(receiver, dialect="dogstatsd", self_metrics=True)
+    client = MetlogClient(sender, "x")
+    for _ in range(2):
+        client.info("StatsD has no form for it")
+    client.flush()
+    client.info("and another")
+    sender.tally.add(errors=4, retried=5)
+    client.flush()
+    found = lines(receiver, lambda c: None, client)
+    assert found == [
+        "metlog.dropped:1|c|#sender:statsd",
+        "metlog.dropped:2|c|#sender:statsd",
+        "metlog.errors:4|c|#sender:statsd",
+        "metlog.retried:5|c|#sender:statsd",
+    ]
 
 
 @pytest.mark.parametrize("option", ["self_metrics", "names", "semconv"])
@@ -813,6 +867,29 @@ def test_times_are_seconds_where_there_are_units(collector: Any, names: str) -> 
         f"{'view_a_get' if names == 'dotted' else 'view'}_seconds_sum": 1.234567,
         "plain_seconds_sum": 1.5,
     }
+
+
+def test_whole_milliseconds_are_of_messages_and_statsd(
+    receiver: UdpReceiver, collector: Any
+) -> None:
+    """A block's time is rounded in its message and its line, and exact elsewhere."""
+    routes = [{"sender": statsd(receiver)}, {"sender": OtlpSender(collector.url)}]
+    results: list[float] = []
+
+    def do(client: MetlogClient) -> None:
+        with capture() as sent, client.timer("block") as timer:
+            sum(range(200_000))
+        (message,) = sent.of("timer")
+        results.extend((timer.result, int(message["payload"])))
+
+    found = lines(receiver, do, MetlogClient(FanOutSender(routes), "x"))
+    result = results[0]
+    assert results == [result, result]
+    assert found == [f"block:{result}|ms"]
+    ((count, seconds),) = totals(collector).values()
+    assert count == 1
+    assert int(seconds * 1000 + 0.5) == result
+    assert (seconds * 1000) % 1
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,15 @@ def test_units_bounds_and_meaning(names: str) -> None:
     assert (histogram.unit, histogram.bounds) == ("", COUNTS)
 
 
+def test_the_default_bounds() -> None:
+    """From a tenth of a millisecond to ten seconds; and for what is counted."""
+    assert (
+        *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+        *(0.25, 0.5, 1, 2.5, 5, 10),
+    ) == SECONDS
+    assert COUNTS == (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
 def test_a_scale_is_for_the_dotted_shape_only() -> None:
     """Graphite's CLS is a thousand times the score."""
     dotted, labels = Shape("dotted").of(made(SHIFT)), Shape("labels").of(made(SHIFT))

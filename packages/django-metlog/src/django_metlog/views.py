@@ -23,16 +23,13 @@ from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
 from django_metlog import beacons, conf, guards, reported, view_names
+from django_metlog.labels import OTHER, capped
 from metlog.exceptions import ConfigError
 from metlog.senders import prometheus
 
 __all__ = ["ametrics", "arecord", "metrics", "record"]
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-OTHER = "other"
-"""The view of a page swap, where the browser knows none that the site has."""
 
 METHODS = ("GET", "HEAD", "POST")
 READING = ("GET", "HEAD")
@@ -163,13 +160,17 @@ def _is_prerendering(request: HttpRequest) -> bool:
 
 
 def _send(report: beacons.Report) -> None:
-    """Send what a report holds, under no view's name that the site does not have."""
-    view = report.view if report.view and report.view in _views() else ""
+    """Send what a report holds, under no view's name that the site does not have, and
+    under no more of them than a label may have."""
+    known = _views() if report.view or report.visits else frozenset()
+    view = capped("view", report.view) if report.view in known else ""
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
     if report.visits:
         report = report._replace(
             visits=tuple(
-                visit if visit.view in _views() else visit._replace(view=OTHER)
+                visit._replace(
+                    view=capped("view", visit.view) if visit.view in known else OTHER
+                )
                 for visit in report.visits
             )
         )
