@@ -205,6 +205,10 @@ def test_a_configuration_of_metlog_py_is_understood(subscriber: Subscriber) -> N
             "bindstrs: expected an address such as .* got 'nonsense'",
         ),
         ({"bindstrs": []}, "bindstrs"),
+        (
+            {"bindstrs": ["tcp://127.0.0.1:1", "tcp://\ud800:1"]},
+            r"bindstrs: expected an address such as .* got 'tcp://\\ud800:1'",
+        ),
         ({"bindstrs": "tcp://127.0.0.1:1", "queue_length": 0}, "queue_length"),
     ],
 )

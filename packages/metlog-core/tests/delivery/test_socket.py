@@ -301,7 +301,9 @@ def test_a_lack_of_buffers_is_waited_for_too(error: OSError) -> None:
     [
         *(("udp", bad) for bad in ("a b", "a:80", "http://a", "[::1]", "a\x00", "u@h")),
         ("udp", "é" * 80),
+        ("udp", "\ud800"),
         pytest.param("unix", "/" + "x" * 200, marks=needs_unix),
+        pytest.param("unix", "/\ud800", marks=needs_unix),
     ],
 )
 def test_what_cannot_be_a_host_is_refused(transport: str, host: str) -> None:

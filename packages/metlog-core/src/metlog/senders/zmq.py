@@ -249,7 +249,7 @@ def _addresses(name: str, value: object) -> list[str]:
         for address in found:
             try:
                 trying.connect(address)
-            except zmq.ZMQError as error:
+            except (zmq.ZMQError, UnicodeError) as error:
                 raise ConfigError(
                     f"expected {expected}, got {address!r}: {error}", name
                 ) from error

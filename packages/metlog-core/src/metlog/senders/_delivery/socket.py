@@ -64,7 +64,11 @@ class DatagramSocket:
                     "this system has no unix sockets for Python",
                     "transport",
                 )
-            if len(os.fsencode(host)) > MAX_UNIX_PATH:
+            try:
+                fits = len(os.fsencode(host)) <= MAX_UNIX_PATH
+            except UnicodeError:  # a lone surrogate
+                fits = False
+            if not fits:
                 raise ConfigError(
                     f"expected a path of at most {MAX_UNIX_PATH} bytes, got {host!r}",
                     "host",
