@@ -76,6 +76,8 @@ class Collector:
         """Of the next requests; then `status` again."""
         self.body = b""
         """What is answered to a request that is taken."""
+        self.retry_after: str | None = None
+        """When to come again, for those that are not taken."""
         self.tried: list[tuple[str, bytes]] = []
         """Path and body of every request, taken or not."""
         self.meanwhile: Callable[[], object] = lambda: None
@@ -128,6 +130,8 @@ class Collector:
         request.send_response(status)
         request.send_header("Content-Length", str(len(answer)))
         request.send_header("Location", "/v1/elsewhere")
+        if status != 200 and self.retry_after is not None:
+            request.send_header("Retry-After", self.retry_after)
         request.end_headers()
         request.wfile.write(answer)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -323,6 +324,59 @@ def test_a_collector_that_comes_back_gets_all_that_waited(
     assert [record.body.string_value for record in collector.records()] == ["b"]
     assert stats(client)[:2] == (3, 0)
     client.close()
+
+
+@pytest.mark.parametrize("what", ["metrics", "logs", "deltas"])
+def test_a_collector_that_says_when_to_come_again_is_left_alone_until_then(
+    what: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exports go on adding up meanwhile; nothing is lost."""
+    if what == "deltas":
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    asked: list[float] = []
+    collector.meanwhile = lambda: asked.append(time.monotonic())
+    collector.statuses, collector.retry_after = [429], "1"
+    client = MetlogClient(OtlpSender(collector.url, interval=0.05), "app")
+    use = client.info if what == "logs" else client.incr
+    use("a")
+    assert until(lambda: len(asked) >= 1)
+    use("a")
+    assert until(lambda: stats(client).sent == 2)
+    assert asked[1] - asked[0] >= 0.95
+    client.close()
+
+
+def test_whoever_asks_does_not_wait_for_that(
+    collector: Collector, client: MetlogClient
+) -> None:
+    """flush and close are the caller's wish, and may be the last chance."""
+    collector.statuses, collector.retry_after = [503, 503], "60"
+    client.incr("a")
+    client.flush()
+    assert stats(client).queued == 1
+    client.flush()
+    assert stats(client).queued == 1
+    client.flush()
+    assert (stats(client).queued, collector.counts()) == (0, {"a": 1})
+
+
+@pytest.mark.parametrize("first", ["/v1/metrics", "/v1/logs"])
+def test_another_collector_is_not_left_alone(
+    first: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the one that said so."""
+    with closing(type(collector)()) as other:
+        signal = first[4:].upper()
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", other.url + first)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        other.status, other.retry_after = 429, "3600"
+        client = MetlogClient(OtlpSender(interval=0.05), "app")
+        for i in range(3):
+            client.incr("a")
+            client.info("b")
+            assert until(lambda i=i: stats(client).sent >= i + 1)  # type: ignore[misc]
+        assert len(other.tried) == 1
+        client.close()
 
 
 def test_what_comes_during_an_export_is_still_to_be_sent(

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -19,7 +20,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
+from metlog.senders._otlp_session import (
+    LONGEST_WAIT,
+    Outcome,
+    Session,
+    is_exporting,
+    quietly,
+    seconds_of,
+)
 
 SECRET = "s3cret"
 TIMEOUT = 0.5
@@ -311,3 +319,31 @@ def test_what_exporters_log_is_ours_while_we_export(
     ours.error("outside")
     said = [record.message for record in caplog.records]
     assert said == ["app inside", "another thread", "outside"]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", 0),
+        ("-5", 0),
+        ("1.5", 0),
+        ("soon", 0),
+        ("nan", 0),
+        ("inf", 0),
+        ("٣", 0),
+        ("9" * 400, LONGEST_WAIT),
+        ("Thu, 26 Nov 2026 08:01:00 GMT", 60),
+        ("Thu, 26 Nov 2026 07:59:00 GMT", 0),
+        ("Thu, 26 Nov 2099 08:00:00 GMT", LONGEST_WAIT),
+        ("Thu, 99 Nov 2026 08:00:00 GMT", 0),
+        ("Thu, 26 Nov 99999 08:00:00 GMT", 0),
+    ],
+)
+def test_when_to_come_again(header: str | None, seconds: float) -> None:
+    """A number of seconds, or a date; anything else says nothing."""
+    now = datetime(2026, 11, 26, 8, tzinfo=UTC).timestamp()
+    assert seconds_of(header, lambda: now) == seconds

@@ -11,8 +11,10 @@ import http.client
 import io
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
 
 import requests
@@ -24,13 +26,18 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-__all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly"]
+__all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly", "seconds_of"]
 
 LONGEST_ANSWER = 65_536
 """Bytes of a collector's answer that are read."""
 
 LATER = frozenset({408, 425, 429})
 """Refused now, and worth another attempt; so is what begins with a 5."""
+
+
+LONGEST_WAIT = 300.0
+"""Seconds for which a collector is left alone, whatever it asks for: backends that hear
+nothing of a series for longer take it for gone."""
 
 
 class Left(Protocol):
@@ -55,6 +62,8 @@ class Outcome(NamedTuple):
     """How many points or records of a delivered request the collector did not take."""
     broken: bool = False
     """Whether the connection broke."""
+    wait: float = 0.0
+    """Seconds for which the collector asked to be left alone."""
 
 
 class Session(requests.Session):
@@ -103,8 +112,24 @@ class Session(requests.Session):
             status = response.status_code
             if not 200 <= status < 300:
                 again = status in LATER or status >= 500
-                return Outcome(False, f"{self._place} answered {status}", again, True)
+                wait = seconds_of(response.headers.get("Retry-After")) if again else 0.0
+                why = f"{self._place} answered {status}"
+                return Outcome(False, why, again, reached=True, wait=wait)
             return Outcome(True, *_rejected(response, self._place))
+
+
+def seconds_of(
+    retry_after: str | None, _clock: Callable[[], float] = time.time
+) -> float:
+    """The seconds that a ``Retry-After`` header asks for: a number or a date."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_WAIT)
+    try:
+        then = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, OSError):  # no date, or none of this machine's
+        return 0.0
+    return max(0.0, min(then - _clock(), LONGEST_WAIT))
 
 
 @contextmanager

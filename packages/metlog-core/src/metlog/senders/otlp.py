@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from metlog.exceptions import ConfigError
 from metlog.message import Message
@@ -47,6 +47,10 @@ RESENDS = 5
 HEARTBEAT = 60.0
 """Seconds after which sums are told again that have not changed. A backend that hears
 nothing of a series for some minutes takes it for gone."""
+
+
+_Signal = Literal["metrics", "logs"]
+_SIGNALS: tuple[_Signal, ...] = ("metrics", "logs")
 
 
 class OtlpSender(ExportingSender):
@@ -84,6 +88,7 @@ class OtlpSender(ExportingSender):
     _due: float | None
     _kept_deltas: deque[_Kept]
     _kept_logs: deque[_Kept]
+    _not_before: dict[_Signal, float]
 
     def __init__(
         self,
@@ -177,6 +182,8 @@ class OtlpSender(ExportingSender):
 
     def deliver(self, deadline: Deadline | None) -> None:
         """Export what there is: if it is time to, or until ``deadline``."""
+        # Whoever asks is not to wait, and the end of the process cannot.
+        asked = deadline is not None or self.worker.direct
         if deadline is None:
             deadline = self._if_due()
         if deadline is None or not deadline.left:
@@ -185,10 +192,12 @@ class OtlpSender(ExportingSender):
         try:
             with self._opentelemetry.unseen():
                 self._failing = False
-                self._deliver_sums(deadline)
-                self._deliver_deltas(deadline)
+                if asked or self._may_ask("metrics"):
+                    self._deliver_sums(deadline)
+                    self._deliver_deltas(deadline)
                 # A collector that does not answer is asked once in a turn.
-                if not (self._failing and self._settings.has_one_collector):
+                failing = self._failing and self._settings.has_one_collector
+                if not failing and (asked or self._may_ask("logs")):
                     self._deliver_logs(deadline)
         finally:
             if self._ended:
@@ -244,6 +253,7 @@ class OtlpSender(ExportingSender):
         self._told_at = process.now()
         self._in_flight = 0
         self._failing = False
+        self._not_before = dict.fromkeys(_SIGNALS, 0.0)
         self._ended = False
 
     def _if_due(self) -> Deadline | None:
@@ -263,7 +273,15 @@ class OtlpSender(ExportingSender):
 
     def _is_urgent(self) -> bool:
         """Return whether half the room is taken, with the collector there."""
-        return not self._failing and len(self._queue) * 2 >= self._queue.max_messages
+        return (
+            not self._failing
+            and len(self._queue) * 2 >= self._queue.max_messages
+            and self._may_ask("logs")
+        )
+
+    def _may_ask(self, signal: _Signal) -> bool:
+        """Return whether its collector does not want to be left alone for a while."""
+        return process.now() >= self._not_before[signal]
 
     def _deliver_sums(self, deadline: Deadline) -> None:
         """Export what is cumulative."""
@@ -274,7 +292,7 @@ class OtlpSender(ExportingSender):
             self._in_flight = batch.calls
             delivered = False
             try:
-                outcome = self._twice(self._exporters.metrics, batch, deadline)
+                outcome = self._twice("metrics", batch, deadline)
                 delivered = outcome.delivered
             finally:
                 if not delivered:
@@ -289,11 +307,11 @@ class OtlpSender(ExportingSender):
         """Export what is told once. While a batch waits, the rest goes on adding up."""
         if self._failing:
             return
-        kept, export = self._kept_deltas, self._exporters.metrics
-        if self._deliver_kept(kept, export, deadline):
+        kept = self._kept_deltas
+        if self._deliver_kept(kept, "metrics", deadline):
             for batch in self._totals.deltas(_wall_ns()):
                 kept.append(_Kept(batch, batch.calls))
-            self._deliver_kept(kept, export, deadline)
+            self._deliver_kept(kept, "metrics", deadline)
 
     def _deliver_logs(self, deadline: Deadline) -> None:
         """Export log records in batches, the oldest first."""
@@ -305,18 +323,18 @@ class OtlpSender(ExportingSender):
                     return
                 self._kept_logs.append(_Kept(entries, len(entries)))
             calls = self._kept_logs[0].calls
-            if not self._deliver_kept(self._kept_logs, self._exporters.logs, deadline):
+            if not self._deliver_kept(self._kept_logs, "logs", deadline):
                 return
             for _ in range(calls):  # until now they took room
                 self._queue.pop()
 
     def _deliver_kept(
-        self, waiting: deque[_Kept], export: _Export, deadline: Deadline
+        self, waiting: deque[_Kept], signal: _Signal, deadline: Deadline
     ) -> bool:
         """Send each as it is; return whether nothing waits any more."""
         while waiting:
             kept = waiting[0]
-            outcome = self._twice(export, kept.what, deadline, kept)
+            outcome = self._twice(signal, kept.what, deadline, kept)
             if outcome.delivered:
                 self._settle(kept.calls, outcome)
             elif outcome.again and kept.tries <= RESENDS:
@@ -328,10 +346,11 @@ class OtlpSender(ExportingSender):
         return True
 
     def _twice(
-        self, export: _Export, what: Any, deadline: Deadline, kept: _Kept | None = None
+        self, signal: _Signal, what: Any, deadline: Deadline, kept: _Kept | None = None
     ) -> Outcome:
         """Export it, and once more if the connection breaks: collectors close those
         that were idle."""
+        export: Callable[[Any, Deadline], Outcome] = getattr(self._exporters, signal)
         for attempt in (1, 2):
             if kept is not None and kept.tries:
                 self.tally.add(retried=kept.calls)
@@ -345,6 +364,9 @@ class OtlpSender(ExportingSender):
             if attempt == 1 and not (outcome.broken and deadline.left):
                 break
         self._failing = outcome.again and not outcome.delivered
+        one = self._settings.has_one_collector
+        for each in _SIGNALS if one else (signal,):
+            self._not_before[each] = process.now() + outcome.wait
         return outcome
 
     def _settle(self, calls: int, outcome: Outcome) -> None:
@@ -352,9 +374,6 @@ class OtlpSender(ExportingSender):
         self.tally.add(sent=max(0, calls - rejected), dropped=rejected)
         if rejected:
             self.tally.report("partly rejected", outcome.why)
-
-
-_Export = Callable[[Any, Deadline], "Outcome"]
 
 
 class _Kept:
