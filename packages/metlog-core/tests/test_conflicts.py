@@ -10,6 +10,7 @@ import pytest
 
 from metlog import MetlogClient, catalogue
 from metlog.catalogue import Metric
+from metlog.exceptions import ConfigError
 from metlog.senders import OtlpSender, PrometheusSender, StatsdSender
 from metlog.senders.prometheus import exposition
 from metlog.testing import UdpReceiver
@@ -151,3 +152,48 @@ def test_one_name_with_two_units_for_otlp(
     said = capsys.readouterr().err
     assert said.count("two metrics that backends take for one") == 1
     assert "'shop.sold'" in said
+
+
+def test_two_bases_that_become_one_name_for_prometheus(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The second is dropped and counted, and told once; kinds do not mix either."""
+    sender = PrometheusSender()
+    client = MetlogClient(sender, "x")
+    for _ in range(3):
+        client.incr("shop.cart")
+        client.incr("shop-cart", 10)
+        client.gauge("shop.cart.total", 5)
+    text = exposition(client)[0].decode()
+    assert "shop_cart_total 3.0" in text
+    assert "10.0" not in text
+    assert "5.0" not in text
+    assert (sender.stats.sent, sender.stats.dropped) == (3, 6)
+    client.close()
+    said = capsys.readouterr().err
+    assert said.count("two metrics would have one name") == 1
+    assert "'shop-cart'" in said
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            Metric("a.<x>.b", "counter", "{item}", "A.", base="a"),
+            Metric("a.<y>.b", "counter", "{item}", "A.", base="a"),
+        ),
+        (
+            Metric("a.<x>.b", "counter", "{item}", "A.", base="a"),
+            Metric("a.<x>.c", "gauge", "{item}", "A.", base="a"),
+        ),
+        (
+            Metric("a.<x>.b", "counter", "{item}", "A.", base="a"),
+            Metric("a.<x>.c", "counter", "By", "A.", base="a"),
+        ),
+    ],
+)
+def test_declarations_of_one_base_that_differ(first: Metric, second: Metric) -> None:
+    """Label sets, kinds and units: said where it is declared, before anything is."""
+    with pytest.raises(ConfigError, match="expected one kind, unit and set of labels"):
+        catalogue.declare(first, second)
+    assert list(catalogue.metrics()) == []

@@ -242,6 +242,25 @@ def test_badge(settings):
     assert shown.count("× the same") == 1
 
 
+def test_a_declared_metric_has_its_dotted_name(settings):
+    """As in Graphite, with what is in no name as fields."""
+    client = settings.METLOG
+    execute = catalogue.Metric(
+        "sql.<client>.<alias>.execute", "timer", "s", "A statement.", ("operation",)
+    )
+
+    def view(request):
+        handle = execute.series(client, client="psql", alias="a.b", operation="select")
+        handle.record(12.5)
+
+    _through(view)
+
+    assert "sql.psql.a_b.execute" in keys()
+    shown = text_of(content())
+    assert "operation=select" in shown
+    assert "alias=" not in shown
+
+
 def test_meaning(settings):
     """A key that the catalogue knows is shown with its meaning and a link to it."""
     metric = catalogue.Metric("page.seen", "counter", "pages", "A page was looked at.")
