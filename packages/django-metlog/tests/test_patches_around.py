@@ -176,7 +176,7 @@ def test_the_event_loop_s_lag(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> No
 def test_pools(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pool tells of itself, by alias; zero before there is one.
 
-    test_services_pool.py has one that is used.
+    test_patches_pool_services.py has one that is used.
     """
     from django.db import connections
     from psycopg_pool import ConnectionPool

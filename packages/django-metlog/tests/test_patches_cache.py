@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``patches.cache`` on Django's own backends; for servers see test_services_cache."""
+"""``patches.cache`` on Django's backends, test_patches_cache_services on servers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``patches.celery`` within one process; a real worker is in test_services_celery."""
+"""``patches.celery`` in one process, test_patches_celery_services in a real worker."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``patches.db`` on SQLite; the same on real servers is in test_services_db."""
+"""``patches.db`` on SQLite; the same on real servers is in test_patches_db_services."""
 
 from __future__ import annotations
 

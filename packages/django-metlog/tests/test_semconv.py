@@ -17,7 +17,7 @@ from conftest import fetch_asgi
 from django.db import DatabaseError, connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import override_settings
-from test_asgi import application, leave_early, run
+from test_middleware_asgi import application, leave_early, run
 from testsite import views
 
 from django_metlog.catalogue import HTTP_CLIENT

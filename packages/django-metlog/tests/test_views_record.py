@@ -314,7 +314,11 @@ class Refuse:
 
 @every_server
 @pytest.mark.parametrize(
-    "guard", [refuse, arefuse, Refuse(), "test_record.refuse", "test_record.arefuse"]
+    "guard",
+    [
+        *(refuse, arefuse, Refuse()),
+        *("test_views_record.refuse", "test_views_record.arefuse"),
+    ],
 )
 @pytest.mark.parametrize("setting", ["METLOG_RECORD_GUARD", "STATSD_RECORD_GUARD"])
 def test_guard(ask: Ask, sent: Sent, guard: object, setting: str) -> None:

@@ -230,7 +230,7 @@ async def aallow(request: HttpRequest) -> None: ...
         (aallow, 200),
         (refuse, 418),
         (arefuse, 418),
-        ("test_metrics_view.refuse", 418),
+        ("test_views_metrics.refuse", 418),
     ],
 )
 def test_a_guard_of_ones_own_decides_alone(ask: Ask, guard: Any, status: int) -> None:
