@@ -238,6 +238,13 @@ def test_only_declarations_can_be_declared(given: Any) -> None:
         catalogue.declare(given)
 
 
+@pytest.mark.parametrize("prefix", [None, 3, b"x_"])
+def test_a_prefix_is_text(prefix: Any) -> None:
+    """Prometheus' names begin with it."""
+    with pytest.raises(ConfigError, match=r"^prefix: expected text .* got "):
+        catalogue.declare(VIEW, prefix=prefix)
+
+
 @pytest.mark.parametrize(
     "doubled",
     [

@@ -5,6 +5,7 @@ name."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from metlog.catalogue import Metric
 from metlog.metrics import KINDS
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
 from metlog.senders.otlp import OtlpSender
+from metlog.senders.prometheus import PrometheusSender
 from metlog.testing import UdpReceiver
 from metlog.testing import capture as captured
 
@@ -102,3 +104,33 @@ def test_a_collector_gets_what_can_be_said(kind: str) -> None:
             2 - lost,
         )
         client.close(timeout=0.1)
+
+
+@pytest.mark.parametrize("kind", ["counter", "gauge", "updown"])
+def test_prometheus_goes_on_with_what_it_had(kind: str) -> None:
+    """A sum that once is infinite would stay it."""
+    sender = PrometheusSender(names="dotted")
+    client = MetlogClient(sender, "app")
+    for value in (2, 1e307, 2**500, 2):
+        use(client, kind, value, 1e200)
+        client.flush()
+    (family,) = sender.collect()
+    assert family.samples[0].value == (2e200 if kind == "gauge" else 4e200)
+    assert client.sender_stats.dropped == 2
+    client.close()
+
+
+@pytest.mark.parametrize("rate", [None, "0.5", [], {}, -1, math.nan, 1j, 0, 0.5, 2])
+def test_a_rate_that_is_none_gives_a_handle_that_drops(
+    rate: Any, receiver: UdpReceiver
+) -> None:
+    """And counts, as for any other bad input."""
+    client = MetlogClient(StatsdSender(port=receiver.port), "app")
+    metric = Metric("x.rated", "counter", "1", "X.")
+    for _ in range(3):
+        metric.sampled(client, rate).add()
+    client.flush(timeout=30)
+    good = isinstance(rate, (int, float)) and rate >= 0
+    assert client.stats.invalid == (0 if good else 3)
+    assert client.sender_stats.sent == (3 if good else 0)
+    client.close()

@@ -268,6 +268,8 @@ def declare(*metrics: Metric, prefix: str = "") -> None:
     for metric in metrics:
         if not isinstance(metric, Metric):
             raise ConfigError(f"expected a Metric, got {metric!r}")
+    if not isinstance(prefix, str):
+        raise ConfigError(f"expected text such as 'django_', got {prefix!r}", "prefix")
     after = dict(_metrics)
     after.update({(metric.kind, metric.name): metric for metric in metrics})
     first: dict[str, Metric] = {}

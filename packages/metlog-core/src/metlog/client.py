@@ -452,9 +452,10 @@ class MetlogClient(Wired):
         identity = Identity(name, labels, rate, metric, parts, decimals)
         identity.observed = observed
         key = (
-            # What is no text has no handle in common with the text that it looks like.
+            # What is no text has no handle in common with the text that it looks like,
+            # and what is no rate drops.
             *(kind, as_text(name), isinstance(name, str)),
-            *(metric and metric.name, rate, observed),
+            *(metric and metric.name, as_text(rate), observed),
             *((k, type(v), v) for k, v in (labels or {}).items()),
             *(sorted(parts.items()) if parts else ()),
         )

@@ -121,6 +121,27 @@ def test_nothing_is_lost_however_many_values_come(buffers: int) -> None:
     assert folded.sum == sum(i % 3 for i in range(total))
 
 
+def test_an_exporter_that_fails_does_not_keep_a_full_buffer_from_being_exchanged() -> (
+    None
+):
+    """What callers fold for the others is exact; it wants values, if anything."""
+
+    class Failing(Exact):
+        def histogram(self, series: Any) -> Explicit:
+            raise ValueError("a fault of ours")
+
+    aggregate = Aggregate()
+    exact, failing = Exact(), Failing()
+    aggregate.exporters = lambda: (failing, exact)
+    total = (MAX_FULL + 2) * BUFFER
+    for i in range(total):
+        assert aggregate.add("histogram", "h", i % 3) is None
+    (news,) = aggregate.take(0.0)
+    assert news.calls == total
+    assert news.spilled is not None
+    assert list(news.spilled.histograms) == [exact]
+
+
 def test_threads_on_one_timer_lose_nothing_while_it_is_drained() -> None:
     """Full buffers are exchanged and taken in the midst of it."""
     aggregate = Aggregate()

@@ -343,13 +343,20 @@ class Values(Series):
         self, waiting: _Waiting, entries: list[float], exporters: Iterable[Exporter]
     ) -> None:
         if waiting.spilled is None:
-            wanted = {each: each.histogram(self) for each in exporters}
+            wanted = {each: _histogram(each, self) for each in exporters}
             waiting.spilled = Spilled(
                 {k: v for k, v in wanted.items() if v is not None}
             )
         waiting.spilled.add(entries)
         for histogram in waiting.spilled.histograms.values():
             fold(self, entries, histogram)
+
+
+def _histogram(exporter: Exporter, series: Series) -> Histogram | None:
+    try:
+        return exporter.histogram(series)
+    except Exception:
+        return None  # it fails again where that is counted: when it takes the series
 
 
 class _Waiting:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from metlog.aggregate.histograms import Explicit
-from metlog.aggregate.series import News, Series, Spilled, in_base_units
+from metlog.aggregate.series import News, Series, Spilled, fold, in_base_units
 from metlog.rules import is_reserved
 from metlog.senders._delivery.worker import Tally
 from metlog.senders._prometheus_state import Family, Labels
@@ -24,6 +25,7 @@ __all__ = ["OTHER", "Sums"]
 OTHER = "other"
 """The value of every label of what finds no room any more."""
 
+_MAX = sys.float_info.max
 _KINDS = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}
 """All others are gauges."""
 
@@ -74,8 +76,11 @@ class Sums:
             known = samples.get(key)
             if known is None:
                 known = samples[key] = Explicit(family.bounds)
-            values = in_base_units(series, news.entries)
-            known.fold(values if factor == 1 else [v * factor for v in values])
+            if factor == 1:
+                fold(series, news.entries, known)
+            else:
+                values = in_base_units(series, news.entries)
+                known.fold([value * factor for value in values])
             if news.spilled is not None:
                 folded = _mine(news.spilled, self)
                 if folded is not None:
@@ -87,13 +92,13 @@ class Sums:
                     news.calls, "a counter cannot fall, dropped", series.name
                 )
                 return False
-            samples[key] = samples.get(key, 0) + value
+            samples[key] = _finite(samples.get(key, 0) + value)
         elif series.kind == "updown":
-            samples[key] = samples.get(key, 0) + news.value * factor
+            samples[key] = _finite(samples.get(key, 0) + news.value * factor)
         elif family.across == "last":
-            samples[key] = news.value * factor, time.time()
+            samples[key] = _finite(news.value * factor), time.time()
         else:
-            samples[key] = news.value * factor
+            samples[key] = _finite(news.value * factor)
         family.changed()
         return True
 
@@ -206,3 +211,10 @@ def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Famil
         across = series.metric.across
     meaning = encodable(shaped.meaning or shaped.name)
     return Family(name, kind, meaning, shaped.unit, across, bounds)
+
+
+def _finite(value: float) -> float:
+    """The value, or OverflowError: a sum that once is infinite stays it."""
+    if not -_MAX <= value <= _MAX:
+        raise OverflowError("beyond what a float holds")
+    return value
