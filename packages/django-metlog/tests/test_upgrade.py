@@ -72,6 +72,10 @@ def test_django_statsd_mozilla() -> None:
             "True, when dashboards have names of statements, models or Celery tasks; "
             "docs/upgrade has both names side by side"
         ),
+        "METLOG_RECORD_KEYS/(not there)": (
+            "the five default keys and 'window.performance.timing.loadEventEnd', "
+            "'window.performance.timing.responseStart', when dashboards have those two"
+        ),
         "MIDDLEWARE/(not there)": f"a list that begins with {upgrade.BOTH}",
         "MIDDLEWARE_CLASSES/MIDDLEWARE_CLASSES": "MIDDLEWARE: Django's name today",
         "STATSD_PATCHES/django_statsd.patches.cache": "django_metlog.patches.cache",

@@ -141,6 +141,13 @@ def advice(settings: Mapping[str, Any]) -> Iterator[Advice]:
             "True, when dashboards have names of statements, models or Celery tasks; "
             "docs/upgrade has both names side by side",
         )
+    if _records_the_default(settings):
+        yield Advice(
+            "METLOG_RECORD_KEYS",
+            "(not there)",
+            "the five default keys and 'window.performance.timing.loadEventEnd', "
+            "'window.performance.timing.responseStart', when dashboards have those two",
+        )
 
 
 def packages(installed: Iterable[str] | None = None) -> Iterator[Advice]:
@@ -222,6 +229,17 @@ def _is_of_mozilla(settings: Mapping[str, Any]) -> bool:
     switches = ("STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS")
     return any(settings.get(name) for name in switches) or any(
         text.endswith("_statsd.patches.db") for text in _texts(settings)
+    )
+
+
+def _records_the_default(settings: Mapping[str, Any]) -> bool:
+    """Return whether it had django-statsd-mozilla's seven keys. Here they are five."""
+    return not any(
+        name in settings for name in ("STATSD_RECORD_KEYS", "METLOG_RECORD_KEYS")
+    ) and any(
+        text.startswith("django_statsd.middleware.Graphite")
+        for name in ("MIDDLEWARE", "MIDDLEWARE_CLASSES")
+        for text in _texts(settings.get(name))
     )
 
 
