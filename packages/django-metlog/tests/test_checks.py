@@ -60,10 +60,15 @@ BAD = [
     ("METLOG", {"logger": "${NO_SUCH_VARIABLE}"}, "E001"),
     ("METLOG_REQUEST_ID", "X Request", "E019"),
     ("METLOG_REQUEST_ID", True, "E019"),
+    ("METLOG_REQUEST_ID", "Cookie", "E019"),
+    ("METLOG_REQUEST_ID", "AUTHORIZATION", "E019"),
     ("METLOG_HTTP_HOSTS", "api.example.com", "E020"),
     ("METLOG_HTTP_HOSTS", ["https://api.example.com"], "E020"),
     ("METLOG_HTTP_HOSTS", ["api.example.com/v1"], "E020"),
     ("METLOG_HTTP_HOSTS", ["api.example.com:443"], "E020"),
+    ("METLOG_HTTP_HOSTS", ["10.0.0.1:80"], "E020"),
+    ("METLOG_HTTP_HOSTS", ["[::1]"], "E020"),
+    ("METLOG_HTTP_HOSTS", ["me@example.com"], "E020"),
     ("METLOG_HISTORIC_NAMES", "0.4", "E021"),
     ("METLOG_PATCHES", ["django_metlog.patches.no_such"], "E022"),
     ("STATSD_PATCHES", ["json"], "E022"),
@@ -171,6 +176,7 @@ GOOD = [
     ("METLOG_RECORD_GUARD", guards.rate_limit(5)),
     ("METLOG_RECORD_GUARD", Guarding()),
     ("METLOG_REQUEST_ID", "X-Request-ID"),
+    ("METLOG_HTTP_HOSTS", ["api.example.com", "10.0.0.1", "::1", "fe80::1", "bücher"]),
     ("MIDDLEWARE", ["some.middleware.WithoutOpinion", TIMING, COUNTING]),
 ]
 

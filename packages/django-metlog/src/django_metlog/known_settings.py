@@ -57,8 +57,10 @@ def _is_texts(value: object) -> bool:
 
 
 def _is_hosts(value: Any) -> bool:
+    """Names and addresses, as `urlsplit` calls them: no scheme, port or path."""
     return _is_texts(value) and all(
-        re.fullmatch(r"[^\s/:@]+|\[?[0-9A-Fa-f:.]+\]?", host) for host in value
+        re.fullmatch(r"[^\s/:@\[\]]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*", host)
+        for host in value
     )
 
 
@@ -75,9 +77,15 @@ def _is_callable_or_path(value: object) -> bool:
     return value is None or callable(value)
 
 
+SECRETS = ("authorization", "cookie", "proxy-authorization")
+"""Headers that no message may tell of."""
+
+
 def _is_header(value: object) -> bool:
     return value is None or (
-        isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
+        isinstance(value, str)
+        and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
+        and value.lower() not in SECRETS
     )
 
 
