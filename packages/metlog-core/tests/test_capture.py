@@ -6,38 +6,14 @@ import contextvars
 import json
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from metlog import MetlogClient, capture
 from metlog.aggregate.handles import CounterHandle
-from metlog.message import Message
-from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender, StatsdSender
-
-
-class MetricLines:
-    """A metric sender that remembers what came by which way."""
-
-    def __init__(self) -> None:
-        self.metrics: list[tuple[Kind, str, float]] = []
-        self.messages: list[Message] = []
-
-    def send_message(self, msg: Message) -> None:
-        self.messages.append(msg)
-
-    def send_metric(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        rate: float,
-        fields: Mapping[str, Any] | None,
-    ) -> None:
-        self.metrics.append((kind, name, value))
+from metlog.testing import RecordingSender
 
 
 def test_a_collector_sees_what_is_sent_and_the_sender_still_gets_it() -> None:
@@ -80,7 +56,7 @@ def test_a_timer_is_shown_with_its_start_and_unrounded_duration(
 
 def test_a_metric_sender_keeps_getting_metrics() -> None:
     """Collecting does not push a metric sender onto the message lane."""
-    sender = MetricLines()
+    sender = RecordingSender()
     client = MetlogClient(sender, "app")
 
     with capture.collecting(lambda captured: None):

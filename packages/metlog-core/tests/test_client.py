@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,9 +19,8 @@ from metlog import SEVERITY, MetlogClient
 from metlog.client import ClientStats
 from metlog.exceptions import ConfigError
 from metlog.message import Message
-from metlog.metrics import Kind
 from metlog.senders import DebugCaptureSender, NoSendSender, StatsdSender
-from metlog.testing import Sent, UdpReceiver, capture
+from metlog.testing import RecordingSender, Sent, UdpReceiver, capture
 
 
 @pytest.fixture
@@ -319,32 +318,13 @@ more = st.fixed_dictionaries(
 )
 
 
-class Metrics:
-    """Takes metrics without messages."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def send_message(self, msg: Message) -> None: ...
-
-    def send_metric(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        rate: float,
-        fields: Mapping[str, Any] | None,
-    ) -> None:
-        self.values.append(value)
-
-
 def _is_negative(value: Any) -> bool:
     return isinstance(value, (int, float)) and value < 0
 
 
 SENDERS: list[Callable[[], Any]] = [
     DebugCaptureSender,
-    Metrics,
+    RecordingSender,
     lambda: StatsdSender(port=9, flush_interval=60),
 ]
 

@@ -64,7 +64,10 @@ NAMES: dict[str, list[str]] = {
         *("PrometheusSender", "collector", "exposition", "find"),
     ],
     "metlog.path": ["resolve_name"],
-    "metlog.testing": ["SenderContract", "Sent", "UdpReceiver", "add_up", "capture"],
+    "metlog.testing": [
+        *("RecordingSender", "SenderContract", "Sent", "UdpReceiver", "add_up"),
+        *("capture", "until"),
+    ],
     "metlog.capture": [
         *("Captured", "Collection", "Collector", "collecting", "start", "stop"),
     ],
@@ -133,8 +136,7 @@ INNER = {
     *("metlog.shapes", "metlog.timers"),
     *("metlog.decorators.stats", "metlog.diagnostics", "metlog.pytest_plugin"),
     "metlog.senders.base",
-    *("metlog.severity", "metlog.testing.contract", "metlog.testing.receiver"),
-    "metlog.testing.sent",
+    *("metlog.severity", "metlog.testing"),
 }
 """Rooms without an underscore that nobody needs to import, with all that is in them."""
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from metlog.testing import UdpReceiver, add_up
+from metlog.testing import UdpReceiver, add_up, until
 
 pytestmark = pytest.mark.services
 
@@ -189,15 +188,6 @@ def answers(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port)).close()
     except OSError:
         return False
-    return True
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not reached():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
     return True
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -11,8 +12,8 @@ from pathlib import Path
 from metlog import MetlogClient
 from metlog.filters import type_blacklist_provider
 from metlog.message import Message
-from metlog.senders import DebugCaptureSender
-from metlog.testing import Sent, capture
+from metlog.senders import DebugCaptureSender, StatsdSender, UdpSender
+from metlog.testing import RecordingSender, Sent, UdpReceiver, capture, until
 
 
 def test_capture_gives_the_messages_of_all_clients() -> None:
@@ -100,3 +101,58 @@ def test_with(metlog_sent):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert "2 passed" in run.stdout, run.stdout
+
+
+def test_a_receiver_catches_up_with_all_that_was_sent_before() -> None:
+    """So a test need not know what the last datagram is, nor that there is one."""
+    with UdpReceiver() as receiver, MetlogClient(None, "a") as client:
+        assert receiver.catch_up()
+        assert receiver.datagrams == []
+        for round_ in range(1, 4):
+            client.sender = UdpSender("127.0.0.1", receiver.port)
+            for _ in range(100):
+                client.incr("hits")
+            assert receiver.catch_up()
+            assert receiver.counts == {"hits": round_ * 100}
+
+
+def test_a_receiver_tells_what_was_timed() -> None:
+    """In milliseconds, from lines and from messages alike; never sent is not zero."""
+    with UdpReceiver() as receiver:
+        for sender in (StatsdSender, UdpSender):
+            with MetlogClient(sender("127.0.0.1", receiver.port), "a") as client:
+                client.timer_send("t", 12.5)
+                client.incr("hits", 0)
+        assert receiver.catch_up()
+        assert receiver.timings == {"t": [12.5, 12.5]}
+        assert receiver.counts.get("hits") == 0
+        assert receiver.counts.get("misses") is None
+
+
+def test_a_receiver_may_have_the_systems_own_buffer() -> None:
+    """As a server has that nobody tuned."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        default = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    with UdpReceiver(buffer=0) as small, UdpReceiver() as large:
+        sizes = [
+            one._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            for one in (small, large)
+        ]
+    assert sizes[0] == default < sizes[1]
+
+
+def test_waiting_ends_when_it_came_and_when_time_is_up() -> None:
+    """Whoever waits is told which."""
+    answers = iter([False, False, True])
+    assert until(lambda: next(answers))
+    assert not until(lambda: False, seconds=0.02)
+
+
+def test_a_recording_sender_gets_metrics_as_they_are() -> None:
+    """And messages, when there is something to see in a metric's message."""
+    sender = RecordingSender()
+    client = MetlogClient(sender, "a")
+    client.incr("hits", 2)
+    client.info("hello")
+    assert sender.metrics == [("counter", "hits", 2)]
+    assert [msg["payload"] for msg in sender.messages] == ["hello"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -14,7 +14,6 @@ from metlog import SEVERITY, MetlogClient
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.message import Message
-from metlog.metrics import Kind
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
@@ -22,30 +21,11 @@ from metlog.senders import (
     SenderStats,
     StatsdSender,
 )
-from metlog.testing import SenderContract, UdpReceiver
+from metlog.testing import RecordingSender, SenderContract, UdpReceiver
 
 
-class Metrics:
-    """A metric sender; keeps what came by either lane."""
-
+class Metrics(RecordingSender):
     ignores = frozenset({"updown"})
-
-    def __init__(self) -> None:
-        self.metrics: list[tuple[Kind, str, float]] = []
-        self.messages: list[Message] = []
-
-    def send_message(self, msg: Message) -> None:
-        self.messages.append(msg)
-
-    def send_metric(
-        self,
-        kind: Kind,
-        name: str,
-        value: float,
-        rate: float,
-        fields: Mapping[str, Any] | None,
-    ) -> None:
-        self.metrics.append((kind, name, value))
 
 
 class Broken:

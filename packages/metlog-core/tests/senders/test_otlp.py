@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
@@ -35,19 +35,10 @@ from metlog.message import Message
 from metlog.semconv import SCHEMA_URL
 from metlog.senders import FanOutSender, OtlpSender, Sender
 from metlog.senders.base import SenderStats
-from metlog.testing import SenderContract
+from metlog.testing import SenderContract, until
 from metlog.testing.contract import _in_child as in_child
 
 Collector = Any  # the class in conftest.py
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while not reached():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def stats(client: MetlogClient) -> SenderStats:

@@ -41,11 +41,7 @@ def sent(receiver: UdpReceiver, do: Send, **options: Any) -> list[str]:
     client = MetlogClient(sender, "app")
     do(client)
     client.close()
-    # What close sent waits in the receiver's queue by now, and this comes behind it.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-        last.sendto(b"end", ("127.0.0.1", receiver.port))
-    assert receiver.wait_until(lambda r: b"end" in r.datagrams)
-    receiver.datagrams.remove(b"end")
+    assert receiver.catch_up()
     return receiver.lines
 
 

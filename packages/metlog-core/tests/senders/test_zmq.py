@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,18 +16,9 @@ from metlog import MetlogClient
 from metlog.config import client_from_text_config
 from metlog.exceptions import ConfigError
 from metlog.senders import Sender, ZmqHandshakePubSender, ZmqPubSender
-from metlog.testing import SenderContract
+from metlog.testing import SenderContract, until
 
 Subscriber = Any  # the class in conftest.py
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while not reached():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 @pytest.fixture

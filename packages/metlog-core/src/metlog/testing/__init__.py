@@ -5,6 +5,16 @@ from __future__ import annotations
 
 from metlog.testing.contract import SenderContract
 from metlog.testing.receiver import UdpReceiver
+from metlog.testing.recording import RecordingSender
 from metlog.testing.sent import Sent, add_up, capture
+from metlog.testing.waiting import until
 
-__all__ = ["SenderContract", "Sent", "UdpReceiver", "add_up", "capture"]
+__all__ = [
+    "RecordingSender",
+    "SenderContract",
+    "Sent",
+    "UdpReceiver",
+    "add_up",
+    "capture",
+    "until",
+]

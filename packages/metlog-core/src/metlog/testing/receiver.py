@@ -7,31 +7,30 @@ import contextlib
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from metlog.testing.sent import add_up
+from metlog.testing.sent import add_up, milliseconds_of
+from metlog.testing.waiting import until
 from metlog.wire.statsd import Measurement, Seen, parse
 
 __all__ = ["UdpReceiver"]
 
 
-ROOM = 1 << 22
 SO_RCVBUFFORCE = 33  # Linux, <asm-generic/socket.h>; Python has no name for it
 
 
-def _make_room(receiving: socket.socket) -> None:
+def _make_room(receiving: socket.socket, size: int) -> None:
     """A burst waits in the kernel while this process does something else.
 
     The system's limit (about 270 small datagrams by default on Linux) holds for all
     but root, who may go beyond.
     """
-    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+            receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
 
 
 class UdpReceiver:
@@ -39,17 +38,23 @@ class UdpReceiver:
 
     ``port`` is where; ``datagrams`` holds the bytes of each so far. Runs from its
     making until `close`, or for a ``with`` block. ``host`` may be another address of
-    this machine, IPv6 too, or the path for a unix socket.
+    this machine, IPv6 too, or the path for a unix socket. ``buffer`` is how many bytes
+    may wait unread; 0 leaves the system's default, as on a server that nobody tuned.
     """
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int = 0, host: str = "127.0.0.1", buffer: int = 1 << 22
+    ) -> None:
         self.datagrams: list[bytes] = []
+        self._changed = threading.Condition()
+        self._marks = 0
         family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
         address: Any = (host, port)
         if "/" in host:
             family, address = socket.AF_UNIX, host
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        _make_room(self._socket)
+        if buffer:
+            _make_room(self._socket, buffer)
         self._socket.bind(address)
         self._address = self._socket.getsockname()
         self.port: int = 0 if "/" in host else self._address[1]
@@ -82,22 +87,35 @@ class UdpReceiver:
                 counts[seen.name] = counts.get(seen.name, 0) + value
         return counts
 
+    @property
+    def timings(self) -> dict[str, list[float]]:
+        """Timer → its milliseconds, in the order of arrival."""
+        timings = milliseconds_of(self.messages)
+        for seen in self.seen:
+            if isinstance(seen, Measurement) and seen.kind == "timer":
+                timings.setdefault(seen.name, []).append(float(seen.value))
+        return timings
+
     def wait_until(
-        self, reached: Callable[[UdpReceiver], bool], seconds: float = 10.0
+        self, reached: Callable[[UdpReceiver], object], seconds: float = 10.0
     ) -> bool:
         """Wait for ``reached(self)``, at most ``seconds``; return whether it came."""
-        deadline = time.monotonic() + seconds
-        while not reached(self):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
+        return until(lambda: reached(self), seconds, self._changed)
+
+    def catch_up(self, seconds: float = 10.0) -> bool:
+        """Take in all that was sent before this call; return whether that was done."""
+        marks = self._marks
+
+        def is_behind() -> bool:
+            self._send(_MARK)  # again, in case there was no room for the last one
+            return self._marks > marks
+
+        return until(is_behind, seconds, self._changed)
 
     def close(self) -> None:
         """Receive no more."""
         if self._thread.is_alive():
-            with socket.socket(self._socket.family, socket.SOCK_DGRAM) as knock:
-                knock.sendto(_KNOCK, self._address)
+            self._send(_KNOCK)
             self._thread.join()
         self._socket.close()
 
@@ -112,12 +130,20 @@ class UdpReceiver:
     ) -> None:
         self.close()
 
+    def _send(self, datagram: bytes) -> None:
+        """To oneself, behind all that was sent before."""
+        with socket.socket(self._socket.family, socket.SOCK_DGRAM) as last:
+            last.sendto(datagram, self._address)
+
     def _receive(self) -> None:
-        while True:
-            datagram = self._socket.recv(65535)
-            if datagram == _KNOCK:
-                return
-            self.datagrams.append(datagram)
+        while (datagram := self._socket.recv(65535)) != _KNOCK:
+            if datagram == _MARK:
+                self._marks += 1
+            else:
+                self.datagrams.append(datagram)
+            with self._changed:
+                self._changed.notify_all()
 
 
 _KNOCK = b"\x00metlog: close the receiver"
+_MARK = b"\x00metlog: this far"

@@ -11,7 +11,7 @@ from typing import Any
 from metlog import capture as tee
 from metlog.message import Message
 
-__all__ = ["Sent", "add_up", "capture"]
+__all__ = ["Sent", "add_up", "capture", "milliseconds_of"]
 
 
 class Sent(list[Message]):
@@ -61,11 +61,7 @@ class Sent(list[Message]):
     @property
     def timings(self) -> dict[str, list[float]]:
         """What was timed: timer → its milliseconds, in order."""
-        timings: dict[str, list[float]] = {}
-        for msg in self.of("timer"):
-            name = msg["fields"]["name"]
-            timings.setdefault(name, []).append(json.loads(msg["payload"]))
-        return timings
+        return milliseconds_of(self)
 
 
 @contextmanager
@@ -88,3 +84,13 @@ def add_up(messages: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             name = msg["fields"]["name"]
             sums[name] = sums.get(name, 0) + json.loads(msg["payload"])
     return sums
+
+
+def milliseconds_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """The values of each timer in some messages, by name, in their order."""
+    timings: dict[str, list[float]] = {}
+    for msg in messages:
+        if msg["type"] == "timer":
+            name = msg["fields"]["name"]
+            timings.setdefault(name, []).append(json.loads(msg["payload"]))
+    return timings

@@ -7,8 +7,7 @@ import errno
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from metlog.senders._delivery import process
 from metlog.senders._delivery import socket as room
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.socket import DatagramSocket
+from metlog.testing import until
 
 needs_unix = pytest.mark.skipif(
     not hasattr(socket, "AF_UNIX"), reason="no such sockets"
@@ -36,15 +36,6 @@ def reader() -> Iterator[socket.socket]:
 def port_of(reader: socket.socket) -> int:
     port: int = reader.getsockname()[1]
     return port
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.perf_counter() + 20
-    while not reached():
-        if time.perf_counter() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 class Names:

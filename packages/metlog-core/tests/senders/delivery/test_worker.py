@@ -7,7 +7,6 @@ import gc
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,22 +17,13 @@ from metlog.senders import StatsdSender, UdpSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
-from metlog.testing import UdpReceiver
+from metlog.testing import UdpReceiver, until
 
 
 @pytest.fixture
 def receiver() -> Iterator[UdpReceiver]:
     with UdpReceiver() as receiver:
         yield receiver
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.perf_counter() + 20
-    while not reached():
-        if time.perf_counter() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 class Sender:
