@@ -5,6 +5,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,16 +145,17 @@ def test_bars_that_overlap():
     assert [bar["depth"] for bar in bars] == [0, 0]
 
 
-def test_bars_of_a_view():
-    """What a view's three timers say is one span, and all else is inside of it, though
-    they were sent after it and so are reckoned to begin a little late."""
+@pytest.mark.parametrize("late", [0.0, 0.00002], ids=["exact", "reckoned"])
+def test_bars_of_a_view(late):
+    """What a view's three timers say is one span, in the order they were sent, and all
+    else is inside of it, also where they are reckoned to begin a little late."""
     bars = summarise(
         [
             metric("timer", "cache.get", 0.02, start=9.9998),
             metric("timer", "checkout", 29.5, start=10.0),
-            metric("timer", "view.shop.buy.GET", 30.2, start=10.00002),
-            metric("timer", "view.shop.GET", 30.2, start=10.00004),
-            metric("timer", "view.GET", 30.2, start=10.00006),
+            metric("timer", "view.shop.buy.GET", 30.2, start=10.0 + late),
+            metric("timer", "view.shop.GET", 30.2, start=10.0 + 2 * late),
+            metric("timer", "view.GET", 30.2, start=10.0 + 3 * late),
         ],
         10.0,
         10.04,

@@ -184,7 +184,8 @@ def _nested(timers: Iterable[Captured]) -> Iterator[tuple[int, _Span]]:
 
 
 def _latest_first(spans: list[_Span]) -> list[_Span]:
-    return sorted(spans, key=lambda span: span.start, reverse=True)
+    # Not `reverse`: of those that began at one moment the last one sent is the latest.
+    return sorted(spans, key=lambda span: span.start)[::-1]
 
 
 def _groups(records: Iterable[Captured]) -> list[Group]:
