@@ -380,7 +380,7 @@ CONFLICTS = [
         PrometheusSender(),
         [
             Metric("size", "histogram", "1", "A."),
-            Metric("size.count", "gauge", "{item}", "B."),
+            Metric("size.count", "gauge", "", "B."),
         ],
         "size_count",
     ),
