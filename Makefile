@@ -14,10 +14,11 @@ demo: .tools/ready ## a site on 127.0.0.1, what each request of it sends, and it
 	@exec "$$($(HATCH) env find demo)/bin/python" tools/demo.py
 
 demo-graphite: .tools/ready node_modules/.package-lock.json ## the site before statsd, carbon and graphite-web, with our dashboard
-	@exec $(HATCH) --quiet run backends:demo graphite
-
-demo-prometheus: .tools/ready ## the site before a Prometheus, with our rules and queries
-	@exec $(HATCH) --quiet run backends:demo prometheus
+demo-prometheus: .tools/ready node_modules/.package-lock.json ## the site before a Prometheus, with our rules and every query of our dashboard
+demo-graphite demo-prometheus:
+	@echo "  Preparing an environment; the first time that takes a minute …"
+	@$(HATCH) --quiet run backends:prepare
+	@exec "$$($(HATCH) env find backends)/bin/python" tools/demo_backend.py $(@:demo-%=%)
 
 test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
 	@.tools/bin/python tools/run_tests.py

@@ -239,6 +239,7 @@ def test_prometheus_answers_every_query(
         prometheus = Prometheus(tmp_path, [f"http://127.0.0.1:{port}/metrics"])
     except MissingProgram as missing:
         pytest.fail(str(missing)) if os.environ.get("CI") else pytest.skip(str(missing))
+    sender = {"class": "metlog.senders.PrometheusSender", "port": port}
     board = json.loads((WRITTEN / "grafana-prometheus.json").read_text())
     waiting = {
         target["expr"].replace("$__rate_interval", "5m").replace("$job", ".*")
@@ -247,7 +248,7 @@ def test_prometheus_answers_every_query(
     }
     with subprocess.Popen(
         [sys.executable, str(HERE / "tour.py")],
-        env=tours_environment(own, PROMETHEUS_PORT=str(port)),
+        env=tours_environment(own, SITE_SENDER=json.dumps(sender)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

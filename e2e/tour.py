@@ -2,7 +2,7 @@
 """Does with the site all that django-metlog measures, and prints what was sent.
 
 A program for test_dashboards.py: one JSON list of kind, name and the names of fields.
-It does so again for each line that it is given.
+It does so again for each line that it is given; ``for-ever`` without any.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE_SECONDS = 60.0
+PAUSE_SECONDS = 5.0
 ASKED = ("celery.queue.celery.length", "process.thread.count", "asgi.loop.lag")
 
 
@@ -53,10 +54,17 @@ def main() -> int:
         wait_for(sent, *ASKED)
     seen = {(one.kind, one.name, *sorted(one.fields)) for one in sent}
     print(json.dumps(sorted(seen)), flush=True)
-    for _ in sys.stdin:  # another round for each line
+    for _ in rounds() if "for-ever" in sys.argv else sys.stdin:
         do_everything()
     connections["pooled"].close_pool()
     return 0
+
+
+def rounds() -> Iterator[None]:
+    """One after the other, with a rest for the machine."""
+    while True:
+        time.sleep(PAUSE_SECONDS)
+        yield
 
 
 def wait_for(sent: list[Any], *names: str) -> None:
@@ -80,7 +88,8 @@ def do_everything() -> None:
     write_mails()
     ask_others()
     run_commands()
-    run_tasks()
+    if django.VERSION >= (6, 0):
+        run_tasks()
     run_celery()
 
 

@@ -68,6 +68,23 @@ FIND_TOLERANCE = 0
 """
 
 
+# Its pages' scripts and styles lie beside its packages, for a web server to serve.
+SERVED = """\
+import sys
+from graphite.settings import *
+ROOT_URLCONF = "served_urls"
+STATICFILES_DIRS = [f"{sys.prefix}/webapp/content"]
+"""
+SERVED_URLS = """\
+from django.conf import settings
+from django.urls import re_path
+from django.views.static import serve
+from graphite.urls import *
+content = {"document_root": settings.STATICFILES_DIRS[0]}
+urlpatterns.insert(0, re_path("^static/(?P<path>.*)$", serve, content))
+"""
+
+
 class Graphite(Backend):
     title = "statsd + carbon + graphite-web"
     interval = node_statsd.FLUSH_MS / 1000
@@ -84,6 +101,8 @@ class Graphite(Backend):
         fill |= {"line": line, "pickle": pickle, "query": query}
         (conf / "carbon.conf").write_text(CARBON.format(**fill))
         (conf / "own_settings.py").write_text(WEB.format(**fill))
+        (conf / "served.py").write_text(SERVED)
+        (conf / "served_urls.py").write_text(SERVED_URLS)
         (conf / "storage-schemas.conf").write_text(
             "[all]\npattern = .*\nretentions = 1s:1d\n"
         )
@@ -95,7 +114,7 @@ class Graphite(Backend):
             "GRAPHITE_CONF_DIR": str(conf),
             "GRAPHITE_STORAGE_DIR": str(storage),
             "PYTHONPATH": str(conf),
-            "DJANGO_SETTINGS_MODULE": "graphite.settings",
+            "DJANGO_SETTINGS_MODULE": "served",
             "GRAPHITE_SETTINGS_MODULE": "own_settings",
         }
         carbon = str(Path(self._python).with_name("carbon-cache.py"))

@@ -32,7 +32,10 @@ JOB = """\
 
 
 class Prometheus:
-    """The program alone: who is scraped is a backend's business."""
+    """The program alone: who is scraped is a backend's business.
+
+    What lies in its folder as ``….html`` it serves below ``/consoles/``.
+    """
 
     def __init__(
         self, folder: Path, scraped: Sequence[str], rules: Path | None = None
@@ -55,6 +58,7 @@ class Prometheus:
             [
                 *(find("prometheus"), f"--config.file={config}"),
                 f"--storage.tsdb.path={folder / 'tsdb'}",
+                *(f"--web.console.{w}={folder}" for w in ("templates", "libraries")),
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
             folder,
@@ -105,11 +109,14 @@ class Scraped(Backend):
     title = "Prometheus"
     cumulative = True
 
-    def __init__(self, folder: Path, rules: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, rules: Path | None = None, others: Sequence[str] = ()
+    ) -> None:
+        """``others`` are scraped, too."""
         super().__init__(folder)
         (port,) = free_ports(1)
         self.scraped = f"http://127.0.0.1:{port}/metrics"
-        self._prometheus = Prometheus(folder, [self.scraped], rules)
+        self._prometheus = Prometheus(folder, [self.scraped, *others], rules)
         self.url = self._prometheus.url
         self.receiver = self._prometheus.program
         self.sender = {
@@ -118,6 +125,10 @@ class Scraped(Backend):
             # Whichever worker has it serves for both.
             "port": port,
         }
+
+    def ask(self, promql: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return value by labels, now."""
+        return self._prometheus.ask(promql)
 
     def start(self) -> None:
         self.receiver.start()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -29,23 +29,29 @@ def has_points(url: str) -> bool:
     return any(value for one in series for value, _ in one["datapoints"])
 
 
-def has_samples(url: str) -> bool:
-    """Return whether Prometheus answers the query that its page shows."""
-    address, query = re.fullmatch(
-        r"(http://[^/]+)/graph\?.*g0\.expr=(.+)", url
-    ).groups()
-    answer = json.loads(get(f"{address}/api/v1/query?query={query}"))
-    return any(float(one["value"][1]) > 0 for one in answer["data"]["result"])
+def load_whole(url: str) -> None:
+    """Get a page and all scripts and styles that it names."""
+    for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', get(url).decode()):
+        assert get(urljoin(url, path))
+
+
+def has_answers(url: str) -> bool:
+    """Return whether Prometheus has filled in every query of the dashboard's page."""
+    page = get(url).decode()
+    return "</html>" in page and "nothing yet" not in page
 
 
 @pytest.mark.parametrize(
     ("backend", "label", "shows"),
-    [("graphite", "One graph", has_points), ("prometheus", "Requests", has_samples)],
+    [
+        ("graphite", "One graph", has_points),
+        ("prometheus", "The dashboard", has_answers),
+    ],
 )
 def test_one_command_draws_and_ctrl_c_ends_it(
     backend: str, label: str, shows: Callable[[str], bool], tmp_path: Path
 ) -> None:
-    """The site, its backend and a graph of what a visitor does, and nothing is left."""
+    """The site, its backend and a picture of what visitors do, and nothing is left."""
     printed = tmp_path / "printed"
     with printed.open("wb") as output:
         demo = subprocess.Popen(
@@ -67,7 +73,19 @@ def test_one_command_draws_and_ctrl_c_ends_it(
         assert demo.poll() is None, said
         found = re.search(rf"{label} +(http\S+)", said)
         assert found, said
-        wait_until(lambda: shows(found[1]), "there is a point")
+        wait_until(lambda: shows(found[1]), "there is a point", lambda: get(found[1]))
+        dashboard = re.search(r"The dashboard +(http\S+)", said)
+        assert dashboard, said
+        load_whole(dashboard[1])
+        if backend == "prometheus":
+            wait_until(
+                lambda: re.search(
+                    r"all \d\d queries of the dashboard are answered",
+                    printed.read_text(),
+                ),
+                "it says so",
+                printed.read_text,
+            )
     finally:
         demo.send_signal(signal.SIGINT)
         code = demo.wait(PATIENCE_SECONDS)

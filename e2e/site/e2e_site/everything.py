@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from e2e_site.settings import *  # noqa: F403
@@ -42,11 +43,7 @@ DATABASES = {
 METLOG = client_from_dict_config(
     {
         "logger": f"tour {os.getpid()}",
-        "sender": {
-            "class": "metlog.senders.PrometheusSender",
-            "port": int(os.environ["PROMETHEUS_PORT"])
-            if "PROMETHEUS_PORT" in os.environ
-            else None,
-        },
+        "sender": json.loads(os.environ.get("SITE_SENDER", "null"))
+        or {"class": "metlog.senders.PrometheusSender"},
     }
 )
