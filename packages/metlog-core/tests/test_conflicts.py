@@ -171,8 +171,8 @@ def test_two_bases_that_become_one_name_for_prometheus(
     assert (sender.stats.sent, sender.stats.dropped) == (3, 6)
     client.close()
     said = capsys.readouterr().err
-    assert said.count("two metrics would have one name") == 1
-    assert "'shop-cart'" in said
+    assert said.count("two metrics would have one name") == 2
+    assert said.count("'shop-cart'") == said.count("'shop.cart.total'") == 1
 
 
 @pytest.mark.parametrize(
@@ -197,3 +197,33 @@ def test_declarations_of_one_base_that_differ(first: Metric, second: Metric) -> 
     with pytest.raises(ConfigError, match="expected one kind, unit and set of labels"):
         catalogue.declare(first, second)
     assert list(catalogue.metrics()) == []
+
+
+@pytest.mark.parametrize("backend", ["dogstatsd", "otlp", "prometheus"])
+def test_each_conflict_is_told(
+    receiver: UdpReceiver,
+    collector: Any,
+    capsys: pytest.CaptureFixture[str],
+    backend: str,
+) -> None:
+    """Also those that come within a minute of another, up to what anybody reads."""
+    sender: Any = {
+        "dogstatsd": lambda: StatsdSender(port=receiver.port, dialect="dogstatsd"),
+        "otlp": lambda: OtlpSender(collector.url, interval=60),
+        "prometheus": PrometheusSender,
+    }[backend]()
+    client = MetlogClient(sender, "x")
+    for number in range(100):
+        client.gauge(f"shop.{number}x", 1)
+        client.updown(f"shop.{number}x", 1)
+        client.timer_send(f"shop.{number}x.seconds", 1)
+        client.histogram(f"shop.{number}x.seconds", 1)
+    client.flush()
+    if backend == "prometheus":
+        exposition(client)
+    client.close()
+    said = capsys.readouterr().err
+    told = [line for line in said.splitlines() if "two metrics" in line]
+    assert "shop.0x" in said
+    assert "shop.5x" in said
+    assert 10 < len(told) < 30

@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable
 from threading import get_ident
 
-__all__ = ["Diagnostics", "scrub"]
+__all__ = ["Diagnostics", "numbered", "scrub"]
 
 QUIET_SECONDS = 60.0
 """After a line about one kind of error, that kind is only counted for this long."""
+
+
+MOST_READ = 20
+"""Lines about different troubles of one kind; beyond, nobody would read them."""
 
 
 class Diagnostics:
@@ -63,6 +67,12 @@ class Diagnostics:
                 _writing.discard(here)
         except Exception:
             pass  # there is nowhere left to say it
+
+
+def numbered(kind: str, number: int) -> str:
+    """Return a kind for `Diagnostics.report` of its own for each of the first such
+    troubles, as each is told once: a line a minute would leave out all but one."""
+    return f"{kind} ({number})" if number <= MOST_READ else kind
 
 
 def scrub(text: str) -> str:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from metlog.catalogue import Metric, prefix_of, taken_apart, unit_of
+from metlog.diagnostics import numbered
 from metlog.exceptions import ConfigError
 from metlog.metrics import Kind
 from metlog.rules import KEEP, NO_RULES, Decision, Rules, is_reserved
@@ -347,6 +348,7 @@ class Namesakes:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._first: dict[object, tuple[str, ...]] = {}
+        self._conflicts = 0
 
     def watch(self, name: object, *metric: str) -> None:
         """``name`` is what the backend goes by; ``metric`` is what has it, in words."""
@@ -355,8 +357,9 @@ class Namesakes:
         first = self._first.setdefault(name, metric)
         if first not in (metric, ()):
             self._first[name] = ()
+            self._conflicts += 1
             self._report(
-                "two metrics that backends take for one",
+                numbered("two metrics that backends take for one", self._conflicts),
                 f"{' '.join(first)} and {' '.join(metric)}",
             )
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from metlog.diagnostics import numbered
 from metlog.wire.text import as_text, encodable
 
 __all__ = ["Families", "base_unit", "family_name", "labels"]
@@ -121,7 +122,10 @@ class Families:
                 if owner not in self._refused and len(self._refused) < MAX_FAMILIES:
                     self._refused.add(owner)
                     self._report(
-                        "two metrics would have one name, the second is dropped",
+                        numbered(
+                            "two metrics would have one name, the second is dropped",
+                            len(self._refused),
+                        ),
                         f"{name}: {other[0]!r} ({other[1]}) and {base!r} ({kind})",
                     )
                 return None
