@@ -415,7 +415,12 @@ NAME = ": expected the dotted name of a"
             "sender_port",
             ": expected a whole number f",
         ),
-        (FILE, "metlog", "sender_filepath", ": FileSender wants it, got nothing"),
+        (
+            FILE,
+            "metlog",
+            "sender_filepath",
+            ": expected a value, as FileSender needs one, got nothing",
+        ),
         (
             f"{FILE}sender_filepath = /a/b",
             "metlog",
@@ -455,7 +460,7 @@ NAME = ": expected the dotted name of a"
             MAX,
             "metlog_filter_x",
             "severity",
-            ": severity_max_provider wants it, got nothing",
+            ": expected a value, as severity_max_provider needs one, got nothing",
         ),
         (
             f"{MAX}severity = loud",
@@ -799,7 +804,10 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ini", "said"),
     [
-        (FAN_OUT, "section [a_route_…]: FanOutSender wants it, got nothing"),
+        (
+            FAN_OUT,
+            "section [a_route_…]: expected a value, as FanOutSender needs one, got n",
+        ),
         (
             ROUTE,
             "section [a_route_x], option 'sender_class': expected the dotted name",

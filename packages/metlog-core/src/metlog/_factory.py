@@ -150,4 +150,6 @@ def _check(
             and p.kind not in {kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD}
             and p.name not in bound.arguments
         ):
-            raise ConfigError(f"{name} wants it, got nothing", p.name)
+            raise ConfigError(
+                f"expected a value, as {name} needs one, got nothing", p.name
+            )

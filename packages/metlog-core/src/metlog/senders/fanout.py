@@ -380,8 +380,8 @@ class _Export:
 def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
-            "expected a dict with 'sender', and 'types', 'severity' and 'metrics' if "
-            f"wanted, got {route!r}"
+            "expected a dict with 'sender', perhaps 'types', 'severity', 'metrics', "
+            f"got {route!r}"
         )
     for key in route:
         if key not in {"sender", "types", "severity", "metrics"}:
