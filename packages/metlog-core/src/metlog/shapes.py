@@ -347,21 +347,32 @@ class Namesakes:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._first: dict[object, tuple[str, ...]] = {}
-        self._conflicts = 0
+        # What a metric is → its names as the backend and as we spell them. That way
+        # round a name costs least: its place in a dict.
+        self._known: dict[tuple[str, str], dict[str, str]] = {}
+        self._count = 0
+        self._told: set[str] = set()
 
-    def watch(self, name: object, *metric: str) -> None:
-        """``name`` is what the backend goes by; ``metric`` is what has it, in words."""
-        if len(self._first) > MAX_SEEN:
+    def watch(self, name: str, kind: Kind, spelled: str, unit: str = "") -> None:
+        """``name`` is what the backend goes by, ``spelled`` what we call it."""
+        here = self._known.setdefault((kind, unit), {})
+        if here.get(name) == spelled or self._count > MAX_SEEN:
             return
-        first = self._first.setdefault(name, metric)
-        if first not in (metric, ()):
-            self._first[name] = ()
-            self._conflicts += 1
-            self._report(
-                numbered("two metrics that backends take for one", self._conflicts),
-                f"{' '.join(first)} and {' '.join(metric)}",
-            )
+        for (its_kind, its_unit), names in self._known.items():
+            if name in names and name not in self._told:
+                self._told.add(name)
+                first = _told(its_kind, names[name], its_unit)
+                self._report(
+                    numbered("two metrics that backends take for one", len(self._told)),
+                    f"{first} and {_told(kind, spelled, unit)}",
+                )
+        if name not in here:
+            here[name] = spelled
+            self._count += 1
+
+
+def _told(kind: str, name: str, unit: str) -> str:
+    return f"{kind} {name[:100]!r} {unit}".rstrip()
 
 
 def _and(names: Iterable[str]) -> str:

@@ -273,7 +273,8 @@ class Totals:
                 bounds=self._bounds(series.kind, shaped.bounds),
             )
             name, unit = shaped.name, f"({shaped.unit or 'no unit'})"
-            self._namesakes.watch(name.lower(), series.kind, repr(name), unit)
+            lower = name if name.islower() else name.lower()
+            self._namesakes.watch(lower, series.kind, name, unit)
             key = (
                 *(series.kind, shaped.name, shaped.unit, shaped.bounds),
                 *(_distinct(shaped.labels), _distinct(shaped.resource)),

@@ -194,7 +194,10 @@ class StatsdSender(ExportingSender):
             tagged=self._is_dogstatsd,
             report=self.tally.report,  # a method of this sender would keep it alive
         )
-        self._namesakes = Namesakes(self.tally.report)
+        report = self.tally.report
+        self._namesakes = {
+            letter: Namesakes(report) for letter in ("", *self._letters.values())
+        }
         self._socket.on_resolved = self.worker.wake
         self.reset_after_fork()
 
@@ -332,7 +335,7 @@ class StatsdSender(ExportingSender):
             name, kind = shaped.name, series.kind
             # In plain StatsD the letters are told apart, and some kinds share one.
             letter = "" if self._is_dogstatsd else self._letters[kind]
-            self._namesakes.watch((name, letter), kind, repr(name[:100]))
+            self._namesakes[letter].watch(name, kind, name)
             form = self._form_of(series, shaped)
         if len(self._forms) >= 2 * self.max_series:
             self._forms.clear()
