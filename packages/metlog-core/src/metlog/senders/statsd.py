@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from metlog.aggregate.series import (
     News,
@@ -25,9 +22,10 @@ from metlog.senders._delivery.pacing import Pacing, cost
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
-from metlog.shapes import Namesakes, Shape, Shaped
-from metlog.wire.statsd import number, rate_part, safe_name, tags_part
-from metlog.wire.text import as_text
+from metlog.senders._statsd_backlog import Backlog
+from metlog.senders._statsd_forms import Form, Forms
+from metlog.shapes import Shape
+from metlog.wire.statsd import number, rate_part, safe_name
 
 if TYPE_CHECKING:
     from metlog.catalogue import Metric
@@ -43,23 +41,6 @@ MAX_BACKLOG = 16 * 2**20
 """Bytes of lines that wait, because they came in a burst or the reader is slow."""
 
 _MAX = sys.float_info.max
-
-Line = tuple[bytes, int]
-"""A line and how many calls it stands for."""
-
-
-class Form(NamedTuple):
-    """How the lines of a series look: remembered with it, or with all that only differ
-    in their names."""
-
-    head: str | None
-    """What stands before a value; None: the prefix and the series' own name."""
-    tail: str
-    """What stands behind it."""
-    scale: float = 1
-    """What values are multiplied by."""
-    share: float = 1.0
-    """The share of values that a rule wants to be sent."""
 
 
 class StatsdSender(ExportingSender):
@@ -100,18 +81,13 @@ class StatsdSender(ExportingSender):
 
     _sums: dict[tuple[str, str], tuple[float, int]]
     _levels: dict[tuple[str, str], tuple[float, int]]
-    _lines: deque[Line]
+    _backlog: Backlog
     _allowances: dict[Series, tuple[float, float]]
     _reservoirs: dict[Series, Reservoir]
     _sampled_since: dict[Series, float]
-    _forms: dict[Series, Form | None]
-    _common_forms: dict[Form, Form]
-    # Calls and bytes that came in, counted under the lock, and that went out.
+    # Calls that came in, counted under the lock, and that went out.
     _absorbed: int
     _delivered: int
-    _bytes_in: int
-    _bytes_fed: int
-    _bytes_out: int
     _summed_at: float
     _just_sent: int
     _pacing: Pacing
@@ -143,7 +119,7 @@ class StatsdSender(ExportingSender):
         )
         self.reads_fields: bool = self._is_dogstatsd
         self._packed = boolean("packed", packed) and self._is_dogstatsd
-        self._distributions = boolean("distributions", distributions)
+        distributions = boolean("distributions", distributions)
         if distributions and not self._is_dogstatsd:
             raise ConfigError(
                 "expected dialect='dogstatsd' with distributions, got 'plain'",
@@ -169,17 +145,7 @@ class StatsdSender(ExportingSender):
         self._interval = seconds("flush_interval", flush_interval)
         self._max_timings = integer("max_timings", max_timings, 1, 10**9)
         prefix = safe_name(prefix.rstrip("."))
-        self._prefix = f"{prefix}." if prefix else ""
-        self._tags = surroundings.tags
-        self._suffix = surroundings.suffix
         self._socket = DatagramSocket(way, host, port)
-        wide = "d" if self._distributions else ""
-        self._letters: Mapping[str, str] = {
-            "counter": "c",
-            "gauge": "g",
-            "timer": wide or "ms",
-            "histogram": wide or ("h" if self._is_dogstatsd else "ms"),
-        }
         super().__init__(
             f"statsd {host}" if self._is_unix else f"statsd {host}:{port}",
             integer("max_names", max_names, 1, 10**9),
@@ -194,10 +160,15 @@ class StatsdSender(ExportingSender):
             tagged=self._is_dogstatsd,
             report=self.tally.report,  # a method of this sender would keep it alive
         )
-        report = self.tally.report
-        self._namesakes = {
-            letter: Namesakes(report) for letter in ("", *self._letters.values())
-        }
+        self._forms = Forms(
+            self._shape,
+            f"{prefix}." if prefix else "",
+            (surroundings.tags, surroundings.suffix),
+            dogstatsd=self._is_dogstatsd,
+            distributions=distributions,
+            most=self.max_series,
+            report=self.tally.report,
+        )
         self._socket.on_resolved = self.worker.wake
         self.reset_after_fork()
 
@@ -212,14 +183,14 @@ class StatsdSender(ExportingSender):
         series = news.series
         if series.kind in self.ignores:
             return
-        form = self._form(series)
+        form = self._forms.of(series)
         if form is None:
             return
         self._absorbed += news.calls
         if series.kind not in ("counter", "gauge"):
             self._add_values(news, form, now)
             return
-        key = self._head(series, form), form.tail
+        key = self._forms.head(series, form), form.tail
         if series.kind == "counter":
             total, calls = self._sums.get(key, (0, 0))
             value = total + news.value * form.scale
@@ -255,7 +226,7 @@ class StatsdSender(ExportingSender):
                 continue
             del self._sampled_since[series]
             reservoir = self._reservoirs.pop(series)
-            form = self._form(series)
+            form = self._forms.of(series)
             if form is not None:
                 self._add_entries(series, form, reservoir.kept, reservoir.seen)
 
@@ -279,7 +250,7 @@ class StatsdSender(ExportingSender):
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
         values = [number(entry) for entry in entries if _is_finite(entry)]
-        head, tail = self._head(series, form), form.tail
+        head, tail = self._forms.head(series, form), form.tail
         if len(values) < len(entries):
             self._lose_beyond(len(entries) - len(values), head)
         rate = min(series.rate, 1.0) * form.share
@@ -323,77 +294,21 @@ class StatsdSender(ExportingSender):
         if batch:
             self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
 
-    def _form(self, series: Series) -> Form | None:
-        """How its lines look; None when it is not sent, as it has no such shape."""
-        try:
-            return self._forms[series]
-        except KeyError:
-            pass
-        form = None
-        shaped = self._shape.of(series)
-        if shaped is not None and not self._is_overwritten(series, shaped):
-            name, kind = shaped.name, series.kind
-            # In plain StatsD the letters are told apart, and some kinds share one.
-            letter = "" if self._is_dogstatsd else self._letters[kind]
-            self._namesakes[letter].watch(name, kind, name)
-            form = self._form_of(series, shaped)
-        if len(self._forms) >= 2 * self.max_series:
-            self._forms.clear()
-            self._common_forms.clear()
-        self._forms[series] = form
-        return form
-
-    def _form_of(self, series: Series, shaped: Shaped) -> Form:
-        tags = ""
-        if self._is_dogstatsd:
-            tags = tags_part({**self._tags, **shaped.attributes})
-        kind = self._letters[series.kind]
-        # The rate of values is known when they are sampled.
-        middle = rate_part(series.rate) if series.kind == "counter" else ""
-        name = safe_name(shaped.name)
-        head = None if name == series.name else f"{self._prefix}{name}"
-        tail = f"|{kind}{middle}{tags}{self._suffix}"
-        form = Form(head, tail, shaped.scale, shaped.rate)
-        if head is None and not tags:
-            return self._common_forms.setdefault(form, form)
-        return form
-
-    def _head(self, series: Series, form: Form) -> str:
-        return form.head or self._prefix + series.name
-
-    def _is_overwritten(self, series: Series, shaped: Shaped) -> bool:
-        """Return whether it is a level that every process tells, under one name."""
-        if not (series.observed and series.kind == "gauge"):
-            return False
-        pid = str(os.getpid())
-        told = [shaped.name]
-        if self._is_dogstatsd:
-            told = [as_text(value) for value in shaped.attributes.values()]
-        if any(pid in re.findall(r"[0-9]+", text) for text in told):
-            return False
-        self.tally.report(
-            "a level of each process is not sent: observe it once_per_host, "
-            "or with the process's id in its name (in a field for DogStatsD)",
-            shaped.name[:100],
-        )
-        return True
-
     def _add_line(self, line: bytes, calls: int) -> None:
         if len(line) > self._max_packet:
             self._absorbed -= calls
             self.lose(calls, "name too long for a datagram, dropped", line[:100])
-        elif self._bytes_in - self._bytes_out > MAX_BACKLOG:
+        elif self._backlog.size > MAX_BACKLOG:
             self._absorbed -= calls
             self.lose(calls, "too much waits, dropped", f"{MAX_BACKLOG} bytes")
         else:
-            self._bytes_in += len(line) + 1
-            self._lines.append((line, calls))
+            self._backlog.add(line, calls)
 
     # -- out ---------------------------------------------------------------------------
 
     def pause(self) -> float:
         """See `ExportingSender`."""
-        return self._pacing.pause(bool(self._lines), self._interval or 1.0)
+        return self._pacing.pause(bool(self._backlog), self._interval or 1.0)
 
     def deliver(self, deadline: Deadline | None) -> None:
         """Send lines as the pace allows; sums and levels when the interval is over."""
@@ -422,25 +337,26 @@ class StatsdSender(ExportingSender):
 
     def _send_all(self, deadline: Deadline | None) -> None:
         """Without a pace; over a unix socket a full one is waited for."""
-        while self._lines and self._transmit(*self._next_datagram(), deadline):
-            pass
+        while self._backlog:
+            datagram, calls = self._backlog.next_datagram()
+            if not self._transmit(datagram, calls, deadline):
+                return
 
     def _send_paced(self, deadline: Deadline | None) -> None:
         """What the pace allows; by ``deadline`` all, as fast as readers stand it."""
         pacing, largest = self._pacing, cost(self._max_packet)
         if deadline is not None:
-            backlog = self._bytes_in - self._bytes_out
-            pacing.press(largest * backlog / self._max_packet, deadline.left)
+            waiting = self._backlog.size
+            pacing.press(largest * waiting / self._max_packet, deadline.left)
         try:
             while True:
-                made = self._bytes_in - self._bytes_fed
-                self._bytes_fed += made
-                pacing.feed(largest * made / self._max_packet, process.now())
-                while self._lines and pacing.allows:
-                    datagram, calls = self._next_datagram()
+                came = self._backlog.came()
+                pacing.feed(largest * came / self._max_packet, process.now())
+                while self._backlog and pacing.allows:
+                    datagram, calls = self._backlog.next_datagram()
                     self._transmit(datagram, calls, None)
                     pacing.spend(cost(len(datagram)))
-                if deadline is None or not self._lines or not deadline.left:
+                if deadline is None or not self._backlog or not deadline.left:
                     return
                 deadline.sleep(pacing.pause(backlog=True))
         finally:
@@ -470,29 +386,13 @@ class StatsdSender(ExportingSender):
         self._absorbed -= calls
         self.lose(calls, "beyond what a float holds, dropped", head[:100])
 
-    def _next_datagram(self) -> tuple[bytes, int]:
-        line, calls = self._lines.popleft()
-        batch, size = [line], len(line)
-        self._bytes_out += len(line) + 1
-        while self._lines:
-            line, more = self._lines[0]
-            size += len(line) + 1
-            if size > self._max_packet:
-                break
-            self._lines.popleft()
-            self._bytes_out += len(line) + 1
-            batch.append(line)
-            calls += more
-        return b"\n".join(batch), calls
-
     def _transmit(self, datagram: bytes, calls: int, deadline: Deadline | None) -> bool:
         """Send it, or count it as dropped. False: its reader is too slow, it waits."""
         try:
             last_arrived = self._socket.send(datagram, deadline)
         except BlockingIOError as error:
             if self._is_unix and not self._at_once:
-                self._lines.appendleft((datagram, calls))
-                self._bytes_out -= len(datagram) + 1
+                self._backlog.put_back(datagram, calls)
                 self.tally.report("the reader is slow", error)
                 return False
             self._lost(calls, error)
@@ -575,11 +475,10 @@ class StatsdSender(ExportingSender):
 
     def _forget(self) -> None:
         self._sums, self._levels = {}, {}
-        self._forms, self._common_forms = {}, {}
-        self._lines, self._allowances = deque(), {}
-        self._reservoirs, self._sampled_since = {}, {}
+        self._forms.forget()
+        self._backlog = Backlog(self._max_packet)
+        self._allowances, self._reservoirs, self._sampled_since = {}, {}, {}
         self._absorbed = self._delivered = 0
-        self._bytes_in = self._bytes_fed = self._bytes_out = 0
 
 
 def _is_finite(value: float) -> bool:

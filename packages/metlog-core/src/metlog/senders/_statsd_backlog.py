@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Lines that wait until a datagram takes them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["Backlog"]
+
+
+class Backlog:
+    """In the order in which they came.
+
+    One thread at a time adds, and one takes out: neither waits for the other.
+    """
+
+    def __init__(self, max_packet: int) -> None:
+        """``max_packet`` is the most bytes to a datagram."""
+        self._max_packet = max_packet
+        self._lines: deque[tuple[bytes, int]] = deque()  # and their calls
+        # Each is written by one side alone.
+        self._bytes_in = self._bytes_out = self._bytes_told = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return self._bytes_in - self._bytes_out
+
+    def add(self, line: bytes, calls: int) -> None:
+        """``calls`` is how many of them the line stands for."""
+        self._bytes_in += len(line) + 1
+        self._lines.append((line, calls))
+
+    def came(self) -> int:
+        """Return how many bytes came since this was asked."""
+        came = self._bytes_in - self._bytes_told
+        self._bytes_told += came
+        return came
+
+    def next_datagram(self) -> tuple[bytes, int]:
+        """Take out as many lines as fit, with their calls; there is one at least."""
+        line, calls = self._lines.popleft()
+        batch, size = [line], len(line)
+        self._bytes_out += len(line) + 1
+        while self._lines:
+            line, more = self._lines[0]
+            size += len(line) + 1
+            if size > self._max_packet:
+                break
+            self._lines.popleft()
+            self._bytes_out += len(line) + 1
+            batch.append(line)
+            calls += more
+        return b"\n".join(batch), calls
+
+    def put_back(self, datagram: bytes, calls: int) -> None:
+        """It could not be sent: it is the first again."""
+        self._lines.appendleft((datagram, calls))
+        self._bytes_out -= len(datagram) + 1

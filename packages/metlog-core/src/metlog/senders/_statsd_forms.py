@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MPL-2.0
+"""How the lines of a series look, for StatsD and for DogStatsD."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from metlog.aggregate.series import Series
+from metlog.shapes import Namesakes, Report, Shape, Shaped
+from metlog.wire.statsd import rate_part, safe_name, tags_part
+from metlog.wire.text import as_text
+
+__all__ = ["Form", "Forms"]
+
+
+class Form(NamedTuple):
+    """How the lines of a series look: remembered with it, or with all that only differ
+    in their names."""
+
+    head: str | None
+    """What stands before a value; None: the prefix and the series' own name."""
+    tail: str
+    """What stands behind it."""
+    scale: float = 1
+    """What values are multiplied by."""
+    share: float = 1.0
+    """The share of values that a rule wants to be sent."""
+
+
+class Forms:
+    """The forms of what one sender sends."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        prefix: str,
+        surroundings: tuple[Mapping[str, Any], str],
+        *,
+        dogstatsd: bool,
+        distributions: bool,
+        most: int,
+        report: Report,
+    ) -> None:
+        """``surroundings`` are tags for every line, and what stands at its end;
+        ``most`` is how many series there are at most."""
+        self._shape = shape
+        self._prefix = prefix
+        self._tags, self._suffix = surroundings
+        self._is_dogstatsd = dogstatsd
+        wide = "d" if distributions else ""
+        self._letters: Mapping[str, str] = {
+            "counter": "c",
+            "gauge": "g",
+            "timer": wide or "ms",
+            "histogram": wide or ("h" if dogstatsd else "ms"),
+        }
+        self._namesakes = {
+            letter: Namesakes(report) for letter in ("", *self._letters.values())
+        }
+        self._most = most
+        self._report = report
+        self._forms: dict[Series, Form | None] = {}
+        self._common: dict[Form, Form] = {}
+
+    def of(self, series: Series) -> Form | None:
+        """Return its form; None when it is not sent, as it has no such shape."""
+        try:
+            return self._forms[series]
+        except KeyError:
+            pass
+        form = None
+        shaped = self._shape.of(series)
+        if shaped is not None and not self._is_overwritten(series, shaped):
+            name, kind = shaped.name, series.kind
+            # In plain StatsD the letters are told apart, and some kinds share one.
+            letter = "" if self._is_dogstatsd else self._letters[kind]
+            self._namesakes[letter].watch(name, kind, name)
+            form = self._new(series, shaped)
+        if len(self._forms) >= 2 * self._most:
+            self.forget()
+        self._forms[series] = form
+        return form
+
+    def head(self, series: Series, form: Form) -> str:
+        """Return what stands before a value of that series."""
+        return form.head or self._prefix + series.name
+
+    def forget(self) -> None:
+        """Begin anew: they are only remembered."""
+        self._forms.clear()
+        self._common.clear()
+
+    def _new(self, series: Series, shaped: Shaped) -> Form:
+        tags = ""
+        if self._is_dogstatsd:
+            tags = tags_part({**self._tags, **shaped.attributes})
+        kind = self._letters[series.kind]
+        # The rate of values is known when they are sampled.
+        middle = rate_part(series.rate) if series.kind == "counter" else ""
+        name = safe_name(shaped.name)
+        head = None if name == series.name else f"{self._prefix}{name}"
+        tail = f"|{kind}{middle}{tags}{self._suffix}"
+        form = Form(head, tail, shaped.scale, shaped.rate)
+        if head is None and not tags:
+            return self._common.setdefault(form, form)
+        return form
+
+    def _is_overwritten(self, series: Series, shaped: Shaped) -> bool:
+        """Return whether it is a level that every process tells, under one name."""
+        if not (series.observed and series.kind == "gauge"):
+            return False
+        pid = str(os.getpid())
+        told = [shaped.name]
+        if self._is_dogstatsd:
+            told = [as_text(value) for value in shaped.attributes.values()]
+        if any(pid in re.findall(r"[0-9]+", text) for text in told):
+            return False
+        self._report(
+            "a level of each process is not sent: observe it once_per_host, "
+            "or with the process's id in its name (in a field for DogStatsD)",
+            shaped.name[:100],
+        )
+        return True
