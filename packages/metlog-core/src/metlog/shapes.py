@@ -358,7 +358,7 @@ class Namesakes:
         here = self._known.setdefault((kind, unit), {})
         if here.get(name) == spelled or self._count > MAX_SEEN:
             return
-        for (its_kind, its_unit), names in self._known.items():
+        for (its_kind, its_unit), names in list(self._known.items()):
             if name in names and name not in self._told:
                 self._told.add(name)
                 first = _told(its_kind, names[name], its_unit)
