@@ -143,6 +143,25 @@ def test_no_server_starts_without_a_client(
     assert said in last
 
 
+@pytest.mark.parametrize(
+    "command", ["makemigrations --check", "collectstatic --noinput"]
+)
+def test_a_container_is_built_without_the_environment(
+    command: str, tmp_path: Path
+) -> None:
+    """What is typed there runs, and says what has no value yet; ``check`` too."""
+    more, said = BROKEN["an environment variable"]
+    program = f"""
+from django.core.management import execute_from_command_line as manage
+manage(["manage.py", "check"])
+manage(["manage.py", *"{command}".split()])
+"""
+    done = run(more, program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "(django_metlog.W017)" in done.stderr
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize(("more", "said"), BROKEN.values(), ids=BROKEN)
 def test_commands_run_without_a_client(more: str, said: str, tmp_path: Any) -> None:
     """A container is built where METLOG's environment is not: ``collectstatic`` works,
@@ -158,7 +177,8 @@ call_command("check")
     done = run(more, program, tmp_path)
     assert done.stdout == "collected\n"
     assert (tmp_path / "stick.js").exists()
-    assert "(django_metlog.E001)" in done.stderr
+    check = "W017" if said == "NO_SUCH_HOST" else "E001"
+    assert f"(django_metlog.{check})" in done.stderr
     assert said in done.stderr
 
 

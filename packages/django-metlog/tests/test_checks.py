@@ -57,7 +57,7 @@ BAD = [
     ("METLOG", None, "E001"),
     ("METLOG", {"sender": {"port": 1}}, "E001"),
     ("METLOG", {"sender": {"class": "metlog.senders.NoSuchSender"}}, "E001"),
-    ("METLOG", {"logger": "${NO_SUCH_VARIABLE}"}, "E001"),
+    ("METLOG", {"logger": "${NO_SUCH_VARIABLE}"}, "W017"),
     ("METLOG_REQUEST_ID", "X Request", "E019"),
     ("METLOG_REQUEST_ID", True, "E019"),
     ("METLOG_REQUEST_ID", "Cookie", "E019"),

@@ -26,6 +26,7 @@
 ``W014``              declared metrics that a backend mixes up, or loses labels of
 ``W015``              views, databases or caches that have one name in metrics
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
+``W017``              ``METLOG`` names a variable that the environment has not
 ====================  =============================================================
 """
 
@@ -137,8 +138,16 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
 def _values() -> Iterator[CheckMessage]:
     for setting in conf.SETTINGS.values():
         wrong = conf.fault(setting)
-        if wrong is not None:
-            yield Error(wrong, hint=_way_out(setting), id=setting.check)
+        if wrong is None:
+            continue
+        if setting.name == "METLOG" and conf.lacks_environment():
+            yield Caution(
+                wrong,
+                hint="Set it where the site serves; commands run without it.",
+                id="django_metlog.W017",
+            )
+            continue
+        yield Error(wrong, hint=_way_out(setting), id=setting.check)
 
 
 def _way_out(setting: conf.Setting) -> str:

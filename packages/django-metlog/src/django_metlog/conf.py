@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache, lru_cache
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -26,6 +26,7 @@ from django_metlog.known_settings import SETTINGS, Setting
 from metlog import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.diagnostics import Diagnostics
+from metlog.exceptions import EnvironmentNotFoundError
 
 __all__ = [
     "NOT_INSTALLED",
@@ -43,6 +44,7 @@ __all__ = [
     "has_urlconf",
     "is_installed",
     "is_listed",
+    "lacks_environment",
     "languages",
     "metrics_guard",
     "middleware",
@@ -151,13 +153,13 @@ def _client_fault() -> str | None:
     config: Any = settings.METLOG
     if isinstance(config, MetlogClient):
         return None
-    if _failed and _failed[0][0] is config:
-        return _failed[0][1]
+    if _failed and _failed[0].config is config:
+        return _failed[0].why
     try:
         settings.METLOG = client_from_dict_config(config)
     except Exception as error:  # whatever a sender's own __init__ raises
         why = f"settings.METLOG cannot be made into a client: {error}{_meant(config)}"
-        _failed[:] = [(config, why)]
+        _failed[:] = [_Failed(config, why, error)]
         return why
     return None
 
@@ -172,8 +174,21 @@ def _meant(config: Any) -> str:
     return ""
 
 
-_failed: list[tuple[Any, str]] = []
-"""The last dict of which no client could be made, and why: tried only once."""
+def lacks_environment() -> bool:
+    """Return whether all that ``settings.METLOG`` lacks is a variable's value."""
+    return any(isinstance(one.error, EnvironmentNotFoundError) for one in _failed)
+
+
+class _Failed(NamedTuple):
+    """The dict of which no client could be made, and why."""
+
+    config: Any
+    why: str
+    error: Exception
+
+
+_failed: list[_Failed] = []
+"""The last one, which is tried only once."""
 
 _trouble = Diagnostics("django-metlog")
 
