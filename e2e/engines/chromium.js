@@ -14,10 +14,12 @@ export default class Chromium {
   /** Has fetchLater, so that a load may go on out of sight. */
   static defers = true;
   static lacks = {};
+  static losesNetwork = true;
 
   static async start() {
     const browser = new Chromium();
     browser.tabs = new Set();
+    browser.sessions = new Map();
     const root = process.getuid() === 0;
     browser.program = new Program(
       Chromium.path,
@@ -67,19 +69,41 @@ export default class Chromium {
     return targetId;
   }
 
-  /** Runs JavaScript in the page and returns its JSON. */
-  async run(tab, script) {
+  async #attach(tab) {
     const { sessionId } = await this.call("Target.attachToTarget", {
       targetId: tab,
       flatten: true,
     });
+    return sessionId;
+  }
+
+  /** Runs JavaScript in the page and returns its JSON. */
+  async run(tab, script) {
+    const kept = this.sessions.get(tab);
+    const sessionId = kept ?? (await this.#attach(tab));
     const { result } = await this.call(
       "Runtime.evaluate",
       { expression: script, returnByValue: true },
       sessionId,
     );
-    await this.call("Target.detachFromTarget", { sessionId });
+    if (!kept) await this.call("Target.detachFromTarget", { sessionId });
     return result.value;
+  }
+
+  /** Takes the network from a page, or gives it back. */
+  async network(tab, there) {
+    // Kept meanwhile: any session that ends makes the page believe it is online again.
+    const sessionId = this.sessions.get(tab) ?? (await this.#attach(tab));
+    this.sessions.set(tab, sessionId);
+    await this.call("Network.enable", {}, sessionId);
+    await this.call(
+      "Network.emulateNetworkConditions",
+      { offline: !there, latency: 0, downloadThroughput: -1, uploadThroughput: -1 },
+      sessionId,
+    );
+    if (!there) return;
+    this.sessions.delete(tab);
+    await this.call("Target.detachFromTarget", { sessionId });
   }
 
   /** Clicks on an element as a visitor does. */
@@ -87,10 +111,7 @@ export default class Chromium {
     const { x, y, width, height } = JSON.parse(
       await this.run(tab, `JSON.stringify(document.getElementById("${id}").getBoundingClientRect())`),
     );
-    const { sessionId } = await this.call("Target.attachToTarget", {
-      targetId: tab,
-      flatten: true,
-    });
+    const sessionId = await this.#attach(tab);
     const at = { x: x + width / 2, y: y + height / 2, button: "left", clickCount: 1 };
     for (const type of ["mousePressed", "mouseReleased"])
       await this.call("Input.dispatchMouseEvent", { type, ...at }, sessionId);
@@ -102,8 +123,14 @@ export default class Chromium {
     await this.open("about:blank");
   }
 
+  /** Puts a tab before the others. */
+  async show(tab) {
+    await this.call("Target.activateTarget", { targetId: tab });
+  }
+
   async close(tab) {
     this.tabs.delete(tab);
+    this.sessions.delete(tab);
     await this.call("Target.closeTarget", { targetId: tab });
   }
 

@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import Chromium from "./chromium.js";
 import Firefox from "./firefox.js";
 import { eventually } from "./program.js";
+import { failing } from "./scenarios.js";
 import { Sink } from "./sink.js";
 import { WPE, WebKitGTK } from "./webkit.js";
 
@@ -115,6 +116,29 @@ for (const engine of [Chromium, Firefox, WebKitGTK, WPE]) {
       const known = ["RangeError", "TypeError", "TypeError", "other", "resource"];
       assert.deepEqual(kinds.filter((kind) => kind !== "URIError").sort(), known);
     });
+
+    if (engine.losesNetwork)
+      test("what a page could not tell when it was hidden offline it tells later, once", async () => {
+        const visit = sink.visit("offline");
+        const tab = await browser.open(visit.url("wrong"));
+        const is = (state) => async () =>
+          (await browser.run(tab, "document.visibilityState")) === state;
+        await visit.noted("gone-wrong");
+        await browser.network(tab, false);
+        await browser.hide(tab);
+        await eventually("the page to be hidden", is("hidden"));
+        await failing(browser, tab);
+        await browser.network(tab, true);
+        const holding = (holds) => visit.received.filter(({ body }) => holds.test(body));
+        await eventually("the vitals", () => holding(/&TTFB=/).length > 0);
+        await browser.show(tab);
+        await eventually("the page to be seen", is("visible"));
+        await leave(browser, tab, visit, "error");
+        await eventually("what made the vitals", () => holding(/webvital.TTFB/).length > 0);
+        for (const holds of [/&TTFB=/, /webvital.TTFB.value=/, /&error=/])
+          assert.equal(holding(holds).length, 1, String(holds));
+        assert.equal(new URLSearchParams(holding(/&error=/)[0].body).getAll("error").length, 10);
+      });
 
     test("vitals come with their causes, and with the visitor's kind", async () => {
       const visit = sink.visit("htmx-vitals");

@@ -11,6 +11,7 @@ export default class Firefox {
   static title = "Firefox";
   static path = process.env.METLOG_FIREFOX || find("firefox-esr", "firefox");
   static serverTiming = true;
+  static losesNetwork = true;
   static lacks = { prerender: "This engine does not prerender." };
 
   static async start() {
@@ -65,8 +66,18 @@ export default class Firefox {
     return result.value;
   }
 
+  /** Takes the network from a page, or gives it back. */
+  async network(tab, there) {
+    const networkConditions = there ? null : { type: "offline" };
+    await this.call("emulation.setNetworkConditions", { networkConditions, contexts: [tab] });
+  }
+
   async hide() {
     await this.call("browsingContext.create", { type: "tab" });
+  }
+
+  async show(tab) {
+    await this.call("browsingContext.activate", { context: tab });
   }
 
   async close(tab) {

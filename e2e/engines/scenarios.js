@@ -44,6 +44,19 @@ const loadedBy = (tag) => async ({ browser, visit }) => {
   return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
 };
 
+/**
+ * Waits until a page without a network has had time to find that out: four tries one after
+ * the other are one more than stick's, and begin after them.
+ */
+export async function failing(browser, tab) {
+  const tries = `void setTimeout(async () => {
+    window.failed = 0;
+    for (let i = 0; i < 4; i++) await fetch("note/lost").catch(() => window.failed++);
+  })`;
+  await browser.run(tab, tries);
+  await eventually("tries to fail", async () => (await browser.run(tab, "window.failed")) === 4);
+}
+
 export default {
   async navigate({ browser, visit }) {
     const tab = await browser.open(visit.url("page"));
@@ -52,9 +65,11 @@ export default {
   },
 
   "beacon throws": meddled("beacon throws"),
+  "beacon is missing": meddled("beacon is missing"),
   "beacon is null": meddled("beacon is null"),
   "beacon does nothing": meddled("beacon does nothing"),
   "beacon refuses": meddled("beacon refuses"),
+  "fetch is rejected": meddled("fetch is rejected"),
   "nothing outlives the page": meddled("nothing may outlive the page"),
   "quota is full": meddled("quota is full"),
   "polyfilled form": meddled("URLSearchParams is a polyfill"),
@@ -121,6 +136,22 @@ export default {
     await visit.noted("interactive");
     assert.equal(visit.received.length, 0);
     visit.release();
+    await visit.reports(1);
+    return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
+  },
+
+  /** The load ends without a network, and the page is still there when it is back. */
+  async "offline, then back"({ browser, visit }) {
+    const tab = await browser.open(visit.url("page?slow"));
+    await visit.noted("interactive");
+    await browser.network(tab, false);
+    visit.release();
+    const loaded = async () =>
+      (await browser.run(tab, "performance.timing.loadEventEnd > 0")) === true;
+    await eventually("the page to have loaded", loaded);
+    await failing(browser, tab);
+    assert.equal(visit.received.length, 0);
+    await browser.network(tab, true);
     await visit.reports(1);
     return [{ type: NAVIGATE, entry: await entry(browser, tab) }];
   },

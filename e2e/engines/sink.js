@@ -28,9 +28,11 @@ const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 /** What extensions, tag managers and polyfills do to a page, by name. */
 export const MEDDLERS = {
   "beacon throws": "navigator.sendBeacon = () => { throw new TypeError('Illegal invocation'); };",
+  "beacon is missing": "delete Navigator.prototype.sendBeacon;",
   "beacon is null": "navigator.sendBeacon = null;",
   "beacon does nothing": "navigator.sendBeacon = () => {};",
   "beacon refuses": "navigator.sendBeacon = () => false;",
+  "fetch is rejected": "window.fetch = () => Promise.reject(new TypeError('refused'));",
   "nothing may outlive the page": `
     navigator.sendBeacon = () => false;
     const { fetch } = window;

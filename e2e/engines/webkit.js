@@ -12,6 +12,8 @@ const MINI_BROWSER = find(
   "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
 );
 
+const NO_SWITCH = "Nothing here takes the network from this engine.";
+
 /** A browser behind a WebDriver. */
 class WebKit {
   static silent = "WebKit tells a page nothing when its load is abandoned.";
@@ -73,7 +75,10 @@ export class WebKitGTK extends WebKit {
   static title = "WebKitGTK";
   static path = XVFB && MINI_BROWSER && find("WebKitWebDriver");
   static serverTiming = true;
-  static lacks = { prerender: "This engine does not prerender." };
+  static lacks = {
+    prerender: "This engine does not prerender.",
+    "offline, then back": NO_SWITCH,
+  };
   static capabilities = {
     "webkitgtk:browserOptions": {
       binary: MINI_BROWSER,
@@ -123,7 +128,7 @@ export class WPE extends WebKit {
   /** Of the age of Safari 16.0; the interface came with 16.4. */
   static serverTiming = false;
   static lacks = {
-    prerender: WebKitGTK.lacks.prerender,
+    ...WebKitGTK.lacks,
     "hidden tab": "The browser around this engine shows one page, always.",
     "hidden during load": "The browser around this engine shows one page, always.",
   };

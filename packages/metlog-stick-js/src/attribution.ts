@@ -12,7 +12,8 @@ let called = false;
 
 /**
  * Report to `url` what made this page's web vitals what they are: for each the element,
- * and for INP the script; one report, when the page is first hidden or left.
+ * and for INP the script; one report, when the page is first hidden, or if it cannot be
+ * sent then, the next time.
  *
  * These become messages, one for each vital, not metrics: report a `sample` of your pages.
  */
@@ -40,16 +41,31 @@ export const sendAttribution = (url: string, options: Options = {}): void => {
   };
 
   // Not post.ts, which would be a third of what this adds to web-vitals.
-  addEventListener("visibilitychange", async () => {
+  addEventListener("visibilitychange", () => {
     if (fields.client || !document.hidden) return;
-    try {
-      const own = { ...options.data, sample: options.sample ?? 1, view: pageView() ?? "" };
-      const form = new URLSearchParams({ ...own, ...fields, client: "stick" } as any);
-      const body = new Blob([form as any], { type: "application/x-www-form-urlencoded" });
-      fields.client = 1;
-      navigator.sendBeacon?.(url, body) ||
-        (await fetch(url, { method: "POST", body, keepalive: true }));
-    } catch {}
+    fields.client = "stick";
+    const post = async (keepalive?: boolean) =>
+      fetch(url, {
+        method: "POST",
+        mode: "no-cors",
+        keepalive,
+        body: new Blob(
+          [
+            new URLSearchParams({
+              ...options.data,
+              sample: options.sample ?? 1,
+              view: pageView() ?? "",
+              ...fields,
+            } as any) as any,
+          ],
+          { type: "application/x-www-form-urlencoded" },
+        ),
+      });
+    post(true)
+      .catch(() => post()) // the quota for what outlives a page may be full
+      .catch(() => {
+        fields.client = "";
+      });
   });
 
   try {

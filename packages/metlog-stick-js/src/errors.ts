@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import type { Options } from "./options.js";
-import { serverView } from "./view.js";
 
 export type { Options };
 
@@ -39,23 +38,35 @@ export const sendErrors = (
   addEventListener("error", note, true); // captured: an element's error does not bubble
   addEventListener("unhandledrejection", note);
 
-  // Not post.ts, which would be half of this file's weight.
-  addEventListener("visibilitychange", async () => {
-    if (errors && document.hidden)
-      try {
-        const body = new Blob(
-          [
-            "client=stick&sample=" +
-              sample +
-              "&view=" +
-              serverView(performance.getEntriesByType("navigation")[0]) +
-              errors,
-          ],
-          { type: "application/x-www-form-urlencoded" },
-        );
-        errors = "";
-        navigator.sendBeacon?.(url, body) ||
-          (await fetch(url, { method: "POST", body, keepalive: true }));
-      } catch {}
+  addEventListener("visibilitychange", () => {
+    if (errors && document.hidden) {
+      const noted = errors;
+      errors = "";
+      // Not post.ts, which would be half of this file's weight.
+      const post = async (keepalive?: boolean) =>
+        fetch(url, {
+          method: "POST",
+          mode: "no-cors",
+          keepalive,
+          body: new Blob(
+            [
+              "client=stick&sample=" +
+                sample +
+                "&view=" +
+                // Not view.ts, for the same reason.
+                (
+                  performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming
+                )?.serverTiming?.find(({ name }) => name === "view")?.description +
+                noted,
+            ],
+            { type: "application/x-www-form-urlencoded" },
+          ),
+        });
+      post(true)
+        .catch(() => post()) // the quota for what outlives a page may be full
+        .catch(() => {
+          errors += noted;
+        });
+    }
   });
 };

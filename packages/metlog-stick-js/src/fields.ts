@@ -44,19 +44,18 @@ export const loadFields = (keys?: readonly Milestone[]): Fields => {
     for (const name in source)
       if (
         // loadEventEnd is the proof of a load, so it is sent with any choice of keys.
-        (keys
-          ? name === "loadEventEnd" || keys.includes(name as Milestone)
-          : MILESTONE.test(name)) &&
+        ((keys?.includes(name as Milestone) ?? MILESTONE.test(name)) ||
+          name === "loadEventEnd") &&
         reached(name) > 0 &&
         // Chromium and Firefox set domComplete when a load is abandoned.
-        (reached("loadEventEnd") > 0 || !/^load|Comp/.test(name))
+        (reached("loadEventEnd") > 0 || !/^l|Comp/.test(name))
       )
         fields["window.performance.timing." + name] = Math.max(
           reached(name) - activationStart,
           0,
         ).toFixed();
 
-  if (!("window.performance.timing.loadEventEnd" in fields)) fields.partial = 1;
+  if (!(reached("loadEventEnd") > 0)) fields.partial = 1;
   if (activationStart) fields.activationStart = activationStart.toFixed();
   if (view) fields.view = view;
   return fields;

@@ -10,7 +10,7 @@ import { post } from "./post.js";
  */
 export const onLeave = (
   url: string,
-  { data, sample }: Options,
+  { sample, data }: Options,
   gathered: () => Fields | false | "",
 ): void => {
   const report = () => {
@@ -19,7 +19,7 @@ export const onLeave = (
     // https://html.spec.whatwg.org/multipage/document-lifecycle.html#unload-a-document
     const fields = document.hidden && gathered();
     if (fields)
-      post(url, () => ({ ...data, ...(sample && { sample }), client: "stick", ...fields }));
+      post(url, { ...data, ...(sample && { sample }), client: "stick", ...fields });
   };
   // web-vitals tells its numbers in handlers on the window that capture, so before these.
   addEventListener("visibilitychange", report);

@@ -14,23 +14,26 @@ export const form = (fields: Fields): Blob =>
   });
 
 /**
- * Post a form, at once and so that it outlives the page, in the first way that works.
+ * Post a form, at once and so that it outlives the page, in the first way that works; if
+ * none does, again each time the network is back.
  *
  * sendBeacon may be missing, may throw if an extension has wrapped it, and returns false
- * when the quota for what outlives a page is full. fetch with `keepalive` has the same
- * quota, so the last way is without. Nobody reads the answer: "no-cors", because otherwise
- * an answer that another origin keeps to itself would look like a report that was lost.
+ * when the quota for what outlives a page is full. Offline it takes what is then lost:
+ * fetch says so. fetch with `keepalive` has the same quota, so the last way is without.
+ * Nobody reads the answer: "no-cors", because otherwise an answer that another origin keeps
+ * to itself would look like a report that was lost.
  *
  * Nothing is thrown and no rejection left over, whatever is missing or blocked: it would
  * land in the site's error tracker.
  */
-export const post = async (url: string, fields: () => Fields): Promise<void> => {
-  for (const way of [0, 1, 2])
+export const post = async (url: string, fields: Fields): Promise<void> => {
+  for (let way = 0; ; way++)
     try {
-      const body = form(fields());
+      if (way > 2) await new Promise((again) => addEventListener("online", again));
+      const body = form(fields);
       if (
-        way
-          ? await fetch(url, { method: "POST", mode: "no-cors", body, keepalive: way < 2 })
+        way || !navigator.onLine
+          ? await fetch(url, { method: "POST", body, mode: "no-cors", keepalive: way < 2 })
           : navigator.sendBeacon(url, body)
       )
         return;

@@ -14,7 +14,7 @@ export interface LoadOptions extends Options {
   keys?: readonly Milestone[];
 }
 
-let called = false;
+let called: unknown;
 
 /**
  * Report this page load to `url`.
@@ -33,8 +33,8 @@ export const send = (url: string, options: LoadOptions = {}): void => {
   if (declined(options)) return;
 
   let { hidden } = document;
-  let reported: unknown;
   let deferred: unknown;
+  let reported: unknown;
   const deferral = new AbortController();
 
   const fields = () => ({
@@ -44,15 +44,18 @@ export const send = (url: string, options: LoadOptions = {}): void => {
     ...(hidden && { hidden: 1 }),
   });
 
-  onLoadedOrLeft((left) => {
+  onLoadedOrLeft((outOfSight) => {
     // With a deferred report to fall back on, a page may go on loading out of sight.
-    if (deferred && left?.type === "visibilitychange") hidden = true;
-    else if (!reported) {
-      // Noted when post has returned: Firefox stops a script that still runs when its tab
-      // is closed, and then fires the other event, which is a second chance.
-      reported = post(url, fields);
-      deferral.abort();
-    }
+    if (deferred && outOfSight) hidden = true;
+    else if (!reported)
+      try {
+        // Noted when post has returned: Firefox stops a script that still runs when its tab
+        // is closed, and then fires the other event, which is a second chance.
+        reported = post(url, fields());
+        deferral.abort();
+      } catch {
+        // A browser without Navigation Timing.
+      }
   });
 
   // Chromium may close a loading tab without an event, but sends what was deferred.
@@ -60,8 +63,11 @@ export const send = (url: string, options: LoadOptions = {}): void => {
   setTimeout(() => {
     if (reported) return;
     try {
-      const { signal } = deferral;
-      deferred = fetchLater(url, { method: "POST", body: form(fields()), signal });
+      deferred = fetchLater(url, {
+        method: "POST",
+        body: form(fields()),
+        signal: deferral.signal,
+      });
     } catch {}
   });
 };

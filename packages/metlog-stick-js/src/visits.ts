@@ -10,7 +10,7 @@ export type { Options };
 /** How many visits a report holds, and how many views are remembered. */
 const MOST = 50;
 
-let called = false;
+let called: unknown;
 
 /**
  * Report to `url` how long page swaps took: visits of Turbo, its frames and forms, requests
@@ -27,7 +27,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
   const begun = new Map<unknown, { start: number; name: string }>();
   const settled: { duration: number; name: string }[] = [];
   const views = new Map<string, string>();
-  let swaps = false;
+  let swaps: unknown;
 
   const begin = (key: unknown, to: string) => {
     swaps = true;
@@ -37,7 +37,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
   };
   const settle = (key: unknown) => {
     const visit = begun.get(key);
-    if (visit) settled.push({ name: visit.name, duration: performance.now() - visit.start });
+    if (visit) settled.push({ duration: performance.now() - visit.start, name: visit.name });
     begun.delete(key);
   };
   const on = (type: string, handle: (detail: any, target: any) => void) =>
@@ -54,7 +54,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
   );
   on("turbo:visit", ({ url, action }) => {
     // A visit that a form led to began with the form; one back in time asks no server.
-    if (action !== "restore" && !begun.has("turbo")) begin("turbo", url);
+    if (!begun.has("turbo") && action !== "restore") begin("turbo", url);
   });
   on("turbo:load", () => settle("turbo"));
   on("turbo:before-fetch-request", ({ url }, frame) => {
@@ -73,8 +73,8 @@ export const sendVisits = (url: string, options: Options = {}): void => {
     }
   };
   const observer = new PerformanceObserver((list) => see(list.getEntries()));
-  // Browsers pass over a type they do not know.
-  for (const type of ["resource", "soft-navigation"]) observer.observe({ type });
+  // Browsers pass over types they do not know.
+  observer.observe({ entryTypes: ["resource", "soft-navigation"] });
 
   onLeave(url, options, () => {
     see(observer.takeRecords());

@@ -119,6 +119,7 @@ export function open(file, options = {}) {
     document: page.document,
     fetch: async (...call) => sent("fetch")(...call), // as true as a Response
     navigator: {
+      onLine: true,
       sendBeacon: (...call) => Boolean(sent("sendBeacon")(...call)),
       ...options.navigator,
     },

@@ -324,3 +324,99 @@ for (const file of ["send.cjs", "stick.js"]) {
     assert.equal(page.reports.length, 1);
   });
 }
+
+/** A page whose network is away until its `reach` says otherwise. */
+function offline(file, options) {
+  const page = loading(file, { ...options, navigator: { onLine: false } });
+  const { fetch } = page.window;
+  page.tries = 0;
+  page.window.fetch = async (...call) => {
+    page.tries++;
+    if (!page.reach) throw new TypeError("Failed to fetch");
+    return fetch(...call);
+  };
+  page.back = async (reach = true) => {
+    page.reach = reach;
+    page.window.navigator.onLine = true;
+    page.fire("online");
+    await settled();
+  };
+  return page;
+}
+
+for (const file of ["send.cjs", "stick.js", "stick-vitals.js", "stick-all.js"]) {
+  test(`${file}: what cannot be sent offline is sent when the network is back, once`, async () => {
+    const page = offline(file);
+    page.load(LOAD);
+    await settled();
+    assert.equal(page.requests.length, 0); // nor was sendBeacon asked, which would take it
+    await page.back();
+    assert.equal(page.reports.length, 1);
+    assert.equal(page.reports[0][TIMING + "loadEventEnd"], "251");
+    await page.back();
+    page.hide();
+    page.fire("pagehide");
+    await settled();
+    assert.equal(page.reports.length, 1);
+  });
+
+  test(`${file}: a network that is back and does not carry is waited for again`, async () => {
+    const page = offline(file);
+    page.load(LOAD);
+    await settled();
+    await page.back(false);
+    await page.back(false);
+    assert.equal(page.requests.length, 0);
+    const { tries } = page;
+    await settled();
+    assert.equal(page.tries, tries); // it is not tried all the time
+    await page.back();
+    assert.equal(page.reports.length, 1);
+  });
+
+  test(`${file}: what is sent late is what was known in time`, async () => {
+    const page = offline(file);
+    page.hide(); // before the load event, and nothing is deferred
+    await settled();
+    page.load(LOAD);
+    await page.back();
+    assert.equal(page.reports.length, 1);
+    assert.equal(page.reports[0].partial, "1");
+    assert.ok(!("hidden" in page.reports[0]));
+  });
+
+  test(`${file}: a page that is hidden after its load, offline, did not load hidden`, async () => {
+    const page = offline(file, { fetchLater: true });
+    page.run();
+    page.load(LOAD);
+    await settled();
+    page.hide();
+    await page.back();
+    const reports = page.requests.filter(({ by }) => by === "fetch");
+    assert.equal(reports.length, 1);
+    assert.ok(!("hidden" in reports[0].fields));
+  });
+
+  test(`${file}: a browser that is wrong about its network does not stop a report`, async () => {
+    const page = offline(file);
+    page.reach = true;
+    page.load(LOAD);
+    await settled();
+    assert.deepEqual(page.requests.map(({ by, init }) => [by, init.keepalive]), [["fetch", true]]);
+    await page.back();
+    assert.equal(page.reports.length, 1);
+  });
+
+  test(`${file}: what is blocked is tried again when the network comes back, and no more`, async () => {
+    const refuse = async () => {
+      throw new TypeError("blocked");
+    };
+    const page = loading(file, { navigator: { sendBeacon: null }, window: { fetch: refuse } });
+    page.load(LOAD);
+    await settled();
+    page.fire("online");
+    await settled();
+    assert.equal(page.requests.length, 0);
+    assert.deepEqual(unhandled, []);
+  });
+}
