@@ -12,10 +12,12 @@ const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 
 const PAGES = {
   page: ({ script, flags }) => `
+    <script nonce="sink">
+      const note = ((fetch) => (name) => fetch("note/" + name, { keepalive: true }))(fetch);
+    </script>
     <script>${MEDDLERS[flags.get("meddler")] ?? ""}</script>
     ${flags.has("loader") ? LOADER(script) : script.tag}
-    <script>
-      const note = (name) => fetch("note/" + name, { keepalive: true });
+    <script nonce="sink">
       addEventListener("DOMContentLoaded", () => setTimeout(note, 0, "interactive"));
       addEventListener("load", () => setTimeout(note, 0, "loaded"));
       addEventListener("pageshow", ({ persisted }) => persisted && note("restored"));
@@ -28,6 +30,13 @@ const PAGES = {
       {"prerender": [{"urls": ["page"], "eagerness": "immediate"}]}
     </script>
     <script>fetch("wait").then(() => { location.href = "page"; });</script>`,
+};
+
+/** Content-Security-Policies; each lets the page's notes through. */
+const POLICIES = {
+  strict: () =>
+    "default-src 'self'; script-src 'self' 'nonce-sink'; require-trusted-types-for 'script'",
+  "without the address": (here) => `connect-src ${here}note/`,
 };
 
 /** As Cloudflare's Rocket Loader does: the tag's text is fetched and run by another script. */
@@ -62,6 +71,10 @@ export class Sink {
     const visit = {
       requests: [],
       notes: new Set(),
+      /** Whether nothing gets through. */
+      away: false,
+      /** How its first reports are answered; the others are taken. */
+      refusals: [],
       url: (path) => `http://127.0.0.1:${this.#server.address().port}/${name}/${path}`,
       noted: (what) => eventually(`${name} to note ${what}`, () => visit.notes.has(what)),
       loads: () => visit.requests.flatMap(this.script.loads),
@@ -85,6 +98,7 @@ export class Sink {
       response.writeHead(status, { "Cache-Control": "no-cache", ...headers }).end(text);
 
     if (!visit) answer(404);
+    else if (visit.away) request.socket.destroy();
     else if (what in PAGES) {
       await new Promise((resolve) => setTimeout(resolve, 5));
       const page = PAGES[what]({ script: this.script, flags: url.searchParams });
@@ -93,7 +107,7 @@ export class Sink {
         {
           "Content-Type": "text/html; charset=utf-8",
           ...(url.searchParams.has("policy") && {
-            "Content-Security-Policy": `connect-src ${url.origin}/none`,
+            "Content-Security-Policy": POLICIES[url.searchParams.get("policy")](visit.url("")),
           }),
         },
         `<!doctype html><title>${name}</title>${page}`,
@@ -101,7 +115,9 @@ export class Sink {
     } else if (what === "rum.js" || what === "stick.js")
       answer(200, { "Content-Type": "text/javascript" }, this.text);
     else if (what === "redirect") answer(302, { Location: "page" });
-    else if (what === "record") {
+    else if (what === "record" && visit.refusals.length > 0)
+      answer(visit.refusals.shift(), { Location: "moved" });
+    else if (what === "record" || what === "moved") {
       const zipped = request.headers["content-encoding"] === "gzip";
       const body = Buffer.concat(chunks);
       visit.requests.push({
@@ -118,7 +134,8 @@ export class Sink {
       answer(204);
     } else {
       if (what === "held") await visit.released;
-      answer(200, { "Content-Type": "image/svg+xml" }, PICTURE);
+      if (visit.away) request.socket.destroy();
+      else answer(200, { "Content-Type": "image/svg+xml" }, PICTURE);
     }
   }
 }

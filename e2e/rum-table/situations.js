@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // What happens to a page. Each drives a browser through one visit, leaves it, and returns
-// how many loads a script should have reported, if that is not one.
+// what is special about it, if anything is.
+
+import { eventually } from "../engines/program.js";
 
 const go = (browser, tab, script) => browser.run(tab, `void setTimeout(() => ${script})`);
 
@@ -14,10 +16,28 @@ const leave = async (browser, tab) => {
   await rest(700);
 };
 
-const loaded = (path) => async (browser, visit) => {
+const loaded = (path, ...refusals) => async (browser, visit) => {
+  visit.refusals = [...refusals];
   const tab = await browser.open(visit.url(path));
   await visit.noted("loaded");
   await leave(browser, tab);
+};
+
+/** More than any script asks. */
+const always = (status) => Array(99).fill(status);
+
+/** The load ends without a network. */
+const offline = async (browser, visit) => {
+  const tab = await browser.open(visit.url("page?slow"));
+  await visit.noted("interactive");
+  await rest(300);
+  await browser.network(tab, false);
+  visit.away = true; // also while the page is left, when a browser forgets what it was told
+  visit.release();
+  const over = "performance.timing.loadEventEnd > 0";
+  await eventually("the page to have loaded", () => browser.run(tab, over));
+  await rest();
+  return tab;
 };
 
 export default {
@@ -79,10 +99,29 @@ export default {
     await leave(browser, tab);
     return { early };
   },
+  async "offline, then back"(browser, visit) {
+    const tab = await offline(browser, visit);
+    visit.away = false;
+    await browser.network(tab, true);
+    await leave(browser, tab);
+  },
+  async "offline until it is left"(browser, visit) {
+    const tab = await offline(browser, visit);
+    await leave(browser, tab); // to the browser's own page, that there is no network
+  },
+  "sendBeacon is missing": loaded("page?meddler=beacon+is+missing"),
+  "sendBeacon is null": loaded("page?meddler=beacon+is+null"),
   "sendBeacon throws": loaded("page?meddler=beacon+throws"),
-  "sendBeacon is missing": loaded("page?meddler=beacon+is+null"),
-  "sendBeacon refuses": loaded("page?meddler=beacon+refuses"),
+  "sendBeacon returns false": loaded("page?meddler=beacon+refuses"),
+  "sendBeacon does nothing": loaded("page?meddler=beacon+does+nothing"),
+  "fetch is rejected": loaded("page?meddler=fetch+is+rejected"),
+  "nothing may outlive the page": loaded("page?meddler=nothing+may+outlive+the+page"),
   "the quota is full": loaded("page?meddler=quota+is+full"),
   "URLSearchParams is a polyfill": loaded("page?meddler=URLSearchParams+is+a+polyfill"),
-  "run by another loader": loaded("page?loader"),
+  "run by another loader, as Rocket Loader does": loaded("page?loader"),
+  "a strict policy": loaded("page?policy=strict"),
+  "a policy without the address": loaded("page?policy=without+the+address"),
+  "the address has moved (307)": loaded("page", ...always(307)),
+  "the address has moved (301)": loaded("page", ...always(301)),
+  "the first report is answered with 503": loaded("page", 503),
 };

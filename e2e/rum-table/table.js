@@ -5,6 +5,7 @@
 // back from the cache, none that claims the end of a load that had none.
 
 import { writeFileSync } from "node:fs";
+import { availableParallelism, release, totalmem, type } from "node:os";
 import Chromium from "../engines/chromium.js";
 import { Sink } from "./sink.js";
 import scripts from "./scripts.js";
@@ -70,6 +71,13 @@ const { product } = await (async () => {
   }
 })();
 
+const machine = [
+  `${type()} ${release().match(/^[0-9.]+[0-9]/)[0]}`,
+  `Node ${process.version.slice(1)}`,
+  `${availableParallelism()} cores`,
+  `${Math.round(totalmem() / 2 ** 30)} GB`,
+].join(", ");
+
 const rows = Object.keys(situations).map((name) => [
   name,
   ...columns.map((cells) => cell(cells[name])),
@@ -80,7 +88,7 @@ const text = [
   line(["---", ...scripts.map(() => "---")]),
   ...rows.map(line),
   "",
-  `Seen on ${new Date().toISOString().slice(0, 10)} with ${product.replace("/", " ")}, each visit ${TIMES} times:`,
+  `Seen on ${new Date().toISOString().slice(0, 10)} with ${product.replace("/", " ")} on ${machine}, each visit ${TIMES} times:`,
   `${scripts.map(({ version }) => version).join("; ")}.`,
   "",
 ].join("\n");
