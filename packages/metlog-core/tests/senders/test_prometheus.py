@@ -381,6 +381,36 @@ def test_a_scrape_of_any_process_adds_up_all(tmp_path: Path) -> None:
 
 
 @FORKS
+def test_a_scrape_that_takes_long_blocks_nobody_who_counts(tmp_path: Path) -> None:
+    """It waits for another reader, and has told the half: calls return meanwhile, and
+    all that they counted is in the next one."""
+    import fcntl
+
+    with multi(tmp_path) as client:
+        client.incr("hits")
+        client.timer_send("load", 3)
+        scrape(client)
+        with (tmp_path / "readers").open("r+") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            scraping = threading.Thread(target=scrape, args=(client,))
+            scraping.start()
+            for _ in range(20_000):  # more than fit into a buffer
+                client.incr("hits")
+                client.timer_send("load", 3)
+            assert scraping.is_alive()
+        scraping.join(30)
+        assert not scraping.is_alive()
+        sender: Any = client.sender
+        telling = sender.collect()
+        next(telling)
+        client.incr("hits")
+        client.timer_send("load", 3)
+        assert list(telling)
+        found = samples(scrape(client))
+    assert (found["hits_total"], found["load_seconds_count"]) == (20_002, 20_002)
+
+
+@FORKS
 def test_whoever_is_scraped_next_knows_no_less(tmp_path: Path) -> None:
     """Or Prometheus would take it for a restart. No interval has passed meanwhile."""
     client = multi(tmp_path, interval=600)
