@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,29 +39,44 @@ def main() -> int:
     parser.add_argument("--servers", type=words, default=[*SERVERS, *JOBS])
     parser.add_argument("--troubles", type=words, default=[*SCENARIOS])
     parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--at-once", type=int, default=1, help="so many cells")
     parser.add_argument("--write", action="store_true", help=f"into {WRITTEN}")
     options = parser.parse_args()
 
-    # Its servers end with it, however it ends.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_servers()
     cells: list[Cell] = []
     print(row(HEAD), row(["---"] * len(HEAD)), sep="\n", flush=True)
-    for client, server, trouble in wanted(options):
-        make = both[client]
-        try:
-            if server in JOBS:
-                found = job(client, make, server, options.requests // 5)
-            else:
-                found = cell(client, make, server, trouble, options.requests)
-        except AssertionError as error:
-            print(f"{client}, {server}, {trouble}: {error}", file=sys.stderr)
-            continue
-        cells.append(found)
-        print(line(found), flush=True)
+    with ProcessPoolExecutor(options.at_once, initializer=end_with_servers) as pool:
+        wants = [(*want, options.requests) for want in wanted(options)]
+        for found in pool.map(count, wants):
+            if isinstance(found, str):
+                print(found, file=sys.stderr)
+                continue
+            cells.append(found)
+            print(line(found), flush=True)
     if options.write:
         write(WRITTEN, page(cells))
     # What a peer loses is no failure of this run.
     return any(not x.exact and not mend(x) for x in cells if x.client in OURS)
+
+
+def end_with_servers() -> None:
+    """However this process is ended. SIGINT may be ignored in one that a shell put into
+    the background, and would be by the servers, too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def count(want: tuple[str, str, str, int]) -> Cell | str:
+    """Return what came of it, or why nothing did."""
+    client, server, trouble, requests = want
+    make = {**OURS, **PEERS}[client]
+    try:
+        if server in JOBS:
+            return job(client, make, server, requests // 5)
+        return cell(client, make, server, trouble, requests)
+    except AssertionError as error:
+        return f"{client}, {server}, {trouble}: {error}"
 
 
 def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,9 @@ import importlib.util
 import os
 import re
 import socket
+import struct
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from collector import Collector
@@ -81,6 +83,20 @@ class OtlpSink:
         self._collector.close()
 
 
+class OtlpSinkAfterFork(OtlpSink):
+    """The SDK is set up in a hook after the fork, and needs threads under uWSGI."""
+
+    interval = 1.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        config = "--config=python:counted_site.gunicorn_opentelemetry"
+        self.options = {
+            "gunicorn": (config,),
+            "uWSGI": ("--enable-threads",),
+        }
+
+
 class PrometheusFiles:
     """What a scrape would say, read from prometheus_client's directory."""
 
@@ -92,6 +108,7 @@ class PrometheusFiles:
         self.variables = {"PROMETHEUS_MULTIPROC_DIR": str(self._files)}
         config = "--config=python:counted_site.gunicorn_prometheus"
         self.options = {"gunicorn": (config,)}
+        self._seen = 0.0
 
     def arrived(self) -> float:
         from prometheus_client import CollectorRegistry
@@ -99,7 +116,10 @@ class PrometheusFiles:
 
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._files))
-        return registry.get_sample_value(f"{NAME}_total") or 0.0
+        # It cannot read a file that was made a moment ago.
+        with suppress(struct.error):
+            self._seen = registry.get_sample_value(f"{NAME}_total") or 0.0
+        return self._seen
 
     def close(self) -> None:
         """Nothing is open."""
@@ -118,7 +138,9 @@ class SharedFolder:
 
         self.variables = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
         self.options: dict[str, tuple[str, ...]] = {}
-        sender = PrometheusSender(directory=folder / "metlog")
+        shared = folder / "metlog"
+        shared.mkdir()
+        sender = PrometheusSender(directory=shared)
         self._client = MetlogClient(sender, "counted")
         self._registry = CollectorRegistry()
         self._registry.register(collector(self._client))
@@ -136,7 +158,7 @@ OURS: dict[str, Callable[[Path], Receiver]] = {
     "metlog, Prometheus": SharedFolder,
 }
 PEERS: dict[str, Callable[[Path], Receiver]] = {
-    "opentelemetry-sdk": OtlpSink,
+    "opentelemetry-sdk": OtlpSinkAfterFork,
     "prometheus_client": PrometheusFiles,
     "datadog": StatsdSink,
     "statsd": StatsdSink,

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,8 @@ from load import Visitors, for_ever, visit
 from counted.servers import SERVERS, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from typing import Self
 
     from counted.clients import Receiver
 
@@ -31,6 +34,8 @@ STOP_SECONDS = 30.0
 """As long as an operator waits for a graceful stop."""
 SETTLED_SECONDS = 8.0
 """So long after a stop nothing more can come: every client's interval is shorter."""
+LOOK_SECONDS = 0.05
+"""How often it is looked what has arrived."""
 SLACK_SECONDS = 0.5
 """How far a busy machine may carry a flush beyond its interval."""
 ONE_INTERVAL = "kill"
@@ -49,7 +54,7 @@ class Cell:
     """Asked for and not answered; whether they were counted nobody can know."""
     arrived: float = 0.0
     seconds: float = 0.0
-    """From the server's end until no more came."""
+    """From the last answer until all had come that ever came."""
     hung: bool = False
     """Whether the server had to be killed in the end."""
     stacks: str = field(default="", repr=False)
@@ -70,6 +75,42 @@ class Cell:
         """Whether what was promised arrived, once. How the server ends is its own."""
         allowed = self.interval if self.scenario == ONE_INTERVAL else 0.0
         return self.lost <= allowed and not self.twice
+
+
+class Watch:
+    """Looks at what arrives all the time, so that it is known when the last came."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._arrived = 0.0
+        self._at = time.monotonic()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def settle(self, answered: int, since: float) -> tuple[float, float]:
+        """Wait until no more comes; return what came, and how long after ``since``."""
+        until = time.monotonic() + SETTLED_SECONDS
+        while (now := time.monotonic()) < until:
+            # All is there, and a second more for what comes twice.
+            if self._arrived == answered and now > self._at + 1.0:
+                break
+            assert self._thread.is_alive(), "nobody looks at what arrives"
+            time.sleep(LOOK_SECONDS)
+        return self._arrived, max(0.0, self._at - since)
+
+    def _look(self) -> None:
+        while not self._end.wait(LOOK_SECONDS):
+            arrived = self._receiver.arrived()
+            if arrived != self._arrived:
+                self._arrived, self._at = arrived, time.monotonic()
 
 
 class Running:
@@ -113,6 +154,21 @@ class Running:
             found += map(int, kids)
         return found
 
+    def wait_for_workers(self, before: Collection[int] = ()) -> None:
+        """Return when two have answered that were not there before.
+
+        Amid load, or one might answer all. uWSGI's lazy ones miss what they are told
+        while they load.
+        """
+        seen: set[int] = set()
+
+        def two_answer() -> bool:
+            with suppress(OSError):
+                seen.add(json.loads(get(f"{self.url}/health/"))["pid"])
+            return len(seen.difference(before)) >= 2
+
+        wait_until(two_answer, "two new workers", lambda: (seen, before))
+
 
 def stop(run: Running, requests: int) -> None:
     """All are answered, then it is told to stop."""
@@ -129,11 +185,12 @@ def amid(run: Running, requests: int) -> None:
 def reload(run: Running, requests: int) -> None:
     """Amid load it replaces its workers, twice."""
     with run.load() as visitors:
+        run.wait_for_workers()
         for _ in range(2):
             more(visitors, requests // 4)
             before = set(run.children())
             run.signal(signal.SIGHUP)
-            wait_until(lambda old=before: set(run.children()) - old, "new workers")
+            run.wait_for_workers(before)
         more(visitors, requests // 4)
     run.visit(requests // 4)
 
@@ -146,6 +203,7 @@ def recycle(run: Running, requests: int) -> None:
 def kill(run: Running, requests: int) -> None:
     """One worker is killed amid load; the last interval of it may be lost."""
     with run.load() as visitors:
+        run.wait_for_workers()
         wait_until(lambda: visitors.answered[200] >= requests // 2, "load")
         # The youngest: uWSGI's and granian's have no children, uvicorn's has a tracker.
         workers = [pid for pid in run.children() if is_python_worker(pid)]
@@ -192,31 +250,30 @@ def cell(
 ) -> Cell:
     """Run it and count."""
     found = Cell(client, server, scenario)
-    with tempfile.TemporaryDirectory(prefix="counted-") as name:
-        folder = Path(name)
-        receiver = make(folder)
-        try:
-            with serving(server, scenario, client, receiver, folder) as run:
-                SCENARIOS[scenario](run, requests)
-                end(run)
-            found.hung, found.stacks = run.hung, run.stacks
-            ended = time.monotonic()
-            found.answered = sum(v.answered[200] for v in run.visitors)
-            found.unanswered = sum(
-                number
-                for v in run.visitors
-                for kind, number in v.failed.items()
-                if kind != "ConnectionRefusedError"
-            ) + sum(v.answered.total() - v.answered[200] for v in run.visitors)
-            if run.killed:
-                # By both workers: which of them answered what, nobody can tell.
-                since = run.killed - receiver.interval - SLACK_SECONDS
-                found.interval = sum(
-                    since < at <= run.killed for v in run.visitors for at in v.times
-                )
-            found.arrived, found.seconds = settle(receiver, found.answered, ended)
-        finally:
-            receiver.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="counted-") as name,
+        closing(make(Path(name))) as receiver,
+        Watch(receiver) as watch,
+    ):
+        with serving(server, scenario, client, receiver, Path(name)) as run:
+            SCENARIOS[scenario](run, requests)
+            end(run)
+        found.hung, found.stacks = run.hung, run.stacks
+        found.answered = sum(v.answered[200] for v in run.visitors)
+        found.unanswered = sum(
+            number
+            for v in run.visitors
+            for kind, number in v.failed.items()
+            if kind != "ConnectionRefusedError"
+        ) + sum(v.answered.total() - v.answered[200] for v in run.visitors)
+        if run.killed:
+            # By both workers: which of them answered what, nobody can tell.
+            since = run.killed - receiver.interval - SLACK_SECONDS
+            found.interval = sum(
+                since < at <= run.killed for v in run.visitors for at in v.times
+            )
+        last = max((at for v in run.visitors for at in v.times), default=0.0)
+        found.arrived, found.seconds = watch.settle(found.answered, last)
     return found
 
 
@@ -270,7 +327,7 @@ def end(run: Running) -> None:
     """Stop it, and see to it that nothing of it is left."""
     process, children = run.process, run.children()
     if process.poll() is None:
-        process.terminate()
+        run.signal(run.server.stop)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -291,7 +348,7 @@ def stacks(pids: list[int]) -> str:
         return ""
     dumps = [
         subprocess.run(
-            [spy, "dump", "--pid", str(pid)],
+            [spy, "dump", "--native", "--pid", str(pid)],
             capture_output=True,
             text=True,
             check=False,
@@ -299,17 +356,3 @@ def stacks(pids: list[int]) -> str:
         for pid in pids
     ]
     return "\n".join(dumps)
-
-
-def settle(receiver: Receiver, answered: int, ended: float) -> tuple[float, float]:
-    """Return what arrived in the end, and how long that took."""
-    arrived, at = receiver.arrived(), ended
-    while time.monotonic() < ended + SETTLED_SECONDS:
-        now = receiver.arrived()
-        if now != arrived:
-            arrived, at = now, time.monotonic()
-        # All is there, and a second more for what comes twice.
-        if arrived == answered and time.monotonic() > at + 1.0:
-            break
-        time.sleep(0.02)
-    return arrived, at - ended

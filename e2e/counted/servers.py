@@ -4,6 +4,7 @@ says."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ class Server:
     workers: bool = True
     """Whether its children answer, so that one of them can be killed."""
     variables: dict[str, str] = field(default_factory=dict)
+    stop: signal.Signals = signal.SIGTERM
+    """What an operator ends it with."""
     mend: str = ""
     """What to write where it loses something; the next entry has it written."""
 
@@ -74,11 +77,23 @@ def uwsgi(*more: str, mend: str = "") -> Server:
         (
             *(str(BIN / "uwsgi"), "--master", "--processes", "2", "--need-app"),
             *("--module", WSGI, "--disable-logging"),
+            # On SIGHUP it starts its program anew: pyuwsgi otherwise one that lacks its
+            # virtual environment.
+            *("--binary-path", PYTHON),
+            *("--worker-reload-mercy", "8"),
             *("--http-socket", "127.0.0.1:{port}", *more),
         ),
         recycle=("--max-requests", "200"),
-        # On SIGHUP it starts its program anew: pyuwsgi's then lacks its environment.
-        reloads=False,
+        reloads=True,
+        mend=mend,
+    )
+
+
+def runserver(stop: signal.Signals, mend: str = "") -> Server:
+    return Server(
+        (PYTHON, str(APP), "runserver", "--noreload", "127.0.0.1:{port}"),
+        workers=False,
+        stop=stop,
         mend=mend,
     )
 
@@ -125,11 +140,8 @@ SERVERS: dict[str, Server] = {
         ),
         recycle=("--max-requests", "200"),
     ),
-    "runserver": Server(
-        (PYTHON, str(APP), "runserver", "--noreload", "127.0.0.1:{port}"),
-        workers=False,
-        mend="end it with Ctrl-C",
-    ),
+    "runserver": runserver(signal.SIGTERM, mend="end it with Ctrl-C"),
+    "runserver, Ctrl-C": runserver(signal.SIGINT),
 }
 
 LIKELIEST = (

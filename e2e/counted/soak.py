@@ -20,7 +20,7 @@ from load import Visitors  # noqa: E402  # after the path
 from counted.clients import OURS  # noqa: E402
 from counted.health import Health, health  # noqa: E402
 from counted.page import write  # noqa: E402
-from counted.scenarios import end, serving, settle  # noqa: E402
+from counted.scenarios import Watch, end, serving  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +72,9 @@ def soak(client: str, seconds: float) -> Iterator[tuple[str, bool]]:
                         answered = visitors.answered.total()
                         yield row(now, answered, seen[-1]), False
                 end(run)
-            ended = time.monotonic()
             truth = visitors.by_path["/one/"] + visitors.by_path["/slow/"]
-            arrived, _ = settle(receiver, truth, ended)
+            with Watch(receiver) as watch:
+                arrived, _ = watch.settle(truth, time.monotonic())
             wrong = arrived != truth or bool(visitors.failed)
             yield f"\n{truth:,} counted pages answered, {arrived:,.0f} arrived.", wrong
             grown = seen[-1].kilobytes - seen[0].kilobytes

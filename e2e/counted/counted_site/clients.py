@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,24 @@ def metlog_sender() -> dict[str, Any]:
 
 
 def opentelemetry() -> Callable[[], object]:
+    """The SDK is set up as its documentation has it: after the fork, if there is one.
+
+    gunicorn's hook for it is in ``gunicorn_opentelemetry``, Celery's in ``work``.
+    """
+    from opentelemetry import metrics
+
+    if "uwsgi" in sys.modules:
+        import uwsgidecorators
+
+        uwsgidecorators.postfork(opentelemetry_sdk)
+    elif not os.environ.get("COUNTED_HAS_HOOK"):
+        opentelemetry_sdk()
+    counter = metrics.get_meter("counted").create_counter(NAME)
+    return lambda: counter.add(1)
+
+
+def opentelemetry_sdk() -> None:
+    from opentelemetry import metrics
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
         OTLPMetricExporter,
     )
@@ -45,9 +64,9 @@ def opentelemetry() -> Callable[[], object]:
     exporter = OTLPMetricExporter(endpoint=f"http://127.0.0.1:{PORT}/v1/metrics")
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
     resource = Resource.create({"service.instance.id": str(uuid.uuid4())})
-    provider = MeterProvider(metric_readers=[reader], resource=resource)
-    counter = provider.get_meter("counted").create_counter(NAME)
-    return lambda: counter.add(1)
+    metrics.set_meter_provider(
+        MeterProvider(metric_readers=[reader], resource=resource)
+    )
 
 
 def prometheus() -> Callable[[], object]:

@@ -35,9 +35,15 @@ def main(method: str, number: int) -> None:
 
 if broker := os.environ.get("COUNTED_BROKER"):
     from celery import Celery
+    from celery.signals import worker_process_init
 
     app = Celery("counted", broker=broker, backend=broker)
     app.conf.broker_connection_retry_on_startup = True
+    if os.environ.get("COUNTED_HAS_HOOK"):
+
+        @worker_process_init.connect(weak=False)
+        def set_up(**kwargs: object) -> None:
+            clients.opentelemetry_sdk()
 
     @app.task(name="one")
     def one() -> int:
