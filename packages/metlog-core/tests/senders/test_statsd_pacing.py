@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from metlog import MetlogClient
+from metlog.aggregate import drain
 from metlog.senders import StatsdSender
+from metlog.senders._delivery import process
 from metlog.senders._delivery.pacing import Pacing, cost
 from metlog.testing import UdpReceiver
 
@@ -62,6 +65,54 @@ def test_counters_leave_once_an_interval_and_values_sooner() -> None:
         assert receiver.wait_until(lambda r: r.lines == ["t:1|ms"], seconds=60)
         client.close()
         assert receiver.wait_until(lambda r: r.lines == ["t:1|ms", "a:1|c"])
+
+
+@pytest.mark.services
+def test_a_counter_waits_for_one_interval_not_for_another_second() -> None:
+    """What is said while nothing else is must be among the sums of its interval."""
+    with UdpReceiver() as receiver:
+        client = MetlogClient(
+            StatsdSender(port=receiver.port, flush_interval=0.05), "x"
+        )
+        began = time.perf_counter()
+        for number in range(1, 11):
+            client.incr("a")
+            client.timer_send("t", 1)
+            assert receiver.wait_until(
+                lambda r, wanted=number: r.lines.count("a:1|c") == wanted
+            )
+        assert time.perf_counter() - began < 5.0
+        client.close()
+
+
+@pytest.mark.parametrize("interval", [0.2, 1.0, 10.0])
+def test_a_counter_waits_for_one_interval_however_slowly_they_come(
+    interval: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's turns, one after the other, by a clock of the test's: about three
+    counts an interval, and none is older than that when it is sent."""
+    now = [100.0]
+    monkeypatch.setattr(process, "now", lambda: now[0])
+    monkeypatch.setattr(drain, "now", lambda: now[0])
+    with UdpReceiver() as receiver:
+        sender = StatsdSender(port=receiver.port, flush_interval=interval)
+        sender.worker.started = True  # by nobody but this test
+        client = MetlogClient(sender, "x")
+        waiting: list[float] = []
+        oldest, next_count = 0.0, now[0]
+        for _ in range(600):
+            turn = now[0] + sender.pause()
+            while next_count < turn:
+                client.incr("a")
+                waiting.append(next_count)
+                next_count += interval / random.uniform(2, 4)
+            now[0] = turn
+            sender.tick()
+            if waiting and sender.stats.queued == 0:
+                oldest = max(oldest, turn - waiting[0])
+                waiting.clear()
+        assert 0.5 * interval < oldest < 1.01 * interval
+        client.close()
 
 
 @LINUX

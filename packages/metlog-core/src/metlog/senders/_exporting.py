@@ -64,6 +64,8 @@ class ExportingSender(BaseSender):
         self._absorbing = Lock()
         self._absorbed = 0  # calls, since the process began
         self._asked: deque[Asked] = deque()
+        self.due: bool = False
+        """What `is_due` said at the beginning of this turn."""
         self._own = Aggregate()
         self._self_metrics = None
         if tells:
@@ -100,6 +102,11 @@ class ExportingSender(BaseSender):
         """Send what was absorbed, as far as that is due; all of it, within the
         deadline, if one is given."""
         raise NotImplementedError
+
+    def is_due(self) -> bool:
+        """Return whether the next `deliver` is to send sums, so that it has to know all
+        that has happened, not only values. Asked once a turn of the worker."""
+        return True
 
     def accept(self, msg: Message) -> None:
         """Take a message that is no metric. By default it is dropped and counted."""
@@ -211,7 +218,9 @@ class ExportingSender(BaseSender):
         """One turn of the worker."""
         asked = [self._asked.popleft() for _ in range(len(self._asked))]
         try:
-            self._take(bool(asked) or self.worker.alone or self.worker.direct)
+            self.due = self.is_due()
+            everything = self.worker.alone or self.worker.direct or bool(asked)
+            self._take(self.due or everything)
             if self._delivering.acquire(0 if self.worker.alone else -1):
                 try:
                     self.deliver(asked[-1].deadline if asked else None)

@@ -180,6 +180,10 @@ class OtlpSender(ExportingSender):
             self._due = now + self._settings.interval
         return max(0.0, self._due - now)
 
+    def is_due(self) -> bool:
+        """See `ExportingSender`."""
+        return self.pause() <= 0 or self._is_urgent()
+
     def deliver(self, deadline: Deadline | None) -> None:
         """Export what there is: if it is time to, or until ``deadline``."""
         # Whoever asks is not to wait, and the end of the process cannot.
@@ -267,7 +271,7 @@ class OtlpSender(ExportingSender):
             return None
         if self.worker.alone:
             return None  # a caller; what is held waits for the end of the process
-        if self.pause() > 0 and not self._is_urgent():
+        if not self.due:
             return None
         return Deadline(3600)  # each request has its own timeout
 

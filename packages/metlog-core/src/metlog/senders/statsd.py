@@ -308,7 +308,14 @@ class StatsdSender(ExportingSender):
 
     def pause(self) -> float:
         """See `ExportingSender`."""
-        return self._pacing.pause(bool(self._backlog), self._interval or 1.0)
+        interval = self._interval or 1.0
+        left = self._summed_at + interval - process.now()
+        seconds = self._pacing.pause(bool(self._backlog), interval)
+        return min(seconds, left if left > 0 else interval)
+
+    def is_due(self) -> bool:
+        """See `ExportingSender`."""
+        return process.now() - self._summed_at >= self._interval * 0.95
 
     def deliver(self, deadline: Deadline | None) -> None:
         """Send lines as the pace allows; sums and levels when the interval is over."""
@@ -321,8 +328,8 @@ class StatsdSender(ExportingSender):
             return  # an address is being looked for
         now = process.now()
         everything = deadline is not None or self._at_once
-        if everything or now - self._summed_at >= self._interval * 0.95:
-            self._summed_at = now
+        if everything or self.due:
+            self.due, self._summed_at = False, now
             with self._absorbing:
                 self._add_sums()
         if self._sampled_since:

@@ -26,6 +26,13 @@ def receiver() -> Iterator[UdpReceiver]:
         yield receiver
 
 
+ENDING = {
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+    if hasattr(signal, name)
+}
+
+
 class Sender:
     """Does nothing but what a test gives it to do."""
 
@@ -78,6 +85,22 @@ RAISED = [
     *(GeneratorExit(), MemoryError(), RecursionError(), BaseException("bare")),
     *(UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), AssertionError()),
 ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="for POSIX")
+def test_signals_that_end_a_process_are_left_to_threads_of_the_application() -> None:
+    """A second one, taken by a thread of ours, makes uWSGI's handler end the process
+    there, amid the exit handlers that the first has begun in the main thread."""
+    mine = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    masks: list[set[signal.Signals | int]] = []
+    sender = Sender()
+    sender.work = lambda: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    sender.worker.start()
+    sender.worker.wake()
+    assert until(lambda: bool(masks))
+    assert masks[0] >= ENDING
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mine
+    sender.close()
 
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -33,7 +34,14 @@ __all__ = [
     "now",
     "register",
     "skips_exit_handlers",
+    "start_thread",
     "threads_enabled",
+]
+
+_ENDING = [
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+    if hasattr(signal, name)
 ]
 
 EXIT_TIMEOUT = 2.0
@@ -234,6 +242,31 @@ def exit_deadline() -> Deadline:
     if _exit is None:
         _exit = Deadline(EXIT_TIMEOUT)
     return _exit
+
+
+def start_thread(
+    name: str, work: Callable[..., object], *args: object
+) -> threading.Thread:
+    """Start a daemon thread that leaves to the others what signals there are to end
+    this process.
+
+    The kernel gives a signal to any thread that takes it, and what C code does about it
+    happens there: uWSGI ends the process, amid the exit handlers that an earlier signal
+    may have begun in the main thread.
+    """
+    thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+    mask: Any = getattr(signal, "pthread_sigmask", None)
+    if mask is None:  # Windows
+        thread.start()
+        return thread
+    # Inherited, not set in the thread: gevent's is in the main thread.
+    before = mask(signal.SIG_BLOCK, ())
+    try:
+        mask(signal.SIG_BLOCK, _ENDING)
+        thread.start()
+    finally:
+        mask(signal.SIG_SETMASK, before)
+    return thread
 
 
 def threads_enabled() -> bool:

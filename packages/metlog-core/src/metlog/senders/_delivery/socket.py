@@ -9,7 +9,6 @@ import re
 import select
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -120,9 +119,7 @@ class DatagramSocket:
         try:
             if process.ending():
                 raise RuntimeError("threads end")
-            threading.Thread(
-                target=self._look_up, name=f"metlog {self._host}", daemon=True
-            ).start()
+            process.start_thread(f"metlog {self._host}", self._look_up)
         except Exception:  # no thread to be had, here or now
             self._looking = False
             self._resolve_at = 0.0

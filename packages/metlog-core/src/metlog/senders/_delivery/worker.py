@@ -172,13 +172,9 @@ class Worker:
             self._tally.report("no threads", _NO_THREADS)
         else:
             try:
-                thread = threading.Thread(
-                    target=_run,
-                    args=(self, self._bell),
-                    name=f"metlog {self._tally.owner}",
-                    daemon=True,
+                thread = process.start_thread(
+                    f"metlog {self._tally.owner}", _run, self, self._bell
                 )
-                thread.start()
             except Exception as error:
                 # No more threads, or none in such an interpreter; the latter is said
                 # by another exception in each version.
