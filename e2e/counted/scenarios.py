@@ -155,19 +155,18 @@ class Running:
         return found
 
     def wait_for_workers(self, before: Collection[int] = ()) -> None:
-        """Return when two have answered that were not there before.
+        """Return when there are two that were not there before."""
+        answered: set[int] = set()
 
-        Amid load, or one might answer all. uWSGI's lazy ones miss what they are told
-        while they load.
-        """
-        seen: set[int] = set()
-
-        def two_answer() -> bool:
+        def are_new() -> bool:
+            if not self.server.is_lazy:
+                return len(set(self.children()).difference(before)) >= 2
+            # They miss what they are told while they load.
             with suppress(OSError):
-                seen.add(json.loads(get(f"{self.url}/health/"))["pid"])
-            return len(seen.difference(before)) >= 2
+                answered.add(json.loads(get(f"{self.url}/health/"))["pid"])
+            return len(answered.difference(before)) >= 2
 
-        wait_until(two_answer, "two new workers", lambda: (seen, before))
+        wait_until(are_new, "two new workers", lambda: (answered, before))
 
 
 def stop(run: Running, requests: int) -> None:

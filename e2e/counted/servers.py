@@ -29,6 +29,8 @@ class Server:
     workers: bool = True
     """Whether its children answer, so that one of them can be killed."""
     variables: dict[str, str] = field(default_factory=dict)
+    is_lazy: bool = False
+    """Whether there are workers before they have loaded the application."""
     stop: signal.Signals = signal.SIGTERM
     """What an operator ends it with."""
     mend: str = ""
@@ -50,7 +52,9 @@ def uvicorn(app: str, mend: str = "") -> Server:
     return Server(
         (
             *(PYTHON, "-m", "uvicorn", app, "--port={port}", "--workers=2"),
-            "--log-level=warning",
+            # On a busy machine a new worker needs longer than 5 s; then SIGHUP does
+            # nothing.
+            *("--log-level=warning", "--timeout-worker-healthcheck=60"),
         ),
         recycle=("--limit-max-requests=200",),
         reloads=True,
@@ -85,6 +89,20 @@ def uwsgi(*more: str, mend: str = "") -> Server:
         ),
         recycle=("--max-requests", "200"),
         reloads=True,
+        is_lazy="--lazy-apps" in more,
+        mend=mend,
+    )
+
+
+def hypercorn(mend: str = "", **variables: str) -> Server:
+    return Server(
+        (
+            *(str(BIN / "hypercorn"), "--bind", "127.0.0.1:{port}"),
+            *("--workers", "2", ASGI),
+        ),
+        recycle=("--max-requests", "200"),
+        workers=False,  # when one is killed it ends
+        variables=variables,
         mend=mend,
     )
 
@@ -100,7 +118,7 @@ def runserver(stop: signal.Signals, mend: str = "") -> Server:
 
 UWSGI_STOP = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
 FLUSH_LINE = "`application = flush_at_shutdown(…)` in asgi.py"
-EXIT_LINE = "`signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))` in wsgi.py"
+EXIT_LINE = "`signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))`"
 
 SERVERS: dict[str, Server] = {
     "gunicorn": gunicorn(),
@@ -123,7 +141,7 @@ SERVERS: dict[str, Server] = {
     "waitress": Server(
         (str(BIN / "waitress-serve"), "--listen=127.0.0.1:{port}", WSGI),
         workers=False,
-        mend=EXIT_LINE,
+        mend=f"{EXIT_LINE} in wsgi.py",
     ),
     "waitress, with the line": Server(
         (str(BIN / "waitress-serve"), "--listen=127.0.0.1:{port}", WSGI),
@@ -133,13 +151,10 @@ SERVERS: dict[str, Server] = {
     "daphne": Server(
         (str(BIN / "daphne"), "-v", "0", "-p", "{port}", ASGI), workers=False
     ),
-    "hypercorn": Server(
-        (
-            *(str(BIN / "hypercorn"), "--bind", "127.0.0.1:{port}"),
-            *("--workers", "2", ASGI),
-        ),
-        recycle=("--max-requests", "200"),
-    ),
+    # Once one of its workers has ended it sends SIGTERM to the others, however far they
+    # are, which they do not handle.
+    "hypercorn": hypercorn(mend=f"{EXIT_LINE} in asgi.py"),
+    "hypercorn, with the line": hypercorn(COUNTED_EXIT_ON_TERM="1"),
     "runserver": runserver(signal.SIGTERM, mend="end it with Ctrl-C"),
     "runserver, Ctrl-C": runserver(signal.SIGINT),
 }
