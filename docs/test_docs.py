@@ -93,6 +93,29 @@ def test_it_builds(tmp_path: Path) -> None:
     assert (tmp_path / "html" / "genindex.html").read_text().count("incr()") >= 1
 
 
+def test_each_promise_names_a_test_that_there_is() -> None:
+    """Every row of delivery.md ends with tests of ours, or commands of the Makefile."""
+    folders = [*ROOT.glob("packages/*/tests"), ROOT / "e2e", DOCS]
+    sources = [path for folder in folders for path in folder.rglob("test_*.py")]
+    tests = set(
+        re.findall(
+            r"^def (test_\w+)\(", "\n".join(map(Path.read_text, sources)), re.MULTILINE
+        )
+    )
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (?!how a process|promised).*\| (.*) \|$",
+        (DOCS / "delivery.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) > 40
+    for row in rows:
+        for name in row.split(", "):
+            shown = name.strip("`")
+            target = shown.removeprefix("make ")
+            assert shown in tests or f"\n{target}: " in makefile, row
+
+
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python(page: Path, tmp_path: Path) -> None:
     """A reader who types a page's samples from the top gets no error."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 REQUESTS = 2000
+VISITORS = 4
 STOP_SECONDS = 30.0
 """As long as an operator waits for a graceful stop."""
 SETTLED_SECONDS = 8.0
@@ -129,11 +130,11 @@ class Running:
         """Of a server that did not end, if py-spy is installed."""
 
     def visit(self, number: int) -> None:
-        self.visitors.append(visit(self.url, ["/one/"] * number))
+        self.visitors.append(visit(self.url, ["/one/"] * number, VISITORS))
 
     @contextmanager
     def load(self) -> Iterator[Visitors]:
-        with Visitors(self.url, for_ever("/one/")) as visitors:
+        with Visitors(self.url, for_ever("/one/"), VISITORS) as visitors:
             self.visitors.append(visitors)
             yield visitors
 

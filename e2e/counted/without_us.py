@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
 """Stops that hang, shown with applications that know nothing of metlog.
 
-``python e2e/counted/without_us.py``: for each, how many of so many stops did not end.
+``python e2e/counted/without_us.py``: for each, how many of so many stops did not end,
+and what the processes of the first of those were doing.
 
 * gunicorn's gevent worker, after a neighbour was killed amid load: it waits out the
   graceful timeout of 30 s.
 * uWSGI with lazy-apps, told to stop while a respawned worker still loads: the worker
   does not hear of it, and ``gracefully_kill_them_all`` waits for it for ever.
-* granian's WSGI workers under SIGTERM: now and then one goes on.
+* granian's workers, WSGI and ASGI, under SIGTERM, also after a SIGHUP: now and then one
+  goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ sys.path.insert(0, str(HERE.parent))
 
 from backends.program import accepts, free_ports, wait_until  # noqa: E402
 from load import Visitors, for_ever, visit  # noqa: E402
+
+from counted.scenarios import stacks  # noqa: E402
 
 BIN = Path(sys.executable).parent
 STOP_SECONDS = 10.0
@@ -67,8 +70,8 @@ GRANIAN = (
 )
 
 
-def ends(command: tuple[str, ...], program: str, kills: bool, folder: Path) -> bool:
-    """Return whether the server ended within ten seconds of being told to."""
+def hangs(command: tuple[str, ...], program: str, first: str, folder: Path) -> str:
+    """Return what goes on ten seconds after the server was told to end."""
     (folder / "bare.py").write_text(program)
     (port,) = free_ports(1)
     process = subprocess.Popen(
@@ -82,7 +85,12 @@ def ends(command: tuple[str, ...], program: str, kills: bool, folder: Path) -> b
     try:
         wait_until(lambda: accepts(port), "it listens")
         visit(f"http://127.0.0.1:{port}", ["/"] * 200)
-        if kills:
+        if first == "SIGHUP":
+            before = {*children(process.pid)}
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len({*children(process.pid)} - before) > 1, "new ones")
+            visit(f"http://127.0.0.1:{port}", ["/"] * 200)
+        if first == "SIGKILL":
             with Visitors(f"http://127.0.0.1:{port}", for_ever("/")) as visitors:
                 seen = visitors.answered[200]
                 wait_until(lambda: visitors.answered[200] > seen + 100, "load")
@@ -94,7 +102,9 @@ def ends(command: tuple[str, ...], program: str, kills: bool, folder: Path) -> b
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
-        return process.poll() is not None
+        if process.poll() is not None:
+            return ""
+        return stacks([process.pid, *children(process.pid)]) or "no py-spy"
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -107,17 +117,22 @@ def children(pid: int) -> list[int]:
 
 
 def main() -> None:
-    for title, command, program, kills, times in (
-        ("gunicorn, gevent, a worker killed", GEVENT, BARE.format(loads=0), True, 5),
-        ("uWSGI, lazy-apps, a worker killed", LAZY, BARE.format(loads=3), True, 5),
-        ("granian, WSGI", GRANIAN, DJANGO, False, 20),
+    wanted = sys.argv[1:]
+    for title, command, program, first, times in (
+        ("gunicorn, gevent", GEVENT, BARE.format(loads=0), "SIGKILL", 5),
+        ("uWSGI, lazy-apps", LAZY, BARE.format(loads=3), "SIGKILL", 5),
+        ("granian, WSGI", GRANIAN, DJANGO, "", 20),
+        ("granian, WSGI", GRANIAN, DJANGO, "SIGHUP", 20),
     ):
-        hung = 0
+        if wanted and title.split(",")[0] not in wanted:
+            continue
+        hung = []
         for _ in range(times):
             with tempfile.TemporaryDirectory() as folder:
-                hung += not ends(command, program, kills, Path(folder))
-        print(f"{title}: {hung} of {times} stops did not end", flush=True)
-        time.sleep(0.1)
+                hung += filter(None, [hangs(command, program, first, Path(folder))])
+        after = f" after {first}" if first else ""
+        print(f"{title}{after}: {len(hung)} of {times} stops did not end", flush=True)
+        print(*hung[:1], flush=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ if broker := os.environ.get("COUNTED_BROKER"):
 
     app = Celery("counted", broker=broker, backend=broker)
     app.conf.broker_connection_retry_on_startup = True
+    # On a busy machine a child needs longer than 4 s to say that it is there.
+    app.conf.worker_proc_alive_timeout = 60.0
     if os.environ.get("COUNTED_HAS_HOOK"):
 
         @worker_process_init.connect(weak=False)

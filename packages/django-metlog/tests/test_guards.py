@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -89,6 +90,16 @@ def test_rate_limit() -> None:
     clock.now += 0.5
     assert passed(guard, 5) == 1
     clock.now += 3600
+    assert passed(guard, 5) == 2
+
+
+def test_rate_limit_is_of_one_process() -> None:
+    """A forked worker has a bucket of its own, whatever went through the others'."""
+    guard = rate_limit(2, clock=Clock())
+    worker = os.fork()
+    if worker == 0:
+        os._exit(passed(guard, 5))
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 2
     assert passed(guard, 5) == 2
 
 

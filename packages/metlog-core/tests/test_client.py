@@ -349,6 +349,22 @@ def test_no_metrics_call_raises(
     client.close()
 
 
+def test_a_sender_is_called_by_whoever_says_something() -> None:
+    """One that waits has its caller wait; nobody else does it meanwhile."""
+    callers: list[threading.Thread] = []
+
+    class Sender:
+        def send_message(self, msg: Message) -> None:
+            callers.append(threading.current_thread())
+
+    client = MetlogClient(Sender(), "app")
+    other = threading.Thread(target=client.incr, args=("hits",))
+    other.start()
+    other.join()
+    client.info("hello")
+    assert callers == [other, threading.current_thread()]
+
+
 def test_a_sender_that_raises_does_not_hurt_the_host(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 from typing import Any
 
@@ -104,6 +105,30 @@ def test_a_kind_is_said_once_a_minute_and_counted_always(
     said = re.findall("refused: at ([0-9]+)", capsys.readouterr().err)
     assert said == ["0", "60"]
     assert diagnostics.count == diagnostics.count == 10
+
+
+def test_each_process_says_it_for_itself() -> None:
+    """What one has said keeps no other quiet: three workers, three lines."""
+    workers = """
+import multiprocessing
+from metlog.diagnostics import Diagnostics
+def work():
+    for _ in range(5): Diagnostics.report(diagnostics, "refused")
+if __name__ == "__main__":
+    diagnostics = Diagnostics("a")
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=work) for _ in range(3)]
+    for child in children: child.start()
+    for child in children: child.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", workers],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr.splitlines() == ["metlog: a: refused: "] * 3
 
 
 def test_a_stream_that_reports_is_no_circle(monkeypatch: pytest.MonkeyPatch) -> None:
