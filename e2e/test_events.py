@@ -102,7 +102,7 @@ def visit(start_site: Callable[..., Any], browser: Browser) -> Visit:
     page.evaluate("setTimeout(() => { throw new TypeError('a secret') }); null")
     page.goto(site.url)
     lines.wait_for("window.performance.vitals.INP")
-    lines.wait_for("window.error.TypeError", "c")
+    lines.wait_for("window.error.TypeError")
     lines.wait_for(f"window.visit.{VIEW}.settled")
     page.close()
     site.stop()

@@ -31,7 +31,7 @@ class Browsing(NamedTuple):
         """Until stick's report of the page has been measured, too."""
         before = len(self.lines.values(REPORTED))
         self.open(path)
-        self.lines.wait_until(lambda: len(self.lines.values(REPORTED)) > before)
+        self.lines.awaits(lambda: len(self.lines.values(REPORTED)) > before)
 
     def leave(self) -> None:
         """Close the browser and stop the site: from here on the sums are final."""
@@ -91,7 +91,7 @@ def test_reload(browsing: Browsing) -> None:
     """A reload is reported as one, beside the first visit."""
     browsing.open_and_report("/")
     browsing.page.reload()
-    browsing.lines.wait_for(f"{NAVIGATION}.type.reload", "c")
+    browsing.lines.wait_for(f"{NAVIGATION}.type.reload")
     browsing.leave()
 
     assert browsing.lines.total(f"{NAVIGATION}.type.navigate") == 1
@@ -119,7 +119,7 @@ def test_missing_page(browsing: Browsing) -> None:
     browsing.leave()
 
     assert browsing.lines.total("response.404") == 1
-    assert not browsing.lines.names("ms", "view.")
+    assert not browsing.lines.names("timer", "view.")
 
 
 def test_login(browsing: Browsing) -> None:

@@ -76,7 +76,7 @@ def test_strict(
     _, lines = running
     before = len(lines.values(LOADED))
     under(STRICT, script)
-    lines.wait_until(lambda: len(lines.values(LOADED)) > before)
+    lines.awaits(lambda: len(lines.values(LOADED)) > before)
     assert page.evaluate("heard") == []
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from patience import PATIENCE_SECONDS
-from statsd import Receiver, parse
+from statsd import Receiver
+
+from metlog.wire.statsd import Measurement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +59,13 @@ class Reader:
 
     def sees(self, title: str) -> None:
         """Wait for every line that the section shows, whatever its number."""
-        shown = {
-            (line.name, line.kind)
-            for language, code in section(title)
-            if language == "text"
-            for line in map(parse, code.splitlines())
-        }
-        assert shown
-        self.lines.wait_until(
-            lambda: shown <= {(line.name, line.kind) for line in self.lines.lines}
+        shown = b"\n".join(
+            code.encode() for language, code in section(title) if language == "text"
+        )
+        wanted = {seen[:2] for seen in parse(shown) if isinstance(seen, Measurement)}
+        assert wanted
+        self.lines.awaits(
+            lambda: all(name in self.lines.names(kind) for kind, name in wanted)
         )
 
     @contextmanager

@@ -75,10 +75,10 @@ def test_by_view(load: Load, milestone: str) -> None:
 
 def test_vitals(load: Load) -> None:
     """The five vitals arrive, once."""
-    assert load.visit.names("ms", VITALS) == {
+    assert load.visit.names("timer", VITALS) == {
         VITALS + name for name in ("LCP", "CLS", "INP", "FCP", "TTFB")
     }
-    for name in load.visit.names("ms", VITALS):
+    for name in load.visit.names("timer", VITALS):
         assert len(load.visit.values(name)) == 1
 
 

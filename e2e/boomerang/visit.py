@@ -46,7 +46,7 @@ class Visit:
 
     def accepted(self, beacons: int) -> None:
         """Wait until so many have been; each is answered 204."""
-        self.lines.wait_until(lambda: (self.total("response.204") or 0) >= beacons)
+        self.lines.awaits(lambda: (self.total("response.204") or 0) >= beacons)
 
     def leave(self) -> None:
         """Go where nothing is measured."""
@@ -67,9 +67,12 @@ class Visit:
             return
         beacons, milestones, loads = self._recorded
         assert self.total("response.204") == beacons, self.name
-        refused = self.names("c", "response.4") | self.names("c", "response.5")
+        answers = self.names("counter", "response.")
+        refused = {
+            name for name in answers if name.startswith(("response.4", "response.5"))
+        }
         assert refused == set(), self.name
-        types = {name: self.total(name) for name in self.names("c", TYPE)}
+        types = {name: self.total(name) for name in self.names("counter", TYPE)}
         assert types == {TYPE + name: count for name, count in loads.items()}, self.name
         reached = {name: len(self.values(TIMING + name)) for name in MILESTONES}
         assert reached == {
