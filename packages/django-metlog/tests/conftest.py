@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import django
+import hypothesis
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
@@ -22,6 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
 django.setup()
 
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("metlog", deadline=None)
+hypothesis.settings.load_profile("metlog")
 
 OF_EVERY_REQUEST = ("request", "request.query_time")
 

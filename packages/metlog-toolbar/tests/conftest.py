@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import django
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent / "site"))
 os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
 django.setup()
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("metlog", deadline=None)
+hypothesis.settings.load_profile("metlog")
 
 
 @pytest.fixture(autouse=True)
