@@ -27,4 +27,4 @@ export type Milestone =
  * Finds the twenty among the properties of the browser's timing interfaces, by as little
  * of a name as tells them apart.
  */
-export const MILESTONE = /^dom|^([ursl]|fe|co).*(rt|nd)$/;
+export const MILESTONE = /^dom|^([ursl]|fe|co).*(rt|End)$/;
