@@ -195,10 +195,11 @@ def test_the_limit_is_a_setting(client: Any, sent: Any, settings: Any) -> None:
 def test_views_made_for_each_request_do_not_pile_up() -> None:
     """A URLconf built per request makes new view functions without end."""
     with override_settings(METLOG_VIEW_NAMES_MAX=2):
-        plan = middleware._plan()
+        plan = middleware._current.renewed()
         for _ in range(1000):
-            middleware._seen_view(match_of(view_called("same")), "GET", plan)
-        assert len(plan.known) <= 40
+            match = match_of(view_called("same"))
+            middleware._new_ending(match, "GET", 200, "http", "", plan)
+        assert len(plan.endings) <= 40
 
 
 def test_odd_views_get_some_name() -> None:

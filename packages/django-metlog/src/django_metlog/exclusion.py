@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from django_metlog.endpoints import layers
 
-__all__ = ["exclude", "is_excluded", "is_used"]
+__all__ = ["exclude", "is_excluded"]
 
 V = TypeVar("V", bound=Callable[..., Any])
 
-_used = False
+used = False
+"""Whether anything has been excluded in this process."""
 
 
 def exclude(view: V) -> V:
@@ -25,21 +26,16 @@ def exclude(view: V) -> V:
     same object, so that it stays what it was. It may stand above other decorators or
     below them.
     """
-    global _used  # once true, for ever
-    _used = True
+    global used  # once true, for ever
+    used = True
     # A bound method takes no attributes, the function behind it does.
     marked: Any = getattr(view, "__func__", view)
     marked.metlog_excluded = True
     return view
 
 
-def is_used() -> bool:
-    """Return whether anything has been excluded in this process."""
-    return _used
-
-
 def is_excluded(view: object, method: str = "GET") -> bool:
     """Return whether the view carries the mark, or what it hands this method to."""
-    return _used and any(
+    return used and any(
         getattr(part, "metlog_excluded", False) is True for part in layers(view, method)
     )

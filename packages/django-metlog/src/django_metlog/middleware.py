@@ -13,9 +13,8 @@ import re
 import sys
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
-from dataclasses import dataclass
 from time import perf_counter, time
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import (
@@ -51,7 +50,7 @@ from django_metlog.catalogue import (
 from django_metlog.headers import queued_ms, request_id, server_timing, view_entry
 from django_metlog.labels import capped
 from django_metlog.message_fields import watch_messages
-from django_metlog.scope import Scope, current, open_scope, sees_queries
+from django_metlog.scope import Scope, current, enter, sees_queries
 from django_metlog.segments import METHODS, method_name
 from django_metlog.view_names import Namer, RequestNames
 from metlog import MetlogClient
@@ -76,40 +75,63 @@ TIMES = 2
 _trouble = Diagnostics("django-metlog")
 
 
+class _Ending:
+    """A way in which requests end: by view, method, status, scheme and error.
+
+    All that tells of such a request, found by one look-up.
+    """
+
+    __slots__ = (
+        *("excluded", "queries", "query_time", "request", "response", "timers"),
+        *("view",),
+    )
+
+    def __init__(
+        self,
+        view: str | None,
+        excluded: bool,
+        timers: tuple[TimerHandle, ...],
+        response: CounterHandle,
+        request: TimerHandle | None,
+        queries: HistogramHandle | None,
+        query_time: TimerHandle | None,
+    ) -> None:
+        self.view = view
+        """The view's name, None when the request came to no view."""
+        self.excluded = excluded
+        self.timers = timers
+        """What times the view."""
+        self.response = response
+        """What counts the response; without one, what counts clients that left."""
+        self.request = request
+        """What times the whole request, unless nobody wants to know."""
+        self.queries = queries
+        self.query_time = query_time
+        """How many statements it sent and how long they took, if anybody can say."""
+
+
 class _Handles:
     """The handles of one client that requests need."""
 
     def __init__(self, client: MetlogClient, details: bool) -> None:
         self.client = client
-        self._details = details
         self.queue: TimerHandle = REQUEST_QUEUE.series(client)
         self.stream: TimerHandle = VIEW_STREAM.series(client)
-        self.cancelled: CounterHandle = RESPONSE_CANCELLED.series(client)
-        self._responses: dict[int, CounterHandle] = {}
+        self._details = details
         self._auth_responses: dict[int, CounterHandle] = {}
         self._active: dict[tuple[str, str | None], UpdownHandle] = {}
-        self._unseen: dict[str | None, _View] = {}
+        self._tells_requests = not client.drops(REQUEST.name)
+        self._tells_queries = sees_queries() and not (
+            client.drops(REQUEST_QUERIES.name) and client.drops(REQUEST_QUERY_TIME.name)
+        )
 
-    def count(self, status: int, *, logged_in: bool) -> None:
-        """Count a response."""
+    def auth_response(self, status: int) -> CounterHandle:
+        """What counts responses to logged-in users."""
         try:
-            next(self._responses[status].tick)
-        except (KeyError, StopIteration):  # not seen yet, or somebody looks on
-            self._response(status).add()
-        if logged_in:
-            try:
-                response = self._auth_responses[status]
-            except KeyError:
-                response = RESPONSE_AUTH.series(self.client, status=_told(status))
-                self._auth_responses[status] = response
-            response.add()
-
-    def _response(self, status: int) -> CounterHandle:
-        response = self._responses.get(status)
-        if response is None:
-            response = RESPONSE.series(self.client, status=_told(status))
-            self._responses[status] = response
-        return response
+            return self._auth_responses[status]
+        except KeyError:
+            handle = RESPONSE_AUTH.series(self.client, status=_told(status))
+            return self._auth_responses.setdefault(status, handle)
 
     def active(self, request: HttpRequest) -> UpdownHandle:
         """The level of requests in flight."""
@@ -121,156 +143,132 @@ class _Handles:
             handle = REQUEST_ACTIVE.series(self.client, method=method, scheme=scheme)
             return self._active.setdefault(key, handle)
 
-    def of_view(self, names: RequestNames, route: str) -> _View:
-        """The timers of one view and method."""
-        client, view, method = self.client, names.view, names.method
-        timers = [VIEW.series(client, view=view, method=method)]
+    def ending(
+        self,
+        names: RequestNames | None,
+        method: str,
+        route: str,
+        status: int | None,
+        scheme: str | None,
+        error: str,
+    ) -> _Ending:
+        """What tells of requests that end so; ``names`` is None without a view."""
+        client, view = self.client, "" if names is None else names.view
+        tells_queries = self._tells_queries and names is not None
+        return _Ending(
+            None if names is None else view,
+            names is not None and names.excluded,
+            () if names is None else self._view_timers(names),
+            RESPONSE_CANCELLED.series(client)
+            if status is None
+            else RESPONSE.series(client, status=_told(status)),
+            REQUEST.series(
+                client,
+                view=view,
+                method=method,
+                status="" if status is None else _told(status),
+                scheme=scheme or "",
+                route=capped("route", route),
+                error=capped("error", error),
+            )
+            if self._tells_requests
+            else None,
+            REQUEST_QUERIES.series(client, view=view, method=method)
+            if tells_queries
+            else None,
+            REQUEST_QUERY_TIME.series(client, view=view, method=method)
+            if tells_queries
+            else None,
+        )
+
+    def _view_timers(self, names: RequestNames) -> tuple[TimerHandle, ...]:
+        client, method = self.client, names.method
+        timers = [VIEW.series(client, view=names.view, method=method)]
         if self._details:
             if names.group is not None:
                 timers.append(
                     VIEW_MODULE.series(client, module=names.group, method=method)
                 )
             timers.append(VIEW_ALL.series(client, method=method))
-        return _View(
-            view,
-            method,
-            route,
-            names.excluded,
-            tuple(timers),
-            REQUEST_QUERIES.series(client, view=view, method=method),
-            REQUEST_QUERY_TIME.series(client, view=view, method=method),
-            {},
-        )
-
-    def without_view(self, method: str | None) -> _View:
-        """The same for requests that did not come to a view."""
-        try:
-            return self._unseen[method]
-        except KeyError:
-            view = self.of_view(RequestNames("", None, method_name(method), False), "")
-            if method in METHODS:
-                self._unseen[method] = view
-            return view
-
-    def request(
-        self, view: _View, status: int | None, scheme: str | None, error: str
-    ) -> TimerHandle:
-        """The timer of whole requests to ``view`` that ended so."""
-        handle: TimerHandle = REQUEST.series(
-            self.client,
-            view=view.name,
-            method=view.method,
-            status="" if status is None else _told(status),
-            scheme=scheme or "",
-            route=capped("route", view.route),
-            error=capped("error", error),
-        )
-        if len(view.requests) >= MOST_ENDS:
-            view.requests.clear()
-        view.requests[status, scheme, error] = handle
-        return handle
-
-
-class _View(NamedTuple):
-    """A view and method, with what tells of it."""
-
-    name: str
-    method: str
-    route: str
-    excluded: bool
-    timers: tuple[TimerHandle, ...]
-    queries: HistogramHandle
-    query_time: TimerHandle
-    requests: dict[tuple[int | None, str | None, str], TimerHandle]
-    """Whole requests by their status, scheme and error."""
-
-
-MOST_ENDS = 1_000
-"""Ways in which requests to one view end that are kept."""
+        return tuple(timers)
 
 
 def _told(status: int) -> str:
     return str(status) if 100 <= status < 600 else "other"
 
 
-@dataclass(frozen=True)
 class _Plan:
     """The settings, in the form in which requests need them."""
 
-    client: MetlogClient
-    sender: object
-    """The client's sender, from which some of this follows."""
-    handles: _Handles
-    namer: Namer
-    known: dict[Any, _View]
-    """What was found before, by view, its name, route and method: look here first.
-    One view may stand in several URLconfs, under the same path."""
-    most_known: int
-    excludes: Callable[[HttpRequest], object] | None
-    counts_users: bool
-    loads_users: bool
-    queue_time: bool
-    request_id: str | None
-    """The key in `META` of the header with the request's id."""
-    server_timing: Callable[[HttpRequest], object] | None
-    names_view: bool
-    """Whether the browser needs the view's name, to send it back."""
-    more: bool
-    """Whether there is more to do at the end than most sites ask for."""
-    counts_active: bool
-    """Whether the sender takes levels."""
-    tells_requests: bool
-    """Whether the metric of whole requests is wanted."""
-    tells_queries: bool
-    scheme_is_plain: bool
-    may_exclude: list[bool]
-    """Whether a view may be excluded, as far as is known: while the views are not."""
-
-
-def _plan() -> _Plan:
-    """The plan for what the settings are now."""
-    plan = _planned()
-    client = conf.client_or_inert()
-    # Replaced without `setting_changed`, by an assignment or by `mock.patch.object`.
-    if plan.client is not client or plan.sender is not client._sender:  # noqa: SLF001  # as quick as it gets
-        conf.forget()
-        plan = _planned()
-    return plan
-
-
-@conf.until_changed
-def _planned() -> _Plan:
-    shows = conf.get("METLOG_SERVER_TIMING")
-    queue_time = conf.get("METLOG_QUEUE_TIME")
-    names_view = conf.get("METLOG_RECORD_BY_VIEW")
-    most, details = (
-        conf.get("METLOG_VIEW_NAMES_MAX"),
-        conf.get("METLOG_VIEW_TIMER_DETAILS"),
+    __slots__ = (
+        *("asks_first", "client", "counts_active", "counts_users", "endings"),
+        *("excludes", "handles", "loads_users", "more", "most_endings", "names_view"),
+        *("namer", "queue_time", "request_id", "scheme_is_plain", "sender"),
+        *("server_timing",),
     )
-    client = conf.client_or_inert()
-    return _Plan(
-        client=client,
-        sender=client.sender,
-        handles=_Handles(client, details),
-        namer=Namer(conf.get("METLOG_VIEW_NAMES"), most, details),
-        known={},
-        most_known=20 * most,
-        excludes=_excludes(conf.get("METLOG_EXCLUDE")),
-        counts_users=conf.get("METLOG_AUTH_COUNTS") != "off",
-        loads_users=conf.get("METLOG_AUTH_COUNTS") == "always",
-        queue_time=queue_time,
-        request_id=_meta_key(conf.get("METLOG_REQUEST_ID")),
-        server_timing=(lambda request: True) if shows is True else shows or None,
-        names_view=names_view,
-        more=bool(queue_time or shows or names_view),
-        counts_active="updown" not in getattr(client.sender, "ignores", ()),
-        tells_requests=not client.drops(REQUEST.name),
-        tells_queries=not (
-            client.drops(REQUEST_QUERIES.name) and client.drops(REQUEST_QUERY_TIME.name)
-        ),
-        scheme_is_plain=conf.scheme_is_plain(),
-        may_exclude=[True],
-    )
+
+    def __init__(self, client: MetlogClient) -> None:
+        most = conf.get("METLOG_VIEW_NAMES_MAX")
+        details = conf.get("METLOG_VIEW_TIMER_DETAILS")
+        shows = conf.get("METLOG_SERVER_TIMING")
+        self.client = client
+        self.sender: object = client._sender  # noqa: SLF001  # as quick as it gets
+        """The client's sender, from which some of this follows."""
+        self.handles = _Handles(client, details)
+        self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), most, details)
+        self.endings: dict[Any, _Ending] = {}
+        """What was found before: look here first. By view, its name, route and method,
+        status, scheme and error: one view may stand in several URLconfs."""
+        self.most_endings = 20 * most
+        self.excludes = _excludes(conf.get("METLOG_EXCLUDE"))
+        self.counts_users = conf.get("METLOG_AUTH_COUNTS") != "off"
+        self.loads_users = conf.get("METLOG_AUTH_COUNTS") == "always"
+        self.queue_time: bool = conf.get("METLOG_QUEUE_TIME")
+        self.request_id = _meta_key(conf.get("METLOG_REQUEST_ID"))
+        """The key in `META` of the header with the request's id."""
+        self.server_timing: Callable[[HttpRequest], object] | None = (
+            (lambda request: True) if shows is True else shows or None
+        )
+        self.names_view: bool = conf.get("METLOG_RECORD_BY_VIEW")
+        """Whether the browser needs the view's name, to send it back."""
+        self.more = bool(self.queue_time or shows or self.names_view)
+        """Whether there is more to do at the end than most sites ask for."""
+        self.counts_active = "updown" not in getattr(client.sender, "ignores", ())
+        """Whether the sender takes levels."""
+        self.scheme_is_plain = conf.scheme_is_plain()
+        self.asks_first = True
+        """Whether there is anything to do at the start; so as long as the views, and
+        with them what is excluded, are not known."""
+
+
+class _Current:
+    """Holds the plan for what the settings are now."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self) -> None:
+        self.plan: _Plan | None = None
+        conf.on_change(self.forget)
+
+    def forget(self) -> None:
+        self.plan = None
+
+    def renewed(self) -> _Plan:
+        """The plan, made anew if it has to be."""
+        client = conf.client_or_inert()
+        plan = self.plan
+        # Replaced without `setting_changed`, by an assignment or `mock.patch.object`.
+        if plan is not None and (
+            plan.client is not client or plan.sender is not client._sender  # noqa: SLF001  # as quick as it gets
+        ):
+            conf.forget()
+            plan = None
+        if plan is None:
+            plan = self.plan = _Plan(client)
+        return plan
+
+
+_current = _Current()
 
 
 def _meta_key(header: str | None) -> str | None:
@@ -329,39 +327,37 @@ class _Measuring:
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self.__acall__(request)
-        plan = _plan()
-        opened = _open(request, plan, self.part)
-        if opened is None:
+        scope = _open(request, self.part)
+        if scope is None:
             return cast("HttpResponseBase", self.get_response(request))
         try:
             response: HttpResponseBase = self.get_response(request)
-            if plan.loads_users:
+            if scope.plan.loads_users:
                 _load_user(request)
         except BaseException as error:
-            _close(request, opened, plan, None, error)
+            _close(request, scope, None, error)
             raise
-        _close(request, opened, plan, response)
+        _close(request, scope, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        plan = _plan()
-        opened = _open(request, plan, self.part)
-        if opened is None:
+        scope = _open(request, self.part)
+        if scope is None:
             return cast("HttpResponseBase", await self.get_response(request))
         try:
             response: HttpResponseBase = await self.get_response(request)
-            if plan.loads_users:
+            if scope.plan.loads_users:
                 await _aload_user(request)
         except BaseException as error:
-            _close(request, opened, plan, None, error)
+            _close(request, scope, None, error)
             raise
-        _close(request, opened, plan, response)
+        _close(request, scope, response)
         return response
 
     def _view_begins(
         self, request: HttpRequest, view: object = None, *arguments: object
     ) -> None:
-        scope: Scope | None = request.__dict__.get(SCOPE)
+        scope: Scope | None = getattr(request, SCOPE, None)
         if scope is None:
             return
         if scope.excluded is None:
@@ -392,118 +388,171 @@ _PLAIN: frozenset[type] = frozenset(
 )
 
 
-def _open(request: HttpRequest, plan: _Plan, part: int) -> Scope | None:
+def _open(request: HttpRequest, part: int) -> Scope | None:
     """A scope to be closed by the caller; None when it is not the caller's."""
-    own = request.__dict__
-    around: Scope | None = own.get(SCOPE)
-    if around is not None:
+    plan = _current.plan
+    if (
+        plan is None
+        or plan.client is not conf.settings_read.get("METLOG")
+        or plan.sender is not plan.client._sender  # noqa: SLF001  # as quick as it gets
+    ):
+        plan = _current.renewed()
+    around = getattr(request, SCOPE, None)
+    if type(around) is Scope:
         around.parts |= part
         return None
-    scope = own[SCOPE] = open_scope(perf_counter(), part)
+    scope = Scope(perf_counter(), part)
+    scope.token = enter(scope)
+    scope.plan = plan
+    setattr(request, SCOPE, scope)
+    if plan.asks_first or exclusion.used:
+        _ask_first(request, scope, plan)
+    return scope
+
+
+def _ask_first(request: HttpRequest, scope: Scope, plan: _Plan) -> None:
+    """What not every site wants to know of a request that begins."""
+    may_exclude = exclusion.used or not conf.urlconf_is_loaded()
+    plan.asks_first = bool(
+        may_exclude
+        or plan.request_id is not None
+        or plan.excludes is not None
+        or plan.counts_active
+        or plan.queue_time
+    )
     if plan.request_id is not None:
         scope.request_id = request_id(request.META.get(plan.request_id))
     if plan.excludes is not None and _asked(plan.excludes, request):
         scope.excluded = True
-        return scope
-    if plan.may_exclude[0] or exclusion.is_used():
-        plan.may_exclude[0] = not conf.urlconf_is_loaded()
-        if plan.may_exclude[0] or exclusion.is_used():
-            scope.excluded = None
+        return
+    if may_exclude:
+        scope.excluded = None
     if plan.counts_active:
         scope.active = plan.handles.active(request)
         scope.active.add(1)
     if plan.queue_time:
         scope.queued_ms = _queued_ms(request)
-    return scope
 
 
 def _close(
     request: HttpRequest,
     scope: Scope,
-    plan: _Plan,
     response: HttpResponseBase | None,
     error: BaseException | None = None,
 ) -> None:
-    """Report what the request did, and close its scope. Never raises."""
+    """Report what the request did, and close its scope. Never raises.
+
+    Most of what a site pays goes here. A call of a Python function costs a request a
+    fifth of a microsecond, so what nearly every request needs stands in this one.
+    """
     now = perf_counter()
+    plan: _Plan = scope.plan
     try:
         if scope.active is not None:
             scope.active.add(-1)
-        if not scope.excluded:
-            _report(request, scope, plan, response, error, now)
+        if scope.excluded:
+            return
+        status = _status_after(error) if response is None else response.status_code
+        failed = "" if status is None or status < 500 else _failed(scope, status, error)
+        scheme = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
+        if scheme is None:
+            scheme = request.scheme
+        match = request.resolver_match or _NO_MATCH
+        method, route = request.method, match.route
+        try:
+            ending = plan.endings[
+                match.func, match.view_name, route, method, status, scheme, failed
+            ]
+        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
+            ending = _new_ending(match, method, status, scheme, failed, plan)
+        if ending.excluded:
+            scope.decide(excluded=True)
+            return
+        scope.view = ending.view
+        begun = scope.view_started
+        if begun is not None:
+            entry = begun - now
+            for timer in ending.timers:
+                try:  # as `between` does, without the call
+                    timer.put(LAST, entry)
+                except IndexError:
+                    timer.between(begun, now)
+        if scope.parts & COUNTS:
+            if status is not None:
+                try:  # as `add` does
+                    next(ending.response.tick)
+                except StopIteration:
+                    ending.response.add()
+                if plan.counts_users and _is_logged_in(request):
+                    plan.handles.auth_response(status).add()
+            elif isinstance(error, CancelledError):
+                ending.response.add()
+            if error is not None or scope.exception is not None:
+                _count_errors(scope, plan, ending.view, error)
+        if ending.request is not None:
+            try:
+                ending.request.put(LAST, scope.started - now)
+            except IndexError:
+                ending.request.between(scope.started, now)
+        if ending.queries is not None and ending.query_time is not None:
+            times = scope.query_times
+            try:
+                ending.queries.put(LAST, len(times))
+            except IndexError:
+                ending.queries.record(len(times))
+            try:
+                ending.query_time.put(LAST, sum(times))
+            except IndexError:
+                ending.query_time.record(scope.query_ms)
+        if response is not None and response.streaming and scope.parts & TIMES:
+            _time_body(request, response, plan.handles.stream, now)
+        if plan.more:
+            _report_more(request, scope, response, now)
     except Exception as trouble:
         _trouble.report("a request could not be measured", trouble)
     finally:
         scope.close()
 
 
-def _report(
-    request: HttpRequest,
-    scope: Scope,
-    plan: _Plan,
-    response: HttpResponseBase | None,
-    error: BaseException | None,
-    now: float,
-) -> None:
-    handles = plan.handles
-    match = request.resolver_match
-    view = None
-    if match is not None:
-        try:
-            view = plan.known[match.func, match.view_name, match.route, request.method]
-        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
-            view = _seen_view(match, request.method, plan)
-        if view.excluded:
-            scope.decide(excluded=True)
-            return
-        scope.view = view.name
-        if scope.parts & TIMES and scope.view_started is not None:
-            entry = scope.view_started - now
-            scope.view_ms = _ms(-entry)
-            for timer in view.timers:
-                try:  # as `between` does, without the call
-                    timer.put(LAST, entry)
-                except IndexError:
-                    timer.between(scope.view_started, now)
-    status = _status_after(error) if response is None else response.status_code
-    if scope.parts & COUNTS:
-        if status is not None:
-            logged_in = plan.counts_users and _is_logged_in(request)
-            handles.count(status, logged_in=logged_in)
-        elif isinstance(error, CancelledError):
-            handles.cancelled.add()
-        if error is not None or scope.exception is not None:
-            _count_errors(scope, plan, view, error)
-    if plan.tells_requests:
-        _report_request(request, scope, plan, view, status, error, now)
-    if plan.tells_queries and view is not None and sees_queries():
-        view.queries.record(len(scope.query_times))
-        view.query_time.record(scope.query_ms)
-    if response is not None and response.streaming and scope.parts & TIMES:
-        _time_body(request, response, handles.stream, now)
-    if plan.more:
-        _report_more(request, scope, plan, response, now)
-
-
 def _count_errors(
-    scope: Scope, plan: _Plan, view: _View | None, error: BaseException | None
+    scope: Scope, plan: _Plan, view: str | None, error: BaseException | None
 ) -> None:
     """What the view raised, and what the error page did in turn."""
     for cause in {scope.exception, error}:
         if isinstance(cause, Exception):
             name = capped("class", type(cause).__name__.lower())
-            told = "" if view is None else view.name
-            REQUEST_ERROR.series(plan.client, class_=name, view=told).add()
+            REQUEST_ERROR.series(plan.client, class_=name, view=view or "").add()
 
 
-def _seen_view(match: ResolverMatch, method: str | None, plan: _Plan) -> _View:
-    """A view that was not seen yet."""
-    view = plan.handles.of_view(plan.namer.names(match, method), _route(match))
+def _new_ending(
+    match: ResolverMatch,
+    method: str | None,
+    status: int | None,
+    scheme: str | None,
+    failed: str,
+    plan: _Plan,
+) -> _Ending:
+    """The ending of a request whose like was not seen yet."""
+    seen = match is not _NO_MATCH
+    ending = plan.handles.ending(
+        plan.namer.names(match, method) if seen else None,
+        method_name(method),
+        _route(match) if seen else "",
+        *(status, scheme, failed),
+    )
     if method in METHODS and isinstance(match.func, Hashable):
-        if len(plan.known) >= plan.most_known:  # views made for each request
-            plan.known.clear()
-        plan.known[match.func, match.view_name, match.route, method] = view
-    return view
+        if len(plan.endings) >= plan.most_endings:  # views made for each request
+            plan.endings.clear()
+        key = match.func, match.view_name, match.route, method, status, scheme, failed
+        plan.endings[key] = ending
+    return ending
+
+
+def _nothing() -> None: ...
+
+
+_NO_MATCH = ResolverMatch(_nothing, (), {})
+"""That of requests that came to no view."""
 
 
 def _route(match: ResolverMatch) -> str:
@@ -512,32 +561,10 @@ def _route(match: ResolverMatch) -> str:
     return route if route.startswith("^") else f"/{route}"
 
 
-def _report_request(
-    request: HttpRequest,
-    scope: Scope,
-    plan: _Plan,
-    view: _View | None,
-    status: int | None,
-    error: BaseException | None,
-    now: float,
-) -> None:
-    """The whole request."""
-    failed = ""
-    if status is not None and status >= 500:
-        cause = scope.exception or error
-        failed = type(cause).__name__ if cause is not None else str(status)
-    known = plan.handles.without_view(request.method) if view is None else view
-    # `scheme` asks the settings each time whether a proxy may say it.
-    plain: Any = request
-    scheme = plain._get_scheme() if plan.scheme_is_plain else request.scheme  # noqa: SLF001
-    try:
-        timer = known.requests[status, scheme, failed]
-    except KeyError:
-        timer = plan.handles.request(known, status, scheme, failed)
-    try:
-        timer.put(LAST, scope.started - now)
-    except IndexError:
-        timer.between(scope.started, now)
+def _failed(scope: Scope, status: int, error: BaseException | None) -> str:
+    """The name of what a request failed with."""
+    cause = scope.exception or error
+    return type(cause).__name__ if cause is not None else str(status)
 
 
 def _status_after(error: BaseException | None) -> int | None:
@@ -560,14 +587,16 @@ def _status_after(error: BaseException | None) -> int | None:
 def _report_more(
     request: HttpRequest,
     scope: Scope,
-    plan: _Plan,
     response: HttpResponseBase | None,
     now: float,
 ) -> None:
+    plan: _Plan = scope.plan
     if scope.queued_ms is not None:
         plan.handles.queue.record(scope.queued_ms)
     if response is None:
         return
+    if scope.view_started is not None:
+        scope.view_ms = _ms(now - scope.view_started)
     if plan.server_timing is not None and _asked(plan.server_timing, request):
         ours = server_timing(scope, _ms(now - scope.started))
     elif plan.names_view and scope.view is not None:
@@ -659,6 +688,8 @@ def _is_logged_in(request: HttpRequest) -> bool:
     """
     try:
         user = getattr(request, "user", None)
+        if user is None:
+            return False
         while issubclass(type(user), LazyObject):
             user = vars(user)["_wrapped"]
         if user is empty:

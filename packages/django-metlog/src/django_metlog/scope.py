@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from django_metlog import conf
 
 if TYPE_CHECKING:
     from metlog.aggregate.handles import UpdownHandle
@@ -22,6 +24,7 @@ __all__ = [
     "Scope",
     "current",
     "current_or_nobody",
+    "enter",
     "open_scope",
     "see_queries",
     "sees_queries",
@@ -48,12 +51,15 @@ class Scope:
     """
 
     __slots__ = (
-        *("_held", "_token", "active", "cache_hits", "cache_misses", "cache_times"),
-        *("exception", "excluded", "parts", "query_times", "queued_ms", "request_id"),
-        *("started", "view", "view_ms", "view_started"),
+        *("_held", "active", "cache_hits", "cache_misses", "cache_times"),
+        *("exception", "excluded", "parts", "plan", "query_times", "queued_ms"),
+        *("request_id", "started", "token", "view", "view_ms", "view_started"),
     )
     _held: list[Callable[[], object]] | None
-    _token: Token[Scope]
+    token: Token[Scope]
+    """what `enter` gave, for `close`"""
+    plan: Any
+    """what the middlewares keep in mind from its beginning to its end"""
 
     def __init__(self, started: float, parts: int) -> None:
         # All is set here: with defaults on the class a query would cost 130 ns more.
@@ -143,7 +149,7 @@ class Scope:
         queries, calls = self.query_times, self.cache_times
         self.query_times = _Sealed(queries) if queries else _NOTHING
         self.cache_times = _Sealed(calls) if calls else _NOTHING
-        _current.reset(self._token)
+        _current.reset(self.token)
 
 
 _NOTHING: Times = deque(maxlen=0)
@@ -168,6 +174,7 @@ _sees_queries = [False]
 def see_queries(seen: bool) -> None:
     """Say whether anybody adds statements to scopes: whether none means none."""
     _sees_queries[0] = seen
+    conf.forget()  # what was made of the settings may depend on it
 
 
 def sees_queries() -> bool:
@@ -186,6 +193,11 @@ current_or_nobody: Callable[[], Scope] = _current.get
 that counts nanoseconds."""
 
 
+enter: Callable[[Scope], Token[Scope]] = _current.set
+"""Make a scope that of the current context. Whoever does keeps what this returns in the
+scope's ``token``."""
+
+
 def current() -> Scope | None:
     """Return the scope of the request this code runs for, None outside of requests."""
     scope = _current.get()
@@ -195,5 +207,5 @@ def current() -> Scope | None:
 def open_scope(started: float, parts: int = 0) -> Scope:
     """Begin one for the current context, to be closed there."""
     scope = Scope(started, parts)
-    scope._token = _current.set(scope)  # noqa: SLF001
+    scope.token = enter(scope)
     return scope
