@@ -18,7 +18,7 @@ from talk import Talk
 from worker import REPORT
 
 TARGET = 0.9
-RECORD, EMPTY = "timing/record", "empty"
+RECORD, EMPTY = "timing/record", "posts/empty"
 CLIENTS = 4
 """At once, so that the one process of the server never waits for the next request."""
 EACH = 50

@@ -61,6 +61,6 @@ urlpatterns = [
     path("plain", plain),
     path("aplain", aplain),
     path("data", data),
-    path("empty", empty),
+    path("posts/", include([path("empty", empty)])),  # as deep as the record view
     path("timing/", include("django_metlog.urls")),
 ]

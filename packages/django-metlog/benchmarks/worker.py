@@ -42,7 +42,7 @@ REPORT = (
 )
 """What stick sends after a page load."""
 
-POSTS = ("empty", "timing/record")
+POSTS = ("posts/empty", "timing/record")
 """Paths to which the report is sent."""
 
 

@@ -110,7 +110,9 @@ def visits(fields: Fields) -> tuple[list[Visit], int]:
 
 def errors(fields: Fields) -> tuple[dict[str, int], int]:
     """Return how many errors of which kind a page had: each is a field ``error``."""
-    kinds = fields.get("error", ())
+    kinds = fields.get("error")
+    if not kinds:
+        return {}, 0
     counts = Counter(
         kind if kind in ERROR_KINDS else "other" for kind in kinds[:MOST_ERRORS]
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_metlog import conf
 from django_metlog.beacons import TIMING as TIMING_NAME
@@ -38,23 +38,17 @@ def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None
     names, too, if ``by_view``."""
     with_fields = _with_own_fields()
     own = {name: text for name, text in report.own.items() if name in _own_fields()}
+    page = _Page(view, by_view, tuple(own.items()), report.sample)
+    found = _known().handles(client, page)
     for kind, name, value in report.measurements:
-        metric, parts, in_view = _declared(name)
+        handles, scale = found[name]
         if kind == "counter":
             number = value if report.sample == 1 else value / report.sample
-            with_fields[metric.name].series(client, **parts, **own).add(number)
+            handles[0].add(number)
             continue
-        number = value / metric.scale if metric.scale != 1 else value
-        measured = with_fields[metric.name].sampled(
-            client, report.sample, **parts, **own, **({"view": view} if view else {})
-        )
-        measured.record(number)
-        if by_view and in_view is not None:
-            if in_view is not LAYOUT_SHIFT_BY_VIEW:
-                parts = {**parts, **dict(metric.fixed)}
-            with_fields[in_view.name].sampled(
-                client, report.sample, **parts, **own, view=view
-            ).record(number)
+        number = value / scale if scale != 1 else value
+        for handle in handles:
+            handle.record(number)
     if report.rejected:
         REJECTED.series(client).add(report.rejected / report.sample)
     labels = {**own, "view": view} if view else own
@@ -88,6 +82,79 @@ def _say(
             **({} if sample == 1 else {"rate": sample}),
         },
     )
+
+
+class _Page(NamedTuple):
+    """All that decides, beside its name, where a measurement goes."""
+
+    view: str
+    by_view: bool
+    own: tuple[tuple[str, str], ...]
+    sample: float
+
+
+class _Found(NamedTuple):
+    """Where a measurement goes."""
+
+    handles: tuple[Any, ...]
+    """Its handle, and for a time the one under the view's own names, if wanted."""
+    scale: float
+
+
+class _Handles(dict[str, _Found]):
+    """Where the measurements of such pages go, by their names: filled as they come."""
+
+    def __init__(self, client: MetlogClient, page: _Page) -> None:
+        self._client = client
+        self._page = page
+
+    def __missing__(self, name: str) -> _Found:
+        found = self[name] = self._find(name)
+        return found
+
+    def _find(self, name: str) -> _Found:
+        client, page, with_fields = self._client, self._page, _with_own_fields()
+        metric, parts, in_view = _declared(name)
+        own = dict(page.own)
+        declared = with_fields[metric.name]
+        if metric.kind == "counter":
+            return _Found((declared.series(client, **parts, **own),), metric.scale)
+        labels = {**own, "view": page.view} if page.view else own
+        handles = [declared.sampled(client, page.sample, **parts, **labels)]
+        if page.by_view and in_view is not None:
+            if in_view is not LAYOUT_SHIFT_BY_VIEW:
+                parts = {**parts, **dict(metric.fixed)}
+            one = with_fields[in_view.name]
+            labels = {**own, "view": page.view}
+            handles.append(one.sampled(client, page.sample, **parts, **labels))
+        return _Found(tuple(handles), metric.scale)
+
+
+class _Known:
+    """Remembers where the measurements of one client go."""
+
+    def __init__(self) -> None:
+        self._client: MetlogClient | None = None
+        self._pages: dict[_Page, _Handles] = {}
+
+    def handles(self, client: MetlogClient, page: _Page) -> _Handles:
+        if client is not self._client:
+            self._client, self._pages = client, {}
+        try:
+            return self._pages[page]
+        except KeyError:
+            handles = _Handles(client, page)
+            if page.sample == 1:  # any other share is what a browser says
+                if len(self._pages) >= MOST_PAGES:
+                    self._pages.clear()
+                self._pages[page] = handles
+            return handles
+
+
+MOST_PAGES = 1_000
+"""Pages that are remembered; beyond, it begins anew."""
+
+_known = conf.until_changed(_Known)
 
 
 _EXACT: Mapping[str, tuple[Metric, Metric | None]] = {

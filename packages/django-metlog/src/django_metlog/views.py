@@ -153,7 +153,11 @@ def _is_prerendering(request: HttpRequest) -> bool:
     Chromium says so of every request such a page makes: ``prefetch;prerender``.
     https://wicg.github.io/nav-speculation/prefetch.html#sec-purpose-header
     """
-    _, *parameters = request.headers.get("Sec-Purpose", "").lower().split(";")
+    # Not `request.headers`, which would read every header.
+    purpose = request.META.get("HTTP_SEC_PURPOSE")
+    if not purpose:
+        return False
+    _, *parameters = purpose.lower().split(";")
     return any(
         parameter.partition("=")[0].strip() == "prerender" for parameter in parameters
     )
