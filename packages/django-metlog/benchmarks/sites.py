@@ -18,6 +18,7 @@ Totals = dict[str, float]
 
 PER_REQUEST = {"plain": 1, "aplain": 1, "data": 1}
 PER_READ = {"data": TIMES}
+NEVER: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ def _bare(port: int) -> dict[str, Any]:
 PATCHES = ("db", "cache", "templates", "models", "tasks", "celery", "commands")
 
 
-def _metlog(port: int) -> dict[str, Any]:
+def _metlog(port: int, **more: Any) -> dict[str, Any]:
+    """``more`` is of the client."""
     from metlog.config import client_from_dict_config
 
     return {
         "METLOG": client_from_dict_config(
             {
                 "logger": "bench",
+                **more,
                 "sender": {
                     "class": "metlog.senders.StatsdSender",
                     "host": "127.0.0.1",
@@ -65,6 +68,11 @@ def _metlog(port: int) -> dict[str, Any]:
             "django_metlog.middleware.GraphiteMiddleware",
         ],
     }
+
+
+def _ruled(port: int) -> dict[str, Any]:
+    """Without whole requests and the statements in them, as a rule can have it."""
+    return _metlog(port, metrics=[{"match": "request*", "drop": True}])
 
 
 def _prometheus(port: int) -> dict[str, Any]:
@@ -143,18 +151,30 @@ def _otel_totals() -> Totals:
     return totals
 
 
+_TOLD = {
+    "response.200": PER_REQUEST,
+    "view.GET": PER_REQUEST,
+    "db.sqlite3.default.execute": PER_READ,
+    "cache.locmem.get": PER_READ,
+    "cache.locmem.hit": PER_READ,
+}
+
 SITES = {
     "bare": Site(needs=None, settings=_bare, tells={}),
     "metlog": Site(
         needs="django-metlog",
         settings=_metlog,
         tells={
-            "response.200": PER_REQUEST,
-            "view.GET": PER_REQUEST,
-            "db.sqlite3.default.execute": PER_READ,
-            "cache.locmem.get": PER_READ,
-            "cache.locmem.hit": PER_READ,
+            **_TOLD,
+            "request": PER_REQUEST,
+            "request.queries": PER_REQUEST,
+            "request.query_time": PER_REQUEST,
         },
+    ),
+    "metlog-ruled": Site(
+        needs="django-metlog",
+        settings=_ruled,
+        tells={**_TOLD, "request": NEVER, "request.queries": NEVER},
     ),
     "django-prometheus": Site(
         needs="django-prometheus",
