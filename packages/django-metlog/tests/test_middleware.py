@@ -19,11 +19,11 @@ from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject, empty, lazy
 from testsite.middleware import NotesExceptions
 
-from django_metlog import middleware
 from django_metlog.middleware import (
     GraphiteMiddleware,
     GraphiteRequestTimingMiddleware,
 )
+from django_metlog.middleware._plan import latest
 from django_metlog.scope import see_queries
 from metlog import MetlogClient
 from metlog.diagnostics import Diagnostics
@@ -237,9 +237,11 @@ def test_telemetry_that_fails_does_not_hurt_the_request(
     def fail(*args: object) -> None:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr("django_metlog.middleware._is_logged_in", fail)
+    monkeypatch.setattr("django_metlog.middleware._request.is_logged_in", fail)
     # one that has not said it within this minute
-    monkeypatch.setattr("django_metlog.middleware._trouble", Diagnostics("test"))
+    monkeypatch.setattr(
+        "django_metlog.middleware._request.trouble", Diagnostics("test")
+    )
     assert fetch("/").content == b"hello"
     assert sent.active() == [1, -1]
     assert "of ours" in capsys.readouterr().err
@@ -568,9 +570,7 @@ def test_a_whole_request_is_timed(
         assert view.value is not None
         assert request.value >= view.value
         assert view.labels == {"view": labels["view"], "method": "GET"}
-    timers: list[Any] = [
-        ending.request for ending in middleware._current.renewed().endings.values()
-    ]
+    timers: list[Any] = [ending.request for ending in latest.renewed().endings.values()]
     found = [
         {name: timer.identity.parts[name] for name in extra}
         for timer in timers

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testsite import views
 
-from django_metlog import middleware
 from django_metlog.exclusion import exclude, is_excluded
+from django_metlog.middleware._plan import latest
 from django_metlog.segments import METHODS, method_name, segment
 from django_metlog.view_names import Namer, in_urlconf, view_name
 
@@ -195,10 +195,10 @@ def test_the_limit_is_a_setting(client: Any, sent: Any, settings: Any) -> None:
 def test_views_made_for_each_request_do_not_pile_up() -> None:
     """A URLconf built per request makes new view functions without end."""
     with override_settings(METLOG_VIEW_NAMES_MAX=2):
-        plan = middleware._current.renewed()
+        plan = latest.renewed()
         for _ in range(1000):
             match = match_of(view_called("same"))
-            middleware._new_ending(match, "GET", 200, "http", "", plan)
+            plan.new_ending(match, "GET", 200, "http", "")
         assert len(plan.endings) <= 40
 
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The two middlewares of the original, alone or together, under WSGI and ASGI.
+
+Each response is counted once, when it comes back. What a view raises Django turns into
+a response before a middleware sees it; an exception that does come here is one of the
+error page itself. Whichever of the two is the outer one opens the request's `scope`,
+the other joins it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import got_request_exception
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from django_metlog import conf
+from django_metlog.middleware._asking import aload_user, is_excluded, load_user
+from django_metlog.middleware._request import (
+    COUNTS,
+    SCOPE,
+    TIMES,
+    close_request,
+    open_request,
+    remember_exception,
+)
+from django_metlog.scope import Scope
+
+__all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
+
+
+class _Measuring:
+    """The outer of the two opens the scope and reports; the inner only joins it."""
+
+    sync_capable = True
+    async_capable = True
+    part: int = 0
+    get_response: Callable[[HttpRequest], Any]
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        """Raises `ImproperlyConfigured` for a setting that cannot work."""
+        conf.validate()
+        if not conf.is_installed():
+            raise ImproperlyConfigured(conf.NOT_INSTALLED)
+        # Django wraps each middleware in a function. When the inner of the two stands
+        # right inside that, this one does its part as well: two calls less.
+        # A subclass may do more, so it stays where it is.
+        inner: Any = getattr(get_response, "__wrapped__", None)
+        joined = {type(self), type(inner)} <= _PLAIN
+        if joined:
+            self.part |= inner.part
+            inner.part = self.part  # and its hook is everybody's
+            get_response = inner.get_response
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+        if not joined:
+            # Django looks at the instance; under ASGI a sync hook costs a thread hop.
+            begins = self._aview_begins if self._is_async else self._view_begins
+            self.process_view = begins
+        got_request_exception.connect(
+            remember_exception, dispatch_uid="django_metlog.middleware"
+        )
+
+    def __call__(
+        self, request: HttpRequest
+    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self.__acall__(request)
+        scope = open_request(request, self.part)
+        if scope is None:
+            return cast("HttpResponseBase", self.get_response(request))
+        try:
+            response: HttpResponseBase = self.get_response(request)
+            if scope.plan.loads_users:
+                load_user(request)
+        except BaseException as error:
+            close_request(request, scope, None, error)
+            raise
+        close_request(request, scope, response)
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        scope = open_request(request, self.part)
+        if scope is None:
+            return cast("HttpResponseBase", await self.get_response(request))
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+            if scope.plan.loads_users:
+                await aload_user(request)
+        except BaseException as error:
+            close_request(request, scope, None, error)
+            raise
+        close_request(request, scope, response)
+        return response
+
+    def _view_begins(
+        self, request: HttpRequest, view: object = None, *arguments: object
+    ) -> None:
+        scope: Scope | None = getattr(request, SCOPE, None)
+        if scope is None:
+            return
+        if scope.excluded is None:
+            scope.decide(is_excluded(view, request.method))
+        if self.part & TIMES:
+            scope.view_started = perf_counter()
+
+    async def _aview_begins(
+        self, request: HttpRequest, view: object = None, *arguments: object
+    ) -> None:
+        self._view_begins(request, view)
+
+
+class GraphiteMiddleware(_Measuring):
+    """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
+
+    part = COUNTS
+
+
+class GraphiteRequestTimingMiddleware(_Measuring):
+    """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
+
+    part = TIMES
+
+
+_PLAIN: frozenset[type] = frozenset(
+    {GraphiteMiddleware, GraphiteRequestTimingMiddleware}
+)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What tells of a request, by how it ended: the handles of all its series at once."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from django_metlog.catalogue import (
+    REQUEST,
+    REQUEST_ACTIVE,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
+    REQUEST_QUEUE,
+    RESPONSE,
+    RESPONSE_AUTH,
+    RESPONSE_CANCELLED,
+    VIEW,
+    VIEW_ALL,
+    VIEW_MODULE,
+    VIEW_STREAM,
+)
+from django_metlog.labels import capped
+from django_metlog.scope import sees_queries
+from django_metlog.segments import method_name
+from django_metlog.view_names import RequestNames
+from metlog import MetlogClient
+from metlog.aggregate.handles import (
+    CounterHandle,
+    HistogramHandle,
+    TimerHandle,
+    UpdownHandle,
+)
+
+__all__ = ["Ending", "Handles"]
+
+
+class Ending:
+    """A way in which requests end: by view, method, status, scheme and error.
+
+    All that tells of such a request, found by one look-up.
+    """
+
+    __slots__ = (
+        *("excluded", "queries", "query_time", "request", "response", "timers"),
+        *("view",),
+    )
+
+    def __init__(
+        self,
+        view: str | None,
+        excluded: bool,
+        timers: tuple[TimerHandle, ...],
+        response: CounterHandle,
+        request: TimerHandle | None,
+        queries: HistogramHandle | None,
+        query_time: TimerHandle | None,
+    ) -> None:
+        self.view = view
+        """The view's name, None when the request came to no view."""
+        self.excluded = excluded
+        self.timers = timers
+        """What times the view."""
+        self.response = response
+        """What counts the response; without one, what counts clients that left."""
+        self.request = request
+        """What times the whole request, unless nobody wants to know."""
+        self.queries = queries
+        self.query_time = query_time
+        """How many statements it sent and how long they took, if anybody can say."""
+
+
+class Handles:
+    """The handles of one client that requests need."""
+
+    def __init__(self, client: MetlogClient, details: bool) -> None:
+        self.client = client
+        self.queue: TimerHandle = REQUEST_QUEUE.series(client)
+        self.stream: TimerHandle = VIEW_STREAM.series(client)
+        self._details = details
+        self._auth_responses: dict[int, CounterHandle] = {}
+        self._active: dict[tuple[str, str | None], UpdownHandle] = {}
+        self._tells_requests = not client.drops(REQUEST.name)
+        self._tells_queries = sees_queries() and not (
+            client.drops(REQUEST_QUERIES.name) and client.drops(REQUEST_QUERY_TIME.name)
+        )
+
+    def auth_response(self, status: int) -> CounterHandle:
+        """What counts responses to logged-in users."""
+        try:
+            return self._auth_responses[status]
+        except KeyError:
+            handle = RESPONSE_AUTH.series(self.client, status=_told(status))
+            return self._auth_responses.setdefault(status, handle)
+
+    def active(self, request: HttpRequest) -> UpdownHandle:
+        """The level of requests in flight."""
+        key = method_name(request.method), request.scheme
+        try:
+            return self._active[key]
+        except KeyError:
+            method, scheme = key
+            handle = REQUEST_ACTIVE.series(self.client, method=method, scheme=scheme)
+            return self._active.setdefault(key, handle)
+
+    def ending(
+        self,
+        names: RequestNames | None,
+        method: str,
+        route: str,
+        status: int | None,
+        scheme: str | None,
+        error: str,
+    ) -> Ending:
+        """What tells of requests that end so; ``names`` is None without a view."""
+        client, view = self.client, "" if names is None else names.view
+        tells_queries = self._tells_queries and names is not None
+        return Ending(
+            None if names is None else view,
+            names is not None and names.excluded,
+            () if names is None else self._view_timers(names),
+            RESPONSE_CANCELLED.series(client)
+            if status is None
+            else RESPONSE.series(client, status=_told(status)),
+            REQUEST.series(
+                client,
+                view=view,
+                method=method,
+                status="" if status is None else _told(status),
+                scheme=scheme or "",
+                route=capped("route", route),
+                error=capped("error", error),
+            )
+            if self._tells_requests
+            else None,
+            REQUEST_QUERIES.series(client, view=view, method=method)
+            if tells_queries
+            else None,
+            REQUEST_QUERY_TIME.series(client, view=view, method=method)
+            if tells_queries
+            else None,
+        )
+
+    def _view_timers(self, names: RequestNames) -> tuple[TimerHandle, ...]:
+        client, method = self.client, names.method
+        timers = [VIEW.series(client, view=names.view, method=method)]
+        if self._details:
+            if names.group is not None:
+                timers.append(
+                    VIEW_MODULE.series(client, module=names.group, method=method)
+                )
+            timers.append(VIEW_ALL.series(client, method=method))
+        return tuple(timers)
+
+
+def _told(status: int) -> str:
+    return str(status) if 100 <= status < 600 else "other"

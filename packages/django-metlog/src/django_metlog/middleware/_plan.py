@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The settings, in the form in which requests need them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from typing import Any, cast
+
+from django.http import HttpRequest
+from django.urls import ResolverMatch
+
+from django_metlog import conf
+from django_metlog.message_fields import watch_messages
+from django_metlog.middleware._endings import Ending, Handles
+from django_metlog.segments import METHODS, method_name
+from django_metlog.view_names import Namer
+from metlog import MetlogClient
+
+__all__ = ["NO_MATCH", "Plan", "latest"]
+
+
+class Plan:
+    """The settings, in the form in which requests need them."""
+
+    __slots__ = (
+        *("asks_first", "client", "counts_active", "counts_users", "endings"),
+        *("excludes", "handles", "loads_users", "more", "most_endings", "names_view"),
+        *("namer", "queue_time", "request_id", "scheme_is_plain", "sender"),
+        *("server_timing",),
+    )
+
+    def __init__(self, client: MetlogClient) -> None:
+        most = conf.get("METLOG_VIEW_NAMES_MAX")
+        details = conf.get("METLOG_VIEW_TIMER_DETAILS")
+        shows = conf.get("METLOG_SERVER_TIMING")
+        self.client = client
+        self.sender: object = client.sender
+        """The client's sender, from which some of this follows."""
+        self.handles = Handles(client, details)
+        self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), most, details)
+        self.endings: dict[Any, Ending] = {}
+        """What was found before: look here first. By view, its name, route and method,
+        status, scheme and error: one view may stand in several URLconfs."""
+        self.most_endings = 20 * most
+        self.excludes = _excludes(conf.get("METLOG_EXCLUDE"))
+        self.counts_users = conf.get("METLOG_AUTH_COUNTS") != "off"
+        self.loads_users = conf.get("METLOG_AUTH_COUNTS") == "always"
+        self.queue_time: bool = conf.get("METLOG_QUEUE_TIME")
+        self.request_id = _meta_key(conf.get("METLOG_REQUEST_ID"))
+        """The key in `META` of the header with the request's id."""
+        self.server_timing: Callable[[HttpRequest], object] | None = (
+            (lambda request: True) if shows is True else shows or None
+        )
+        self.names_view: bool = conf.get("METLOG_RECORD_BY_VIEW")
+        """Whether the browser needs the view's name, to send it back."""
+        self.more = bool(self.queue_time or shows or self.names_view)
+        """Whether there is more to do at the end than most sites ask for."""
+        self.counts_active = "updown" not in getattr(client.sender, "ignores", ())
+        """Whether the sender takes levels."""
+        self.scheme_is_plain = conf.scheme_is_plain()
+        self.asks_first = True
+        """Whether there is anything to do at the start; so as long as the views, and
+        with them what is excluded, are not known."""
+
+    def new_ending(
+        self,
+        match: ResolverMatch,
+        method: str | None,
+        status: int | None,
+        scheme: str | None,
+        failed: str,
+    ) -> Ending:
+        """The ending of a request whose like was not seen yet."""
+        seen = match is not NO_MATCH
+        ending = self.handles.ending(
+            self.namer.names(match, method) if seen else None,
+            method_name(method),
+            _route(match) if seen else "",
+            *(status, scheme, failed),
+        )
+        if method in METHODS and isinstance(match.func, Hashable):
+            if len(self.endings) >= self.most_endings:  # views made for each request
+                self.endings.clear()
+            key = match.func, match.view_name, match.route, method
+            self.endings[(*key, status, scheme, failed)] = ending
+        return ending
+
+
+def _nothing() -> None: ...
+
+
+NO_MATCH = ResolverMatch(_nothing, (), {})
+"""What stands for the match of requests that came to no view."""
+
+
+def _route(match: ResolverMatch) -> str:
+    """The path with its parameters, as `http.route` has it."""
+    route = match.route or ""
+    return route if route.startswith("^") else f"/{route}"
+
+
+class Latest:
+    """Holds the plan for what the settings are now."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        conf.on_change(self.forget)
+
+    def forget(self) -> None:
+        """Have it made anew."""
+        self.plan = None
+
+    def renewed(self) -> Plan:
+        """The plan, made anew if it has to be."""
+        client = conf.client_or_inert()
+        plan = self.plan
+        # Replaced without `setting_changed`, by an assignment or `mock.patch.object`.
+        if plan is not None and (
+            plan.client is not client or plan.sender is not client.sender
+        ):
+            conf.forget()
+            plan = None
+        if plan is None:
+            plan = self.plan = Plan(client)
+        return plan
+
+
+latest = Latest()
+
+
+def _meta_key(header: str | None) -> str | None:
+    watch_messages(header is not None)
+    if header is None:
+        return None
+    key = header.upper().replace("-", "_")
+    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+
+
+def _excludes(setting: Any) -> Callable[[HttpRequest], object] | None:
+    if callable(setting):
+        return cast("Callable[[HttpRequest], object]", setting)
+    if not setting:
+        return None
+    searches = [re.compile(expression).search for expression in setting]
+    return lambda request: any(search(request.path_info) for search in searches)
