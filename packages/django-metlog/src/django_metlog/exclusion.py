@@ -12,7 +12,7 @@ __all__ = ["exclude", "is_excluded"]
 
 V = TypeVar("V", bound=Callable[..., Any])
 
-used = False
+used: bool = False
 """Whether anything has been excluded in this process."""
 
 
