@@ -329,7 +329,8 @@ class StatsdSender(ExportingSender):
         now = process.now()
         everything = deadline is not None or self._at_once
         if everything or self.due:
-            self.due, self._summed_at = False, now
+            self.due: bool = False
+            self._summed_at = now
             with self._absorbing:
                 self._add_sums()
         if self._sampled_since:
