@@ -197,7 +197,9 @@ def reload(run: Running, requests: int) -> None:
 
 def recycle(run: Running, requests: int) -> None:
     """Workers end and begin while it answers, as its own option has it."""
+    before = set(run.children())
     run.visit(requests)
+    wait_until(lambda: set(run.children()) - before, "a worker in another's place")
 
 
 def kill(run: Running, requests: int) -> None:

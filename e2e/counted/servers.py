@@ -87,7 +87,8 @@ def uwsgi(*more: str, mend: str = "") -> Server:
             *("--worker-reload-mercy", "8"),
             *("--http-socket", "127.0.0.1:{port}", *more),
         ),
-        recycle=("--max-requests", "200"),
+        # Otherwise no worker ends within its first minute.
+        recycle=("--max-requests", "200", "--min-worker-lifetime", "1"),
         reloads=True,
         is_lazy="--lazy-apps" in more,
         mend=mend,
