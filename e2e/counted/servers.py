@@ -54,7 +54,7 @@ def uvicorn(app: str, mend: str = "") -> Server:
             *(PYTHON, "-m", "uvicorn", app, "--port={port}", "--workers=2"),
             # On a busy machine a new worker needs longer than 5 s; then SIGHUP does
             # nothing.
-            *("--log-level=warning", "--timeout-worker-healthcheck=60"),
+            *("--log-level=warning", "--timeout-worker-healthcheck=20"),
         ),
         recycle=("--limit-max-requests=200",),
         reloads=True,
