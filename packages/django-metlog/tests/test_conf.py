@@ -4,6 +4,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import settings as django_settings
@@ -12,7 +13,8 @@ from django.test import override_settings
 
 from django_metlog import conf
 from metlog import MetlogClient
-from metlog.senders import NoSendSender
+from metlog.senders import DebugCaptureSender, NoSendSender
+from metlog.testing import RecordingSender
 
 ALIASED = [setting for setting in conf.SETTINGS.values() if setting.alias]
 
@@ -56,6 +58,30 @@ def test_the_client_is_the_site_s(settings: Any) -> None:
     assert conf.client() is django_settings.METLOG
     settings.METLOG = MetlogClient(NoSendSender(), "other")
     assert conf.client() is settings.METLOG
+
+
+def test_a_client_that_is_only_assigned_is_noticed(client: Any) -> None:
+    """Nothing tells of it, as `override_settings` does: by plain assignment, by a mock
+    and by a dict; and when it is put back."""
+    first = django_settings.METLOG
+    page = client
+    for new in (RecordingSender(), RecordingSender()):
+        assigned = MetlogClient(new, "other")
+        with mock.patch.object(django_settings, "METLOG", assigned):
+            assert conf.client() is assigned
+            page.get("/")
+            assert "response.200" in [name for _, name, _ in new.metrics]
+        assert conf.client() is first
+    try:
+        django_settings.METLOG = {
+            "sender": {"class": "metlog.senders.DebugCaptureSender"}
+        }
+        assert isinstance(conf.client().sender, DebugCaptureSender)
+        page.get("/")
+        assert any("response.200" in text for text in conf.client().sender.msgs)
+    finally:
+        django_settings.METLOG = first
+    assert conf.client() is first
 
 
 def test_without_a_client_nothing_can_work(no_client: None) -> None:
