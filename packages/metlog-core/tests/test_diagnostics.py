@@ -126,7 +126,7 @@ if __name__ == "__main__":
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stderr.splitlines() == ["metlog: a: refused: "] * 3
 

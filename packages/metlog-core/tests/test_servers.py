@@ -243,7 +243,7 @@ def test_a_fork_that_python_does_not_hear_of(
     elif "endpoint" in config:
         config["interval"] = 60
     command = [sys.executable, "-c", FORKED_IN_C, json.dumps(config)]
-    subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=300)
     expected = {"first": 1, "held": 3, "child": 2, "parent": 2}
     until(lambda: counts() == expected)
     assert counts() == expected

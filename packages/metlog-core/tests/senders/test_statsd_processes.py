@@ -54,7 +54,7 @@ def run(
         env={**os.environ, "PORT": str(receiver.port), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == code, done.stderr
@@ -119,7 +119,7 @@ def test_what_is_counted_while_the_process_ends_arrives(receiver: UdpReceiver) -
         [sys.executable, "-c", early + START],
         env={**os.environ, "PORT": str(receiver.port)},
         check=True,
-        timeout=60,
+        timeout=300,
     )
     arrives(receiver, a=1005)
 

@@ -486,7 +486,7 @@ def count(number):
     try:
         receiver.wait_until(lambda _: len(list(tmp_path.glob("ran-*"))) == 40, 60)
         worker.send_signal(signal.SIGTERM)
-        said, _ = worker.communicate(timeout=60)
+        said, _ = worker.communicate(timeout=300)
     finally:
         worker.kill()
         worker.communicate()
