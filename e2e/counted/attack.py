@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make attack`: a minute of hostile load on the record view (and on the view for
-Prometheus, where it is), and honest reports meanwhile.
+"""`make attack`: a minute of hostile load on the record view and on the metrics view,
+and honest reports and scrapes meanwhile.
 
-Attackers come from 127.0.0.1, honest visitors from 127.0.0.2; the guard is the one of
-docs/browser.md.
+Attackers come from 127.0.0.1, honest visitors and Prometheus from 127.0.0.2. The record
+view's guard is the one of docs/browser.md; the metrics view is as open as it can be.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
-import importlib.util
 import os
 import random
 import re
@@ -35,7 +34,10 @@ from counted.scenarios import end, serving  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ATTACKER, HONEST = "127.0.0.1", "127.0.0.2"
 RECORD = "/timing/record"
+METRICS = "/metrics"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 FORM = "application/x-www-form-urlencoded;charset=UTF-8"
 TYPE = "window.performance.navigation.type"
 TIMING = "window.performance.timing."
@@ -115,16 +117,21 @@ class Attack:
         for thread in self._threads:
             thread.join()
 
+    def connection(self, source: str = ATTACKER) -> http.client.HTTPConnection:
+        """An address of its own costs a port for a minute, so only the honest have."""
+        bound = None if source == ATTACKER else (source, 0)
+        return http.client.HTTPConnection(
+            self.address, timeout=30, source_address=bound
+        )
+
     def post(
         self,
         body: bytes,
-        source: str = "127.0.0.1",
+        source: str = ATTACKER,
         path: str = RECORD,
         **headers: str,
     ) -> str:
-        connection = http.client.HTTPConnection(
-            self.address, timeout=30, source_address=(source, 0)
-        )
+        connection = self.connection(source)
         try:
             named = {k.replace("_", "-"): v for k, v in headers.items()}
             origin = {"Origin": f"http://{self.address}", "Content-Type": FORM}
@@ -183,7 +190,7 @@ class Attack:
         return self.post(urlencode(body).encode())
 
     def method(self) -> str:
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection = self.connection()
         try:
             what = random.choice(["PUT", "DELETE", "OPTIONS", "PATCH", "GET"])
             connection.request(what, f"{RECORD}?{os.urandom(40).hex()}")
@@ -204,8 +211,50 @@ class Attack:
                     break
         return "left"
 
-    def scrape(self) -> str:
-        return self.post(b"", path="/metrics/")
+    def scrape(self, source: str = ATTACKER) -> tuple[str, str]:
+        """What Prometheus asks, and the text."""
+        connection = self.connection(source)
+        try:
+            connection.request("GET", METRICS, headers={"Accept": OPENMETRICS})
+            answer = connection.getresponse()
+            return str(answer.status), answer.read().decode()
+        finally:
+            connection.close()
+
+    def scrapes(self) -> str:
+        """Far more often than anybody may; half of them leave amid the answer."""
+        if random.random() < 0.5:
+            return self.scrape()[0]
+        host, port = self.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            ask = f"GET {METRICS} HTTP/1.0\r\nHost: {self.address}\r\n\r\n"
+            connection.sendall(ask.encode())
+            return f"{connection.recv(12)[9:].decode()}, left"
+
+    def odd_scrapes(self) -> str:
+        """What a view might choke on: methods, addresses, headers, bodies."""
+        dice = random.Random()
+        accept = ["*/*", "application/openmetrics-text;q=x", ",;" * 999, "\xff" * 99]
+        path = [METRICS, f"{METRICS}?name[]={os.urandom(99).hex()}", f"{METRICS}/../x"]
+        connection = self.connection()
+        try:
+            connection.request(
+                dice.choice(["GET", "HEAD", "POST", "PUT", "TRACE", "X" * 9]),
+                dice.choice(path),
+                dice.choice([None, dice.randbytes(2000)]),
+                {"Accept": dice.choice(accept), "X-Forwarded-For": "127.0.0.3, ::1"},
+            )
+            answer = connection.getresponse()
+            answer.read()
+            return str(answer.status)
+        finally:
+            connection.close()
+
+    def prometheus(self) -> str:
+        """An honest scrape: is it whole?"""
+        status, text = self.scrape(HONEST)
+        whole = text.endswith("# EOF\n") and "\ndjango_request" in text
+        return status if whole else f"{status}, not whole"
 
 
 def main() -> int:
@@ -216,25 +265,27 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="attack-") as name:
         names = Names(Path(name))
         names.variables["COUNTED_GUARD"] = "counted_site.guards.guard"
+        names.variables["COUNTED_METRICS_GUARD"] = "counted_site.guards.anybody"
+        names.variables["PROMETHEUS_MULTIPROC_DIR"] = name
         try:
             server = "gunicorn, threads"
-            with serving(server, "stop", "metlog, StatsD", names, Path(name)) as run:
+            client = "metlog, StatsD and Prometheus"
+            with serving(server, "stop", client, names, Path(name)) as run:
                 attack = Attack(run.url)
                 honest = urlencode({**LOAD, TYPE: "2"}).encode()
                 for _ in range(20):  # each worker has loaded what it loads once
                     attack.fuzz()
+                    attack.scrape()
                 before = health([run.process.pid, *run.children()])
                 for who, pause in (
                     *(("flood", 0.0), ("flood", 0.0), ("fuzz", 0.0), ("forge", 0.0)),
                     *(("cardinality", 0.0), ("inject", 0.0), ("method", 0.01)),
                     *[("slow_body", 0.0)] * 3,
+                    *(("scrapes", 0.0), ("scrapes", 0.0), ("odd_scrapes", 0.01)),
                 ):
                     attack.begin(who, getattr(attack, who), pause)
-                if importlib.util.find_spec("django_metlog.metrics_urls"):
-                    attack.begin("scrape", attack.scrape)
-                attack.begin(
-                    "honest", lambda: attack.post(honest, source="127.0.0.2"), 0.2
-                )
+                attack.begin("prometheus", attack.prometheus, 1.0)
+                attack.begin("honest", lambda: attack.post(honest, source=HONEST), 0.2)
                 time.sleep(options.seconds)
                 attack.end()
                 after = health([run.process.pid, *run.children()])

@@ -38,6 +38,7 @@ settings.configure(
     METLOG=clients.metlog_client(clients.metlog_sender()),
     METLOG_PATCHES=["django_metlog.patches.cache"],
     METLOG_RECORD_GUARD=os.environ.get("COUNTED_GUARD") or None,
+    METLOG_METRICS_GUARD=os.environ.get("COUNTED_METRICS_GUARD") or None,
     LOGGING_CONFIG=None,
 )
 count = clients.counter(settings.METLOG)
@@ -78,6 +79,7 @@ urlpatterns = [
     path("slow/", slow),
     path("health/", health),
     path("timing/", include("django_metlog.urls")),
+    path("", include("django_metlog.metrics_urls")),
 ]
 
 django.setup()

@@ -24,6 +24,13 @@ def metlog_client(sender: dict[str, Any]) -> Any:
 def metlog_sender() -> dict[str, Any]:
     """Return the sender of the site's METLOG; all of its options are the default."""
     which = os.environ.get("COUNTED_CLIENT", "")
+    if which == "metlog, StatsD and Prometheus":
+        where = {"host": "127.0.0.1", "port": PORT}
+        both = [
+            {"sender": {"class": "metlog.senders.StatsdSender", **where}},
+            {"sender": {"class": "metlog.senders.PrometheusSender"}},
+        ]
+        return {"class": "metlog.senders.FanOutSender", "routes": both}
     if which == "metlog, OTLP":
         endpoint = f"http://127.0.0.1:{PORT}"
         return {"class": "metlog.senders.OtlpSender", "endpoint": endpoint}
