@@ -78,7 +78,10 @@ const SETTLED = `<script>
 const PAINTED = `<script>
   const type = "largest-contentful-paint";
   if (PerformanceObserver.supportedEntryTypes.includes(type))
-    new PerformanceObserver(() => setTimeout(fetch, 0, "note/painted")).observe({ type, buffered: true });
+    new PerformanceObserver(() => {
+      // Who leaves amid a request gets an error of it, and errors are reported.
+      setTimeout(() => fetch("note/painted", { keepalive: true }).catch(() => {}));
+    }).observe({ type, buffered: true });
 </script>`;
 
 /** Pages, by path and flags in the query. */
