@@ -218,28 +218,49 @@ def test_a_default_sigterm_loses_one_interval_at_most(receiver: UdpReceiver) -> 
     arrives(receiver, a=1000)
 
 
-def test_a_flush_in_a_signal_handler_does_not_hang(receiver: UdpReceiver) -> None:
-    """The recipe for SIGTERM: also when it interrupts the sender's own work."""
-    run(
+@pytest.mark.parametrize("interval", ["3600", "0.001", "0"])
+def test_a_flush_in_a_signal_handler_does_not_hang(
+    receiver: UdpReceiver, interval: str
+) -> None:
+    """The recipe for SIGTERM: also when it interrupts the sender's own work, while the
+    worker waits for what that holds. Nothing is lost or counted twice."""
+    done = run(
         receiver,
         """
+import faulthandler
+faulthandler.dump_traceback_later(200, exit=True)
+handled = calls = 0
+
 def leave(*_):
+    global handled
+    handled += 1
     client.incr("handled")
     client.flush()
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)  # again, when this is over
 
 signal.signal(signal.SIGALRM, leave)
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+signal.setitimer(signal.ITIMER_REAL, 0.0005)
 end = time.monotonic() + 1
 while time.monotonic() < end:
     client.incr("n", 2)
     client.gauge("g", 1)
     client.flush()
-signal.setitimer(signal.ITIMER_REAL, 0)
+    calls += 1
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
 client.incr("the end")
+client.flush(30)
+print(handled, calls, sender.stats.queued, sender.stats.dropped)
 """,
+        INTERVAL=interval,
     )
+    assert done.stderr == ""
+    handled, calls, queued, dropped = map(int, done.stdout.split())
     assert receiver.wait_until(lambda r: "the_end" in r.counts)
-    assert receiver.counts["handled"] > 10
+    receiver.catch_up()
+    assert handled > 10
+    assert receiver.counts["handled"] == handled
+    assert receiver.counts["n"] == 2 * calls
+    assert (queued, dropped) == (0, 0)
 
 
 @contextmanager

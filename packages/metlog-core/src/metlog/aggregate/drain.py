@@ -135,13 +135,19 @@ class Drain:
 
     # -- what --------------------------------------------------------------------------
 
-    def run(self, everything: bool = True) -> bool:
+    def run(self, everything: bool = True, wait: float = -1) -> bool:
         """Take what there is and hand it on; return whether everything was looked at.
 
         Without ``everything``, only timers and histograms that had values lately are
-        looked at, unless the last full look is a second ago.
+        looked at, unless the last full look is a second ago. If another thread is at
+        it, ``wait`` seconds for it, for ever by default; but a signal handler amid a
+        change of an aggregate does not: the other one waits for that change.
         """
-        with self._lock:
+        if any(aggregate.is_mine for _, aggregate in list(self._sources)):
+            wait = 0
+        if not self._lock.acquire(wait):
+            return False
+        try:
             if self._running:  # a signal handler flushes amid a drain
                 return False
             self._running = True
@@ -154,6 +160,8 @@ class Drain:
                 self._hand_on(self._taken(at, everything), at)
             finally:
                 self._running = False
+        finally:
+            self._lock.release()
         return everything
 
     def pending(self) -> int:

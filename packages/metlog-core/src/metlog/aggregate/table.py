@@ -182,6 +182,12 @@ class Aggregate:
             self._make_room()
         return news
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of it: this is a signal
+        handler or a finalizer."""
+        return self._lock.is_mine
+
     def pending(self) -> int:
         """How many calls `take` would tell of."""
         with self._held() as held:

@@ -7,6 +7,7 @@ application code enters the sender, but for the first of a process.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,10 @@ from metlog.senders._self_metrics import SelfMetrics
 from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["ExportingSender"]
+
+
+_nested: dict[tuple[int, int], dict[ExportingSender, Deadline | None]] = {}
+"""The process and thread of each turn, and what wanted one amid it."""
 
 
 class Export(DrainedSender, Protocol):
@@ -220,12 +225,8 @@ class ExportingSender(BaseSender):
         try:
             self.due = self.is_due()
             everything = self.worker.alone or self.worker.direct or bool(asked)
-            self._take(self.due or everything)
-            if self._delivering.acquire(0 if self.worker.alone else -1):
-                try:
-                    self.deliver(asked[-1].deadline if asked else None)
-                finally:
-                    self._delivering.release()
+            deadline = asked[-1].deadline if asked else None
+            self.turn(self.due or everything, deadline, 0 if self.worker.alone else -1)
         finally:
             for each in asked:
                 each.done()
@@ -295,17 +296,51 @@ class ExportingSender(BaseSender):
 
     # -- inside ----------------------------------------------------------------------
 
-    def _take(self, everything: bool) -> None:
+    def _take(self, everything: bool, deadline: Deadline | None = None) -> None:
         if self._self_metrics is not None:
             self._self_metrics.tell(self.tally.stats(), self._own)
         for drain in self._drains:
-            drain.run(everything)
+            drain.run(everything, -1 if deadline is None else deadline.left)
 
     def _flush(self, deadline: Deadline) -> None:
-        if self._flush_by_worker(deadline):
+        if not self._flush_by_worker(deadline):
+            self.turn(True, deadline)
+
+    def turn(
+        self, everything: bool, deadline: Deadline | None, wait: float | None = None
+    ) -> None:
+        """Take what happened and deliver it, if that can begin within ``wait`` seconds;
+        None: by the deadline, at once without one.
+
+        Nested in a turn of its own thread, of whichever sender (from a signal handler,
+        a ``__del__``, a log handler), it comes right after that one: it would wait for
+        what its own thread holds, or take apart what that one is changing.
+        """
+        here = os.getpid(), threading.get_ident()
+        nested = _nested.get(here)
+        if nested is not None:
+            nested[self] = deadline
             return
-        self._take(everything=True)
-        if deadline.acquire(self._delivering):
+        nested = _nested[here] = {}
+        try:
+            self.take_and_deliver(everything, deadline, wait)
+            end = Deadline(process.EXIT_TIMEOUT)  # signals may come faster than turns
+            while nested and end.left:
+                sender, deadline = nested.popitem()
+                sender.take_and_deliver(True, deadline)
+        finally:
+            del _nested[here]
+
+    def take_and_deliver(
+        self, everything: bool, deadline: Deadline | None, wait: float | None = None
+    ) -> None:
+        """What a `turn` does, wherever it may be nested."""
+        self._take(everything, deadline)
+        if wait is None and deadline is not None:
+            mine = deadline.acquire(self._delivering)
+        else:
+            mine = self._delivering.acquire(wait or 0)
+        if mine:
             try:
                 self.deliver(deadline)
             finally:

@@ -449,12 +449,7 @@ class StatsdSender(ExportingSender):
         if self._interval:
             super().added()
         elif self._socket.is_ready:
-            self._take(everything=True)
-            if self._delivering.acquire(0):
-                try:
-                    self.deliver(None)
-                finally:
-                    self._delivering.release()
+            self.turn(everything=True, deadline=None)
 
     # -- what is held ------------------------------------------------------------------
 

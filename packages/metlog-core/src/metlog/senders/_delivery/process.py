@@ -141,6 +141,14 @@ class Lock:
                 raise
             # acquired before a fork, by this thread when it was the parent's
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread holds it."""
+        # What `threading.Condition` asks of every lock. A note of our own would be made
+        # just after the lock is had, and a signal handler may come between.
+        mine: bool = self._here()._is_owned()  # noqa: SLF001
+        return mine
+
     def __enter__(self) -> Lock:
         self.acquire()
         return self
