@@ -63,7 +63,7 @@ def uvicorn(app: str, mend: str = "") -> Server:
 
 
 def granian(interface: str, app: str) -> Server:
-    """Its stop may wait for ever, with a bare Django as well: 2 of 12 at 2.8.7."""
+    """Its stop waits for ever for a worker that was loading: while_it_loads.py."""
     return Server(
         (
             *(str(BIN / "granian"), "--interface", interface, "--port", "{port}"),

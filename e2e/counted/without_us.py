@@ -8,8 +8,8 @@ and what the processes of the first of those were doing.
   graceful timeout of 30 s.
 * uWSGI with lazy-apps, told to stop while a respawned worker still loads: the worker
   does not hear of it, and ``gracefully_kill_them_all`` waits for it for ever.
-* granian's workers, WSGI and ASGI, under SIGTERM, also after a SIGHUP: now and then one
-  goes on.
+* granian's workers, WSGI and ASGI, under SIGTERM, also after a SIGHUP: one that was
+  still loading goes on, see while_it_loads.py.
 """
 
 from __future__ import annotations
@@ -71,14 +71,21 @@ GRANIAN = (
 )
 
 
-def hangs(command: tuple[str, ...], program: str, first: str, folder: Path) -> str:
-    """Return what goes on ten seconds after the server was told to end."""
+def hangs(
+    command: tuple[str, ...],
+    program: str,
+    first: str,
+    folder: Path,
+    seconds: float = STOP_SECONDS,
+) -> str:
+    """Return what goes on so many seconds after the server was told to end."""
     (folder / "bare.py").write_text(program)
     (port,) = free_ports(1)
+    path = [str(folder), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
         [part.format(port=port) for part in command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -106,7 +113,7 @@ def hangs(command: tuple[str, ...], program: str, first: str, folder: Path) -> s
                 wait_until(lambda: visitors.answered[200] > seen + 200, "load")
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+            process.wait(seconds)
         if process.poll() is not None:
             return ""
         return stacks([process.pid, *children(process.pid)]) or "no py-spy"
