@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from metlog import SEVERITY, MetlogClient
+from metlog.capture import collecting
 from metlog.exceptions import ConfigError
 from metlog.filters import (
     Filter,
@@ -17,8 +18,8 @@ from metlog.filters import (
     type_whitelist_provider,
 )
 from metlog.message import Message
-from metlog.senders import DebugCaptureSender
-from metlog.testing import capture
+from metlog.senders import DebugCaptureSender, StatsdSender
+from metlog.testing import UdpReceiver, capture
 
 
 def passing(*filters: Filter) -> list[tuple[str, int]]:
@@ -86,6 +87,46 @@ def test_a_filter_that_fails_drops_the_message() -> None:
     client.incr("hits")
     assert not sender.msgs
     assert client.stats.errors == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),  # the changes return nothing, or something false
+    [
+        (lambda msg: msg["fields"].update(user="***"), "n:2|c|#user:***"),
+        (lambda msg: msg["fields"].__setitem__("user", "x"), "n:2|c|#user:x"),
+        (lambda msg: msg["fields"].pop("user") == "", "n:2|c"),
+        (lambda msg: msg["fields"].__delitem__("user"), "n:2|c"),
+        (lambda msg: msg.update(fields={"name": "n"}), "n:2|c"),
+        (lambda msg: msg["fields"].update(name="m", user=""), "m:2|c"),
+        (lambda msg: msg["fields"].update(user=None), "n:2|c"),
+        (
+            lambda msg: msg["fields"].update(user="joe", rate=0.5),
+            "n:2|c|@0.5|#user:joe",
+        ),
+        (lambda msg: msg.update(payload="3"), "n:3|c|#user:joe"),
+        (lambda msg: msg.update(type="gauge"), "n:2|g|#user:joe"),
+        (lambda msg: msg["fields"].setdefault("a", "b") == "", "n:2|c|#a:b,user:joe"),
+    ],
+)
+@pytest.mark.parametrize("by", ["call", "handle"])
+def test_what_a_filter_changes_is_sent_as_changed(
+    change: Any, line: str, by: str
+) -> None:
+    """In place or not: it may be there to take secrets out. Collectors see it so, too,
+    and the caller's fields stay as they were."""
+    fields, seen = {"user": "joe"}, []
+    with UdpReceiver() as receiver, collecting(seen.append):
+        sender = StatsdSender("127.0.0.1", receiver.port, dialect="dogstatsd")
+        client = MetlogClient(sender, "app", filters=[lambda msg: not change(msg)])
+        if by == "call":
+            client.incr("n", 2, fields=fields)
+        else:
+            client.series("counter", "n", fields).add(2)
+        client.close()
+        assert receiver.catch_up()
+    assert receiver.lines == [line]
+    assert ("joe" in seen[0].fields.values()) == ("joe" in line)
+    assert fields == {"user": "joe"}
 
 
 @pytest.mark.parametrize(

@@ -288,13 +288,19 @@ class Route:
         if self._through_metlog and handle is None:
             caller.metlog(kind, logger, severity, str(told), own)
             return
+        # A filter may change the message where it is: its fields are not those here.
+        stamp = rfc3339(time.time())
         msg = new_message(
-            kind, rfc3339(time.time()), self._origin, logger, severity, str(told), own
+            kind, stamp, self._origin, logger, severity, str(told), dict(own)
         )
         if self._through_send_message and handle is None:
             caller.send_message(msg)
             return
         if not self._passes(msg):
+            return
+        if self._filters and not _says(msg, kind, told, own):
+            self._show(msg)
+            self._hand_over(msg)
             return
         if self._showing and capture.wanted():
             start, shown = None, told
@@ -307,9 +313,6 @@ class Route:
             capture.show_metric(
                 *(kind, told_name, shown, rate, told_fields, start, msg, identity)
             )
-        if self._filters and not _says(msg, told, own):
-            self._hand_over(msg)  # a filter has changed it
-            return
         self._deliver(
             caller,
             kind,
@@ -462,9 +465,22 @@ class Route:
         """Filter a ready message and hand it to the sender."""
         if not self._passes(msg):
             return
-        if self._showing and capture.wanted():
-            _show(msg)
+        self._show(msg)
         self._hand_over(msg)
+
+    def _show(self, msg: Message) -> None:
+        """To collectors; a ready message may be that of a metric, too."""
+        if not (self._showing and capture.wanted()):
+            return
+        if msg["type"] in KINDS:
+            try:
+                kind, name, value, rate, fields = from_message(msg)
+            except ValueError:
+                pass
+            else:
+                capture.show_metric(kind, name, value, rate, fields, None, msg)
+                return
+        capture.show_message(msg)
 
     def _hand_over(self, msg: Message) -> None:
         if self.drain is not None and msg["type"] in KINDS:
@@ -506,19 +522,6 @@ def _are_fields(fields: object) -> bool:
     return fields is None or isinstance(fields, Mapping)
 
 
-def _show(msg: Message) -> None:
-    """A ready message may be that of a metric, too."""
-    if msg["type"] in KINDS:
-        try:
-            kind, name, value, rate, fields = from_message(msg)
-        except ValueError:
-            pass
-        else:
-            capture.show_metric(kind, name, value, rate, fields, None, msg)
-            return
-    capture.show_message(msg)
-
-
 def _told(value: float, clock: Clock | None, handle: Handle | None) -> float:
     """The value in the dotted shape: whole milliseconds, or three decimals."""
     if clock is not None:
@@ -538,13 +541,9 @@ def _in_decimals(clock: Clock, decimals: int) -> float:
     return int(seconds * 1000 + 0.5)  # half the price of round()
 
 
-def _says(msg: Message, value: float, fields: Mapping[str, Any]) -> bool:
-    """Return whether a message still says what it was made to say."""
-    return (
-        msg["payload"] == str(value)
-        and msg["fields"] == fields
-        and msg["type"] in KINDS
-    )
+def _says(msg: Message, kind: Kind, value: float, fields: Mapping[str, Any]) -> bool:
+    """Return whether no filter has changed what a message was made to say."""
+    return (msg["type"], msg["payload"], msg["fields"]) == (kind, str(value), fields)
 
 
 def _shown(value: object) -> str:
