@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reports import BOOMERANG, LOAD, REDIRECTS, TIMING, TYPE
 
-from django_metlog import beacons
-from django_metlog.beacons import BadReportError, Measurement, Report
+from django_metlog import _beacons
+from django_metlog._beacons import BadReportError, Measurement, Report
 
 KEYS = [
     f"{TIMING}domComplete",
@@ -19,7 +19,7 @@ KEYS = [
 
 
 def read(fields: dict[str, str], keys: list[str] = KEYS) -> Report:
-    return beacons.read({name: [value] for name, value in fields.items()}, keys)
+    return _beacons.read({name: [value] for name, value in fields.items()}, keys)
 
 
 def values(report: Report) -> dict[str, int]:
@@ -77,10 +77,10 @@ def test_boomerang() -> None:
     }
 
 
-@pytest.mark.parametrize("milestone", sorted(beacons.BOOMERANG))
+@pytest.mark.parametrize("milestone", sorted(_beacons.BOOMERANG))
 def test_every_milestone_of_boomerang(milestone: str) -> None:
     """Each Navigation Timing milestone can be asked for."""
-    fields = {**BOOMERANG, beacons.BOOMERANG[milestone]: "1795470835458"}
+    fields = {**BOOMERANG, _beacons.BOOMERANG[milestone]: "1795470835458"}
     assert values(read(fields, [TIMING + milestone]))[f"timing.{milestone}"] == 300
 
 
@@ -107,9 +107,9 @@ def test_unknown_client(client: str | None) -> None:
 def test_client_twice() -> None:
     """Query and body may both name the client, if they agree."""
     fields = {name: [value] for name, value in LOAD.items()}
-    assert beacons.sender({**fields, "client": ["stick", "stick"]}) == "stick"
+    assert _beacons.sender({**fields, "client": ["stick", "stick"]}) == "stick"
     with pytest.raises(BadReportError):
-        beacons.sender({**fields, "client": ["stick", "boomerang"]})
+        _beacons.sender({**fields, "client": ["stick", "boomerang"]})
 
 
 NOT_A_NUMBER = [
@@ -157,14 +157,14 @@ def test_stick_field_twice(name: str) -> None:
     """A field of stick's that came twice makes the report bad."""
     fields = {name: [value] for name, value in LOAD.items()}
     with pytest.raises(BadReportError, match=f"{name} came 2 times"):
-        beacons.read({**fields, name: ["1", "1"]}, KEYS)
+        _beacons.read({**fields, name: ["1", "1"]}, KEYS)
 
 
 def test_foreign_fields() -> None:
     """A site's own fields are nobody's business, whatever they hold, how often ever."""
     fields = {name: [value] for name, value in LOAD.items()}
     foreign = {"build": ["x", "y"], f"{TIMING}connectEnd": ["junk"], "nt_nav_st": ["-"]}
-    assert beacons.read({**fields, **foreign}, KEYS) == read(LOAD)
+    assert _beacons.read({**fields, **foreign}, KEYS) == read(LOAD)
 
 
 def test_stick_without_start() -> None:
@@ -247,7 +247,7 @@ def test_boomerang_value_that_is_no_whole_number(value: str) -> None:
 def test_boomerang_parameter_twice() -> None:
     """A parameter of boomerang's that came twice says nothing."""
     fields = {name: [value] for name, value in BOOMERANG.items()}
-    report = beacons.read(
+    report = _beacons.read(
         {**fields, "nt_domint": ["1", "2"], "nt_nav_type": ["0", "1"]}, KEYS
     )
     assert report.rejected == 2
@@ -373,7 +373,7 @@ def test_first_view_of_a_single_page_site() -> None:
     assert read(spa) == read(BOOMERANG)
     fields = {name: [value] for name, value in spa.items()}
     twice = {**fields, "http.initiator": ["spa_hard", "xhr"]}
-    assert beacons.read(twice, KEYS) == Report()
+    assert _beacons.read(twice, KEYS) == Report()
 
 
 def test_boomerang_relative_to_a_tiny_start() -> None:
@@ -425,14 +425,14 @@ def test_view() -> None:
     """The view that the page says it came from is handed on, to be checked."""
     assert read({**LOAD, "view": "shop.views.basket"}).view == "shop.views.basket"
     fields = {name: [value] for name, value in LOAD.items()}
-    assert beacons.read({**fields, "view": ["a", "b"]}, KEYS).view == ""
+    assert _beacons.read({**fields, "view": ["a", "b"]}, KEYS).view == ""
 
 
 @pytest.mark.parametrize("fields", [LOAD, BOOMERANG])
 def test_sent_while_prerendering(fields: dict[str, str]) -> None:
     """A report from a page that nobody has seen is a prerendered load's."""
     once = {name: [value] for name, value in fields.items()}
-    report = beacons.read(once, KEYS, prerendering=True)
+    report = _beacons.read(once, KEYS, prerendering=True)
     assert [one.name for one in report.measurements] == [REDIRECTS, f"{TYPE}.prerender"]
 
 
@@ -463,7 +463,7 @@ def test_sample(sample: str, share: float) -> None:
 def test_sample_twice() -> None:
     """Two shares are none."""
     fields = {name: [value] for name, value in LOAD.items()}
-    assert beacons.read({**fields, "sample": ["0.1", "0.1"]}, KEYS).sample == 1
+    assert _beacons.read({**fields, "sample": ["0.1", "0.1"]}, KEYS).sample == 1
 
 
 @pytest.mark.parametrize("fields", [LOAD, BOOMERANG])
@@ -472,11 +472,11 @@ def test_own_fields(fields: dict[str, str]) -> None:
     lists = {"release": ["1.2", "1.3"], "device_type": ("mobile", "desktop"), "a": []}
     own = {"release": ["1.2"], "device_type": ["toaster"], "a": ["b"], "c": ["d"]}
     once = {name: [value] for name, value in fields.items()}
-    assert beacons.read({**once, **own}, KEYS, lists).own == {"release": "1.2"}
+    assert _beacons.read({**once, **own}, KEYS, lists).own == {"release": "1.2"}
     twice = {"release": ["1.2", "1.3"], "device_type": ["mobile"]}
-    report = beacons.read({**once, **twice}, KEYS, lists)
+    report = _beacons.read({**once, **twice}, KEYS, lists)
     assert report.own == {"device_type": "mobile"}
-    assert beacons.read({**once, **own}, KEYS).own == {}
+    assert _beacons.read({**once, **own}, KEYS).own == {}
 
 
 NUMBERS = st.one_of(
@@ -489,7 +489,7 @@ NAMES = st.sampled_from(
     [
         *LOAD,
         *BOOMERANG,
-        *beacons.VITALS,
+        *_beacons.VITALS,
         "activationStart",
         "partial",
         "hidden",
@@ -515,7 +515,7 @@ NAMES = st.sampled_from(
 def test_whatever_comes(client: str, fields: dict[str, list[str]]) -> None:
     """Junk is a bad report or leaves only what can be: nothing negative, no hours."""
     try:
-        report = beacons.read(
+        report = _beacons.read(
             {**fields, "client": [client]}, KEYS, {"release": ["1", "2"]}
         )
     except BadReportError:
@@ -524,8 +524,8 @@ def test_whatever_comes(client: str, fields: dict[str, list[str]]) -> None:
     for one in report.measurements:
         assert one.name.startswith("window.performance.")
         assert isinstance(one.value, int)
-        assert 0 <= one.value <= beacons.HOUR_MS
+        assert 0 <= one.value <= _beacons.HOUR_MS
     assert len({one.name for one in report.measurements}) == len(report.measurements)
-    assert report.rejected <= len(fields) + len(beacons.CALCULATED)
+    assert report.rejected <= len(fields) + len(_beacons.CALCULATED)
     assert 0.01 <= report.sample <= 1
     assert set(report.own.values()) <= {"1", "2"}

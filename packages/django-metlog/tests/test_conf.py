@@ -139,8 +139,8 @@ def test_importing_reads_no_setting() -> None:
     program = """
 import sys
 import django_metlog
-from django_metlog import apps, catalogue, checks, conf, endpoints, exclusion, headers
-from django_metlog import middleware, scope, segments, view_names
+from django_metlog import apps, catalogue, checks, conf, middleware, scope
+from django_metlog import _endpoints, _exclusion, _headers, _segments, _view_names
 from django_metlog.loggers import errors
 from django.conf import settings
 assert not settings.configured

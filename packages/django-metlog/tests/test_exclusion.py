@@ -23,10 +23,10 @@ from rest_framework.viewsets import ViewSet
 from testsite.models import Book
 
 from django_metlog import exclude
+from django_metlog._view_names import view_name
 from django_metlog.loggers.errors import StatsdHandler
 from django_metlog.patches import cache as cache_patch
 from django_metlog.patches import db, models, templates
-from django_metlog.view_names import view_name
 
 Fetch = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_metlog.headers import queued_ms, server_timing
+from django_metlog._headers import queued_ms, server_timing
 from django_metlog.scope import Scope
 
 Fetch = Callable[..., Any]

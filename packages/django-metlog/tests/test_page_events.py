@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reports import URL, Ask, every_server
 
-from django_metlog import page_events
+from django_metlog import _page_events
 
 INP = {
     "webvital.INP.value": "312.4",
@@ -204,11 +204,11 @@ def test_whatever_comes(fields: dict[str, list[str]]) -> None:
     """It is malformed, or becomes values that can be sent."""
     fields = {name: values for name, values in fields.items() if values}
     try:
-        swaps, _ = page_events.visits(fields)
-        errors, _ = page_events.errors(fields)
-        causes, _ = page_events.causes(fields)
-    except page_events.MalformedError:
+        swaps, _ = _page_events.visits(fields)
+        errors, _ = _page_events.errors(fields)
+        causes, _ = _page_events.causes(fields)
+    except _page_events.MalformedError:
         return
-    assert all(0 <= swap.ms <= page_events.HOUR_MS for swap in swaps)
-    assert errors.keys() <= page_events.ERROR_KINDS
+    assert all(0 <= swap.ms <= _page_events.HOUR_MS for swap in swaps)
+    assert errors.keys() <= _page_events.ERROR_KINDS
     json.dumps(causes, allow_nan=False)

@@ -22,7 +22,7 @@ from testsite import views
 
 from django_metlog.catalogue import HTTP_CLIENT
 from django_metlog.patches import db as db_patch
-from django_metlog.patches.sending import series
+from django_metlog.patches._sending import series
 from metlog import MetlogClient
 from metlog.semconv import CONVENTIONS
 from metlog.senders import OtlpSender

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage
 from django.core.checks.registry import registry
 from django.core.management import call_command
 
-from django_metlog.template_check import check_templates
+from django_metlog._template_check import check_templates
 
 Write = Callable[..., list[CheckMessage]]
 

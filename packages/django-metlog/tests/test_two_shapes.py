@@ -48,7 +48,7 @@ from django_metlog.patches import cache as cache_patch
 from django_metlog.patches import celery as celery_patch
 from django_metlog.patches import db as db_patch
 from django_metlog.patches import tasks as tasks_patch
-from django_metlog.patches.sending import count, series, time
+from django_metlog.patches._sending import count, series, time
 from metlog.catalogue import Metric, segment
 
 

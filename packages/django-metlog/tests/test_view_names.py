@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testsite import views
 
-from django_metlog.exclusion import exclude, is_excluded
+from django_metlog._exclusion import exclude, is_excluded
+from django_metlog._segments import METHODS, method_name, segment
+from django_metlog._view_names import Namer, in_urlconf, view_name
 from django_metlog.middleware._plan import latest
-from django_metlog.segments import METHODS, method_name, segment
-from django_metlog.view_names import Namer, in_urlconf, view_name
 
 SAFE = re.compile(r"[\w-]+")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from django_metlog.exclusion import exclude
+from django_metlog._exclusion import exclude
 
 if TYPE_CHECKING:
     from metlog import MetlogClient

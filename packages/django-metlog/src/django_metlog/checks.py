@@ -46,9 +46,9 @@ from django.db import connections
 from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
-from django_metlog import beacons, conf, view_names
-from django_metlog.segments import segment
-from django_metlog.template_check import check_templates
+from django_metlog import _beacons, _view_names, conf
+from django_metlog._segments import segment
+from django_metlog._template_check import check_templates
 from metlog import catalogue
 from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
 from metlog.senders.base import BaseSender
@@ -85,9 +85,9 @@ ANSWERING = (
 
 RECORDABLE = frozenset(
     {
-        beacons.TYPE,
-        beacons.REDIRECTS,
-        *(beacons.TIMING + name for name in beacons.BOOMERANG),
+        _beacons.TYPE,
+        _beacons.REDIRECTS,
+        *(_beacons.TIMING + name for name in _beacons.BOOMERANG),
     }
 )
 """What ``METLOG_RECORD_KEYS`` may choose from."""
@@ -208,7 +208,7 @@ def _record_keys() -> Iterator[CheckMessage]:
 
 
 def _instead_of(key: str) -> str:
-    if key in beacons.VITALS:
+    if key in _beacons.VITALS:
         return "Remove it; {% stick vitals=True %} reports web vitals."
     similar = _like(key)
     return f"Did you mean {similar!r}?" if similar else "Remove it."
@@ -369,7 +369,7 @@ def _mixed_up_views() -> Iterator[CheckMessage]:
     if not (setting.fits(scheme) and conf.has_urlconf()):
         return
     languages = conf.languages() if scheme == "route" else ()
-    for name, views in view_names.mixed_up(get_resolver(), scheme, languages):
+    for name, views in _view_names.mixed_up(get_resolver(), scheme, languages):
         yield Caution(
             f"The views {_and(views)} are one in metrics: {name!r}.",
             hint=(

@@ -21,8 +21,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from django_metlog.imported import as_guard, patch_module
-from django_metlog.known_settings import SETTINGS, Setting
+from django_metlog._imported import as_guard, patch_module
+from django_metlog._known_settings import SETTINGS, Setting
 from metlog import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.diagnostics import Diagnostics

@@ -24,8 +24,8 @@ from django.http.response import HttpResponseBase
 from django_metlog import conf
 
 __all__ = [
-    *("Guard", "aask", "all_of", "ask", "bearer", "internal", "per_address"),
-    *("rate_limit", "same_origin"),
+    *("Guard", "all_of", "bearer", "internal", "per_address", "rate_limit"),
+    "same_origin",
 ]
 
 Response = HttpResponseBase

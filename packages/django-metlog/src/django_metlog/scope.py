@@ -19,16 +19,7 @@ from django_metlog import conf
 if TYPE_CHECKING:
     from metlog.aggregate.handles import UpdownHandle
 
-__all__ = [
-    "NOBODY",
-    "Scope",
-    "current",
-    "current_or_nobody",
-    "enter",
-    "open_scope",
-    "see_queries",
-    "sees_queries",
-]
+__all__ = ["Scope", "current"]
 
 
 class Times(Protocol):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Two views: a browser's report comes in; what was measured goes out to Prometheus.
 
-What a report means stands in `django_metlog.beacons`, and what a scrape gets in
+What a report means stands in `django_metlog._beacons`, and what a scrape gets in
 `metlog.senders.prometheus`; all that is known here is HTTP.
 """
 
@@ -22,8 +22,8 @@ from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
-from django_metlog import beacons, conf, guards, reported, view_names
-from django_metlog.labels import OTHER, capped
+from django_metlog import _beacons, _reported, _view_names, conf, guards
+from django_metlog._labels import OTHER, capped
 from metlog.exceptions import ConfigError
 from metlog.senders import prometheus
 
@@ -131,15 +131,15 @@ def _wrong_method(
 def _recorded(request: HttpRequest) -> HttpResponse:
     try:
         fields = _fields(request)
-        if request.method != "POST" and beacons.sender(fields) == "stick":
+        if request.method != "POST" and _beacons.sender(fields) == "stick":
             return _answer(405, "A stick report comes by POST.", Allow="POST")
-        report = beacons.read(
+        report = _beacons.read(
             fields,
             conf.get("METLOG_RECORD_KEYS"),
             conf.get("METLOG_RECORD_FIELDS"),
             prerendering=_is_prerendering(request),
         )
-    except beacons.BadReportError as error:
+    except _beacons.BadReportError as error:
         return _answer(400, str(error))
     except _RefusedError as error:
         return _answer(error.status, str(error))
@@ -163,7 +163,7 @@ def _is_prerendering(request: HttpRequest) -> bool:
     )
 
 
-def _send(report: beacons.Report) -> None:
+def _send(report: _beacons.Report) -> None:
     """Send what a report holds, under no view's name that the site does not have, and
     under no more of them than a label may have."""
     known = _views() if report.view or report.visits else frozenset()
@@ -178,7 +178,7 @@ def _send(report: beacons.Report) -> None:
                 for visit in report.visits
             )
         )
-    reported.send(conf.client(), report, view, by_view)
+    _reported.send(conf.client(), report, view, by_view)
 
 
 def _views() -> frozenset[str]:
@@ -188,7 +188,7 @@ def _views() -> frozenset[str]:
     return _views_of(get_resolver(get_urlconf()), scheme, languages)
 
 
-_views_of = lru_cache(maxsize=8)(view_names.in_urlconf)
+_views_of = lru_cache(maxsize=8)(_view_names.in_urlconf)
 
 
 def _fields(request: HttpRequest) -> dict[str, list[str]]:

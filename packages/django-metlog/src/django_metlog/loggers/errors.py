@@ -11,8 +11,8 @@ from opcode import opmap
 from types import TracebackType
 
 from django_metlog import conf
+from django_metlog._labels import capped
 from django_metlog.catalogue import ERROR
-from django_metlog.labels import capped
 from django_metlog.scope import Scope, current
 
 __all__ = ["StatsdHandler"]

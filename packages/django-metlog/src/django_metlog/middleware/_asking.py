@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, Promise, empty
 
-from django_metlog import exclusion
+from django_metlog import _exclusion
 from metlog.diagnostics import Diagnostics
 
 __all__ = [
@@ -58,7 +58,7 @@ def is_logged_in(request: HttpRequest) -> bool:
 
 def is_excluded(view: object, method: str | None) -> bool:
     try:
-        return exclusion.is_excluded(view, method or "")
+        return _exclusion.is_excluded(view, method or "")
     except Exception as error:  # an object that raises whatever one asks of it
         trouble.report("a view could not be read", error)
         return False

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from django_metlog._labels import capped
+from django_metlog._segments import method_name
+from django_metlog._view_names import RequestNames
 from django_metlog.catalogue import (
     REQUEST,
     REQUEST_ACTIVE,
@@ -19,10 +22,7 @@ from django_metlog.catalogue import (
     VIEW_MODULE,
     VIEW_STREAM,
 )
-from django_metlog.labels import capped
 from django_metlog.scope import sees_queries
-from django_metlog.segments import method_name
-from django_metlog.view_names import RequestNames
 from metlog import MetlogClient
 from metlog.aggregate.handles import (
     CounterHandle,

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.urls import ResolverMatch
 
 from django_metlog import conf
-from django_metlog.message_fields import watch_messages
+from django_metlog._message_fields import watch_messages
+from django_metlog._segments import METHODS, method_name
+from django_metlog._view_names import Namer
 from django_metlog.middleware._endings import Ending, Handles
-from django_metlog.segments import METHODS, method_name
-from django_metlog.view_names import Namer
 from metlog import MetlogClient
 
 __all__ = ["NO_MATCH", "Plan", "latest"]

@@ -12,10 +12,10 @@ from django.http import Http404, HttpRequest
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 
-from django_metlog import conf, exclusion
+from django_metlog import _exclusion, conf
+from django_metlog._headers import queued_ms, request_id, server_timing, view_entry
+from django_metlog._labels import capped
 from django_metlog.catalogue import REQUEST_ERROR
-from django_metlog.headers import queued_ms, request_id, server_timing, view_entry
-from django_metlog.labels import capped
 from django_metlog.middleware._asking import asked, is_logged_in, trouble
 from django_metlog.middleware._plan import NO_MATCH, Plan, latest
 from django_metlog.middleware._streams import time_body
@@ -56,14 +56,14 @@ def open_request(request: HttpRequest, part: int) -> Scope | None:
     scope.token = enter(scope)
     scope.plan = plan
     setattr(request, SCOPE, scope)
-    if plan.asks_first or exclusion.used:
+    if plan.asks_first or _exclusion.used:
         _ask_first(request, scope, plan)
     return scope
 
 
 def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
     """What not every site wants to know of a request that begins."""
-    may_exclude = exclusion.used or not conf.urlconf_is_loaded()
+    may_exclude = _exclusion.used or not conf.urlconf_is_loaded()
     plan.asks_first = bool(
         may_exclude
         or plan.request_id is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django_metlog.catalogue import AUTH_LOGIN, AUTH_LOGIN_FAILED, AUTH_LOGOUT
-from django_metlog.patches.sending import count
+from django_metlog.patches._sending import count
 
 __all__ = ["patch", "unpatch"]
 

@@ -30,14 +30,14 @@ from django_metlog.catalogue import (
     CACHE_MISS,
     CACHE_MISS_OF,
 )
-from django_metlog.patches.sending import client, milliseconds, series, tell
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import client, milliseconds, series, tell
+from django_metlog.patches._swap import Function, Swap
 from django_metlog.scope import current, current_or_nobody
 from metlog.aggregate.handles import CounterHandle, TimerHandle
 from metlog.aggregate.series import LAST
 from metlog.diagnostics import Diagnostics
 
-__all__ = ["METHODS", "patch", "unpatch"]
+__all__ = ["patch", "unpatch"]
 
 METHODS = (
     "add",

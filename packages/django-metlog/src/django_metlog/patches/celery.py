@@ -27,11 +27,11 @@ from django_metlog.catalogue import (
     CELERY_SENT,
     CELERY_SUCCEEDED,
 )
-from django_metlog.patches.historic import CELERY_DONE, CELERY_START, is_on
-from django_metlog.patches.sending import client, count, series, tell
-from django_metlog.patches.sending import time as time_since
+from django_metlog.patches._historic import CELERY_DONE, CELERY_START, is_on
+from django_metlog.patches._sending import client, count, series, tell
+from django_metlog.patches._sending import time as time_since
 
-__all__ = ["SENT_AT", "patch", "refuse_wrong_settings", "unpatch"]
+__all__ = ["patch", "unpatch"]
 
 SENT_AT = "metlog_sent_at"
 """The message header with seconds since 1970."""

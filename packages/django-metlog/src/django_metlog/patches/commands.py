@@ -14,8 +14,8 @@ from django.core import management
 from django.core.management.base import BaseCommand
 
 from django_metlog.catalogue import COMMAND_FAILED, COMMAND_OK, COMMAND_RUN
-from django_metlog.patches.sending import count, time
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import count, time
+from django_metlog.patches._swap import Function, Swap
 
 __all__ = ["patch", "unpatch"]
 

@@ -43,14 +43,14 @@ from django_metlog.catalogue import (
     DB_EXECUTEMANY,
     DB_ROLLBACK,
 )
-from django_metlog.patches.sending import (
+from django_metlog.patches._sending import (
     client,
     count,
     series,
     tell,
     time,
 )
-from django_metlog.patches.swap import Swap
+from django_metlog.patches._swap import Swap
 from django_metlog.scope import current, current_or_nobody, see_queries
 from metlog import MetlogClient
 from metlog.aggregate.handles import TimerHandle
@@ -58,7 +58,7 @@ from metlog.aggregate.series import LAST
 from metlog.catalogue import Metric
 from metlog.wire.text import as_text
 
-__all__ = ["OPERATIONS", "operation", "patch", "unpatch"]
+__all__ = ["patch", "unpatch"]
 
 Execute = Callable[..., Any]
 

@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django_metlog import conf
+from django_metlog._labels import OTHER
+from django_metlog._segments import method_name
 from django_metlog.catalogue import HTTP_CLIENT, HTTP_CLIENT_ERROR
-from django_metlog.labels import OTHER
-from django_metlog.patches.late import forget, when_imported
-from django_metlog.patches.sending import count, time
-from django_metlog.patches.swap import Function, Swap
-from django_metlog.segments import method_name
+from django_metlog.patches._late import forget, when_imported
+from django_metlog.patches._sending import count, time
+from django_metlog.patches._swap import Function, Swap
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["patch", "unpatch"]

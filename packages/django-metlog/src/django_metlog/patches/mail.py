@@ -14,8 +14,8 @@ from typing import Any
 from django.core.mail.backends.base import BaseEmailBackend
 
 from django_metlog.catalogue import MAIL_FAILED, MAIL_SEND, MAIL_SENT
-from django_metlog.patches.sending import count, time
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import count, time
+from django_metlog.patches._swap import Function, Swap
 
 __all__ = ["patch", "unpatch"]
 

@@ -23,8 +23,8 @@ from django.db.models.signals import class_prepared, post_save
 
 from django_metlog import conf
 from django_metlog.catalogue import MODEL_CREATE, MODEL_DELETE, MODEL_UPDATE
-from django_metlog.patches.sending import count
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import count
+from django_metlog.patches._swap import Function, Swap
 from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]

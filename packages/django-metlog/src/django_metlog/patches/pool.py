@@ -22,7 +22,7 @@ from django_metlog.catalogue import (
     POOL_REQUESTS,
     POOL_TIMEOUTS,
 )
-from django_metlog.patches.sending import client
+from django_metlog.patches._sending import client
 from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]

@@ -27,8 +27,8 @@ from django_metlog.catalogue import (
     MEMORY_USAGE,
     THREAD_COUNT,
 )
-from django_metlog.patches.sending import client, series
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import client, series
+from django_metlog.patches._swap import Function, Swap
 from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]

@@ -22,7 +22,7 @@ from django_metlog.catalogue import (
     TASK_STARTED,
     TASK_SUCCEEDED,
 )
-from django_metlog.patches.sending import count, series, tell
+from django_metlog.patches._sending import count, series, tell
 from metlog.catalogue import Metric
 from metlog.diagnostics import Diagnostics
 
@@ -34,7 +34,7 @@ except ImportError:  # Django 5.2
 else:
     HAS_TASKS = True
 
-__all__ = ["HAS_TASKS", "patch", "unpatch"]
+__all__ = ["patch", "unpatch"]
 
 
 def patch() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from django.template.backends.django import Template as DjangoTemplate
 
 from django_metlog.catalogue import TEMPLATE
-from django_metlog.patches.sending import time
-from django_metlog.patches.swap import Function, Swap
+from django_metlog.patches._sending import time
+from django_metlog.patches._swap import Function, Swap
 
 __all__ = ["patch", "unpatch"]
 

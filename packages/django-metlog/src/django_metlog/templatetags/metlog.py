@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from metlog.diagnostics import Diagnostics
 
-__all__ = ["RECORD_VIEW", "register", "stick"]
+__all__ = ["register", "stick"]
 
 register: template.Library = template.Library()
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
-from django_metlog.management import delivery
+from django_metlog.management import _delivery
 from metlog import MetlogClient
 
 __all__ = ["Command"]
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             client = conf.client()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        names = ", ".join(type(one).__name__ for one in delivery.senders(client))
+        names = ", ".join(type(one).__name__ for one in _delivery.senders(client))
         if not client.is_active:
             raise CommandError(
                 f"settings.METLOG has the sender {names}, which sends nothing; "
@@ -50,24 +50,24 @@ class Command(BaseCommand):
             )
         self._say(f"Through {names}:", options)
         failed = False
-        start = delivery.losses(client)
+        start = _delivery.losses(client)
         for kind, send in _probes(client).items():
-            before = delivery.losses(client), delivery.sent(client)
+            before = _delivery.losses(client), _delivery.sent(client)
             send()
             client.flush()
-            lost = delivery.told(before[0], delivery.losses(client))
+            lost = _delivery.told(before[0], _delivery.losses(client))
             # Some senders have a form for metrics alone, and are right to have.
             failed |= bool(lost) and kind != "message"
             if lost and kind == "message":
                 lost += ", which is right for a sender of metrics alone"
             fate = lost or (
-                "sent" if delivery.sent(client) > before[1] else "no form for it"
+                "sent" if _delivery.sent(client) > before[1] else "no form for it"
             )
             self._say(f"  {kind:<10} {fate}", options)
         late = self._late_refusals(client, wait)
-        waiting = delivery.queued(client)
+        waiting = _delivery.queued(client)
         if failed or late or waiting:
-            lost = delivery.told(start, delivery.losses(client))
+            lost = _delivery.told(start, _delivery.losses(client))
             still = f"{waiting} still queued" if waiting else ""
             raise CommandError(
                 f"Not everything went through {names}: "
@@ -81,10 +81,10 @@ class Command(BaseCommand):
         pause = Event()
         for _ in range(4):
             pause.wait(wait / 4)
-            before = delivery.losses(client)
+            before = _delivery.losses(client)
             client.incr(f"{PREFIX}.counter")
             client.flush()
-            if delivery.told(before, delivery.losses(client)):
+            if _delivery.told(before, _delivery.losses(client)):
                 return True
         return False
 

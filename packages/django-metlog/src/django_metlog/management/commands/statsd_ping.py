@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
-from django_metlog.management import delivery
+from django_metlog.management import _delivery
 from metlog.wire.statsd import number, safe_name
 
 __all__ = ["Command"]
@@ -58,7 +58,7 @@ class Command(BaseCommand):
                 f"settings.METLOG has the sender {sender}, which sends nothing; "
                 "configure another one."
             )
-        before = delivery.losses(client)
+        before = _delivery.losses(client)
         if timing is not None:
             what = f"{key}:{number(timing)}|ms"
             client.timer_send(key, timing)
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             what = f"{key}:{number(count)}|c"
             client.incr(key, count)
         client.flush()
-        lost = delivery.told(before, delivery.losses(client))
+        lost = _delivery.told(before, _delivery.losses(client))
         if lost:
             raise CommandError(f"{what} was not sent through {sender}: {lost}.")
         if options["verbosity"]:

@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import Any
 
 from django_metlog import conf
-from django_metlog.labels import capped
-from django_metlog.patches.historic import as_named
+from django_metlog._labels import capped
+from django_metlog.patches._historic import as_named
 from django_metlog.scope import current
 from metlog import MetlogClient
 from metlog.catalogue import Metric

@@ -24,7 +24,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from django_metlog import page_events
+from django_metlog import _page_events
 
 __all__ = [
     "HOUR_MS",
@@ -136,11 +136,11 @@ class Report(NamedTuple):
     """The share of loads that report."""
     own: Mapping[str, str] = MappingProxyType({})
     """Those of the site's own fields that it wants recorded."""
-    visits: tuple[page_events.Visit, ...] = ()
+    visits: tuple[_page_events.Visit, ...] = ()
     """Page swaps."""
     errors: Mapping[str, int] = MappingProxyType({})
     """How many JavaScript errors of which kind."""
-    causes: tuple[page_events.Cause, ...] = ()
+    causes: tuple[_page_events.Cause, ...] = ()
     """What made the web vitals what they are."""
 
 
@@ -325,10 +325,10 @@ def _stick(fields: Fields, load: _Load) -> Report:
 def _events(fields: Fields, load: _Load) -> dict[str, Any]:
     """Return what a page tells after its load, as parts of a `Report`."""
     try:
-        visits, late = page_events.visits(fields)
-        errors, many = page_events.errors(fields)
-        causes, odd = page_events.causes(fields)
-    except page_events.MalformedError as error:
+        visits, late = _page_events.visits(fields)
+        errors, many = _page_events.errors(fields)
+        causes, odd = _page_events.causes(fields)
+    except _page_events.MalformedError as error:
         raise BadReportError(str(error)) from None
     load.rejected += late + many + odd
     return {"visits": tuple(visits), "errors": errors, "causes": tuple(causes)}

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django_metlog import conf
-from django_metlog.beacons import TIMING as TIMING_NAME
-from django_metlog.beacons import TYPE as TYPE_NAME
-from django_metlog.beacons import Report
+from django_metlog._beacons import TIMING as TIMING_NAME
+from django_metlog._beacons import TYPE as TYPE_NAME
+from django_metlog._beacons import Report
+from django_metlog._page_events import Cause
 from django_metlog.catalogue import (
     BY_VIEW,
     CALCULATED,
@@ -26,7 +27,6 @@ from django_metlog.catalogue import (
     VISIT,
     VITALS,
 )
-from django_metlog.page_events import Cause
 from metlog import SEVERITY, MetlogClient, catalogue
 from metlog.catalogue import Metric
 

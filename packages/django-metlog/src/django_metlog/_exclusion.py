@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django_metlog.endpoints import layers
+from django_metlog._endpoints import layers
 
 __all__ = ["exclude", "is_excluded"]
 

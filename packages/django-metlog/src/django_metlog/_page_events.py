@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """What a page tells of itself after its load: swaps, errors, the causes of its vitals.
 
-Pure functions from the fields of a stick report, as in `django_metlog.beacons`. Each
+Pure functions from the fields of a stick report, as in `django_metlog._beacons`. Each
 returns what it found and how many values it dropped because they are impossible or too
 many; what stick cannot have written raises `MalformedError`.
 """

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from django.urls import ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import LocalePrefixPattern
 
-from django_metlog.endpoints import endpoint
-from django_metlog.exclusion import is_excluded
-from django_metlog.segments import METHODS, method_name, segment
+from django_metlog._endpoints import endpoint
+from django_metlog._exclusion import is_excluded
+from django_metlog._segments import METHODS, method_name, segment
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "mixed_up", "view_name"]
