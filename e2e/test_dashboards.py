@@ -23,15 +23,15 @@ from server import SITE, environment
 
 import django_metlog.catalogue  # noqa: F401  # declares
 from metlog import catalogue
-from metlog.cli.dashboard import layout
-from metlog.cli.dashboard.graphite import Graphite
-from metlog.cli.dashboard.promql import PromQL
-from metlog.cli.dashboard.queries import bases
+from metlog._cli.dashboard import layout
+from metlog._cli.dashboard.graphite import Graphite
+from metlog._cli.dashboard.promql import PromQL
+from metlog._cli.dashboard.queries import bases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metlog.cli.dashboard.queries import Query
+    from metlog._cli.dashboard.queries import Query
 
 HERE = Path(__file__).parent
 WRITTEN = HERE.parent / "docs" / "dashboards"

@@ -24,9 +24,9 @@ import pytest
 from patience import PATIENCE_MS
 from playwright.sync_api import expect
 
-from metlog.cli.watch.memory import Memory
-from metlog.cli.watch.receive import remember
-from metlog.cli.watch.serve import PageServer
+from metlog._cli.watch.memory import Memory
+from metlog._cli.watch.receive import remember
+from metlog._cli.watch.serve import PageServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

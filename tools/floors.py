@@ -39,22 +39,23 @@ HOUSES = {
     "metlog": House(
         "packages/metlog-core/src/metlog",
         floors=(
-            "__main__ cli pytest_plugin testing",
+            "__main__ _cli pytest_plugin testing",
             "__init__",
             "holder",
             "config decorators",
-            "registry logging",
+            "_registry logging",
             "client",
             "_wiring",
             "_route",
-            "filters timers capture senders _factory observe",
+            "filters _timers capture senders _factory _observe",
             "senders._exporting senders._self_metrics",
-            "aggregate",
+            "handles",
+            "_aggregate",
             "shapes",
             "rules catalogue",
             "senders._delivery",
             "senders.base",
-            "exceptions severity message metrics path _ini semconv",
+            "exceptions _severity message metrics path _ini semconv",
             "wire",
             "diagnostics _lasting _patching",
         ),
@@ -196,6 +197,8 @@ def objection(
         if there is None or there >= here:
             return None
         return f"{package}.{module} imports {package}.{inside}, which stands above it"
+    if top in HOUSES and "._" in target:
+        return f"{target} is {top}'s own: import a public name"
     for name, owners in house.only.items():
         if target == name or target.startswith(f"{name}."):
             if any(module == one or module.startswith(f"{one}.") for one in owners):

@@ -74,6 +74,10 @@ def test_types(tmp_path: Path) -> None:
             "from django.conf import settings",
             "django.conf.settings may be imported by middle alone",
         ),
+        (
+            "from metlog._route import Route",
+            "metlog._route.Route is metlog's own: import a public name",
+        ),
     ],
 )
 def test_outside(tmp_path: Path, text: str, said: str) -> None:

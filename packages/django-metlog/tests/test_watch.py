@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from django_metlog.catalogue import METRICS
+from metlog._cli.watch.roles import role_of
 from metlog.catalogue import Metric
-from metlog.cli.watch.roles import role_of
 
 PARTS = {
     "method": "GET",

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from metlog import MetlogClient, capture
-from metlog.aggregate.handles import CounterHandle
+from metlog.handles import CounterHandle
 from metlog.senders import DebugCaptureSender, StatsdSender
 from metlog.testing import RecordingSender
 

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metlog import MetlogClient
-from metlog.cli import main
-from metlog.cli.show import as_json, pretty
+from metlog._cli import main
+from metlog._cli.show import as_json, pretty
 from metlog.senders import StatsdSender, UdpSender
 from metlog.testing import UdpReceiver
 from metlog.wire.statsd import Measurement, Unreadable, parse

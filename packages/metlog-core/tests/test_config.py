@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metlog import MetlogClient, senders
+from metlog._registry import CLIENT_HOLDER
 from metlog.config import (
     client_from_dict_config,
     client_from_stream_config,
@@ -33,7 +34,6 @@ from metlog.exceptions import (
     MethodNotFoundError,
 )
 from metlog.message import Message
-from metlog.registry import CLIENT_HOLDER
 from metlog.senders import DebugCaptureSender
 
 CAPTURE = "metlog.senders.DebugCaptureSender"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient
+from metlog._registry import CLIENT_HOLDER
 from metlog.decorators import incr_count, timeit
 from metlog.decorators.base import MetlogDecorator
-from metlog.registry import CLIENT_HOLDER
 from metlog.testing import Sent
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from metlog import observe as observing
-from metlog.observe import HostLock, Observation, observe
+from metlog import _observe as observing
+from metlog._observe import HostLock, Observation, observe
 
 
 class Client:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from metlog import senders
-from metlog.cli.show import pretty
+from metlog._cli.show import pretty
 from metlog.testing import UdpReceiver
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")

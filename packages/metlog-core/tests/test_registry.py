@@ -46,7 +46,7 @@ def test_many_threads_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__(*args)
 
     monkeypatch.setattr(holder, "_lock", Lock())
-    monkeypatch.setattr("metlog.registry.MetlogClient", Slow)
+    monkeypatch.setattr("metlog._registry.MetlogClient", Slow)
     threads = [
         threading.Thread(target=lambda: clients.append(holder.get_client("a")))
         for _ in range(4)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient
+from metlog._timers import NoOpTimer, Timer
 from metlog.senders import DebugCaptureSender
-from metlog.timers import NoOpTimer, Timer
 
 
 class Reports:
@@ -51,7 +51,7 @@ def reports() -> Reports:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("metlog.timers.perf_counter", clock)
+    monkeypatch.setattr("metlog._timers.perf_counter", clock)
     return clock
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metlog import SEVERITY
 from metlog.capture import Captured
-from metlog.severity import SEVERITY
 from metlog_toolbar.summary import NAME_LENGTH, TEXT_LENGTH, summarise
 
 

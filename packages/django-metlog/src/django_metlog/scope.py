@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from django_metlog import conf
 
 if TYPE_CHECKING:
-    from metlog.aggregate.handles import UpdownHandle
+    from metlog.handles import UpdownHandle
 
 __all__ = ["Scope", "current"]
 

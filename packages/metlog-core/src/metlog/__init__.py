@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metlog._severity import SEVERITY
     from metlog.client import MetlogClient
     from metlog.holder import get_client
-    from metlog.severity import SEVERITY
 
 __all__ = ["SEVERITY", "MetlogClient", "get_client"]
 

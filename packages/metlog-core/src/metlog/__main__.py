@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from metlog.cli import main
+from metlog._cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,12 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from metlog import capture
+from metlog._aggregate.series import Identity
+from metlog._aggregate.table import Aggregate, labels_of
 from metlog._patching import has_own, takes_metrics
-from metlog.aggregate.handles import HANDLES, Handle
-from metlog.aggregate.series import Identity
-from metlog.aggregate.table import Aggregate, labels_of
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
+from metlog.handles import HANDLES, Handle
 from metlog.message import Message, Origin, new_message, rfc3339
 from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
 from metlog.rules import Decision
@@ -29,7 +29,7 @@ from metlog.senders.base import Sender
 from metlog.shapes import Lens
 
 if TYPE_CHECKING:
-    from metlog.aggregate.drain import Client, Drain
+    from metlog._aggregate.drain import Client, Drain
 
 __all__ = ["Caller", "Route"]
 

@@ -10,11 +10,11 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from metlog import _patching
 from metlog._route import Route
+from metlog._severity import SEVERITY
 from metlog.filters import Filter
 from metlog.message import ENV_VERSION, Origin
 from metlog.rules import NO_RULES, Rules, as_rules, common_fields
 from metlog.senders.base import NoSendSender, Sender
-from metlog.severity import SEVERITY
 from metlog.shapes import Lens
 
 __all__ = ["Wired"]
@@ -55,7 +55,7 @@ class Wired(metaclass=_patching.Patchable):
 
     env_version = ENV_VERSION
     _config: str | None = None  # the JSON text of the configuration it was made from
-    _name: str | None = None  # under which `metlog.registry` keeps it
+    _name: str | None = None  # under which `metlog._registry` keeps it
     _remake: Callable[[str | None, str | None], Any] | None = None
     """How whoever named or configured it makes it again, from these two."""
 

@@ -22,7 +22,7 @@ from metlog.message import Message
 from metlog.senders._delivery.process import Lock
 
 if TYPE_CHECKING:
-    from metlog.aggregate.series import Identity
+    from metlog._aggregate.series import Identity
 
 __all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
 

@@ -12,9 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from metlog import _patching, capture
+from metlog._aggregate.series import LAST, Identity
+from metlog._aggregate.table import labels_of
+from metlog._observe import HostLock, Observation, name_of, observe
 from metlog._route import Route, sampled_out
+from metlog._severity import SEVERITY
+from metlog._timers import NoOpTimer, Special, Timer
 from metlog._wiring import Wired
-from metlog.aggregate.handles import (
+from metlog.exceptions import ConfigError
+from metlog.filters import Filter
+from metlog.handles import (
     HANDLES,
     CounterHandle,
     GaugeHandle,
@@ -23,10 +30,6 @@ from metlog.aggregate.handles import (
     TimerHandle,
     UpdownHandle,
 )
-from metlog.aggregate.series import LAST, Identity
-from metlog.aggregate.table import labels_of
-from metlog.exceptions import ConfigError
-from metlog.filters import Filter
 from metlog.message import (
     Message,
     context,
@@ -34,12 +37,9 @@ from metlog.message import (
     rfc3339,
 )
 from metlog.metrics import KINDS, LIMIT, Kind
-from metlog.observe import HostLock, Observation, name_of, observe
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
-from metlog.severity import SEVERITY
-from metlog.timers import NoOpTimer, Special, Timer
 from metlog.wire.text import as_text, log_text
 
 if TYPE_CHECKING:

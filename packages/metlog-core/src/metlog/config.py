@@ -16,11 +16,11 @@ from typing import Any
 
 from metlog._factory import call, make_sender, resolve
 from metlog._ini import expand, nest_prefixes, read
+from metlog._registry import CLIENT_HOLDER
+from metlog._severity import as_severity
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError, MethodNotFoundError, within
-from metlog.registry import CLIENT_HOLDER
 from metlog.rules import Rules, common_fields
-from metlog.severity import as_severity
 from metlog.wire.text import to_json
 
 __all__ = [

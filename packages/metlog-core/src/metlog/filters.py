@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from metlog._severity import as_severity
 from metlog.exceptions import ConfigError, within
 from metlog.message import Message
-from metlog.severity import as_severity
 
 __all__ = [
     "Filter",

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from metlog._registry import CLIENT_HOLDER, MetlogClientHolder
 from metlog.client import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.exceptions import ConfigError
-from metlog.registry import CLIENT_HOLDER, MetlogClientHolder
 
 __all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
 

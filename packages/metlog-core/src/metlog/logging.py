@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 from threading import get_ident
 
+from metlog._severity import SEVERITY
 from metlog.client import MetlogClient
-from metlog.severity import SEVERITY
 
 __all__ = ["MetlogHandler", "hook_logger"]
 

@@ -58,7 +58,7 @@ Report = Callable[[str, object], None]
 
 
 class AnySeries(Protocol):
-    """What a shape is made of, see `metlog.aggregate.series`."""
+    """What a shape is made of, see `metlog._aggregate.series`."""
 
     @property
     def kind(self) -> Kind: ...

@@ -19,7 +19,7 @@ from opentelemetry.sdk.metrics.view import (
     ExponentialBucketHistogramAggregation,
 )
 
-from metlog.aggregate.histograms import (
+from metlog._aggregate.histograms import (
     COUNTS,
     SECONDS,
     SLICE,

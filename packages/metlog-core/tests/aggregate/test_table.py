@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from metlog.aggregate import series as of_series
-from metlog.aggregate.histograms import Explicit
-from metlog.aggregate.series import BUFFER, LAST, MAX_FULL, Identity, Values
-from metlog.aggregate.table import IDLE_TTL, MAX_LABEL, MAX_NAME, Aggregate, labels_of
+from metlog._aggregate import series as of_series
+from metlog._aggregate.histograms import Explicit
+from metlog._aggregate.series import BUFFER, LAST, MAX_FULL, Identity, Values
+from metlog._aggregate.table import IDLE_TTL, MAX_LABEL, MAX_NAME, Aggregate, labels_of
 
 
 class Exact:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from metlog._cli.dashboard import grafana, layout
+from metlog._cli.dashboard.alerts import prometheus
+from metlog._cli.dashboard.graphite import Graphite, dashboard
+from metlog._cli.dashboard.promql import PromQL
+from metlog._cli.dashboard.queries import Level, Quantile, Query, Rate, Ratio, Spent
 from metlog.catalogue import Metric
-from metlog.cli.dashboard import grafana, layout
-from metlog.cli.dashboard.alerts import prometheus
-from metlog.cli.dashboard.graphite import Graphite, dashboard
-from metlog.cli.dashboard.promql import PromQL
-from metlog.cli.dashboard.queries import Level, Quantile, Query, Rate, Ratio, Spent
 
 SOLD = Metric("sold.<kind>", "counter", "{piece}", "Sold.", fields=("shop",))
 BAKE = Metric("bake.<oven>", "timer", "s", "One baking.")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from metlog._cli.mapping import datadog, statsd_exporter
 from metlog.catalogue import Metric
-from metlog.cli.mapping import datadog, statsd_exporter
 from metlog.shapes import SECONDS, Shape
 from metlog.wire.prometheus import family_name
 

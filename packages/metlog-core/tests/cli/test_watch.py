@@ -24,12 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metlog import MetlogClient
-from metlog.cli import main
-from metlog.cli.watch import report
-from metlog.cli.watch.memory import KEPT_SECONDS, Memory, Series
-from metlog.cli.watch.receive import remember
-from metlog.cli.watch.roles import role_of
-from metlog.cli.watch.serve import PageServer
+from metlog._cli import main
+from metlog._cli.watch import report
+from metlog._cli.watch.memory import KEPT_SECONDS, Memory, Series
+from metlog._cli.watch.receive import remember
+from metlog._cli.watch.roles import role_of
+from metlog._cli.watch.serve import PageServer
 from metlog.senders import StatsdSender, UdpSender
 
 CLOCK = 1_790_000_000.0

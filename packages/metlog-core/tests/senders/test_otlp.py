@@ -36,7 +36,7 @@ from metlog.semconv import SCHEMA_URL
 from metlog.senders import FanOutSender, OtlpSender, Sender
 from metlog.senders.base import SenderStats
 from metlog.testing import SenderContract, until
-from metlog.testing.contract import _in_child as in_child
+from metlog.testing._contract import _in_child as in_child
 
 Collector = Any  # the class in conftest.py
 
@@ -687,7 +687,7 @@ def test_a_loop_that_outruns_the_worker_is_exact(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, routes: int
 ) -> None:
     """Callers fold then, also where several backends share an aggregate."""
-    monkeypatch.setattr("metlog.aggregate.series.MAX_FULL", 0)
+    monkeypatch.setattr("metlog._aggregate.series.MAX_FULL", 0)
     sender: Any = OtlpSender(collector.url, interval=60)
     if routes:
         others = [{"sender": OtlpSender(collector.url, interval=60)}] * (routes - 1)

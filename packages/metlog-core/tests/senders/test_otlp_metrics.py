@@ -14,8 +14,8 @@ from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from metlog.aggregate.histograms import Explicit
-from metlog.aggregate.series import Identity, News, Spilled, new_series
+from metlog._aggregate.histograms import Explicit
+from metlog._aggregate.series import Identity, News, Spilled, new_series
 from metlog.catalogue import Metric, declare
 from metlog.senders import _otlp_metrics
 from metlog.senders._otlp_metrics import Paced, Totals, as_data

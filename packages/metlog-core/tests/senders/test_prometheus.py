@@ -24,7 +24,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_parser
 
 from metlog import MetlogClient
-from metlog.aggregate.series import News, Spilled
+from metlog._aggregate.series import News, Spilled
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.senders import FanOutSender, PrometheusSender, StatsdSender

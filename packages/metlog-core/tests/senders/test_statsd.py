@@ -90,7 +90,7 @@ def test_a_timer_reports_whole_milliseconds(
 ) -> None:
     """`client.timer` as a block and as a decorator, at its first use and later."""
     now = [0.0]
-    monkeypatch.setattr("metlog.timers.perf_counter", lambda: now[0])
+    monkeypatch.setattr("metlog._timers.perf_counter", lambda: now[0])
 
     def do(client: MetlogClient) -> None:
         @client.timer("call")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from metlog import MetlogClient
-from metlog.aggregate import drain
+from metlog._aggregate import drain
 from metlog.senders import StatsdSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.pacing import Pacing, cost

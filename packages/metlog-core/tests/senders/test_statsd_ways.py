@@ -130,7 +130,7 @@ CALLS = st.builds(
 @pytest.fixture(scope="module", autouse=True)
 def _time_stands_still() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metlog.timers.perf_counter", lambda: 5.0)
+        patch.setattr("metlog._timers.perf_counter", lambda: 5.0)
         yield
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from metlog import SEVERITY
 from metlog.metrics import LIMIT
-from metlog.severity import SEVERITY
 from metlog.wire.text import as_text, to_json
 
 if TYPE_CHECKING:

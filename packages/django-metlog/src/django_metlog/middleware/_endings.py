@@ -24,7 +24,7 @@ from django_metlog.catalogue import (
 )
 from django_metlog.scope import sees_queries
 from metlog import MetlogClient
-from metlog.aggregate.handles import (
+from metlog.handles import (
     CounterHandle,
     HistogramHandle,
     TimerHandle,

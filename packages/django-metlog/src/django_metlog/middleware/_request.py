@@ -20,7 +20,7 @@ from django_metlog.middleware._asking import asked, is_logged_in, trouble
 from django_metlog.middleware._plan import NO_MATCH, Plan, latest
 from django_metlog.middleware._streams import time_body
 from django_metlog.scope import Scope, current, enter
-from metlog.aggregate.series import LAST
+from metlog.handles import LAST
 
 __all__ = [
     "COUNTS",

@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from metlog.aggregate.handles import TimerHandle
+from metlog.handles import TimerHandle
 
 __all__ = ["time_body"]
 

@@ -33,9 +33,8 @@ from django_metlog.catalogue import (
 from django_metlog.patches._sending import client, milliseconds, series, tell
 from django_metlog.patches._swap import Function, Swap
 from django_metlog.scope import current, current_or_nobody
-from metlog.aggregate.handles import CounterHandle, TimerHandle
-from metlog.aggregate.series import LAST
 from metlog.diagnostics import Diagnostics
+from metlog.handles import LAST, CounterHandle, TimerHandle
 
 __all__ = ["patch", "unpatch"]
 

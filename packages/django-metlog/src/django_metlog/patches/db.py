@@ -53,9 +53,8 @@ from django_metlog.patches._sending import (
 from django_metlog.patches._swap import Swap
 from django_metlog.scope import current, current_or_nobody, see_queries
 from metlog import MetlogClient
-from metlog.aggregate.handles import TimerHandle
-from metlog.aggregate.series import LAST
 from metlog.catalogue import Metric
+from metlog.handles import LAST, TimerHandle
 from metlog.wire.text import as_text
 
 __all__ = ["patch", "unpatch"]

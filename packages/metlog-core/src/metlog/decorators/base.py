@@ -13,8 +13,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from metlog._registry import CLIENT_HOLDER
 from metlog.client import MetlogClient
-from metlog.registry import CLIENT_HOLDER
 
 __all__ = ["MetlogDecorator"]
 

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from metlog._aggregate.drain import Drain, DrainedSender
+from metlog._aggregate.histograms import Histogram
+from metlog._aggregate.series import News, Series
+from metlog._aggregate.table import Aggregate
 from metlog._patching import is_unchanged
-from metlog.aggregate.drain import Drain, DrainedSender
-from metlog.aggregate.histograms import Histogram
-from metlog.aggregate.series import News, Series
-from metlog.aggregate.table import Aggregate
 from metlog.message import Message
 from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
@@ -88,7 +88,7 @@ class ExportingSender(BaseSender):
         return None
 
     def absorb(self, news: Sequence[News], now: float) -> None:
-        """Take what happened; see `metlog.aggregate.series.Exporter`. What cannot be
+        """Take what happened; see `metlog._aggregate.series.Exporter`. What cannot be
         taken is lost alone."""
         with self._absorbing:
             for each in news:

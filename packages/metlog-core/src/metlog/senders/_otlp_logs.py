@@ -29,10 +29,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags, get_current_span
 
+from metlog._severity import SEVERITY
 from metlog.message import Message
 from metlog.senders._otlp_environment import Target
 from metlog.senders._otlp_session import Session
-from metlog.severity import SEVERITY
 from metlog.wire.text import as_text, encodable, to_json
 
 __all__ = ["Entry", "attribute", "new_entry", "new_exporter", "readable", "untraced"]

@@ -35,19 +35,19 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from metlog import catalogue
-from metlog.aggregate.histograms import (
+from metlog._aggregate.histograms import (
     Explicit,
     Exponential,
     Histogram,
     slices,
 )
-from metlog.aggregate.series import fold, in_base_units
+from metlog._aggregate.series import fold, in_base_units
 from metlog.senders._delivery.process import Lock
 from metlog.shapes import Namesakes, Shaped, default_bounds
 from metlog.wire.text import as_text, encodable
 
 if TYPE_CHECKING:
-    from metlog.aggregate.series import News, Series
+    from metlog._aggregate.series import News, Series
     from metlog.senders._otlp_environment import Target, Temporality
     from metlog.senders._otlp_session import Session
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from metlog.aggregate.histograms import Explicit
+from metlog._aggregate.histograms import Explicit
 
 __all__ = ["Family", "Labels", "Sample", "add_up", "decoded", "encoded"]
 

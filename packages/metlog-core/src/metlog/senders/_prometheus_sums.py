@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from metlog.aggregate.histograms import Explicit
-from metlog.aggregate.series import News, Series, Spilled, fold, in_base_units
+from metlog._aggregate.histograms import Explicit
+from metlog._aggregate.series import News, Series, Spilled, fold, in_base_units
 from metlog.rules import is_reserved
 from metlog.senders._delivery.worker import Tally
 from metlog.senders._prometheus_state import Family, Labels

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from metlog import catalogue
-from metlog.aggregate.series import Identity
-from metlog.aggregate.table import Aggregate
+from metlog._aggregate.series import Identity
+from metlog._aggregate.table import Aggregate
 from metlog.catalogue import Metric
 from metlog.senders.base import SenderStats
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from metlog.aggregate.series import Series
+from metlog._aggregate.series import Series
 from metlog.shapes import Namesakes, Report, Shape, Shaped
 from metlog.wire.statsd import rate_part, safe_name, tags_part
 from metlog.wire.text import as_text

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from metlog._aggregate.drain import Drain, seen
+from metlog._aggregate.histograms import Histogram
+from metlog._aggregate.series import News, Series
+from metlog._aggregate.table import Aggregate
 from metlog._factory import make_sender
 from metlog._patching import is_unchanged, takes_metrics
-from metlog.aggregate.drain import Drain, seen
-from metlog.aggregate.histograms import Histogram
-from metlog.aggregate.series import News, Series
-from metlog.aggregate.table import Aggregate
+from metlog._severity import as_severity
 from metlog.diagnostics import Diagnostics
 from metlog.exceptions import ConfigError, within
 from metlog.message import Message
@@ -24,7 +25,6 @@ from metlog.senders._delivery.options import message_types
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._exporting import ExportingSender
 from metlog.senders.base import BaseSender, Sender, SenderStats
-from metlog.severity import as_severity
 from metlog.shapes import Lens
 
 if TYPE_CHECKING:

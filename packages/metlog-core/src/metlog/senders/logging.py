@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from metlog._severity import SEVERITY
 from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.metrics import KINDS
 from metlog.senders._delivery.options import message_types
 from metlog.senders._delivery.worker import Tally
 from metlog.senders.base import BaseSender, SenderStats
-from metlog.severity import SEVERITY
 from metlog.wire.text import to_json
 
 __all__ = ["StdLibLoggingSender"]

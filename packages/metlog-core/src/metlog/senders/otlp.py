@@ -28,8 +28,8 @@ from metlog.senders._exporting import ExportingSender
 from metlog.shapes import Shape
 
 if TYPE_CHECKING:
-    from metlog.aggregate.histograms import Histogram
-    from metlog.aggregate.series import News, Series
+    from metlog._aggregate.histograms import Histogram
+    from metlog._aggregate.series import News, Series
     from metlog.catalogue import Metric
     from metlog.senders._otlp_exporters import Exporters
     from metlog.senders._otlp_metrics import Totals
@@ -163,11 +163,11 @@ class OtlpSender(ExportingSender):
             self.wake()
 
     def histogram(self, series: Series) -> Histogram | None:
-        """See `metlog.aggregate.series.Exporter`."""
+        """See `metlog._aggregate.series.Exporter`."""
         return self._totals.histogram(series)
 
     def absorb(self, news: Sequence[News], now: float) -> None:
-        """See `metlog.aggregate.series.Exporter`."""
+        """See `metlog._aggregate.series.Exporter`."""
         if self._settings.metrics is not None:
             self._totals.absorb(news, _wall_ns(), self)
 

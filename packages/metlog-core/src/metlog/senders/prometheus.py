@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from metlog.aggregate.histograms import Histogram
-from metlog.aggregate.series import News, Series
+from metlog._aggregate.histograms import Histogram
+from metlog._aggregate.series import News, Series
 from metlog.exceptions import ConfigError
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders._delivery import process

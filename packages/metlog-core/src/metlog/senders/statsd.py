@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from metlog.aggregate.series import (
+from metlog._aggregate.series import (
     News,
     Reservoir,
     Series,

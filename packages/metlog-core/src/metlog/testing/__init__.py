@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from metlog.testing.contract import SenderContract
-from metlog.testing.receiver import UdpReceiver
-from metlog.testing.recording import RecordingSender
-from metlog.testing.sent import Sent, add_up, capture
-from metlog.testing.waiting import until
+from metlog.testing._contract import SenderContract
+from metlog.testing._receiver import UdpReceiver
+from metlog.testing._recording import RecordingSender
+from metlog.testing._sent import Sent, add_up, capture
+from metlog.testing._waiting import until
 
 __all__ = [
     "RecordingSender",

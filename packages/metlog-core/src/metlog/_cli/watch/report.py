@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from metlog.cli.watch.memory import KEPT_SECONDS, SLOT_SECONDS, Cell, Memory, Series
-from metlog.cli.watch.roles import SPREADS
+from metlog._cli.watch.memory import KEPT_SECONDS, SLOT_SECONDS, Cell, Memory, Series
+from metlog._cli.watch.roles import SPREADS
 
 __all__ = ["overview", "search"]
 

@@ -7,9 +7,9 @@ import argparse
 import sys
 from typing import Any
 
-from metlog.cli import numbers, target
+from metlog._cli import numbers, target
+from metlog._severity import SEVERITY
 from metlog.exceptions import ConfigError
-from metlog.severity import SEVERITY
 
 __all__ = ["add_to", "run"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from metlog.cli import bench, dashboard, listen, mapping, send, watch
-from metlog.cli.dashboard import alerts
+from metlog._cli import bench, dashboard, listen, mapping, send, watch
+from metlog._cli.dashboard import alerts
 
 __all__ = ["main"]
 

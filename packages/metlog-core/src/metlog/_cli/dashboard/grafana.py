@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from metlog.cli.dashboard.graphite import Graphite
-from metlog.cli.dashboard.promql import PromQL
-from metlog.cli.dashboard.queries import Level, Panel, Row
+from metlog._cli.dashboard.graphite import Graphite
+from metlog._cli.dashboard.promql import PromQL
+from metlog._cli.dashboard.queries import Level, Panel, Row
 
 __all__ = ["for_graphite", "for_prometheus"]
 

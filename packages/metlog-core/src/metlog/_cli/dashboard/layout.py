@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from metlog.catalogue import Metric
-from metlog.cli.dashboard.queries import (
+from metlog._cli.dashboard.queries import (
     Level,
     Panel,
     Quantile,
@@ -22,6 +21,7 @@ from metlog.cli.dashboard.queries import (
     Spent,
     bases,
 )
+from metlog.catalogue import Metric
 
 __all__ = ["VITALS", "rows"]
 

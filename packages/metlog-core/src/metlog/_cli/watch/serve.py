@@ -16,8 +16,8 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs
 
-from metlog.cli.watch import report
-from metlog.cli.watch.memory import Memory
+from metlog._cli.watch import report
+from metlog._cli.watch.memory import Memory
 
 __all__ = ["HOST", "PageServer"]
 

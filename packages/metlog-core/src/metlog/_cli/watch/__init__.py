@@ -10,10 +10,10 @@ import sys
 import webbrowser
 from typing import Any
 
-from metlog.cli import numbers, receiver
-from metlog.cli.watch import receive
-from metlog.cli.watch.memory import Memory
-from metlog.cli.watch.serve import HOST, PageServer
+from metlog._cli import numbers, receiver
+from metlog._cli.watch import receive
+from metlog._cli.watch.memory import Memory
+from metlog._cli.watch.serve import HOST, PageServer
 
 __all__ = ["add_to", "run"]
 

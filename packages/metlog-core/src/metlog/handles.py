@@ -15,7 +15,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from metlog.aggregate.series import (
+from metlog._aggregate.series import (
     LAST,
     NEVER,
     NO_TICKS,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from metlog.catalogue import Metric
 
 __all__ = [
+    "LAST",
     "CounterHandle",
     "GaugeHandle",
     "Handle",
@@ -130,8 +131,8 @@ class _ValuesHandle(Handle):
         super().__init__(identity, recorder)
         self.put: Callable[[int, float], object] = NEVER
         """For instrumentation that counts nanoseconds: ``put(LAST, entry)`` keeps an
-        entry (`metlog.aggregate.series.as_milliseconds`) or raises IndexError; then
-        call `TimerHandle.between`."""
+        entry or raises IndexError; then call `TimerHandle.between`. An entry is
+        milliseconds, or seconds with a minus sign."""
 
     def arm(self) -> None:
         if isinstance(self.series, Values):

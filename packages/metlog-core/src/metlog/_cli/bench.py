@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from metlog.cli import numbers, target
+from metlog._cli import numbers, target
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders.dev import DebugCaptureSender

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from metlog.severity import SEVERITY
+from metlog._severity import SEVERITY
 from metlog.wire.statsd import Measurement, Seen, Unreadable
 from metlog.wire.text import as_text, to_json
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient, capture
-from metlog.aggregate.series import BUFFER
+from metlog._aggregate.series import BUFFER
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
 from metlog.testing import UdpReceiver
@@ -113,7 +113,7 @@ def test_a_time_of_a_handle_has_three_decimals(
 ) -> None:
     """What is recorded stays as it is; what a clock measured is told to the µs."""
     now = [5.0]
-    monkeypatch.setattr("metlog.aggregate.handles.perf_counter", lambda: now[0])
+    monkeypatch.setattr("metlog.handles.perf_counter", lambda: now[0])
     timer = client.series("timer", "t")
     for seconds in (0.0123456, 0.0, 2.0):
         with timer.time():

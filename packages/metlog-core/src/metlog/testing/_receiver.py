@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from metlog.testing.sent import add_up, milliseconds_of
-from metlog.testing.waiting import until
+from metlog.testing._sent import add_up, milliseconds_of
+from metlog.testing._waiting import until
 from metlog.wire.statsd import Measurement, Seen, parse
 
 __all__ = ["UdpReceiver"]

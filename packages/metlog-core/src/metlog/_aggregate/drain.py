@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from metlog.aggregate.series import Exporter, News, Series
-from metlog.aggregate.table import Aggregate
+from metlog._aggregate.series import Exporter, News, Series
+from metlog._aggregate.table import Aggregate
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from metlog.metrics import Kind
 
 if TYPE_CHECKING:
-    from metlog.aggregate.histograms import Histogram
+    from metlog._aggregate.histograms import Histogram
     from metlog.catalogue import Metric
 
 __all__ = [

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from metlog.cli.watch.roles import SPREADS, Role, role_of
+from metlog._cli.watch.roles import SPREADS, Role, role_of
 from metlog.wire.statsd import Measurement
 
 __all__ = ["KEPT_SECONDS", "SLOT_SECONDS", "Cell", "Memory", "Said", "Series", "Slot"]

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from metlog.cli import numbers, receiver
-from metlog.cli.show import as_json, pretty, raw
+from metlog._cli import numbers, receiver
+from metlog._cli.show import as_json, pretty, raw
 from metlog.wire.statsd import parse
 
 __all__ = ["add_to", "run"]

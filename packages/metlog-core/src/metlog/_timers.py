@@ -11,8 +11,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from metlog._aggregate.series import LAST
 from metlog._lasting import lasting
-from metlog.aggregate.series import LAST
 from metlog.senders._delivery.process import Lock
 
 __all__ = ["NoOpTimer", "Reporter", "Timer"]

@@ -13,8 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from metlog.catalogue import Metric
-from metlog.cli.dashboard.queries import (
+from metlog._cli.dashboard.queries import (
     Level,
     Quantile,
     Query,
@@ -24,6 +23,7 @@ from metlog.cli.dashboard.queries import (
     Spent,
     declared,
 )
+from metlog.catalogue import Metric
 
 __all__ = ["Graphite", "dashboard"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from metlog.cli.watch.memory import Memory, Said
+from metlog._cli.watch.memory import Memory, Said
 from metlog.wire.statsd import Measurement, Seen, Unreadable, parse
 from metlog.wire.text import as_text
 

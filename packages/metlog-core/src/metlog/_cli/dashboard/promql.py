@@ -10,8 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from metlog.catalogue import Metric, prefix_of, unit_of
-from metlog.cli.dashboard.queries import (
+from metlog._cli.dashboard.queries import (
     Level,
     Quantile,
     Query,
@@ -21,6 +20,7 @@ from metlog.cli.dashboard.queries import (
     Spent,
     declared,
 )
+from metlog.catalogue import Metric, prefix_of, unit_of
 from metlog.wire.prometheus import family_name
 
 __all__ = ["PromQL"]

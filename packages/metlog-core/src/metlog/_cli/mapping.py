@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from metlog import catalogue
+from metlog._cli.declared import add_option, load
 from metlog.catalogue import Metric
-from metlog.cli.declared import add_option, load
 from metlog.shapes import default_bounds
 from metlog.wire.prometheus import base_unit, family_name
 

@@ -16,7 +16,7 @@ from math import isfinite
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from metlog.aggregate.series import (
+from metlog._aggregate.series import (
     AnySeries,
     Counter,
     Exporter,
@@ -31,7 +31,7 @@ from metlog.shapes import Lens
 from metlog.wire.text import as_text
 
 if TYPE_CHECKING:
-    from metlog.aggregate.handles import Handle
+    from metlog.handles import Handle
 
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 
@@ -109,7 +109,7 @@ class Aggregate:
     ) -> str | None:
         """Add one checked measurement; return why it was refused, None if it was not.
 
-        For a timer ``value`` is an entry: `metlog.aggregate.series.as_milliseconds`.
+        For a timer ``value`` is an entry: `metlog._aggregate.series.as_milliseconds`.
         """
         if rate > 1 or not rate or kind == "gauge" or kind == "updown":
             rate = 1.0

@@ -9,11 +9,11 @@ import sys
 from typing import Any
 
 from metlog import catalogue
-from metlog.cli import declared, numbers
-from metlog.cli.dashboard import grafana, layout
-from metlog.cli.dashboard.graphite import Graphite
-from metlog.cli.dashboard.graphite import dashboard as graphite_dashboard
-from metlog.cli.dashboard.promql import PromQL
+from metlog._cli import declared, numbers
+from metlog._cli.dashboard import grafana, layout
+from metlog._cli.dashboard.graphite import Graphite
+from metlog._cli.dashboard.graphite import dashboard as graphite_dashboard
+from metlog._cli.dashboard.promql import PromQL
 
 __all__ = ["add_to", "run"]
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from metlog import catalogue
+from metlog._cli import declared
+from metlog._cli.dashboard.layout import VITALS
+from metlog._cli.dashboard.promql import PromQL
+from metlog._cli.dashboard.queries import Quantile, Query, Rate, Ratio, bases
 from metlog.catalogue import Metric
-from metlog.cli import declared
-from metlog.cli.dashboard.layout import VITALS
-from metlog.cli.dashboard.promql import PromQL
-from metlog.cli.dashboard.queries import Quantile, Query, Rate, Ratio, bases
 
 __all__ = ["add_to", "prometheus", "run"]
 
