@@ -100,8 +100,8 @@ HOUSES = {
         floors=(
             "panel __init__",
             "views",
-            "collect summary present graphite prometheus",
-            "asking graph",
+            "_collect _summary _present _graphite _prometheus",
+            "_asking _graph",
             "conf",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),

@@ -13,8 +13,8 @@ from backends.program import MissingProgram, free_ports, wait_until
 from backends.prometheus import Prometheus
 from metlog import MetlogClient, catalogue
 from metlog.senders import PrometheusSender
+from metlog_toolbar._prometheus import fetch, targets
 from metlog_toolbar.conf import Production
-from metlog_toolbar.prometheus import fetch, targets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from testsite import views
 from testsite.shown import keys
 
 from metlog import capture
-from metlog_toolbar.collect import MAX_RECORDS, Records
+from metlog_toolbar._collect import MAX_RECORDS, Records
 
 TRIES = 1_000
 

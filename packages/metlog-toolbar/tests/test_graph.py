@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog_toolbar.graph import GAP, HEIGHT, WIDTH, Series, draw
+from metlog_toolbar._graph import GAP, HEIGHT, WIDTH, Series, draw
 
 
 def test_line():

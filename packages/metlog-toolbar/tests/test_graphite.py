@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metlog_toolbar import asking, graphite
-from metlog_toolbar.asking import ProductionError
+from metlog_toolbar import _asking, _graphite
+from metlog_toolbar._asking import ProductionError
+from metlog_toolbar._graphite import fetch, targets
 from metlog_toolbar.conf import Production
-from metlog_toolbar.graphite import fetch, targets
 
 POINTS = [[None, 1000], [2.5, 1010], [4, 1020]]
 
@@ -50,7 +50,7 @@ def test_name_on_the_wire():
 )
 def test_refused_keys(key):
     """A name that Graphite would read as an expression is not asked for."""
-    with pytest.raises(asking.RefusedKeyError):
+    with pytest.raises(_asking.RefusedKeyError):
         targets(at(""), "timer", key)
 
 
@@ -59,7 +59,7 @@ def test_any_key(key):
     """Whatever the key, what is asked for is one path without any syntax."""
     try:
         found = targets(at(""), "counter", key)
-    except asking.RefusedKeyError:
+    except _asking.RefusedKeyError:
         return
     for names in found.values():
         assert not any(set(name) & set("*?[]{}(),;\"'|&= \n") for name in names)
@@ -151,7 +151,7 @@ def test_authorization(web, authorization):
 
 def test_size(web):
     """More than a megabyte is not read."""
-    web.sends(b"[" + b" " * asking.SIZE + b"]")
+    web.sends(b"[" + b" " * _asking.SIZE + b"]")
 
     with pytest.raises(ProductionError, match="more than 1,000,000 bytes"):
         fetch(at(web.url), ["a"])
@@ -229,6 +229,6 @@ def test_other_protocol():
 
 def test_address_with_a_query():
     """An address that has a query already keeps it."""
-    url = graphite.render_url(at("http://here/render?tz=UTC"), ["a b"], width=5)
+    url = _graphite.render_url(at("http://here/render?tz=UTC"), ["a b"], width=5)
 
     assert url == "http://here/render?tz=UTC&target=a+b&from=-24hours&width=5"

@@ -16,7 +16,7 @@ from testsite.shown import content, get, keys, request_ids, stats, text_of
 from metlog import capture, catalogue
 from metlog.client import MetlogClient
 from metlog.senders import DebugCaptureSender
-from metlog_toolbar.summary import MAX_ROWS
+from metlog_toolbar._summary import MAX_ROWS
 
 HOSTILE = "\"><script>alert(1)</script>'&amp;\x00\x1b\ud800\u202e\u2028{{ x }}|:@#"
 

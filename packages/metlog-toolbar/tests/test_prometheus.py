@@ -20,11 +20,11 @@ from metlog.semconv import Semconv
 from metlog.senders import FanOutSender, NoSendSender, PrometheusSender
 from metlog.senders.prometheus import exposition
 from metlog.shapes import Shape
-from metlog_toolbar import asking, conf
-from metlog_toolbar.asking import ProductionError, RefusedKeyError
+from metlog_toolbar import _asking, conf
+from metlog_toolbar._asking import ProductionError, RefusedKeyError
+from metlog_toolbar._prometheus import STEP, fetch, render_url, targets
+from metlog_toolbar._summary import summarise
 from metlog_toolbar.conf import Production, Spelling
-from metlog_toolbar.prometheus import STEP, fetch, render_url, targets
-from metlog_toolbar.summary import summarise
 
 NOW = 1_795_470_000
 
@@ -353,7 +353,7 @@ def test_its_errors_redirects_and_sizes(web):
     with pytest.raises(ProductionError, match="Prometheus answered 302"):
         fetch(at(web.url), ["a"])
     assert len(web.asked) == 2
-    web.sends(b" " * (asking.SIZE + 1))
+    web.sends(b" " * (_asking.SIZE + 1))
     with pytest.raises(ProductionError, match="Prometheus sent more than 1,000,000"):
         fetch(at(web.url), ["a"])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
+import pkgutil
 import re
 
 from django.utils.module_loading import import_string
@@ -15,6 +16,18 @@ def test_names():
     assert import_string("metlog_toolbar.panel.StatsdPanel") is panel
     assert panel.panel_id == "MetlogPanel"
     assert panel.is_async
+
+
+def test_modules():
+    """Users name the panel; ``conf`` and ``views`` are where Django projects look.
+    Every other module's name begins with an underscore."""
+    package = importlib.import_module("metlog_toolbar")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+
+    assert {name for name in modules if name[0] != "_"} == {"conf", "panel", "views"}
+    assert importlib.import_module("metlog_toolbar.panel").__all__ == [
+        *("MetlogPanel", "StatsdPanel"),
+    ]
 
 
 def test_urls():

@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings as project
 
 from metlog_toolbar import conf
+from metlog_toolbar._summary import MAX_ROWS
 from metlog_toolbar.panel import MetlogPanel
-from metlog_toolbar.summary import MAX_ROWS
 
 PACKAGE = Path(__file__).parent.parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metlog import SEVERITY
 from metlog.capture import Captured
-from metlog_toolbar.summary import NAME_LENGTH, TEXT_LENGTH, summarise
+from metlog_toolbar._summary import NAME_LENGTH, TEXT_LENGTH, summarise
 
 
 def metric(

@@ -23,9 +23,9 @@ from django.urls import path, reverse
 from django.utils.module_loading import import_string
 
 from metlog_toolbar import conf, views
-from metlog_toolbar.collect import Records
-from metlog_toolbar.present import template_context
-from metlog_toolbar.summary import summarise
+from metlog_toolbar._collect import Records
+from metlog_toolbar._present import template_context
+from metlog_toolbar._summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,18 +14,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from metlog import catalogue
-from metlog_toolbar import conf, graphite, prometheus
-from metlog_toolbar.asking import ProductionError, RefusedKeyError
-from metlog_toolbar.graph import HEIGHT, WIDTH, Series, draw
-from metlog_toolbar.present import anchor
+from metlog_toolbar import _graphite, _prometheus, conf
+from metlog_toolbar._asking import ProductionError, RefusedKeyError
+from metlog_toolbar._graph import HEIGHT, WIDTH, Series, draw
+from metlog_toolbar._present import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.http import HttpRequest, HttpResponse
 
-    from metlog_toolbar.asking import Targets
-    from metlog_toolbar.graph import Point
+    from metlog_toolbar._asking import Targets
+    from metlog_toolbar._graph import Point
 
 __all__ = ["graph", "reference"]
 
@@ -69,12 +69,12 @@ def _graphs(
         return 404, {"error": "No Graphite and no Prometheus is configured."}
     if kind not in {"timer", "histogram", "counter"}:
         return 404, {"error": "Timers, histograms and counters have graphs, no others."}
-    backend = prometheus if production.title == "Prometheus" else graphite
+    backend = _prometheus if production.title == "Prometheus" else _graphite
     try:
-        if backend is prometheus:
-            figures = prometheus.targets(production, kind, key, labels)
+        if backend is _prometheus:
+            figures = _prometheus.targets(production, kind, key, labels)
         else:
-            figures = graphite.targets(production, kind, key)
+            figures = _graphite.targets(production, kind, key)
     except RefusedKeyError as error:
         return 400, {"error": str(error)}
     names = [name for targets in figures.values() for name in targets]
@@ -90,7 +90,7 @@ def _graphs(
         context["error"] = str(error)
     context["figures"] = [
         {
-            "title": title if backend is prometheus else f"{title}.{key}",
+            "title": title if backend is _prometheus else f"{title}.{key}",
             "url": backend.render_url(production, targets, width=800, height=400),
             "graphs": _drawn(targets, found, value, unit),
         }

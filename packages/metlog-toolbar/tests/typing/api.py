@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from metlog import catalogue
-from metlog_toolbar.conf import Production, production
 from metlog_toolbar.panel import MetlogPanel, StatsdPanel
 
 
@@ -13,7 +12,6 @@ class ShopPanel(MetlogPanel):
 
 
 panels: list[type[MetlogPanel]] = [MetlogPanel, StatsdPanel, ShopPanel]
-graphite: Production | None = production()
 catalogue.declare(
     catalogue.Metric("checkout.sold", "counter", "add-ons", "Sold in the shop.")
 )

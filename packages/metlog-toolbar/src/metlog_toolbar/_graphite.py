@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from metlog.wire.statsd import safe_name
-from metlog_toolbar import asking
-from metlog_toolbar.asking import POINTS, ProductionError, RefusedKeyError, Targets
-from metlog_toolbar.graph import Point
+from metlog_toolbar import _asking
+from metlog_toolbar._asking import POINTS, ProductionError, RefusedKeyError, Targets
+from metlog_toolbar._graph import Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,13 +60,13 @@ def fetch(
     production: Production,
     names: Iterable[str],
     *,
-    timeout: float = asking.TIMEOUT,
+    timeout: float = _asking.TIMEOUT,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, list[Point]]:
     """Return those of the targets that Graphite knows, with their points."""
     wanted = set(names)
     url = render_url(production, sorted(wanted), format="json", maxDataPoints=POINTS)
-    series = _series(asking.ask(production, url, timeout=timeout, clock=clock))
+    series = _series(_asking.ask(production, url, timeout=timeout, clock=clock))
     return {name: points for name, points in series.items() if name in wanted}
 
 
@@ -84,4 +84,4 @@ def _series(body: bytes) -> dict[str, list[Point]]:
 
 def _point(pair: Any) -> Point:
     value, time = pair
-    return int(time), asking.number(value)
+    return int(time), _asking.number(value)

@@ -17,9 +17,9 @@ from metlog.rules import KEEP
 from metlog.shapes import Seen
 from metlog.wire.prometheus import base_unit, family_name
 from metlog.wire.prometheus import labels as spelled
-from metlog_toolbar import asking
-from metlog_toolbar.asking import POINTS, ProductionError, RefusedKeyError, Targets
-from metlog_toolbar.graph import Point
+from metlog_toolbar import _asking
+from metlog_toolbar._asking import POINTS, ProductionError, RefusedKeyError, Targets
+from metlog_toolbar._graph import Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,7 +78,7 @@ def fetch(
     production: Production,
     names: Iterable[str],
     *,
-    timeout: float = asking.TIMEOUT,
+    timeout: float = _asking.TIMEOUT,
     clock: Callable[[], float] = perf_counter,
     now: Callable[[], float] = time.time,
 ) -> dict[str, list[Point]]:
@@ -91,7 +91,7 @@ def fetch(
     end = int(now())
     asked = {"query": " or ".join(lines), "start": end - DAY, "end": end, "step": STEP}
     url = f"{production.url}/api/v1/query_range?{urlencode(asked)}"
-    series = _series(asking.ask(production, url, timeout=timeout, clock=clock))
+    series = _series(_asking.ask(production, url, timeout=timeout, clock=clock))
     # It tells only what there is; the graph is of the whole day.
     return {
         wanted[i]: [(end - DAY, None), *points, (end, None)]
@@ -188,4 +188,4 @@ def _series(body: bytes) -> dict[int, list[Point]]:
 
 def _point(pair: Any) -> Point:
     at, value = pair
-    return int(at), asking.number(value)
+    return int(at), _asking.number(value)

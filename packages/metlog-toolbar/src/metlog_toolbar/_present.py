@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from metlog.catalogue import Metric
-    from metlog_toolbar.summary import Bar, Group, Summary
+    from metlog_toolbar._summary import Bar, Group, Summary
 
 __all__ = ["anchor", "family", "statsd_lines", "template_context"]
 
