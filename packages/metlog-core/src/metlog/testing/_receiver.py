@@ -97,12 +97,12 @@ class UdpReceiver:
         return timings
 
     def wait_until(
-        self, reached: Callable[[UdpReceiver], object], seconds: float = 10.0
+        self, reached: Callable[[UdpReceiver], object], seconds: float = 30.0
     ) -> bool:
         """Wait for ``reached(self)``, at most ``seconds``; return whether it came."""
         return until(lambda: reached(self), seconds, self._changed)
 
-    def catch_up(self, seconds: float = 10.0) -> bool:
+    def catch_up(self, seconds: float = 30.0) -> bool:
         """Take in all that was sent before this call; return whether that was done."""
         marks = self._marks
 
