@@ -4,9 +4,10 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import socket
 import ssl
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from metlog.testing import add_up
+from metlog.testing import add_up, until
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -37,6 +38,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
+def unheard() -> Iterator[Callable[[], socket.socket]]:
+    """Makes UDP sockets of 127.0.0.1 on whose port nobody listens: they are connected
+    elsewhere, so whoever sends there is refused, and nobody else can have the port."""
+    made = []
+
+    def make() -> socket.socket:
+        made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        made[-1].bind(("127.0.0.1", 0))
+        made[-1].connect(("127.0.0.1", 9))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
 def collector() -> Iterator[Collector]:
     """An OTLP receiver on a free port."""
     collector = Collector()
@@ -56,6 +74,7 @@ def subscribers() -> Iterator[Callable[..., Subscriber]]:
     yield subscribe
     for subscriber in made:
         subscriber.close()
+        subscriber.release()
 
 
 @pytest.fixture
@@ -201,6 +220,14 @@ class Subscriber:
         self._sub = self._context.socket(zmq.SUB)
         self._sub.set(zmq.RCVHWM, 100_000)
         self._sub.subscribe(b"")
+        self._kept: socket.socket | None = None
+        if address.endswith(":*") and sys.platform == "linux":
+            # Bound and not listening, it leaves the port to nobody else when this one
+            # is closed, and to another subscriber.
+            self._kept = socket.socket()
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", 0))
+            address = f"{address[:-1]}{self._kept.getsockname()[1]}"
         self._sub.bind(address)
         self.address = self._sub.get_string(zmq.LAST_ENDPOINT)
         self._rep = self._context.socket(zmq.REP)
@@ -218,9 +245,9 @@ class Subscriber:
         poller.register(self._rep, zmq.POLLIN)
         asked = False
         while not self._stop.is_set():
-            for socket, _ in poller.poll(20):
-                data = socket.recv()
-                if socket is self._rep:
+            for ready, _ in poller.poll(20):
+                data = ready.recv()
+                if ready is self._rep:
                     asked = True
                 else:
                     self.messages.append(json.loads(data))
@@ -234,13 +261,15 @@ class Subscriber:
 
     def gets(self, counts: dict[str, float]) -> bool:
         """Wait until it has got that; did it?"""
-        deadline = time.monotonic() + 10
-        while self.counts != counts and time.monotonic() < deadline:
-            time.sleep(0.005)
-        return self.counts == counts
+        return until(lambda: self.counts == counts, seconds=60)
 
     def close(self) -> None:
         """Receive no more. Twice is fine."""
         self._stop.set()
         self._thread.join()
         self._context.destroy(linger=0)
+
+    def release(self) -> None:
+        """Let others have the port."""
+        if self._kept is not None:
+            self._kept.close()

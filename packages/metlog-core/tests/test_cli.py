@@ -248,7 +248,7 @@ def test_listen_for_machines_and_for_so_many_lines() -> None:
         for data in (json.dumps(MESSAGE).encode(), b"a:1|c|#x:y\nb:1|c"):
             sender.sendto(data, ("127.0.0.1", port))
         sender.close()
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=120)
         assert process.returncode == 0
     assert [json.loads(line) for line in out.splitlines()] == [
         MESSAGE,
@@ -262,7 +262,7 @@ def test_listen_ends_well_when_it_is_told_to(end: signal.Signals) -> None:
     """Ctrl-C and SIGTERM: exit code 0, no traceback."""
     with listening() as (process, _):
         process.send_signal(end)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
 
 
@@ -292,7 +292,7 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sender.sendto(b"a:1|c", ("127.0.0.1", port))
         sender.close()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
 
 

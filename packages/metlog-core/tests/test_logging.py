@@ -242,7 +242,7 @@ def test_another_threads_records_are_not_dropped_meanwhile() -> None:
             sent.append(msg["payload"])
             if msg["payload"] == "slow":
                 inside.set()
-                go_on.wait(20)
+                go_on.wait(60)
 
     client = MetlogClient(Slow(), "app")
     # Two handlers, as `logging` lets one thread at a time into each.
@@ -252,8 +252,8 @@ def test_another_threads_records_are_not_dropped_meanwhile() -> None:
     other.propagate = False
     thread = threading.Thread(target=logger.info, args=("slow",))
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(60)
     other.info("quick")
     go_on.set()
-    thread.join(20)
+    thread.join(60)
     assert sent == ["slow", "quick"]

@@ -33,7 +33,7 @@ class Client:
         self.errors.put((name, error))
 
     def values(self, count: int) -> list[Any]:
-        return [self.seen.get(timeout=20)[3] for _ in range(count)]
+        return [self.seen.get(timeout=60)[3] for _ in range(count)]
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_a_function_is_asked_by_a_worker(asked: Callable[..., Any]) -> None:
     numbers = iter(range(100))
     asked(client, "queue.length", lambda: next(numbers), {"queue": "mail"}, every=0.01)
     for expected in range(3):
-        seen = client.seen.get(timeout=20)
+        seen = client.seen.get(timeout=60)
         assert seen[:4] == ("gauge", "queue.length", {"queue": "mail"}, expected)
         assert seen[4] == "metlog observe" != threading.current_thread().name
 
@@ -72,7 +72,7 @@ def test_what_it_raises_is_counted(asked: Callable[..., Any]) -> None:
     asked(client, "bad", lambda: 1 / 0, every=0.01)
     asked(client, "good", lambda: 5, every=0.01)
     for _ in range(2):
-        name, error = client.errors.get(timeout=20)
+        name, error = client.errors.get(timeout=60)
         assert (name, type(error)) == ("bad", ZeroDivisionError)
     assert client.values(2) == [5, 5]
 
@@ -134,14 +134,14 @@ def test_a_child_asks_by_itself(asked: Callable[..., Any]) -> None:
             here = os.getpid()
             value = None
             while value != here:
-                value = client.seen.get(timeout=20)[3]
+                value = client.seen.get(timeout=60)[3]
             grown.after_fork()
             grown.ask()  # 50 were the parent's
             answers["grown"] = 52
             grown.ask()
             found = None
             while found is None or found[1] != "grown":
-                found = client.seen.get(timeout=20)
+                found = client.seen.get(timeout=60)
             os.write(writing, b"%d" % found[3])
         finally:
             os._exit(0)

@@ -42,7 +42,7 @@ def test_many_threads_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(MetlogClient):
         def __init__(self, *args: Any) -> None:
             for _ in range(4):  # until all have seen that there is none
-                assert waiting.acquire(timeout=10)
+                assert waiting.acquire(timeout=60)
             super().__init__(*args)
 
     monkeypatch.setattr(holder, "_lock", Lock())

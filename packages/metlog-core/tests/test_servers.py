@@ -149,7 +149,7 @@ def serving(name: str, folder: Path, config: dict[str, Any]) -> Iterator[int]:
         return not is_uwsgi or all_workers("idle")
 
     def all_workers(are: str) -> bool:
-        with socket.create_connection(("127.0.0.1", stats), 10) as connection:
+        with socket.create_connection(("127.0.0.1", stats), 60) as connection:
             workers = json.load(connection.makefile())["workers"]
         return all(worker["status"] == are or worker.get(are) for worker in workers)
 
@@ -169,13 +169,13 @@ def serving(name: str, folder: Path, config: dict[str, Any]) -> Iterator[int]:
         text=True,
     )
     try:
-        assert until(lambda: server.poll() is not None or ready())
+        assert until(lambda: server.poll() is not None or ready(), seconds=120)
         assert server.poll() is None, server.communicate()[0]
         yield port
-        assert name not in STOPPED_WHEN_IDLE or until(idle)
+        assert name not in STOPPED_WHEN_IDLE or until(idle, seconds=120)
         server.send_signal(signal.SIGTERM)
         (folder / "told").touch()
-        said, _ = server.communicate(timeout=30)
+        said, _ = server.communicate(timeout=120)
         assert "Traceback" not in said, said
     finally:
         server.kill()
@@ -204,7 +204,7 @@ def test_a_graceful_stop_loses_nothing(
     paths.append("/idle" if server in STOPPED_WHEN_IDLE else "/last")
     with serving(server, tmp_path, config) as port:
         for path in paths:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", path)
             assert connection.getresponse().read() == b"ok"
             connection.close()
@@ -215,13 +215,21 @@ def test_a_graceful_stop_loses_nothing(
 
 
 FORKED_IN_C = """
-import ctypes, json, os, sys, time
+import ctypes, json, os, sys, threading, time
 from metlog.config import client_from_dict_config
 
 client = client_from_dict_config({"logger": "app", "sender": json.loads(sys.argv[1])})
 client.incr("first")
 client.flush()
-time.sleep(0.2)  # until its thread sleeps: such forks amid busy threads hang Python
+
+def sleeps(thread):
+    with open(f"/proc/self/task/{thread.native_id}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+# Such forks amid busy threads hang Python.
+time.sleep(0.2)
+others = [one for one in threading.enumerate() if one is not threading.main_thread()]
+while not all(map(sleeps, others)): time.sleep(0.01)
 client.incr("held", 3)
 child = ctypes.PyDLL(None).fork()
 client.incr("child" if child == 0 else "parent", 2)

@@ -110,7 +110,7 @@ def test_a_thread_that_came_second_may_nest(reports: Reports, clock: Clock) -> N
         clock.advance(1000)
         with timer:
             second_in.set()
-            assert first_out.wait(10)
+            assert first_out.wait(60)
             clock.advance(30)
             with timer:
                 clock.advance(4)
@@ -118,7 +118,7 @@ def test_a_thread_that_came_second_may_nest(reports: Reports, clock: Clock) -> N
     thread = threading.Thread(target=second)
     with timer:
         thread.start()
-        assert second_in.wait(10)
+        assert second_in.wait(60)
         clock.advance(5)
     first_out.set()
     thread.join()
@@ -160,7 +160,7 @@ def test_many_threads_may_share_a_timer(reports: Reports, clock: Clock) -> None:
     def work(ms: int) -> None:
         clock.advance(ms * 1000)  # no two starts are the same
         with timer:
-            all_in.wait(10)
+            all_in.wait(60)
             clock.advance(ms)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 9)]

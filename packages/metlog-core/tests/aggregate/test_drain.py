@@ -62,7 +62,7 @@ def test_a_series_that_fails_costs_itself_alone(
     client = MetlogClient(sender, "app")
     for _ in range(2):
         use(client)
-        client.flush(timeout=0.5)
+        client.flush(timeout=30)
     stats = client.sender_stats
     assert stats.dropped == 10
     assert stats.sent + stats.queued == 16

@@ -31,6 +31,7 @@ from metlog._cli.watch.receive import remember
 from metlog._cli.watch.roles import role_of
 from metlog._cli.watch.serve import PageServer
 from metlog.senders import StatsdSender, UdpSender
+from metlog.testing import until
 
 CLOCK = 1_790_000_000.0
 
@@ -808,19 +809,21 @@ def test_what_our_senders_send_is_on_the_page(end: signal.Signals) -> None:
         client.incr("b", 3, fields={"country": "nl"})
         client.close()
         totals: dict[str, Any] = {}
-        for _ in range(200):
+
+        def is_there() -> bool:
             connection = http.client.HTTPConnection("127.0.0.1", http_port)
             connection.request("GET", "/series")
             rows = json.loads(connection.getresponse().read())["rows"]
             connection.close()
-            totals = {row["name"]: row for row in rows}
-            if len(totals) == 3:
-                break
+            totals.update({row["name"]: row for row in rows})
+            return len(totals) == 3
+
+        assert until(is_there, seconds=60)
         assert totals["a"]["p95"] == 12
         assert (totals["b"]["total"], totals["b"]["labels"]) == (3, {"country": "nl"})
         assert totals["oldstyle"]["labels"] == {"logger": "app", "severity": "3"}
         process.send_signal(end)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
 
 

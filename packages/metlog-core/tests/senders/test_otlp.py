@@ -303,7 +303,7 @@ def test_a_collector_that_comes_back_gets_all_that_waited(
 ) -> None:
     """Sums go on, messages wait in the queue."""
     collector.status = 503
-    client = MetlogClient(OtlpSender(collector.url, interval=60, timeout=0.5), "app")
+    client = MetlogClient(OtlpSender(collector.url, interval=60), "app")
     client.incr("a")
     client.info("b")
     client.flush()
@@ -877,7 +877,7 @@ def test_a_collector_that_drips_holds_nobody(rest: bytes) -> None:
         start = time.monotonic()
         client.flush()
         client.close()
-        assert time.monotonic() - start < 10  # without a deadline: for ever
+        assert time.monotonic() - start < 60  # without a deadline: for ever
         ended.set()
         server.shutdown(socket.SHUT_RDWR)
     total = sender.stats
@@ -893,7 +893,7 @@ def test_a_name_that_is_looked_up_for_long_holds_nobody(
 
     def look_up(*args: Any, **options: Any) -> Any:
         looking.set()
-        found.wait(60)
+        found.wait(240)
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -903,10 +903,10 @@ def test_a_name_that_is_looked_up_for_long_holds_nobody(
     client.incr("a")
     client.info("b")
     client.sender.flush(0.2)  # type: ignore[attr-defined]
-    assert looking.wait(10)
+    assert looking.wait(60)
     assert sender.stats[:4] == (0, 0, 0, 2)
     sender.close(0.2)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 120
     found.set()
     assert until(lambda: sender.stats.queued == 0)
     assert sender.stats[:4] == (0, 2, 1, 0)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ class TestStatsd(SenderContract):
         with UdpReceiver() as self.receiver:
             yield
 
+    @pytest.fixture(autouse=True)
+    def _unheard(self, unheard: Callable[[], socket.socket]) -> None:
+        self.closed_port = unheard().getsockname()[1]
+
     def make_sender(self) -> Sender:
         return StatsdSender("127.0.0.1", self.receiver.port, **self.options)
 
@@ -30,9 +34,7 @@ class TestStatsd(SenderContract):
         return self.receiver.counts
 
     def make_sender_without_backend(self) -> Sender:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            return StatsdSender(port=probe.getsockname()[1], **self.options)
+        return StatsdSender(port=self.closed_port, **self.options)
 
 
 class TestStatsdToAName(TestStatsd):

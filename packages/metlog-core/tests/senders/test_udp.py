@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +18,9 @@ import pytest
 from metlog import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders import Sender, UdpSender
-from metlog.testing import SenderContract, UdpReceiver
+from metlog.testing import SenderContract, UdpReceiver, until
+
+Unheard = Callable[[], socket.socket]  # see conftest.py
 
 
 @pytest.fixture
@@ -27,18 +29,25 @@ def receiver() -> Iterator[UdpReceiver]:
         yield receiver
 
 
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def closed_port(unheard: Unheard) -> Callable[[], int]:
+    """Makes ports on which nobody listens."""
+    return lambda: port_of(unheard())
+
+
+def port_of(one: socket.socket) -> int:
+    port: int = one.getsockname()[1]
+    return port
 
 
 class UdpContract(SenderContract):
     @pytest.fixture(autouse=True)
     def _receiver(self, receiver: UdpReceiver) -> None:
         self.receiver = receiver
+
+    @pytest.fixture(autouse=True)
+    def _closed_port(self, closed_port: Callable[[], int]) -> None:
+        self.closed_port = closed_port
 
     def counts(self) -> dict[str, float]:
         return self.receiver.counts
@@ -50,7 +59,7 @@ class UdpContract(SenderContract):
         return self.make("127.0.0.1", self.receiver.port)
 
     def make_sender_without_backend(self) -> Sender:
-        return self.make("127.0.0.1", closed_port())
+        return self.make("127.0.0.1", self.closed_port())
 
 
 class TestUdpSender(UdpContract):
@@ -115,7 +124,7 @@ def test_several_hosts_get_each_message(receiver: UdpReceiver) -> None:
 
 
 def test_one_host_away_does_not_keep_the_others_from_theirs(
-    receiver: UdpReceiver,
+    receiver: UdpReceiver, closed_port: Callable[[], int]
 ) -> None:
     """A message that reaches one of its hosts was sent; the failure is an error."""
     ports = [closed_port(), 9, receiver.port]
@@ -123,6 +132,7 @@ def test_one_host_away_does_not_keep_the_others_from_theirs(
     client = MetlogClient(sender, "app")
     for _ in range(20):
         client.incr("a")
+    assert until(lambda: sender.stats.sent == 20)  # the name server has answered
     client.close()
     assert receiver.wait_until(lambda r: r.counts == {"a": 20})
     stats = sender.stats
@@ -137,6 +147,7 @@ def test_a_name_that_nobody_knows_is_an_engine_that_is_away() -> None:
     for _ in range(1200):
         client.incr("a")
     assert sender.stats.queued <= 1000
+    assert until(lambda: sender.stats.errors > 0)  # the name server has answered
     client.close()
     stats = sender.stats
     assert (stats.sent, stats.dropped, stats.queued) == (0, 1200, 0)
@@ -174,12 +185,14 @@ def test_the_queue_is_sent_without_being_asked(receiver: UdpReceiver) -> None:
     client.close()
 
 
-def test_an_engine_that_comes_back_is_found_again() -> None:
+def test_an_engine_that_comes_back_is_found_again(unheard: Unheard) -> None:
     """Nothing but what was sent meanwhile is lost."""
-    port = closed_port()
+    away = unheard()
+    port = port_of(away)
     client = MetlogClient(UdpSender("127.0.0.1", port), "app")
     client.incr("lost")
     client.incr("lost")
+    away.close()
     with UdpReceiver(port) as receiver:
         client.incr("found")
         assert receiver.wait_until(lambda r: r.counts == {"found": 1})
@@ -367,7 +380,9 @@ def test_after_close_nothing_is_accepted(receiver: UdpReceiver) -> None:
         assert sender.stats == (3, 1, 0, 0, 0)
 
 
-def test_an_engine_that_is_away_is_counted_on_the_fast_lane() -> None:
+def test_an_engine_that_is_away_is_counted_on_the_fast_lane(
+    closed_port: Callable[[], int],
+) -> None:
     """Each refusal is an error, and calls go on."""
     sender = UdpSender(port=closed_port())
     client = MetlogClient(sender, "app")
@@ -421,7 +436,7 @@ def test_a_burst_arrives_whole_at_a_reader_with_the_default_buffer(
         assert sender.stats == (burst, 0, 0, 0, 0)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
             last.sendto(b"end", ("127.0.0.1", port))
-        assert reader.communicate(timeout=30)[0] == f"{burst}\n"
+        assert reader.communicate(timeout=60)[0] == f"{burst}\n"
     finally:
         reader.kill()
         reader.communicate()
@@ -432,7 +447,9 @@ def test_a_burst_arrives_whole_at_a_reader_with_the_default_buffer(
     "options", [{}, {"queue": 1000}, {"queue": 1000, "packed": True}]
 )
 def test_what_nobody_listens_to_is_counted_as_dropped_and_said(
-    options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    options: dict[str, Any],
+    closed_port: Callable[[], int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As far as UDP tells: all but the last datagram or two."""
     sender = UdpSender("127.0.0.1", closed_port(), **options)
@@ -450,7 +467,7 @@ def test_what_nobody_listens_to_is_counted_as_dropped_and_said(
 
 
 def test_a_message_that_one_of_several_hosts_refuses_was_sent(
-    receiver: UdpReceiver,
+    receiver: UdpReceiver, closed_port: Callable[[], int]
 ) -> None:
     """When all of them refuse it, it was not."""
     both = UdpSender(["127.0.0.1", "127.0.0.1"], [closed_port(), receiver.port])

@@ -29,7 +29,7 @@ needs_unix = pytest.mark.skipif(
 def reader() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reader:
         reader.bind(("127.0.0.1", 0))
-        reader.settimeout(20)
+        reader.settimeout(60)
         yield reader
 
 
@@ -49,7 +49,7 @@ class Names:
 
     def __call__(self, name: bytes, port: int, **_: Any) -> Any:
         self.asked.append(threading.current_thread())
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -81,11 +81,11 @@ def test_a_name_is_looked_up_in_a_thread_that_ends(names: Names) -> None:
         one.resolve(may_wait=True)
     assert not one.is_ready
     names.go_on.set()
-    assert told.wait(20)
+    assert told.wait(60)
     assert one.is_ready
     (thread,) = names.asked
     assert thread is not threading.current_thread()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -110,7 +110,7 @@ def test_a_name_that_fails_is_said_once_and_tried_again(
     with pytest.raises(OSError, match=str(failure)[-12:]):
         one.resolve(may_wait=False)
     assert one.has_failed
-    assert one.wait_ready(Deadline(20))
+    assert one.wait_ready(Deadline(60))
     assert not one.has_failed
     assert one.send(b"x")
     assert reader.recv(10) == b"x"
@@ -123,10 +123,10 @@ def test_a_name_that_moves_is_followed_and_one_that_fails_later_is_kept(
     """The last address that was found is the best one there is."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
         moved.bind(("127.0.0.2", port_of(reader)))
-        moved.settimeout(20)
+        moved.settimeout(60)
         names.answers = ["127.0.0.1", "127.0.0.2", OSError("down")]
         one = DatagramSocket("udp", "statsd.example", port_of(reader))
-        assert one.wait_ready(Deadline(20))
+        assert one.wait_ready(Deadline(60))
         one.send(b"first")
         assert reader.recv(10) == b"first"
         for _ in range(2):
@@ -143,7 +143,7 @@ def test_a_hanging_name_server_holds_nobody_up(names: Names) -> None:
     names.go_on.clear()
     one = DatagramSocket("udp", "statsd.example", 8125)
     assert not one.wait_ready(Deadline(0.02))
-    assert len(names.asked) == 1
+    assert until(lambda: len(names.asked) == 1)  # its thread may have to begin
 
 
 def test_where_no_thread_can_be_had_only_who_may_wait_asks(
@@ -191,7 +191,7 @@ def test_a_refusal_is_about_the_datagram_before(reader: socket.socket) -> None:
     assert until(refused)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
         back.bind(("127.0.0.1", port))
-        back.settimeout(20)
+        back.settimeout(60)
         one.send(b"here")
         assert back.recv(10) in {b"here", b"again"}
     one.close()
@@ -201,7 +201,7 @@ def test_a_refusal_is_about_the_datagram_before(reader: socket.socket) -> None:
 def unix(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
         unix.bind(str(tmp_path / "s"))
-        unix.settimeout(20)
+        unix.settimeout(60)
         yield unix
 
 
@@ -232,8 +232,8 @@ def test_a_unix_socket_that_is_full_is_waited_for_until_the_deadline(
         target=lambda: got.extend(unix.recv(2000) for _ in range(filled + 1))
     )
     reading.start()
-    assert one.send(b"z", Deadline(20))
-    reading.join(20)
+    assert one.send(b"z", Deadline(60))
+    reading.join(60)
     assert got[-1] == b"z"
     one.close()
 
@@ -278,7 +278,7 @@ def test_a_lack_of_buffers_is_waited_for_too(error: OSError) -> None:
     one = DatagramSocket("udp", "127.0.0.1", 9)
     full: Any = Full(3, error)
     one._socket = full
-    assert one.send(b"x", Deadline(20))
+    assert one.send(b"x", Deadline(60))
     assert full.sent == [b"x"]
     one._socket = Full(10**9, error)  # type: ignore[assignment]
     with pytest.raises(OSError):
@@ -317,7 +317,7 @@ def test_a_child_looks_up_and_opens_for_itself(names: Names) -> None:
             one.after_fork()
             names.go_on = threading.Event()
             names.go_on.set()
-            os._exit(0 if one.wait_ready(Deadline(20)) else 1)
+            os._exit(0 if one.wait_ready(Deadline(60)) else 1)
         finally:
             os._exit(2)
     status = os.waitpid(child, 0)[1]

@@ -161,7 +161,7 @@ def test_two_threads_and_two_locks_do_not_wait_for_each_other_for_ever(
         def write(self, text: str, /) -> int:
             if threading.current_thread() is other:
                 writing.set()
-                go_on.wait(20)
+                go_on.wait(60)
                 with lock:
                     pass
             return super().write(text)
@@ -173,11 +173,11 @@ def test_two_threads_and_two_locks_do_not_wait_for_each_other_for_ever(
     assert lock is not None
     other = threading.Thread(target=client.incr, args=("n",))
     other.start()
-    assert writing.wait(20)
+    assert writing.wait(60)
     with lock:
         go_on.set()
         client.metlog("note")
-    other.join(20)
+    other.join(60)
     assert not other.is_alive()
     assert (sender.stats.sent, sender.stats.dropped) == (1, 1)
     assert client.stats.errors == 1
@@ -216,17 +216,17 @@ def test_a_child_takes_its_own_turn(tmp_path: Path) -> None:
         def write(self, text: str, /) -> int:
             if threading.current_thread() is other:
                 writing.set()
-                go_on.wait(20)
+                go_on.wait(60)
             return super().write(text)
 
     sender = StreamSender(Slow())
     other = threading.Thread(target=sender.send_message, args=({"type": "a"},))
     other.start()
-    assert writing.wait(20)
+    assert writing.wait(60)
     child = os.fork()
     if child == 0:
         try:
-            signal.alarm(20)
+            signal.alarm(60)
             sender.send_message({"type": "b"})  # type: ignore[typeddict-item]
             os._exit(0 if sender.stats == (1, 0, 0, 0, 0) else 1)
         finally:
