@@ -37,6 +37,45 @@ def test_app_missing(settings):
     assert '    "metlog_toolbar",' in found.hint
 
 
+MEASURING = [
+    ("MIDDLEWARE", [TOOLBAR, *OURS], "MIDDLEWARE"),
+    ("MIDDLEWARE", [TOOLBAR, "testsite.middleware.Timing"], "MIDDLEWARE"),
+    ("METLOG_PATCHES", ["django_metlog.patches.db"], "METLOG_PATCHES"),
+    ("STATSD_PATCHES", ["django_metlog.patches.cache"], "METLOG_PATCHES"),
+    ("METLOG_PATCHES", [], None),
+    ("MIDDLEWARE", [TOOLBAR, "testsite.middleware.function"], None),
+    ("MIDDLEWARE", ["gone.middleware.Gone"], None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "names"), MEASURING)
+def test_app_that_measures_missing(settings, name, value, names):
+    """django_metlog's own checks do not run without its app: the panel's tell it."""
+    setattr(settings, name, value)
+    found = said()
+    assert [one.id for one in found] == (["metlog_toolbar.E002"] if names else [])
+    if names:
+        assert found[0].msg.startswith(f"{names} names what is in django_metlog")
+        assert '    "django_metlog",' in found[0].hint
+    settings.INSTALLED_APPS = ["django_metlog", *project.INSTALLED_APPS]
+    assert said() == []
+
+
+def test_patches_that_are_no_names(monkeypatch):
+    """They are for django_metlog's own checks."""
+    monkeypatch.setattr(
+        project, "METLOG_PATCHES", [None, "shop.patches"], raising=False
+    )
+    assert said() == []
+
+
+@pytest.fixture
+def measuring(settings):
+    """The app that measures is there."""
+    settings.INSTALLED_APPS = ["django_metlog", *project.INSTALLED_APPS]
+
+
+@pytest.mark.usefixtures("measuring")
 def test_order_of_middleware(settings):
     """The toolbar must stand outside of the middleware that measures."""
     settings.MIDDLEWARE = [OURS[0], TOOLBAR, OURS[1]]
@@ -47,6 +86,7 @@ def test_order_of_middleware(settings):
     assert OURS[1] not in found.msg
 
 
+@pytest.mark.usefixtures("measuring")
 def test_right_order_of_middleware(settings):
     """Outermost, or merely outside of ours, is fine; a path that leads nowhere too."""
     settings.MIDDLEWARE = ["gone.middleware.Gone", TOOLBAR, *OURS]
@@ -54,6 +94,7 @@ def test_right_order_of_middleware(settings):
     assert said() == []
 
 
+@pytest.mark.usefixtures("measuring")
 def test_own_class_of_ours(settings):
     """A middleware of the project's own, made from one of ours, counts as ours."""
     settings.MIDDLEWARE = ["testsite.middleware.Timing", TOOLBAR]
@@ -63,6 +104,7 @@ def test_own_class_of_ours(settings):
     assert "testsite.middleware.Timing" in found.msg
 
 
+@pytest.mark.usefixtures("measuring")
 def test_foreign_middleware_outside(settings):
     """What measures nothing may stand outside of the toolbar, be it a function."""
     settings.MIDDLEWARE = [

@@ -10,6 +10,7 @@
 ``E022``              ``METLOG_PATCHES`` names what cannot be a patch
 ``E023``              ``MIDDLEWARE`` names one of ours by what is not its name
 ``E024``              a template has ``{% stick %}`` and cannot be compiled
+``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
 ``W001``              a setting under its own and under its historic name
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
@@ -26,7 +27,8 @@
 ``W014``              declared metrics that a backend mixes up, or loses labels of
 ``W015``              views, databases or caches that have one name in metrics
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
-``W017``              ``METLOG`` names a variable that the environment has not
+``W017``              ``METLOG`` names a variable or a file that is not there
+``W018``              ``INSTALLED_APPS`` lacks the app, whose URLs or handler are used
 ====================  =============================================================
 """
 
@@ -143,7 +145,7 @@ def _values() -> Iterator[CheckMessage]:
         if setting.name == "METLOG" and conf.lacks_environment():
             yield Caution(
                 wrong,
-                hint="Set it where the site serves; commands run without it.",
+                hint="Have it where the site serves; commands run without it.",
                 id="django_metlog.W017",
             )
             continue

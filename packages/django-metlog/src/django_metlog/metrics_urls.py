@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from django_metlog._app_check import of_app
 from django_metlog.views import metrics
 
 __all__ = ["urlpatterns"]
 
-urlpatterns: list[URLPattern] = [path("metrics", metrics, name="django_metlog.metrics")]
+urlpatterns: list[URLPattern] = [
+    of_app(path("metrics", metrics, name="django_metlog.metrics"))
+]

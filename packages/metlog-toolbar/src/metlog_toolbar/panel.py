@@ -159,6 +159,16 @@ class MetlogPanel(Panel):
                     id=f"{_APP}.E001",
                 )
             )
+        uses = _uses_of_django_metlog()
+        if uses and not apps.is_installed("django_metlog"):
+            found.append(
+                checks.Error(
+                    f"{uses} names what is in django_metlog, which INSTALLED_APPS "
+                    "does not list.",
+                    hint='Add this line to INSTALLED_APPS:\n    "django_metlog",',
+                    id=f"{_APP}.E002",
+                )
+            )
         outside = _measured_outside_the_toolbar(conf.middleware())
         if outside:
             found.append(
@@ -201,15 +211,27 @@ def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return login_not_required(shown)
 
 
+def _uses_of_django_metlog() -> str:
+    """Return the setting that has no effect, or stops the server, without its app."""
+    if any(_is_measuring(_family(dotted)) for dotted in conf.middleware()):
+        return "MIDDLEWARE"
+    ours = any(str(name).startswith("django_metlog.") for name in conf.patches())
+    return "METLOG_PATCHES" if ours else ""
+
+
 def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
     outside: list[str] = []
     for dotted in middleware:
         family = _family(dotted)
         if DebugToolbarMiddleware in family:
             return outside
-        if any(one.__module__.startswith("django_metlog.") for one in family):
+        if _is_measuring(family):
             outside.append(dotted)
     return []
+
+
+def _is_measuring(family: tuple[type, ...]) -> bool:
+    return any(one.__module__.startswith("django_metlog.") for one in family)
 
 
 def _family(dotted: str) -> tuple[type, ...]:

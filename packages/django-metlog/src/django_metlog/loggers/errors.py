@@ -10,7 +10,7 @@ from itertools import pairwise
 from opcode import opmap
 from types import TracebackType
 
-from django_metlog import conf
+from django_metlog import _app_check, conf
 from django_metlog._labels import capped
 from django_metlog.catalogue import ERROR
 from django_metlog.scope import Scope, current
@@ -32,6 +32,7 @@ class StatsdHandler(logging.Handler):
 
     def __init__(self, level: int | str = logging.ERROR) -> None:
         super().__init__(level)
+        _app_check.watch_handler()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises into the code that logs."""
