@@ -119,6 +119,13 @@ BROKEN = {
         "{'METLOG': {'sender': {'class': 'metlog.senders.NoSuchSender'}}}",
         "NoSuchSender",
     ),
+    "a file": (
+        (
+            "{'METLOG': {'sender': {"
+            "'class': 'metlog.senders.FileSender', 'filepath': '/no/such/file'}}}"
+        ),
+        "/no/such/file",
+    ),
     "no dict": ("{'METLOG': 'udp://127.0.0.1'}", "got 'udp://127.0.0.1'"),
 }
 
@@ -143,23 +150,55 @@ def test_no_server_starts_without_a_client(
     assert said in last
 
 
-@pytest.mark.parametrize(
-    "command", ["makemigrations --check", "collectstatic --noinput"]
-)
-def test_a_container_is_built_without_the_environment(
-    command: str, tmp_path: Path
-) -> None:
-    """What is typed there runs, and says what has no value yet; ``check`` too."""
-    more, said = BROKEN["an environment variable"]
-    program = f"""
+MANAGE = """
 from django.core.management import execute_from_command_line as manage
 manage(["manage.py", "check"])
-manage(["manage.py", *"{command}".split()])
+manage(["manage.py", *"{}".split()])
 """
-    done = run(more, program, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "lacking"),
+    [
+        ("makemigrations --check", "an environment variable"),
+        ("collectstatic --noinput", "an environment variable"),
+        ("makemigrations --check", "a file"),
+    ],
+)
+def test_a_container_is_built_without_the_environment(
+    command: str, lacking: str, tmp_path: Path
+) -> None:
+    """What is typed there runs, and says what is not there yet; ``check`` too."""
+    more, said = BROKEN[lacking]
+    done = run(more, MANAGE.format(command), tmp_path)
     assert done.returncode == 0, done.stderr
     assert "(django_metlog.W017)" in done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "stops"),
+    [
+        ("makemigrations --check", True),
+        ("migrate --plan", True),
+        ("test --noinput", True),
+        ("makemigrations --check --skip-checks", False),
+        ("collectstatic --noinput", False),
+        ("shell -c pass", False),
+        ("diffsettings", False),
+    ],
+)
+def test_what_a_wrong_setting_stops(command: str, stops: bool, tmp_path: Path) -> None:
+    """The commands that docs/checks.md names: those before which Django checks all."""
+    program = MANAGE.replace('manage(["manage.py", "check"])\n', "").format(command)
+    more = """{
+        'METLOG_VIEW_NAMES': 'name',
+        'METLOG': {'sender': {'class': 'metlog.senders.NoSendSender'}},
+        'DATABASES': {'default': {
+            'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}},
+    }"""
+    done = run(more.replace("\n", ""), program, tmp_path)
+    assert (done.returncode, "(django_metlog.E006)" in done.stderr) == (stops, stops)
 
 
 @pytest.mark.parametrize(("more", "said"), BROKEN.values(), ids=BROKEN)
@@ -177,7 +216,7 @@ call_command("check")
     done = run(more, program, tmp_path)
     assert done.stdout == "collected\n"
     assert (tmp_path / "stick.js").exists()
-    check = "W017" if said == "NO_SUCH_HOST" else "E001"
+    check = "W017" if said.startswith(("NO_SUCH_HOST", "/no/such")) else "E001"
     assert f"(django_metlog.{check})" in done.stderr
     assert said in done.stderr
 

@@ -120,6 +120,9 @@ BAD = [
     ("METLOG_RECORD_GUARD", "testsite.views.no_such_guard", "E017"),
     ("METLOG_RECORD_GUARD", "no_such_module.guard", "E017"),
     ("METLOG_RECORD_GUARD", "testsite.settings.SECRET_KEY", "E017"),
+    ("METLOG_RECORD_GUARD", "testsite.needs_environment.guard", "E017"),
+    ("METLOG_METRICS_GUARD", "testsite.needs_environment.guard", "E017"),
+    ("METLOG_PATCHES", ["testsite.needs_environment"], "E022"),
     ("MIDDLEWARE", [TIMING, COUNTING, COUNTING], "E018"),
     ("MIDDLEWARE", [TIMING, TIMING], "E018"),
     ("MIDDLEWARE", [TIMING, "django_metlog.middleware.GraphitMiddleware"], "E023"),
@@ -210,7 +213,9 @@ def test_every_setting_has_a_check_of_its_own() -> None:
     tested = {f"django_metlog.{check}" for _, _, check in BAD}
     elsewhere = {
         "django_metlog.E024",  # in test_template_check.py
+        "django_metlog.E025",  # in test_app_check.py
         *(f"django_metlog.W{number:03}" for number in (1, 6, 7, 8, *range(11, 17))),
+        "django_metlog.W018",  # in test_app_check.py
     }
     assert {*own, *documented()} == tested | elsewhere
 
@@ -253,6 +258,11 @@ HINTS = [
         "'django_metlog.patches.cache'",
     ),
     ("METLOG_PATCHES", ["no_such.thing"], "auth, cache"),
+    (
+        "METLOG_PATCHES",
+        ["testsite.needs_environment"],
+        "KeyError('METLOG_TEST_NO_SUCH_VARIABLE')",
+    ),
     ("METLOG_SENDER", {"class": "some"}, "METLOG = {'sender': …}"),
     ("METLOG_SENDER_CLASS", "some", "METLOG = {'sender': …}"),
     ("METLOG_LOGGER", "mysite", "METLOG = {'logger': …}"),

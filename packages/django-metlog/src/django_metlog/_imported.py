@@ -43,6 +43,10 @@ def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
             found = import_string(path)
         except ImportError as error:
             raise ImproperlyConfigured(f"{name}: {error}.") from error
+        except Exception as error:  # whatever its module does when it is imported
+            raise ImproperlyConfigured(
+                f"{name}: {path} cannot be imported: {error!r}."
+            ) from error
         if not callable(found):
             raise ImproperlyConfigured(f"{name}: {path} is not callable.")
     if found is not None:
@@ -80,6 +84,10 @@ def patch_module(name: str) -> ModuleType:
     except ImportError as error:
         raise ImproperlyConfigured(
             f"METLOG_PATCHES: {name!r} cannot be imported ({error}); {_expected(name)}"
+        ) from error
+    except Exception as error:  # whatever it does when it is imported
+        raise ImproperlyConfigured(
+            f"METLOG_PATCHES: {name!r} cannot be imported: {error!r}."
         ) from error
     for function in ("patch", "unpatch"):
         if not callable(getattr(module, function, None)):

@@ -175,8 +175,13 @@ def _meant(config: Any) -> str:
 
 
 def lacks_environment() -> bool:
-    """Return whether all that ``settings.METLOG`` lacks is a variable's value."""
-    return any(isinstance(one.error, EnvironmentNotFoundError) for one in _failed)
+    """Return whether all that ``settings.METLOG`` lacks is where the site serves: a
+    variable's value, a folder, a backend that a sender connects to when it is made."""
+    return any(
+        isinstance(error, (EnvironmentNotFoundError, OSError))
+        for one in _failed
+        for error in (one.error, one.error.__cause__)
+    )
 
 
 class _Failed(NamedTuple):
