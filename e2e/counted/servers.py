@@ -87,8 +87,8 @@ def uwsgi(*more: str, mend: str = "") -> Server:
             *("--worker-reload-mercy", "8"),
             *("--http-socket", "127.0.0.1:{port}", *more),
         ),
-        # Otherwise no worker ends within its first minute.
-        recycle=("--max-requests", "200", "--min-worker-lifetime", "1"),
+        # Of itself 60: no worker ends within its first minute, however many it answered.
+        recycle=("--max-requests", "200", "--min-worker-lifetime", "0"),
         reloads=True,
         is_lazy="--lazy-apps" in more,
         mend=mend,
