@@ -45,11 +45,12 @@ HOUSES = {
             "config decorators",
             "_registry logging",
             "client",
+            "_seams",
             "_wiring",
             "_route",
-            "filters _timers capture senders _factory _observe",
+            "filters _timers capture senders _factory _observe _measurement",
             "senders._exporting senders._self_metrics",
-            "handles",
+            "handles _handle_table",
             "_aggregate",
             "shapes",
             "rules catalogue",
@@ -57,7 +58,7 @@ HOUSES = {
             "senders.base",
             "exceptions _severity message metrics path _ini semconv",
             "wire",
-            "diagnostics _lasting _patching",
+            "diagnostics _lasting _lookalikes _patching",
         ),
         only={
             "opentelemetry": {

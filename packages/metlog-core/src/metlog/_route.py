@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
@@ -17,27 +16,25 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 from metlog import capture
 from metlog._aggregate.series import Identity
 from metlog._aggregate.table import Aggregate, labels_of
+from metlog._handle_table import HandleTable
+from metlog._lookalikes import Lookalikes
+from metlog._measurement import Clock, Measurement
 from metlog._patching import has_own, takes_metrics
 from metlog.diagnostics import Diagnostics
 from metlog.filters import Filter
-from metlog.handles import HANDLES, Handle
-from metlog.message import Message, Origin, new_message, rfc3339
+from metlog.handles import Handle
+from metlog.message import Message, Origin, context, new_message, rfc3339
 from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
-from metlog.rules import Decision
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import Sender
 from metlog.shapes import Lens
+from metlog.wire.text import as_text
 
 if TYPE_CHECKING:
     from metlog._aggregate.drain import Client, Drain
+    from metlog.catalogue import Metric
 
-__all__ = ["Caller", "Route"]
-
-MAX_DECISIONS = 10_000
-"""Names about which something is remembered; beyond, it begins anew."""
-
-Clock = tuple[float, float]
-"""A timer's start and end, in ``perf_counter`` seconds."""
+__all__ = ["Caller", "Route", "sampled_out"]
 
 
 class Caller(Protocol):
@@ -73,9 +70,7 @@ class Route:
 
     def __init__(self, owner: str) -> None:
         self.aggregate = Aggregate()
-        self.handles: weakref.WeakValueDictionary[object, Handle] = (
-            weakref.WeakValueDictionary()
-        )
+        self.handles = HandleTable()
         self.invalid = 0
         self.filtered = 0
         self.diagnostics = Diagnostics(owner)
@@ -84,10 +79,8 @@ class Route:
         """Whether calls may use the aggregate's tables by themselves."""
         self.choosing = Lock()
         """Held while `choose` is called and while its outcome is put to use."""
-        self._lock = Lock()
         self._warned: set[str] = set()
-        self._gauges: dict[str, Mapping[str, Any]] = {}
-        self._conflicts: set[str] = set()
+        self._lookalikes = Lookalikes()
 
     def choose(
         self,
@@ -101,7 +94,6 @@ class Route:
         """Decide how metrics travel. ``overridden`` names the methods of the client
         that are not the library's own, ``lens`` has its rules and common fields."""
         self._lens = self.aggregate.lens = lens
-        self._decisions: dict[str, Decision] = {}
         self._sender = sender
         self._filters = filters
         self._origin = origin
@@ -135,17 +127,15 @@ class Route:
             and not (self._showing or self._messages_only)
         )
         self.aggregate.arms_handles = self.direct
-        for handle in list(self.handles.values()):
-            if self.direct:
-                handle.arm()
-            else:
-                handle.disarm()
+        if self.direct:
+            self.handles.arm()
+        else:
+            self.handles.disarm()
 
     def after_fork(self) -> None:
         """Another process: nothing is direct before its sender's worker runs."""
         self.direct = self.aggregate.arms_handles = False
-        for handle in list(self.handles.values()):
-            handle.disarm()
+        self.handles.disarm()
 
     # -- metrics -----------------------------------------------------------------------
 
@@ -162,7 +152,6 @@ class Route:
         *,
         sampled: bool = False,
         clock: Clock | None = None,
-        handle: Handle | None = None,
     ) -> None:
         """Take one measurement the slow way. Never raises.
 
@@ -170,227 +159,156 @@ class Route:
         ``value`` milliseconds passed.
         """
         try:
-            why = why_invalid(kind, name, value, rate)
-            if why is None and not _are_fields(fields):
-                why = "fields are no mapping"
-            if why is not None:
-                self.refuse(f"{kind} dropped, {why}", (name, value, rate))
-                return
-            if kind in self.ignores or (not sampled and sampled_out(rate)):
-                return
-            if type(value) is not float:
-                value = as_number(value)
-            if self._messages_only or self._showing:
-                self._by_message(
-                    caller,
-                    kind,
-                    name,
-                    value,
-                    logger,
-                    severity,
-                    fields,
-                    rate,
-                    clock,
-                    handle,
-                )
-            else:
-                self._deliver(
-                    caller,
-                    kind,
-                    name,
-                    value,
-                    logger,
-                    severity,
-                    fields,
-                    rate,
-                    clock,
-                    handle,
-                )
+            if self._accepts(kind, name, value, fields, rate) and (
+                sampled or not sampled_out(rate)
+            ):
+                told = (kind, name, value, logger, severity, fields, rate, clock)
+                self._take(caller, Measurement(*told))
         except Exception as error:
             self.diagnostics.report("a metric failed", error)
 
-    def record(
-        self, caller: Caller, handle: Handle, value: object, clock: Clock | None = None
-    ) -> None:
-        """A handle's slow path."""
-        identity = handle.identity
-        self.measure(
-            caller,
-            handle.kind,
-            identity.name,
-            cast(float, value),
-            fields=identity.fields,
-            rate=identity.rate,
-            sampled=True,
-            clock=clock,
-            handle=handle,
-        )
-
     def handle(
-        self, caller: Caller, kind: Kind, identity: Identity, key: object
+        self,
+        caller: Caller,
+        kind: Kind,
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+        metric: Metric | None = None,
+        parts: Mapping[str, str] | None = None,
+        rate: float = 1.0,
+        *,
+        observed: bool = False,
     ) -> Handle:
-        """The handle for a series: one for each."""
-        handle = self.handles.get(key)
-        if handle is None:
-            with self._lock:
-                recorder = partial(self.record, caller)
-                new = HANDLES[kind](identity, recorder)
-                # Another thread may have been here first.
-                handle = self.handles.setdefault(key, new)
-        return handle
+        """The handle for a series; for what cannot be measured one that drops and
+        counts. ``observed``: each process tells this level of itself."""
+        labels = None
+        try:
+            labels = labels_of(fields)
+        except Exception as error:  # no mapping, or one that raises
+            self.refuse(f"{kind} handle drops, bad fields", (error,))
+            name = ""  # so it refuses what it is given, and counts it
+        if isinstance(name, str):
+            name = str.__str__(name)
+        decimals = 3 if kind == "timer" else 0
+        identity = Identity(name, labels, rate, metric, parts, decimals, observed)
+        return self.handles.get(kind, identity) or self.handles.add(
+            kind, identity, partial(self._record, caller)
+        )
 
     def refuse(self, why: str, detail: tuple[object, ...] = ()) -> None:
         """Count what is no measurement, and say each kind of it once."""
         self.invalid += 1
         if why not in self._warned:
             self._warned.add(why)
-            text = ", ".join(_shown(part) for part in detail)
-            Diagnostics(f"client {self._origin.logger!r}").report(why, text)
+            self._warn(why, ", ".join(_shown(part) for part in detail))
 
-    def _by_message(
-        self,
-        caller: Caller,
-        kind: Kind,
-        name: str,
-        value: float,
-        logger: str | None,
-        severity: int | None,
-        fields: Mapping[str, Any] | None,
-        rate: float,
-        clock: Clock | None,
-        handle: Handle | None,
+    def drops(self, name: str) -> bool:
+        """Return whether a rule drops it. What goes to a drain is dropped there: a
+        series that is in the table costs a call less than one that is not."""
+        return self._lens.drops(name)
+
+    def _record(
+        self, caller: Caller, handle: Handle, value: Any, clock: Clock | None = None
     ) -> None:
+        """A handle's slow path."""
+        kind, it = handle.kind, handle.identity
+        name, fields, rate = it.name, it.fields, it.rate
+        try:
+            if self._accepts(kind, name, value, fields, rate):
+                told = (kind, name, value, None, None, fields, rate, clock, handle)
+                self._take(caller, Measurement(*told))
+        except Exception as error:
+            self.diagnostics.report("a metric failed", error)
+
+    def _accepts(
+        self, kind: Kind, name: str, value: float, fields: object, rate: float
+    ) -> bool:
+        """Return whether it can be measured, and somebody wants it."""
+        why = why_invalid(kind, name, value, rate)
+        if why is None and not (fields is None or isinstance(fields, Mapping)):
+            why = "fields are no mapping"
+        if why is not None:
+            self.refuse(f"{kind} dropped, {why}", (name, value, rate))
+            return False
+        return kind not in self.ignores
+
+    def _take(self, caller: Caller, taken: Measurement) -> None:
+        if type(taken.value) is not float:
+            taken.value = as_number(taken.value)
+        if self._messages_only or self._showing:
+            self._by_message(caller, taken)
+        else:
+            self._deliver(caller, taken)
+
+    def _by_message(self, caller: Caller, taken: Measurement) -> None:
         """Somebody wants to see a message of it."""
-        if self.drops(name):
+        if self.drops(taken.name):
             return
-        told = _told(value, clock, handle)
+        told = taken.told
         if not -LIMIT < told < LIMIT and not self._messages_only:
             # No message can say it; but where there are labels, it is not scaled.
-            self._deliver(
-                caller,
-                kind,
-                name,
-                value,
-                logger,
-                severity,
-                fields,
-                rate,
-                clock,
-                handle,
-            )
+            self._deliver(caller, taken)
             return
-        if self._is_beyond(kind, name, told):
+        if self._is_beyond(taken):
             return
-        told_name, told_fields = self._as_told(name, fields)
-        own = {"name": told_name, "rate": rate}
-        if told_fields:
-            own = {**told_fields, **own}
-        if self._through_metlog and handle is None:
-            caller.metlog(kind, logger, severity, str(told), own)
+        name, fields = self._lens.told(taken.name, taken.fields)
+        msg = taken.message(self._origin, name, fields)
+        if taken.handle is None and self._through_metlog:
+            options = (taken.logger, taken.severity, msg["payload"], msg["fields"])
+            caller.metlog(taken.kind, *options)
             return
-        # A filter may change the message where it is: its fields are not those here.
-        stamp = rfc3339(time.time())
-        msg = new_message(
-            kind, stamp, self._origin, logger, severity, str(told), dict(own)
-        )
-        if self._through_send_message and handle is None:
+        if taken.handle is None and self._through_send_message:
             caller.send_message(msg)
             return
+        said = (msg["type"], msg["payload"], msg["fields"].copy())
         if not self._passes(msg):
             return
-        if self._filters and not _says(msg, kind, told, own):
+        if (msg["type"], msg["payload"], msg["fields"]) != said:  # by a filter
             self._show(msg)
             self._hand_over(msg)
             return
         if self._showing and capture.wanted():
-            start, shown = None, told
-            if clock is not None:
-                start = clock[0]
-                # A declared timer's is shown as it is sent, with three decimals.
-                if handle is None or handle.identity.metric is None:
-                    shown = (clock[1] - clock[0]) * 1000
-            identity = handle.identity if handle is not None else None
+            start = None if taken.clock is None else taken.clock[0]
+            identity = None if taken.handle is None else taken.handle.identity
             capture.show_metric(
-                *(kind, told_name, shown, rate, told_fields, start, msg, identity)
+                *(taken.kind, name, taken.shown, taken.rate, fields, start, msg),
+                identity,
             )
-        self._deliver(
-            caller,
-            kind,
-            name,
-            value,
-            logger,
-            severity,
-            fields,
-            rate,
-            clock,
-            handle,
-            msg,
-        )
+        self._deliver(caller, taken, msg)
 
     def _deliver(
-        self,
-        caller: Caller,
-        kind: Kind,
-        name: str,
-        value: float,
-        logger: str | None,
-        severity: int | None,
-        fields: Mapping[str, Any] | None,
-        rate: float,
-        clock: Clock | None,
-        handle: Handle | None,
-        msg: Message | None = None,
+        self, caller: Caller, taken: Measurement, msg: Message | None = None
     ) -> None:
         if self.drain is not None:
-            entry = value if clock is None else clock[0] - clock[1]
-            self._add(caller, self.drain, kind, name, entry, fields, rate, handle)
+            self._add(caller, self.drain, taken)
             if self._rest is None:
                 return
-        if self.drops(name):
+        if self.drops(taken.name) or self._is_beyond(taken):
             return
-        value = _told(value, clock, handle)
-        if self._is_beyond(kind, name, value):
-            return
-        name, fields = self._as_told(name, fields)
+        name, fields = self._lens.told(taken.name, taken.fields)
         sender = self._rest or self._sender
         if self._takes_metrics:
             send_metric = cast(Any, sender).send_metric
-            self._safely(send_metric, kind, name, value, rate, fields)
+            self._safely(send_metric, taken.kind, name, taken.told, taken.rate, fields)
             return
         if msg is None:
-            own = {"name": name, "rate": rate}
-            msg = new_message(
-                kind,
-                rfc3339(time.time()),
-                self._origin,
-                logger,
-                severity,
-                str(value),
-                {**fields, **own} if fields else own,
-            )
+            msg = taken.message(self._origin, name, fields)
         self._safely(sender.send_message, msg)
 
-    def _add(
-        self,
-        caller: Caller,
-        drain: Drain,
-        kind: Kind,
-        name: str,
-        entry: float,
-        fields: Mapping[str, Any] | None,
-        rate: float,
-        handle: Handle | None,
-    ) -> None:
+    def _add(self, caller: Caller, drain: Drain, taken: Measurement) -> None:
         why: str | None
         drain.start()
-        if kind == "gauge" and handle is None and self.bare:
-            self._watch(name, fields)
+        kind, name, handle = taken.kind, taken.name, taken.handle
         if handle is None:
+            fields = None if self.bare else taken.fields
+            if self.bare and kind == "gauge":
+                labels = labels_of(taken.fields) or {}
+                self._lookalikes.watch(name, labels, self._warn)
             why = drain.closed or self.aggregate.add(
-                kind, name, entry, rate, None if self.bare else fields
+                kind, name, taken.entry, taken.rate, fields
             )
         else:
-            why = drain.closed or self._add_by(handle, entry)
+            why = drain.closed or self._add_by(handle, taken.entry)
         if why is not None:
             drain.lose(1, f"{why}, dropped", name[:100])
         elif not drain.direct:
@@ -411,55 +329,39 @@ class Route:
                     handle.arm()
         return why
 
-    def _is_beyond(self, kind: Kind, name: str, told: float) -> bool:
+    def _is_beyond(self, taken: Measurement) -> bool:
         """Return whether no float holds what its declaration multiplied; count that."""
-        if -LIMIT < told < LIMIT:
+        if -LIMIT < taken.told < LIMIT:
             return False
-        self.refuse(f"{kind} dropped, value is not finite when scaled", (name,))
+        why = f"{taken.kind} dropped, value is not finite when scaled"
+        self.refuse(why, (taken.name,))
         return True
 
-    # -- rules -------------------------------------------------------------------------
-
-    def drops(self, name: str) -> bool:
-        """Return whether a rule drops it. What goes to a drain is dropped there: a
-        series that is in the table costs a call less than one that is not."""
-        return bool(self._lens) and self._decision(name).drop
-
-    def _decision(self, name: str) -> Decision:
-        """What the client's rules say of a name."""
-        decision = self._decisions.get(name)
-        if decision is None:
-            if len(self._decisions) >= MAX_DECISIONS:
-                self._decisions.clear()
-            decision = self._decisions[name] = self._lens.rules.for_(name)
-        return decision
-
-    def _as_told(
-        self, name: str, fields: Mapping[str, Any] | None
-    ) -> tuple[str, Mapping[str, Any] | None]:
-        """Name and fields of a message: those that the dotted shape has."""
-        lens = self._lens
-        if not lens:
-            return name, fields
-        decision = self._decision(name)
-        told = {**lens.common, **(fields or {}), **decision.labels}
-        return decision.rename or name, told
-
-    def _watch(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Gauges that differ in fields overwrite each other where nobody reads them."""
-        fields = labels_of(fields) or {}
-        known = self._gauges.setdefault(name, fields)
-        if known != fields and name not in self._conflicts:
-            self._conflicts.add(name)
-            Diagnostics(f"client {self._origin.logger!r}").report(
-                "gauges that differ in fields only are one where there are no labels",
-                _shown(name),
-            )
-        if len(self._gauges) >= MAX_DECISIONS:
-            self._gauges.clear()
-            self._conflicts.clear()
-
     # -- messages ----------------------------------------------------------------------
+
+    def message(
+        self,
+        type: str,  # noqa: A002  # metlog-py's name
+        logger: str | None,
+        severity: int | None,
+        payload: object,
+        fields: object,
+    ) -> Message | None:
+        """A message of whatever comes; None, and counted, if it cannot be made."""
+        try:
+            text = payload if isinstance(payload, str) else as_text(payload)
+            own = dict(self._lens.common)
+            if type not in KINDS:
+                own.update(context())
+            if isinstance(fields, Mapping):
+                own.update(fields)
+            elif fields is not None:
+                own["fields"] = as_text(fields)
+            stamp = rfc3339(time.time())
+            return new_message(type, stamp, self._origin, logger, severity, text, own)
+        except Exception as error:
+            self.diagnostics.report("a message failed", error)
+            return None
 
     def send(self, msg: Message) -> None:
         """Filter a ready message and hand it to the sender."""
@@ -505,6 +407,10 @@ class Route:
         except Exception as error:
             self.diagnostics.report("the sender failed", error)
 
+    def _warn(self, why: str, detail: object) -> None:
+        """Say what is counted elsewhere, or is no error."""
+        Diagnostics(f"client {self._origin.logger!r}").report(why, detail)
+
 
 def sampled_out(rate: float) -> bool:
     """Return whether this call is one of those that sampling leaves out."""
@@ -516,34 +422,6 @@ def _drain_of(sender: Sender) -> Drain | None:
     if not has_own(sender, "drain_for_clients"):
         return None
     return cast("Drain | None", cast(Any, sender).drain_for_clients())
-
-
-def _are_fields(fields: object) -> bool:
-    return fields is None or isinstance(fields, Mapping)
-
-
-def _told(value: float, clock: Clock | None, handle: Handle | None) -> float:
-    """The value in the dotted shape: whole milliseconds, or three decimals."""
-    if clock is not None:
-        value = _in_decimals(clock, 3 if handle is not None else 0)
-    return value * _scale(handle)
-
-
-def _scale(handle: Handle | None) -> float:
-    metric = None if handle is None else handle.identity.metric
-    return 1 if metric is None else metric.scale
-
-
-def _in_decimals(clock: Clock, decimals: int) -> float:
-    seconds = clock[1] - clock[0]
-    if decimals:
-        return int(seconds * 1e6 + 0.5) / 1000
-    return int(seconds * 1000 + 0.5)  # half the price of round()
-
-
-def _says(msg: Message, kind: Kind, value: float, fields: Mapping[str, Any]) -> bool:
-    """Return whether no filter has changed what a message was made to say."""
-    return (msg["type"], msg["payload"], msg["fields"]) == (kind, str(value), fields)
 
 
 def _shown(value: object) -> str:

@@ -5,38 +5,30 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 import types
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from metlog import _patching, capture
-from metlog._aggregate.series import LAST, Identity
-from metlog._aggregate.table import labels_of
-from metlog._observe import HostLock, Observation, name_of, observe
-from metlog._route import Route, sampled_out
+from metlog._aggregate.series import LAST
+from metlog._observe import Observation, observe
+from metlog._route import Route
+from metlog._seams import SLOW_PATH, Seams
 from metlog._severity import SEVERITY
 from metlog._timers import NoOpTimer, Special, Timer
-from metlog._wiring import Wired
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.handles import (
     HANDLES,
     CounterHandle,
     GaugeHandle,
-    Handle,
     HistogramHandle,
     TimerHandle,
     UpdownHandle,
 )
-from metlog.message import (
-    Message,
-    context,
-    new_message,
-    rfc3339,
-)
-from metlog.metrics import KINDS, LIMIT, Kind
+from metlog.message import Message
+from metlog.metrics import LIMIT, Kind
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
@@ -50,9 +42,6 @@ __all__ = ["SEVERITY", "ClientStats", "MetlogClient"]
 _NO_TIMER = NoOpTimer()
 _ONE: Any = 1
 _MAX_INT = 2**30 - 1
-_SLOW_PATH = (KeyError, IndexError, TypeError, AttributeError)
-"""What the fast path raises by design: a name or fields not seen yet, a full buffer,
-a name without a hash, fields that are no mapping. Anything else is counted."""
 
 
 class ClientStats(NamedTuple):
@@ -66,7 +55,7 @@ class ClientStats(NamedTuple):
     """calls of a sender or a filter that raised"""
 
 
-class MetlogClient(Wired):
+class MetlogClient(Seams):
     """Counters, timers, gauges and messages for application code.
 
     No method that measures or logs ever raises or waits; ``stats`` counts what was
@@ -177,21 +166,9 @@ class MetlogClient(Wired):
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         """Send one message of any type. A payload that is not text becomes text."""
-        try:
-            text = payload if isinstance(payload, str) else as_text(payload)
-            own, given = dict(self._fields), _any(fields)
-            if type not in KINDS:
-                own.update(context())
-            if isinstance(given, Mapping):
-                own.update(given)
-            elif given is not None:
-                own["fields"] = as_text(given)
-            stamp = rfc3339(time.time())
-            msg = new_message(type, stamp, self._origin, logger, severity, text, own)
-        except Exception as error:
-            self._route.diagnostics.report("a message failed", error)
-            return
-        self.send_message(msg)
+        msg = self._route.message(type, logger, severity, payload, fields)
+        if msg is not None:
+            self.send_message(msg)
 
     def send_message(self, msg: Message) -> None:
         """Filter a ready message and hand it to the sender."""
@@ -226,8 +203,8 @@ class MetlogClient(Wired):
         self._oldstyle(SEVERITY.CRITICAL, msg, args, kwargs)
 
     # -- metrics -----------------------------------------------------------------
-    # incr, timer_send and _timed look into the aggregate's tables first. The same
-    # lines in each, because a call of another method would double the cost.
+    # incr and timer_send, and _timed of Seams, look into the aggregate's tables first.
+    # The same lines in each, because a call of another method would double the cost.
 
     def incr(
         self,
@@ -247,7 +224,7 @@ class MetlogClient(Wired):
                     else:
                         next(self._labelled_counters[name][(*fields, *fields.values())])
                     return
-            except _SLOW_PATH:
+            except SLOW_PATH:
                 pass
             except Exception as error:
                 self._route.refuse("counter dropped, name or fields raise", (error,))
@@ -307,7 +284,7 @@ class MetlogClient(Wired):
                         labelled = self._labelled_timers[name]
                         labelled[(*fields, *fields.values())](LAST, elapsed)
                     return
-            except _SLOW_PATH:
+            except SLOW_PATH:
                 pass
             except Exception as error:
                 self._route.refuse("timer dropped, name or fields raise", (error,))
@@ -412,54 +389,7 @@ class MetlogClient(Wired):
         """
         if kind not in HANDLES:
             raise TypeError(f"expected one of {', '.join(HANDLES)}, got {kind!r}")
-        return self._handle(kind, name, fields, None, None)
-
-    def declared(
-        self,
-        metric: Metric,
-        name: str,
-        fields: Mapping[str, Any] | None,
-        parts: Mapping[str, str],
-        rate: float = 1.0,
-    ) -> Handle:
-        """What `metlog.catalogue.Metric.series` calls: the handle for a series of a
-        declared metric, by its dotted name and by its parts."""
-        handle: Handle = self._handle(
-            metric.kind, name, fields, metric, parts, rate=rate
-        )
-        return handle
-
-    def _handle(
-        self,
-        kind: Kind,
-        name: str,
-        fields: Mapping[str, Any] | None,
-        metric: Metric | None,
-        parts: Mapping[str, str] | None,
-        *,
-        rate: float = 1.0,
-        observed: bool = False,
-    ) -> Any:
-        labels = None
-        try:
-            labels = labels_of(fields)
-        except Exception as error:  # no mapping, or one that raises
-            self._route.refuse(f"{kind} handle drops, bad fields", (error,))
-            name = ""  # so it refuses what it is given, and counts it
-        if isinstance(name, str):
-            name = str.__str__(name)
-        decimals = 3 if kind == "timer" else 0
-        identity = Identity(name, labels, rate, metric, parts, decimals)
-        identity.observed = observed
-        key = (
-            # What is no text has no handle in common with the text that it looks like,
-            # and what is no rate drops.
-            *(kind, as_text(name), isinstance(name, str)),
-            *(metric and metric.name, as_text(rate), observed),
-            *((k, type(v), v) for k, v in (labels or {}).items()),
-            *(sorted(parts.items()) if parts else ()),
-        )
-        return self._route.handle(self, kind, identity, key)
+        return self._route.handle(self, kind, name, fields)
 
     # -- functions -------------------------------------------------------------------
 
@@ -486,68 +416,6 @@ class MetlogClient(Wired):
         """
         return observe(self, name, function, fields, every, once_per_host, kind)
 
-    def observed(
-        self,
-        kind: Literal["gauge", "counter"],
-        name: str | Metric,
-        fields: Mapping[str, Any] | None,
-        value: float,
-        lock: HostLock | None,
-    ) -> None:
-        """Record what a function returned that is asked: see `observe`."""
-        per_process = kind == "gauge" and lock is None
-        handle = (
-            self._handle(kind, name, fields, None, None, observed=per_process)
-            if isinstance(name, str)
-            else name.series(_Observing(self, per_process), **(fields or {}))
-        )
-        if kind == "counter":
-            handle.add(value)
-        else:
-            handle.set(value)
-
-    def observed_error(self, name: str | Metric, error: Exception) -> None:
-        """Count that such a function raised."""
-        self._route.diagnostics.report(f"the function of {name_of(name)} failed", error)
-
-    def _timed(
-        self,
-        name: str,
-        start: float,
-        end: float,
-        logger: str | None = None,
-        severity: int | None = None,
-        fields: Mapping[str, Any] | None = None,
-        rate: float = 1.0,
-    ) -> None:
-        """What a `Timer` calls when it stops; the times are `perf_counter` seconds."""
-        try:
-            if rate == 1.0:
-                if fields is None or self._bare:
-                    self._put_timed[name](LAST, start - end)
-                    return
-                if self._timer_send_is_ours:
-                    labelled = self._labelled_timers[name]
-                    labelled[(*fields, *fields.values())](LAST, start - end)
-                    return
-            if sampled_out(rate):
-                return
-        except _SLOW_PATH:
-            pass
-        except Exception as error:
-            self._route.refuse("timer dropped, name or fields raise", (error,))
-            return
-        if self._timer_send_is_ours:
-            self._route.measure(
-                self,
-                *("timer", name, (end - start) * 1000, logger, severity, fields, rate),
-                sampled=True,
-                clock=(start, end),
-            )
-        else:  # through timer_send, which somebody has overridden
-            ms = int((end - start) * 1000 + 0.5)
-            self.timer_send(name, ms, logger, severity, fields, rate)
-
     def _oldstyle(
         self,
         severity: SEVERITY,
@@ -557,32 +425,3 @@ class MetlogClient(Wired):
     ) -> None:
         text = log_text(msg, args, kwargs.get("exc_info"))
         self.metlog("oldstyle", severity=severity, payload=text)
-
-
-class _Observing:
-    """The client as `Metric.series` sees it, for what each process has for itself."""
-
-    def __init__(self, client: MetlogClient, per_process: bool) -> None:
-        self.remembered: dict[Any, Any] = {}
-        self._client = client
-        self._per_process = per_process
-
-    def declared(
-        self,
-        metric: Metric,
-        name: str,
-        fields: Mapping[str, Any] | None,
-        parts: Mapping[str, str],
-        rate: float = 1.0,
-    ) -> Any:
-        """Return a new handle."""
-        return self._client._handle(  # noqa: SLF001  # its own
-            *(metric.kind, name, fields, metric, parts),
-            rate=rate,
-            observed=self._per_process,
-        )
-
-
-def _any(value: object) -> object:
-    """What callers hand over is not always what its type says."""
-    return value

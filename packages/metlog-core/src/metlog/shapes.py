@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from metlog._lookalikes import Lookalikes
 from metlog.catalogue import Metric, prefix_of, taken_apart, unit_of
 from metlog.diagnostics import numbered
 from metlog.exceptions import ConfigError
@@ -46,7 +47,7 @@ COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Upper bounds of the buckets for everything else."""
 
 MAX_SEEN = 20_000
-"""Series that one lens remembers; beyond, it begins anew."""
+"""Series, and names, that one lens remembers; beyond, it begins anew."""
 
 MAX_TOLD = 1_000
 """Names about which a conflict is noticed; beyond, nobody would read it."""
@@ -95,7 +96,8 @@ class Seen:
 
 
 class Lens:
-    """Rules and common fields, through which exporters see series.
+    """Rules and common fields, through which exporters see series and messages tell of
+    them.
 
     What it shows is remembered: the same series is the same `Seen`.
     """
@@ -106,9 +108,24 @@ class Lens:
         self.rules = rules
         self.common = common
         self._seen: dict[Any, Seen | None] = {}
+        self._decisions: dict[str, Decision] = {}
 
     def __bool__(self) -> bool:
         return bool(self.rules or self.common)
+
+    def drops(self, name: str) -> bool:
+        """Return whether a rule drops the metrics of that name."""
+        return bool(self.rules) and self._decision(name).drop
+
+    def told(
+        self, name: str, fields: Mapping[str, Any] | None
+    ) -> tuple[str, Mapping[str, Any] | None]:
+        """Return the name and fields of a message: those that the dotted shape has."""
+        if not self:
+            return name, fields
+        decision = self._decision(name)
+        told = {**self.common, **(fields or {}), **decision.labels}
+        return decision.rename or name, told
 
     def see(self, series: Any) -> Seen | None:
         """Return the series as it is to be seen, None if a rule drops it."""
@@ -125,6 +142,14 @@ class Lens:
             self._seen.clear()
         self._seen[series] = seen
         return seen
+
+    def _decision(self, name: str) -> Decision:
+        decision = self._decisions.get(name)
+        if decision is None:
+            if len(self._decisions) >= MAX_SEEN:
+                self._decisions.clear()
+            decision = self._decisions[name] = self.rules.for_(name)
+        return decision
 
 
 class Shaped(NamedTuple):
@@ -192,7 +217,7 @@ class Shape:
         self._resource = resource
         self._report = report
         self._told: set[object] = set()
-        self._gauges: dict[str, Mapping[str, Any]] = {}
+        self._lookalikes = Lookalikes()
 
     def of(self, series: AnySeries) -> Shaped | None:
         """Return what to call ``series``, None when it is not sent in this shape.
@@ -261,7 +286,7 @@ class Shape:
     ) -> Shaped:
         metric = series.metric
         if series.kind == "gauge" and not self._tagged:
-            self._watch(name, labels)
+            self._lookalikes.watch(name, labels, self._report)
         if metric is None:
             unit = unit_of(series.kind, "")
             return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
@@ -324,16 +349,6 @@ class Shape:
         for label in reserved:
             self.tell_lost(label)
         return {k: v for k, v in labels.items() if k not in reserved}
-
-    def _watch(self, name: str, labels: Mapping[str, Any]) -> None:
-        if len(self._gauges) < MAX_TOLD and self._gauges.setdefault(name, labels) != (
-            labels
-        ):
-            self._tell(
-                "gauges that differ in fields only are one where there are no labels",
-                name,
-                f"{name!r} with {dict(self._gauges[name])!r} and {dict(labels)!r}",
-            )
 
     def _tell(self, kind: str, key: object, detail: str) -> None:
         if (kind, key) not in self._told and len(self._told) < MAX_TOLD:

@@ -96,8 +96,7 @@ class Drain:
 
     def exporters(self) -> list[DrainedSender]:
         """Those that are alive."""
-        found = [ref() for ref in self._exporters]
-        return [exporter for exporter in found if exporter is not None]
+        return [found for ref in self._exporters if (found := ref()) is not None]
 
     @property
     def bare(self) -> bool:

@@ -76,6 +76,7 @@ class Identity:
         metric: Metric | None = None,
         parts: Mapping[str, str] | None = None,
         decimals: int = 0,
+        observed: bool = False,
     ) -> None:
         self.name: str = name
         self.fields: Mapping[str, Any] | None = fields
@@ -83,7 +84,7 @@ class Identity:
         self.metric: Metric | None = metric
         self.parts: Mapping[str, str] | None = parts
         self.decimals: int = decimals
-        self.observed: bool = False
+        self.observed: bool = observed
         """Whether it is a level that every process tells of itself."""
 
     @property

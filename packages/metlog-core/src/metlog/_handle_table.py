@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The handles of one client: one object for each series, while somebody has it."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from metlog.handles import HANDLES, Handle, Recorder
+from metlog.senders._delivery.process import Lock
+from metlog.wire.text import as_text
+
+if TYPE_CHECKING:
+    from metlog._aggregate.series import Identity
+    from metlog.metrics import Kind
+
+__all__ = ["HandleTable"]
+
+
+class HandleTable:
+    """Finds handles by what they measure."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakValueDictionary[object, Handle] = (
+            weakref.WeakValueDictionary()
+        )
+        self._lock = Lock()
+
+    def get(self, kind: Kind, identity: Identity) -> Handle | None:
+        """Return the handle for a series, if there is one."""
+        return self._known.get(_key(kind, identity))
+
+    def add(self, kind: Kind, identity: Identity, recorder: Recorder) -> Handle:
+        """Return the handle for a series, made now or by another thread just before."""
+        with self._lock:
+            new = HANDLES[kind](identity, recorder)
+            return self._known.setdefault(_key(kind, identity), new)
+
+    def arm(self) -> None:
+        """Let all of them go straight into their series, from now on."""
+        for handle in list(self._known.values()):
+            handle.arm()
+
+    def disarm(self) -> None:
+        """Let all of them go the slow path, from now on."""
+        for handle in list(self._known.values()):
+            handle.disarm()
+
+
+def _key(kind: Kind, identity: Identity) -> object:
+    """What is no text has no handle in common with the text that it looks like, and
+    what is no rate drops."""
+    name, metric, parts = identity.name, identity.metric, identity.parts
+    return (
+        *(kind, as_text(name), isinstance(name, str)),
+        *(metric and metric.name, as_text(identity.rate), identity.observed),
+        *((k, type(v), v) for k, v in (identity.fields or {}).items()),
+        *(sorted(parts.items()) if parts else ()),
+    )

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Gauges that overwrite each other where nobody reads what they differ in: their
+fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Lookalikes"]
+
+MAX_NAMES = 1_000
+"""Names that are watched; of more, nobody would read it."""
+
+
+class Lookalikes:
+    """The gauges of one client or one sender; each name is told once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._told: set[str] = set()
+
+    def watch(
+        self,
+        name: str,
+        fields: Mapping[str, Any],
+        report: Callable[[str, object], None],
+    ) -> None:
+        """A gauge of that name is set, with these fields."""
+        if len(self._known) >= MAX_NAMES or name in self._told:
+            return
+        first = self._known.setdefault(name, fields)
+        if first != fields:
+            self._told.add(name)
+            report(
+                "gauges that differ in fields only are one where there are no labels",
+                f"{name[:100]!r} with {dict(first)!r} and {dict(fields)!r}",
+            )
