@@ -239,5 +239,5 @@ def test_per_address_remembers_so_many() -> None:
 )
 def test_per_address_says_what_it_needs(arguments: tuple[float, ...]) -> None:
     """A limit that lets nobody in is a mistake, and said at once."""
-    with pytest.raises(ValueError, match="per_address needs per_second above 0"):
+    with pytest.raises(ValueError, match="per_address: expected per_second above 0"):
         per_address(*arguments)  # type: ignore[arg-type]

@@ -27,8 +27,8 @@ from typing import Any, Literal, NamedTuple
 from django_metlog import _page_events
 
 __all__ = [
-    "HOUR_MS",
-    "MOST_REDIRECTS",
+    "MAX_MS",
+    "MAX_REDIRECTS",
     "TIMING",
     "BadReportError",
     "Fields",
@@ -41,10 +41,10 @@ __all__ = [
 Fields = Mapping[str, Sequence[str]]
 """Form fields: each name with every value it came with, in order."""
 
-HOUR_MS = 3_600_000
+MAX_MS = 3_600_000
 """Longer than any page load; users of boomerang report hours and more in the wild."""
 
-MOST_REDIRECTS = 20
+MAX_REDIRECTS = 20
 """Browsers give up then: https://fetch.spec.whatwg.org/#http-redirect-fetch"""
 
 TIMING = "window.performance.timing."
@@ -206,14 +206,14 @@ class _Load:
 
     def reach(self, milestone: str, elapsed: float) -> None:
         """Note a time, in ms after the start. 0 is none; one that cannot be counts."""
-        if 0 < elapsed <= HOUR_MS:
+        if 0 < elapsed <= MAX_MS:
             self.times[milestone] = _half_up(elapsed)
         elif elapsed != 0:
             self.rejected += 1
 
     def redirect(self, count: float) -> None:
         """Note the number of redirects."""
-        if 0 <= count <= MOST_REDIRECTS and count == int(count):
+        if 0 <= count <= MAX_REDIRECTS and count == int(count):
             self.redirects = int(count)
         else:
             self.rejected += 1
@@ -293,7 +293,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
         if vital not in fields:  # saves the call for nearly all
             continue
         value = _stick_number(fields, vital) or 0
-        if 0 <= value * factor <= HOUR_MS:
+        if 0 <= value * factor <= MAX_MS:
             load.vitals[vital] = _half_up(value * factor)
         else:
             load.rejected += 1

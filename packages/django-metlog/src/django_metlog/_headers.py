@@ -9,7 +9,7 @@ from django_metlog.scope import Scope
 
 __all__ = ["queued_ms", "request_id", "server_timing", "view_entry"]
 
-LONGEST_MS = 3_600_000
+MAX_MS = 3_600_000
 """A request that says it waited for longer says something untrue."""
 
 _START = re.compile(r"(?:t=)?([0-9]{1,19}(?:\.[0-9]{1,9})?)", re.ASCII)
@@ -35,7 +35,7 @@ def queued_ms(start: str, now: float) -> float | None:
     stamp = float(found[1])
     units = next(units for limit, units in _UNITS if stamp < limit)
     ms = (now - stamp / units) * 1000
-    return ms if 0 <= ms <= LONGEST_MS else None
+    return ms if 0 <= ms <= MAX_MS else None
 
 
 def request_id(value: object) -> str | None:
@@ -43,12 +43,12 @@ def request_id(value: object) -> str | None:
 
     Proxies write them, and so may anybody: 200 printable characters at most.
     """
-    if isinstance(value, str) and 0 < len(value) <= MOST_ID and value.isprintable():
+    if isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isprintable():
         return value
     return None
 
 
-MOST_ID = 200
+MAX_ID = 200
 """characters"""
 
 

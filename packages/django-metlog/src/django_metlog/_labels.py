@@ -24,12 +24,12 @@ def capped(label: str, value: object) -> str:
     """Return the text of ``value``, or `OTHER` when the label has had too many values
     before."""
     value = value if type(value) is str else as_text(value)
-    values, most = _values()
+    values, max_values = _values()
     label = label.removesuffix("_")  # ``class_`` is how Python lets one say class
     seen = values.setdefault(label, set())
     if value in seen:
         return value
-    if len(seen) < most:
+    if len(seen) < max_values:
         seen.add(value)
         return value
     if OTHER not in seen:
@@ -37,7 +37,7 @@ def capped(label: str, value: object) -> str:
         _logger.warning(
             "METLOG_VIEW_NAMES_MAX: %d values of the label %r were sent, further ones "
             "are called 'other'; the first of them is %.200r",
-            most,
+            max_values,
             label,
             value,
         )

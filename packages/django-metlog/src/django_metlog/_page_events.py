@@ -26,13 +26,13 @@ __all__ = [
 
 Fields = Mapping[str, Sequence[str]]
 
-MOST_VISITS = 50
-MOST_ERRORS = 10
+MAX_VISITS = 50
+MAX_ERRORS = 10
 """What stick keeps to; of a report with more the rest is dropped."""
 
-HOUR_MS = 3_600_000
+MAX_MS = 3_600_000
 
-LONGEST = 200
+MAX_TEXT = 200
 """Characters of a selector or a path; the rest is cut off."""
 
 ERROR_KINDS = frozenset(
@@ -99,11 +99,11 @@ def visits(fields: Fields) -> tuple[list[Visit], int]:
         return [], 0
     lines = _only(fields, "visits").split("\n")
     found: list[Visit] = []
-    for line in lines[:MOST_VISITS]:
+    for line in lines[:MAX_VISITS]:
         ms, _, view = line.partition(" ")
         if not _NUMBER.fullmatch(ms):
             raise MalformedError("visits must be lines of milliseconds and a view.")
-        if float(ms) <= HOUR_MS:
+        if float(ms) <= MAX_MS:
             found.append(Visit(view, int(float(ms) + 0.5)))
     return found, len(lines) - len(found)
 
@@ -114,9 +114,9 @@ def errors(fields: Fields) -> tuple[dict[str, int], int]:
     if not kinds:
         return {}, 0
     counts = Counter(
-        kind if kind in ERROR_KINDS else "other" for kind in kinds[:MOST_ERRORS]
+        kind if kind in ERROR_KINDS else "other" for kind in kinds[:MAX_ERRORS]
     )
-    return dict(counts), max(0, len(kinds) - MOST_ERRORS)
+    return dict(counts), max(0, len(kinds) - MAX_ERRORS)
 
 
 def causes(fields: Fields) -> tuple[list[Cause], int]:
@@ -129,7 +129,7 @@ def causes(fields: Fields) -> tuple[list[Cause], int]:
             continue
         value = _number(fields, f"{prefix}value")
         rating = _text(fields, f"{prefix}rating")
-        if value > HOUR_MS or rating not in RATINGS:
+        if value > MAX_MS or rating not in RATINGS:
             rejected += 1
             continue
         more: dict[str, str | float] = {}
@@ -168,5 +168,5 @@ def _text(fields: Fields, name: str) -> str:
     """Return a field's printable text, cut off; nothing when there is none."""
     if name not in fields:
         return ""
-    text = _only(fields, name)[:LONGEST]
+    text = _only(fields, name)[:MAX_TEXT]
     return "".join(char for char in text if char.isprintable())

@@ -145,13 +145,13 @@ class _Known:
         except KeyError:
             handles = _Handles(client, page)
             if page.sample == 1:  # any other share is what a browser says
-                if len(self._pages) >= MOST_PAGES:
+                if len(self._pages) >= MAX_PAGES:
                     self._pages.clear()
                 self._pages[page] = handles
             return handles
 
 
-MOST_PAGES = 1_000
+MAX_PAGES = 1_000
 """Pages that are remembered; beyond, it begins anew."""
 
 _known = conf.until_changed(_Known)

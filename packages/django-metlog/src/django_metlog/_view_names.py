@@ -193,12 +193,12 @@ class RequestNames(NamedTuple):
 class Namer:
     """Names requests, and limits how many views it names."""
 
-    def __init__(self, scheme: str, most: int, details: bool) -> None:
-        """``most`` is how many distinct views are named, the others are ``other``.
+    def __init__(self, scheme: str, max_names: int, details: bool) -> None:
+        """``max_names`` is how many distinct views are named, the others are ``other``.
         With ``details`` the view's group is timed, too.
         """
         self._scheme = scheme
-        self._most = most
+        self._max_names = max_names
         self._details = details
         self._seen: set[ViewName] = set()
         self._folding = False
@@ -218,7 +218,7 @@ class Namer:
     def _capped(self, name: ViewName) -> ViewName:
         if name in self._seen:
             return name
-        if len(self._seen) < self._most:
+        if len(self._seen) < self._max_names:
             self._seen.add(name)
             return name
         if not self._folding:
@@ -226,7 +226,7 @@ class Namer:
             _logger.warning(
                 "METLOG_VIEW_NAMES_MAX: %d view names were sent, further views are "
                 "called 'other'; the first of them is %s",
-                self._most,
+                self._max_names,
                 name,
             )
         return FOLDED

@@ -34,7 +34,7 @@ Guard = Callable[[HttpRequest], Any]
 
 
 def same_origin(request: HttpRequest) -> Response | None:
-    """Only pages of this host may report; the scheme is left to the proxy.
+    """Only pages of this host may report; the scheme is tokens to the proxy.
 
     Keeps other sites out, and whoever forges nothing. Current browsers say
     ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on a POST, and
@@ -63,26 +63,27 @@ def rate_limit(
 ) -> Guard:
     """A guard that lets ``per_second`` reports through, all visitors together.
 
-    ``burst`` may come at once, by default as many as in a second, or one. Each process
-    counts for itself: four workers let four times as many through. The rest gets a 429.
+    It is a token bucket: ``burst`` may come at once, by default as many as in a second,
+    and at least one. Each process has its own, so four workers let four times as many
+    through. The rest gets a 429.
     """
-    most = max(per_second, 1) if burst is None else burst
-    if not (per_second > 0 and most >= 1):
+    capacity = max(per_second, 1) if burst is None else burst
+    if not (per_second > 0 and capacity >= 1):
         raise ValueError(
-            "rate_limit needs per_second above 0 and a burst of 1 or more, "
-            f"got per_second={per_second!r} and burst={most!r}"
+            "rate_limit: expected per_second above 0 and a burst of 1 or more, "
+            f"got per_second={per_second!r} and burst={capacity!r}"
         )
     lock = threading.Lock()
-    left, since = most, clock()
+    tokens, since = capacity, clock()
 
     def guard(request: HttpRequest) -> Response | None:
-        nonlocal left, since
+        nonlocal tokens, since
         with lock:
             now = clock()
-            left = min(most, left + (now - since) * per_second)
+            tokens = min(capacity, tokens + (now - since) * per_second)
             since = now
-            if left >= 1:
-                left -= 1
+            if tokens >= 1:
+                tokens -= 1
                 return None
         return _refused("Too many reports.", 429)
 
@@ -106,26 +107,27 @@ def per_address(
     remembered; one that was forgotten begins anew. REMOTE_ADDR is asked and no header:
     behind a proxy it must be the visitor's, or limit in the proxy.
     """
-    most = max(per_second, 1) if burst is None else burst
-    if not (per_second > 0 and most >= 1 and addresses >= 1):
+    capacity = max(per_second, 1) if burst is None else burst
+    if not (per_second > 0 and capacity >= 1 and addresses >= 1):
         raise ValueError(
-            "per_address needs per_second above 0, a burst and addresses of 1 or more, "
-            f"got per_second={per_second!r}, burst={most!r} and addresses={addresses!r}"
+            "per_address: expected per_second above 0, a burst and addresses of 1 or "
+            f"more, got per_second={per_second!r}, burst={capacity!r} and "
+            f"addresses={addresses!r}"
         )
     lock = threading.Lock()
-    # address -> what is left of its burst, and when that was so; oldest first
+    # address -> its tokens, and when it had so many; oldest first
     buckets: dict[str, tuple[float, float]] = {}
 
     def guard(request: HttpRequest) -> Response | None:
         address = _network(str(request.META.get("REMOTE_ADDR", "")))
         with lock:
             now = clock()
-            left, since = buckets.pop(address, (most, now))
-            left = min(most, left + (now - since) * per_second)
-            buckets[address] = (max(left - 1, 0.0) if left >= 1 else left, now)
+            tokens, since = buckets.pop(address, (capacity, now))
+            tokens = min(capacity, tokens + (now - since) * per_second)
+            buckets[address] = (max(tokens - 1, 0.0) if tokens >= 1 else tokens, now)
             if len(buckets) > addresses:
                 del buckets[next(iter(buckets))]
-        return None if left >= 1 else _refused("Too many reports.", 429)
+        return None if tokens >= 1 else _refused("Too many reports.", 429)
 
     return guard
 

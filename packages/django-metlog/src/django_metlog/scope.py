@@ -30,7 +30,7 @@ class Times(Protocol):
     def __iter__(self) -> Iterator[float]: ...
 
 
-MOST_HELD = 1000
+MAX_HELD = 1000
 """What a request does before its view is known is held back; more is sent at once."""
 
 
@@ -116,7 +116,7 @@ class Scope:
         if self.excluded is None:
             if self._held is None:
                 self._held = []
-            if len(self._held) < MOST_HELD:
+            if len(self._held) < MAX_HELD:
                 self._held.append(send)
                 return
         if not self.excluded:

@@ -16,7 +16,7 @@ QUIET_SECONDS = 60.0
 """After a line about one kind of error, that kind is only counted for this long."""
 
 
-MOST_READ = 20
+MAX_LINES = 20
 """Lines about different troubles of one kind; beyond, nobody would read them."""
 
 
@@ -72,7 +72,7 @@ class Diagnostics:
 def numbered(kind: str, number: int) -> str:
     """Return a kind for `Diagnostics.report` of its own for each of the first such
     troubles, as each is told once: a line a minute would leave out all but one."""
-    return f"{kind} ({number})" if number <= MOST_READ else kind
+    return f"{kind} ({number})" if number <= MAX_LINES else kind
 
 
 def scrub(text: str) -> str:

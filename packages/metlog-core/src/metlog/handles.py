@@ -42,7 +42,7 @@ __all__ = [
 
 _ONE: Any = 1
 _MAX_INT = 2**30 - 1
-_LONGEST = 1e15  # seconds, which are still a number as anything smaller
+_MAX_SECONDS = 1e15  # seconds, which are still a number as anything smaller
 
 
 class Recorder(Protocol):
@@ -173,7 +173,7 @@ class TimerHandle(_ValuesHandle):
             if end < start:  # no clock does that; a caller may
                 end = start
             entry = start - end
-            if not entry > -_LONGEST:
+            if not entry > -_MAX_SECONDS:
                 raise OverflowError
             if type(entry) is float:
                 self.put(LAST, entry)

@@ -81,7 +81,7 @@ def test_promql(query: Query, expression: str) -> None:
 def test_promql_of_a_data_source_with_many_jobs() -> None:
     """A selector, a window and a prefix are in every query."""
     promql = PromQL(METRICS, "shop_", ['job=~"$job"'], "$__rate_interval")
-    assert promql.write(Rate("sold", where=(("kind", "x"),)), most=5) == (
+    assert promql.write(Rate("sold", where=(("kind", "x"),)), top=5) == (
         'topk(5, sum (rate(shop_sold_total{job=~"$job", kind="x"}[$__rate_interval])))'
     )
     assert promql.legend("sold", Rate("sold", ("kind", "shop"))) == (

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from metlog.senders._otlp_session import (
-    LONGEST_WAIT,
+    MAX_WAIT,
     Outcome,
     Session,
     is_exporting,
@@ -337,10 +337,10 @@ def test_what_exporters_log_is_ours_while_we_export(
         ("nan", 0),
         ("inf", 0),
         ("٣", 0),
-        ("9" * 400, LONGEST_WAIT),
+        ("9" * 400, MAX_WAIT),
         ("Thu, 26 Nov 2026 08:01:00 GMT", 60),
         ("Thu, 26 Nov 2026 07:59:00 GMT", 0),
-        ("Thu, 26 Nov 2099 08:00:00 GMT", LONGEST_WAIT),
+        ("Thu, 26 Nov 2099 08:00:00 GMT", MAX_WAIT),
         ("Thu, 99 Nov 2026 08:00:00 GMT", 0),
         ("Thu, 26 Nov 99999 08:00:00 GMT", 0),
     ],

@@ -25,24 +25,24 @@ class Plan:
 
     __slots__ = (
         *("asks_first", "client", "counts_active", "counts_users", "endings"),
-        *("excludes", "handles", "loads_users", "more", "most_endings", "names_view"),
+        *("excludes", "handles", "loads_users", "more", "max_endings", "names_view"),
         *("namer", "queue_time", "request_id", "scheme_is_plain", "sender"),
         *("server_timing",),
     )
 
     def __init__(self, client: MetlogClient) -> None:
-        most = conf.get("METLOG_VIEW_NAMES_MAX")
+        max_names = conf.get("METLOG_VIEW_NAMES_MAX")
         details = conf.get("METLOG_VIEW_TIMER_DETAILS")
         shows = conf.get("METLOG_SERVER_TIMING")
         self.client = client
         self.sender: object = client.sender
         """The client's sender, from which some of this follows."""
         self.handles = Handles(client, details)
-        self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), most, details)
+        self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), max_names, details)
         self.endings: dict[Any, Ending] = {}
         """What was found before: look here first. By view, its name, route and method,
         status, scheme and error: one view may stand in several URLconfs."""
-        self.most_endings = 20 * most
+        self.max_endings = 20 * max_names
         self.excludes = _excludes(conf.get("METLOG_EXCLUDE"))
         self.counts_users = conf.get("METLOG_AUTH_COUNTS") != "off"
         self.loads_users = conf.get("METLOG_AUTH_COUNTS") == "always"
@@ -80,7 +80,7 @@ class Plan:
             *(status, scheme, failed),
         )
         if method in METHODS and isinstance(match.func, Hashable):
-            if len(self.endings) >= self.most_endings:  # views made for each request
+            if len(self.endings) >= self.max_endings:  # views made for each request
                 self.endings.clear()
             key = match.func, match.view_name, match.route, method
             self.endings[(*key, status, scheme, failed)] = ending

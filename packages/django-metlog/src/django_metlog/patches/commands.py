@@ -55,13 +55,13 @@ def _timed(execute: Function) -> Function:
 def _naming(load: Function) -> Function:
     def load_command_class(app_name: str, name: str) -> Any:
         command = load(app_name, name)
-        _named[:] = [*_named[-MOST_NAMED:], (command, name)]
+        _named[:] = [*_named[-MAX_NAMED:], (command, name)]
         return command
 
     return load_command_class
 
 
-MOST_NAMED = 100
+MAX_NAMED = 100
 """Commands are loaded to be run at once; what is older was loaded for its help."""
 
 _named: list[tuple[object, str]] = []

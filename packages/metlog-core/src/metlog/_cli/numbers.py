@@ -18,7 +18,7 @@ def port(text: str) -> int:
     return _within(text, "a port from 0 to 65535", 0, 65535)
 
 
-def _within(text: str, wanted: str, least: int, most: int) -> int:
-    if text.isdecimal() and least <= int(text[:20]) <= most:
+def _within(text: str, expected: str, minimum: int, maximum: int) -> int:
+    if text.isdecimal() and minimum <= int(text[:20]) <= maximum:
         return int(text)
-    raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")

@@ -241,11 +241,11 @@ def _interval(reader: _Reader, argument: object) -> float:
     return INTERVAL if found is None else found
 
 
-def _seconds(value: object, name: str, least: float = 0.01) -> float:
+def _seconds(value: object, name: str, minimum: float = 0.01) -> float:
     number = _number(value)
-    if number is None or not least <= number <= 3600:
+    if number is None or not minimum <= number <= 3600:
         raise ConfigError(
-            f"expected seconds from {least:g} to 3600, got {value!r}", name
+            f"expected seconds from {minimum:g} to 3600, got {value!r}", name
         )
     return number
 

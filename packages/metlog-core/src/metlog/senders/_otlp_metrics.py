@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Totals", "as_data", "new_exporter"]
 
-LONGEST_NAME = 255
-LONGEST_ATTRIBUTE = 1024
+MAX_NAME = 255
+MAX_ATTRIBUTE = 1024
 """Characters of an attribute: every distinct one is kept in memory."""
 
 POINTS_A_REQUEST = 10_000
@@ -449,7 +449,7 @@ def _name(name: str) -> str:
     https://opentelemetry.io/docs/specs/otel/metrics/api/#instrument-name-syntax
     """
     name = _NOT_IN_NAMES.sub("_", name)
-    return (name if name[:1].isalpha() else f"m{name}")[:LONGEST_NAME]
+    return (name if name[:1].isalpha() else f"m{name}")[:MAX_NAME]
 
 
 def _attributes(labels: Mapping[str, Any]) -> dict[str, Any]:
@@ -464,7 +464,7 @@ def _distinct(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _key(name: object) -> str:
-    return encodable(as_text(name))[:LONGEST_ATTRIBUTE]
+    return encodable(as_text(name))[:MAX_ATTRIBUTE]
 
 
 def _value(value: object) -> str | bool | int | float | None:
@@ -475,7 +475,7 @@ def _value(value: object) -> str | bool | int | float | None:
     if isinstance(value, float) and isfinite(value):
         return float(value)
     text = str.__str__(value) if isinstance(value, str) else as_text(value)
-    return encodable(text)[:LONGEST_ATTRIBUTE]
+    return encodable(text)[:MAX_ATTRIBUTE]
 
 
 def _clamped(nanoseconds: int) -> int:

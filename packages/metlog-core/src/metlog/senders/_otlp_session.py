@@ -28,14 +28,14 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 __all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly", "seconds_of"]
 
-LONGEST_ANSWER = 65_536
+MAX_ANSWER = 65_536
 """Bytes of a collector's answer that are read."""
 
 LATER = frozenset({408, 425, 429})
 """Refused now, and worth another attempt; so is what begins with a 5."""
 
 
-LONGEST_WAIT = 300.0
+MAX_WAIT = 300.0
 """Seconds for which a collector is left alone, whatever it asks for: backends that hear
 nothing of a series for longer take it for gone."""
 
@@ -124,12 +124,12 @@ def seconds_of(
     """The seconds that a ``Retry-After`` header asks for: a number or a date."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_WAIT)
+        return min(float(text), MAX_WAIT)
     try:
         then = parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, OSError):  # no date, or none of this machine's
         return 0.0
-    return max(0.0, min(then - _clock(), LONGEST_WAIT))
+    return max(0.0, min(then - _clock(), MAX_WAIT))
 
 
 @contextmanager
@@ -176,7 +176,7 @@ class _Past:
 def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
     """The rest of a delivered `Outcome`: what the answer says of parts of it."""
     try:
-        body = response.raw.read(LONGEST_ANSWER, decode_content=True)
+        body = response.raw.read(MAX_ANSWER, decode_content=True)
         # Metrics and logs have answers of one form.
         answer = ExportMetricsServiceResponse.FromString(body)
     except Exception:  # the answer takes its time, or is none: it was 200 all the same

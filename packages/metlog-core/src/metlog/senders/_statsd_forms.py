@@ -41,11 +41,11 @@ class Forms:
         *,
         dogstatsd: bool,
         distributions: bool,
-        most: int,
+        max_series: int,
         report: Report,
     ) -> None:
         """``surroundings`` are tags for every line, and what stands at its end;
-        ``most`` is how many series there are at most."""
+        ``max_series`` is how many series there are at most."""
         self._shape = shape
         self._prefix = prefix
         self._tags, self._suffix = surroundings
@@ -60,7 +60,7 @@ class Forms:
         self._namesakes = {
             letter: Namesakes(report) for letter in ("", *self._letters.values())
         }
-        self._most = most
+        self._max_series = max_series
         self._report = report
         self._forms: dict[Series, Form | None] = {}
         self._common: dict[Form, Form] = {}
@@ -79,7 +79,7 @@ class Forms:
             letter = "" if self._is_dogstatsd else self._letters[kind]
             self._namesakes[letter].watch(name, kind, name)
             form = self._new(series, shaped)
-        if len(self._forms) >= 2 * self._most:
+        if len(self._forms) >= 2 * self._max_series:
             self.forget()
         self._forms[series] = form
         return form

@@ -166,7 +166,7 @@ class StatsdSender(ExportingSender):
             (surroundings.tags, surroundings.suffix),
             dogstatsd=self._is_dogstatsd,
             distributions=distributions,
-            most=self.max_series,
+            max_series=self.max_series,
             report=self.tally.report,
         )
         self._socket.on_resolved = self.worker.wake

@@ -33,7 +33,7 @@ def for_prometheus(rows: Iterable[Row], promql: PromQL) -> dict[str, Any]:
     def targets(panel: Panel) -> list[dict[str, Any]]:
         return [
             {
-                "expr": promql.write(query, panel.most),
+                "expr": promql.write(query, panel.top),
                 "legendFormat": promql.legend(title, query) or panel.title,
                 "range": True,
             }
@@ -62,7 +62,7 @@ def for_graphite(rows: Iterable[Row], graphite: Graphite) -> dict[str, Any]:
 
     def targets(panel: Panel) -> list[dict[str, Any]]:
         return [
-            {"target": graphite.write(title, query, panel.most, panel.title)}
+            {"target": graphite.write(title, query, panel.top, panel.title)}
             for title, query in panel.queries
             if not isinstance(query, Level)
         ]

@@ -61,9 +61,7 @@ class Graphite:
         self._timers = timers
         self._percentile = percentile
 
-    def write(
-        self, title: str, query: Query, most: int = 0, otherwise: str = ""
-    ) -> str:
+    def write(self, title: str, query: Query, top: int = 0, otherwise: str = "") -> str:
         """Return the target. What it draws is called ``title`` with its labels, or
         ``otherwise`` if it has neither."""
         title, otherwise = self.words(title), self.words(otherwise)
@@ -79,8 +77,8 @@ class Graphite:
                 text = f"scale({text}, {1 / scale:g})"
             return f"alias({text}, '{title or otherwise}')"
         text = _group(_by_label(path, how) for path in paths)
-        if most:
-            text = f"highestAverage({text}, {most})"
+        if top:
+            text = f"highestAverage({text}, {top})"
         return f"aliasSub({text}, '^', '{title} ')" if title else text
 
     def words(self, text: str) -> str:
@@ -138,7 +136,7 @@ def dashboard(rows: Iterable[Row], graphite: Graphite) -> dict[str, Any]:
     for row in rows:
         for panel in row.panels:
             targets = [
-                graphite.write(title, query, panel.most, panel.title)
+                graphite.write(title, query, panel.top, panel.title)
                 for title, query in panel.queries
                 if not isinstance(query, Level)
             ]

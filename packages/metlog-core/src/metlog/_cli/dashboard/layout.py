@@ -64,14 +64,14 @@ def _asked(panel: Panel) -> set[str]:
 def _generic(metric: Metric) -> Panel:
     """A picture of something of which only the declaration is known."""
     by = metric.labels
-    name, most = metric.base, 10 if by else 0
+    name, top = metric.base, 10 if by else 0
     if metric.kind == "counter":
-        return Panel(name, (("", Rate(name, by)),), meaning=metric.meaning, most=most)
+        return Panel(name, (("", Rate(name, by)),), meaning=metric.meaning, top=top)
     if metric.kind in {"timer", "histogram"}:
         unit = "s" if metric.kind == "timer" or metric.unit == "s" else "short"
         queries: tuple[tuple[str, Query], ...] = (("p95", Quantile(name, 0.95, by)),)
-        return Panel(f"{name}, p95", queries, unit, metric.meaning, most=most)
-    return Panel(name, (("", Level(name, by)),), meaning=metric.meaning, most=most)
+        return Panel(f"{name}, p95", queries, unit, metric.meaning, top=top)
+    return Panel(name, (("", Level(name, by)),), meaning=metric.meaning, top=top)
 
 
 _FRONT = Row(
@@ -141,20 +141,20 @@ _REQUESTS = Row(
             "Slowest views, p95",
             (("", Quantile("view", 0.95, ("view", "method"))),),
             "s",
-            most=10,
+            top=10,
         ),
         Panel(
             "Where the time goes",
             (("", Spent("view", ("view", "method"))),),
             "short",
             "Seconds of work each second, by view.",
-            most=10,
+            top=10,
         ),
         Panel(
             "Busiest views",
             (("", Rate("view", ("view", "method"))),),
             "reqps",
-            most=10,
+            top=10,
         ),
         Panel(
             "Waiting for a worker",
@@ -167,9 +167,9 @@ _REQUESTS = Row(
             "Exceptions of requests",
             (("", Rate("request.error", ("view", "class"))),),
             "ops",
-            most=10,
+            top=10,
         ),
-        Panel("Logged exceptions", (("", Rate("error", ("class",))),), "ops", most=10),
+        Panel("Logged exceptions", (("", Rate("error", ("class",))),), "ops", top=10),
     ),
 )
 
@@ -192,7 +192,7 @@ _BROWSER = Row(
                 ),
                 "s",
                 levels=levels,
-                most=10,
+                top=10,
             )
             for vital, levels in VITALS.items()
         ),
@@ -200,7 +200,7 @@ _BROWSER = Row(
             "Layout shift by view, p75",
             (("", Quantile("window.performance.layout_shift", 0.75, ("view",))),),
             levels=(0.1, 0.25),
-            most=10,
+            top=10,
         ),
         Panel(
             "Milestones of the load, p75",
@@ -211,13 +211,13 @@ _BROWSER = Row(
             "Page swaps by view, p95",
             (("", Quantile("window.visit", 0.95, ("view",))),),
             "s",
-            most=10,
+            top=10,
         ),
         Panel(
             "JavaScript errors",
             (("", Rate("window.error", ("kind", "view"))),),
             "ops",
-            most=10,
+            top=10,
         ),
         Panel(
             "Loads",
@@ -263,7 +263,7 @@ _CACHES = Row(
             "Calls, p95",
             (("", Quantile("cache.call", 0.95, ("alias", "method"))),),
             "s",
-            most=10,
+            top=10,
         ),
     ),
 )
@@ -286,19 +286,19 @@ def _tasks(title: str, name: str, begun: str) -> Row:
                 "Failures",
                 (("", Rate(f"{name}.failed", ("task",))),),
                 "ops",
-                most=10,
+                top=10,
             ),
             Panel(
                 "Waiting, p95",
                 (("", Quantile(f"{name}.queued", 0.95, ("task",))),),
                 "s",
-                most=10,
+                top=10,
             ),
             Panel(
                 "Running, p95",
                 (("", Quantile(f"{name}.run", 0.95, ("task",))),),
                 "s",
-                most=10,
+                top=10,
             ),
         ),
     )
@@ -311,19 +311,19 @@ _OTHERS = Row(
             "Requests to them",
             (("", Rate("http.client", ("server", "status"))),),
             "reqps",
-            most=10,
+            top=10,
         ),
         Panel(
             "Until they answer, p95",
             (("", Quantile("http.client", 0.95, ("server",))),),
             "s",
-            most=10,
+            top=10,
         ),
         Panel(
             "Not answered",
             (("", Rate("http.client.error", ("server", "class"))),),
             "ops",
-            most=10,
+            top=10,
         ),
         Panel(
             "Mails",

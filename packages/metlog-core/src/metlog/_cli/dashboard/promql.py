@@ -53,10 +53,10 @@ class PromQL:
         unit = unit_of(metric.kind, metric.unit)
         return family_name(base, metric.kind, unit, prefix)
 
-    def write(self, query: Query, most: int = 0) -> str:
-        """Return the expression; ``most`` keeps so many of the largest."""
+    def write(self, query: Query, top: int = 0) -> str:
+        """Return the expression; ``top`` keeps so many of the largest."""
         text = self._ratio(query) if isinstance(query, Ratio) else self._simple(query)
-        return f"topk({most}, {text})" if most else text
+        return f"topk({top}, {text})" if top else text
 
     def legend(self, title: str, query: Query) -> str:
         """Return a line's name, with the values of its labels."""

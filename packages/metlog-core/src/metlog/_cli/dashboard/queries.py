@@ -93,8 +93,8 @@ class Panel:
     """One large number, with its course behind it."""
     levels: tuple[float, ...] = ()
     """From which value on it is not good any more, and from which it is bad."""
-    most: int = 0
-    """So many lines at most, the largest; 0 is all."""
+    top: int = 0
+    """Show the largest so many lines; 0 is all of them."""
 
 
 @dataclass(frozen=True)

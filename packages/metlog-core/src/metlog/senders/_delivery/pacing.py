@@ -68,8 +68,8 @@ class Pacing:
         if first:
             return
         # By time, not by wake-ups: a thread beside a busy one gets few of those.
-        most = max(MIN_BURST, min(MAX_BURST, rate * passed))
-        self._tokens = min(most, self._tokens + rate * passed)
+        capacity = max(MIN_BURST, min(MAX_BURST, rate * passed))
+        self._tokens = min(capacity, self._tokens + rate * passed)
 
     def press(self, backlog: float, seconds: float) -> None:
         """Have ``backlog`` go within so many seconds, as far as readers stand it."""
