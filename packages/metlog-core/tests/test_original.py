@@ -45,7 +45,7 @@ def test_our_messages_are_those_of_metlog_py(
 ) -> None:
     """All keys and values but for time, process and machine."""
     # What was recorded took less than half a millisecond.
-    monkeypatch.setattr("metlog.timers.perf_counter", lambda: 5.0)
+    monkeypatch.setattr("metlog._timers.perf_counter", lambda: 5.0)
     assert calls.messages(function) == RECORDED[function.__name__]
 
 

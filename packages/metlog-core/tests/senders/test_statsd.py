@@ -473,7 +473,7 @@ def test_at_once_means_one_datagram_for_each(
     receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ``flush_interval=0`` a metric is on its way when the call returns."""
-    monkeypatch.setattr("metlog.timers.perf_counter", lambda: 5.0)
+    monkeypatch.setattr("metlog._timers.perf_counter", lambda: 5.0)
     sender = StatsdSender(port=receiver.port, flush_interval=0)
     client = MetlogClient(sender, "app")
     for _ in range(2):
