@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from backends.program import Program, accepts, find, free_ports, wait_until
 
-from counted.scenarios import STOP_SECONDS, Cell, Watch
+from counted.scenarios import REQUESTS, STOP_SECONDS, Cell, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 DONE_SECONDS = 300.0
 QUIET = ("--loglevel=warning", "--without-gossip", "--without-mingle")
-RECYCLED = "--max-tasks-per-child=20"
+RECYCLED = "--max-tasks-per-child=100"
 BY_MEMORY = "Celery, recycled by memory"
+BY_MEMORY_SHARE = 50
+"""Each of its pieces has a process of its own: one for so many of the others'."""
 CELERY_POOLS: dict[str, tuple[str, ...]] = {
     "Celery, prefork": ("--concurrency=2",),
     "Celery, recycled": ("--concurrency=2", RECYCLED),
@@ -90,7 +93,8 @@ class Work:
                     self.hung = True
         finally:
             for worker in workers:
-                worker.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)  # with its children
                 worker.wait()
 
     def wait(self, number: int, done: Callable[[], int]) -> None:
@@ -107,11 +111,11 @@ class Work:
 
 
 def job(
-    client: str, make: Callable[[Path], Receiver], name: str, number: int = 400
+    client: str, make: Callable[[Path], Receiver], name: str, number: int = REQUESTS
 ) -> Cell:
     """Do so many pieces of work, then end as the work's own way is."""
     if name == BY_MEMORY:
-        number //= 10  # a process for each
+        number //= BY_MEMORY_SHARE
     with (
         tempfile.TemporaryDirectory(prefix="counted-") as folder,
         closing(make(Path(folder))) as receiver,

@@ -35,6 +35,8 @@ class Server:
     """What an operator ends it with."""
     mend: str = ""
     """What to write where it loses something; the next entry has it written."""
+    is_ours: bool = False
+    """Whether that is a line of our documentation; peers have none in theirs."""
 
 
 def gunicorn(*more: str) -> Server:
@@ -48,7 +50,7 @@ def gunicorn(*more: str) -> Server:
     )
 
 
-def uvicorn(app: str, mend: str = "") -> Server:
+def uvicorn(app: str, mend: str = "", is_ours: bool = False) -> Server:
     return Server(
         (
             *(PYTHON, "-m", "uvicorn", app, "--port={port}", "--workers=2"),
@@ -59,20 +61,21 @@ def uvicorn(app: str, mend: str = "") -> Server:
         recycle=("--limit-max-requests=200",),
         reloads=True,
         mend=mend,
+        is_ours=is_ours,
     )
 
 
-def granian(interface: str, app: str) -> Server:
+def granian(interface: str, app: str, *more: str, mend: str = "") -> Server:
     """Its stop waits for ever for a worker that was loading: while_it_loads.py."""
     return Server(
         (
             *(str(BIN / "granian"), "--interface", interface, "--port", "{port}"),
             *("--workers", "2", "--log-level", "warning"),
             # Otherwise it ends as soon as one of its workers does.
-            *("--respawn-failed-workers", app),
+            *("--respawn-failed-workers", *more, app),
         ),
         reloads=True,
-        mend="`--workers-kill-timeout 10`, because its stop may wait for ever",
+        mend=mend,
     )
 
 
@@ -105,6 +108,7 @@ def hypercorn(mend: str = "", **variables: str) -> Server:
         workers=False,  # when one is killed it ends
         variables=variables,
         mend=mend,
+        is_ours=bool(variables),
     )
 
 
@@ -120,6 +124,8 @@ def runserver(stop: signal.Signals, mend: str = "") -> Server:
 UWSGI_STOP = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
 FLUSH_LINE = "`application = flush_at_shutdown(…)` in asgi.py"
 EXIT_LINE = "`signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))`"
+KILL_OPTION = ("--workers-kill-timeout", "10")
+KILL_MEND = "`--workers-kill-timeout 10`, because its stop may wait for ever"
 
 SERVERS: dict[str, Server] = {
     "gunicorn": gunicorn(),
@@ -129,9 +135,11 @@ SERVERS: dict[str, Server] = {
     "gunicorn, gevent": gunicorn("--worker-class=gevent"),
     "gunicorn, preload": gunicorn("--preload"),
     "uvicorn": uvicorn(ASGI, FLUSH_LINE),
-    "uvicorn, with the line": uvicorn(FLUSHING),
-    "granian, WSGI": granian("wsgi", WSGI),
-    "granian, ASGI": granian("asginl", ASGI),
+    "uvicorn, with the line": uvicorn(FLUSHING, is_ours=True),
+    "granian, WSGI": granian("wsgi", WSGI, mend=KILL_MEND),
+    "granian, WSGI, with the option": granian("wsgi", WSGI, *KILL_OPTION),
+    "granian, ASGI": granian("asginl", ASGI, mend=KILL_MEND),
+    "granian, ASGI, with the option": granian("asginl", ASGI, *KILL_OPTION),
     "uWSGI": uwsgi(*UWSGI_STOP),
     "uWSGI, threads": uwsgi(*UWSGI_STOP, "--enable-threads", "--threads", "4"),
     "uWSGI, lazy-apps": uwsgi(*UWSGI_STOP, "--enable-threads", "--lazy-apps"),
@@ -148,6 +156,7 @@ SERVERS: dict[str, Server] = {
         (str(BIN / "waitress-serve"), "--listen=127.0.0.1:{port}", WSGI),
         workers=False,
         variables={"COUNTED_EXIT_ON_TERM": "1"},
+        is_ours=True,
     ),
     "daphne": Server(
         (str(BIN / "daphne"), "-v", "0", "-p", "{port}", ASGI), workers=False

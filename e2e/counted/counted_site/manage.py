@@ -22,7 +22,11 @@ settings.configure(
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": os.environ["COUNTED_DATABASE"],
             # What many writers need: https://docs.djangoproject.com/en/stable/ref/databases/
-            "OPTIONS": {"timeout": 60, "transaction_mode": "IMMEDIATE"},
+            "OPTIONS": {
+                "timeout": 60,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
         }
     },
     TASKS={"default": {"BACKEND": BACKENDS[os.environ["COUNTED_TASKS"]]}},
