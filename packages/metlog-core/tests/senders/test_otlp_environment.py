@@ -151,6 +151,9 @@ def test_the_form_of_histograms(argument: Any, variable: str, expected: Any) -> 
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/there/is/none.pem"),
         ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/there/is/none.pem"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a..b"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/\udcff"),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "linear"),
@@ -173,6 +176,13 @@ def test_a_variable_that_cannot_be_used_is_an_error(name: str, value: str) -> No
         ({"endpoint": 4318}, "endpoint: expected a URL"),
         ({"endpoint": ""}, "endpoint: expected a URL"),
         ({"endpoint": "grpc://host:4317"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://host:4317/\ud800"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://h\ud800st"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://host/\udcff"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://host/\x00"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://host/\x1b"}, "endpoint: expected a URL"),
+        ({"endpoint": f"http://{'a' * 64}:4318"}, "endpoint: expected a URL"),
+        ({"endpoint": "http://a..b:4318"}, "endpoint: expected a URL"),
         ({"headers": 5}, "headers: expected a dict"),
         ({"headers": "nonsense"}, "headers: expected 'name=value', got 'nonsense'"),
         ({"headers": ["a=1", "Bearer: x"]}, "headers: expected name=value"),
@@ -201,6 +211,43 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], said: str) -> No
     """The error names the argument, what was expected and what came."""
     with pytest.raises(ConfigError, match=f"^{said}"):
         read(**arguments, environ={})
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://collector:4318"])
+@pytest.mark.parametrize(
+    ("argument", "variable"),
+    [
+        ("grpc", None),
+        ("GRPC", None),
+        ("http/json", None),
+        ("", None),
+        (None, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        (None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"),
+        (None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"),
+    ],
+)
+def test_grpc_is_refused_with_the_way_out(
+    argument: str | None, variable: str | None, endpoint: str | None
+) -> None:
+    """Whoever says it in code changes the code; a variable may be meant for others."""
+    environ = {variable: "grpc"} if variable else {}
+    with pytest.raises(ConfigError) as caught:
+        read(protocol=argument, endpoint=endpoint, environ=environ)
+    advice = "give that, and the endpoint for it"
+    if variable:
+        advice = (
+            "give OtlpSender protocol='http/protobuf' and the endpoint for it, and "
+            "leave the variable as it is"
+        )
+    assert str(caught.value) == (
+        f"{variable or 'protocol'}: expected 'http/protobuf', got "
+        f"{'grpc' if variable else argument!r}; ".replace("got grpc", "got 'grpc'")
+        + "it is the only one that metlog speaks, and collectors take it too, usually "
+        f"at port 4318: {advice}"
+    )
+    settings = read(protocol="http/protobuf", endpoint=endpoint, environ=environ)
+    assert settings.metrics is not None
+    assert settings.metrics.protocol == "http/protobuf"
 
 
 SECRET = "s3cret"  # not one

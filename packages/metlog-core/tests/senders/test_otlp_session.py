@@ -245,16 +245,27 @@ def test_a_connection_that_breaks_is_told(peers: list[Peer]) -> None:
     assert (outcome.again, outcome.reached, outcome.broken) == (True, True, True)
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n", b"\x00\x01\x02\r\n\r\n"])
+SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00"  # of HTTP/2
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH\r\n", b"\x00\x01\x02\r\n\r\n", SETTINGS]
+)
 def test_something_that_is_no_collector(peers: list[Peer], data: bytes) -> None:
-    """Neither raises nor counts as delivered."""
+    """Neither raises nor counts as delivered. It may well be the port for gRPC, which
+    OpenTelemetry's own documentation has in its examples."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_RDWR)
 
     peers.append(Peer(answer))
-    assert not post(peers[0].url, timeout=ANSWERS).delivered
+    outcome = post(peers[0].url, timeout=ANSWERS)
+    assert not outcome.delivered
+    assert outcome.why == (
+        "no answer from the collector (it speaks no HTTP/1; is this gRPC's port? "
+        "HTTP's is usually 4318)"
+    )
 
 
 def closed_port() -> int:

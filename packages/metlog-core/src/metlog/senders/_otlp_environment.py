@@ -169,7 +169,8 @@ def _url(value: object, name: str) -> str:
     try:
         parts = urlsplit(str(value))
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        usable = usable and parts.port != 0 and not re.search(r"[\s\x00]", str(value))
+        usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
+        (parts.hostname or "").encode("idna")
     except ValueError:  # its text may hold a password
         usable = False
     if not usable or not isinstance(value, str):
@@ -177,6 +178,9 @@ def _url(value: object, name: str) -> str:
             f"expected a URL such as http://localhost:4318, got {shown(value)!r}", name
         )
     return value
+
+
+_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _headers(value: object) -> dict[str, str]:
@@ -303,10 +307,15 @@ def _protocol(reader: _Reader, signal: str, argument: object) -> str:
             return "http/protobuf"
     if argument == "http/protobuf":
         return "http/protobuf"
+    advice = "give that, and the endpoint for it"
+    if name != "protocol":
+        advice = (
+            "give OtlpSender protocol='http/protobuf' and the endpoint for it, and "
+            "leave the variable as it is"
+        )
     raise ConfigError(
-        f"expected 'http/protobuf', got {argument!r}; metlog has no other way to a "
-        "collector. Give OtlpSender protocol='http/protobuf' and an endpoint for it "
-        "(usually port 4318) to leave the variable as it is",
+        f"expected 'http/protobuf', got {argument!r}; it is the only one that metlog "
+        f"speaks, and collectors take it too, usually at port 4318: {advice}",
         name,
     )
 

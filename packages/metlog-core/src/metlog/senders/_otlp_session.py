@@ -213,6 +213,8 @@ def _failed(error: Exception, place: str) -> Outcome:
     said = type(cause).__name__
     if isinstance(cause, OSError) and cause.strerror:
         said = f"{said}: {cause.strerror}"
+    elif type(cause) is http.client.BadStatusLine:
+        said = "it speaks no HTTP/1; is this gRPC's port? HTTP's is usually 4318"
     of_network = isinstance(
         error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
     )
