@@ -329,6 +329,33 @@ def test_numbers_that_cannot_be_meant_are_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["a\udcffb", "a" * 64, "a..b", "\ud800"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["listen", "--host", "HOST"],
+        ["watch", "--host", "HOST"],
+        ["send", "--incr", "hits", "--host", "HOST"],
+        ["send", "--statsd", "--incr", "hits", "--host", "HOST"],
+        ["bench", "HOST", "8125"],
+        ["bench", "HOST", "8125", "--config", "INI"],
+    ],
+)
+def test_a_host_that_cannot_be_looked_up_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str], host: str
+) -> None:
+    """With a line that says what was expected. The shell hands over any bytes."""
+    ini = tmp_path / "metlog.ini"
+    ini.write_text("[metlog]\nsender_class = metlog.senders.NoSendSender\n")
+    words = {"HOST": host, "INI": str(ini)}
+    with pytest.raises(SystemExit) as left:
+        sys.exit(main([words.get(word, word) for word in command]))
+    assert left.value.code
+    said = capsys.readouterr().err
+    assert "expected a host name" in said
+    assert repr(host) in said
+
+
 def test_listen_says_what_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     """A port in use is an exit code and a sentence."""
     with UdpReceiver() as taken:

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -175,11 +176,20 @@ def test_severities_are_levels(
     assert kept.records[0].levelno == level
 
 
-@pytest.mark.parametrize("options", [{"logger_name": 5}, {"json_types": 5}])
-def test_wrong_options_are_refused(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"logger_name": 5},
+        {"logger_name": "\ud800"},  # a handler could not write it
+        {"logger_name": "a.\udcff"},
+        {"logger_name": "a\x00"},
+        {"json_types": 5},
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     """The error names the option."""
     with pytest.raises(ConfigError, match=next(iter(options))):
-        StdLibLoggingSender(**options)  # type: ignore[arg-type]
+        StdLibLoggingSender(**options)
 
 
 def test_nothing_runs_in_circles(logger: logging.Logger, kept: Kept) -> None:

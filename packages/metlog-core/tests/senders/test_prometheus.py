@@ -308,7 +308,16 @@ def test_port_serves_and_ends_with_the_client() -> None:
         ({"directory": ""}, "directory: expected a folder's path, got ''"),
         ({"directory": 3}, "directory: expected a folder's path, got 3"),
         ({"port": "x"}, "port: .* got 'x'"),
-        ({"addr": ""}, "addr: expected an address, got ''"),
+        (
+            {"directory": "a\x00b"},
+            r"directory: expected a folder's path, got 'a\\x00b'",
+        ),
+        ({"directory": Path("\ud800")}, r"directory: .* got \w+Path\('\\ud800'\)"),
+        ({"addr": ""}, "addr: expected a host name or an address, got ''"),
+        ({"addr": "127.0.0.1:9090"}, "addr: .* without port, got '127.0.0.1:9090'"),
+        ({"addr": "a\x00b"}, r"addr: expected .* got 'a\\x00b'"),
+        ({"addr": "\ud800"}, r"addr: expected a host name, got '\\ud800'"),
+        ({"addr": "a" * 64}, "addr: expected a host name, with 1 to 63 .* got 'aaa"),
         ({"prefix": 3}, "prefix: expected text, got 3"),
         ({"names": "both"}, "names: expected .* got 'both'"),
         ({"semconv": "beta"}, "semconv: expected .* got 'beta'"),
@@ -320,6 +329,18 @@ def test_a_bad_option_fails_at_once(options: dict[str, Any], says: str) -> None:
     """The error says which option, what was expected, what came."""
     with pytest.raises(ConfigError, match=says):
         PrometheusSender(**options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_may_have_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    """Python has lone surrogates for its bytes."""
+    directory = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff")
+    sender = PrometheusSender(directory=directory)
+    client = MetlogClient(sender, "app")
+    client.incr("hits")
+    assert b"hits_total 1.0" in of_prometheus.exposition(client)[0]
+    client.close()
+    assert os.listdir(os.fsencode(tmp_path)) == [b"a\xff"]  # noqa: PTH208
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

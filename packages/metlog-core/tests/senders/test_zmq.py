@@ -199,6 +199,10 @@ def test_a_configuration_of_metlog_py_is_understood(subscriber: Subscriber) -> N
             {"bindstrs": ["tcp://127.0.0.1:1", "tcp://\ud800:1"]},
             r"bindstrs: expected an address such as .* got 'tcp://\\ud800:1'",
         ),
+        (
+            {"bindstrs": "ipc:///tmp/a\x00b"},  # ZeroMQ would take /tmp/a
+            r"bindstrs: expected an address such as .* got 'ipc:///tmp/a\\x00b'",
+        ),
         ({"bindstrs": "tcp://127.0.0.1:1", "queue_length": 0}, "queue_length"),
     ],
 )

@@ -17,6 +17,7 @@ from typing import Any
 from metlog._cli import numbers, target
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
+from metlog.senders._delivery.socket import host_or_address
 from metlog.senders.dev import DebugCaptureSender
 
 __all__ = ["add_to", "run"]
@@ -106,8 +107,9 @@ def _raw(statsd: bool, bare: socket.socket) -> Callable[[], None]:
 
 
 def _connected(options: argparse.Namespace) -> socket.socket:
+    host = host_or_address(options.host, "HOST")
     family, kind, protocol, _, address = socket.getaddrinfo(
-        options.host, options.port, type=socket.SOCK_DGRAM
+        host, options.port, type=socket.SOCK_DGRAM
     )[0]
     bare = socket.socket(family, kind, protocol)
     bare.connect(address)

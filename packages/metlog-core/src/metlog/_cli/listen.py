@@ -26,7 +26,12 @@ def add_to(commands: Any) -> None:
         description="Print StatsD lines and metlog messages that arrive over UDP. "
         "Where it listens is said on stderr.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument(
+        "--host",
+        type=receiver.host,
+        default="127.0.0.1",
+        help="default: %(default)s",
+    )
     parser.add_argument(
         "--port",
         type=numbers.port,

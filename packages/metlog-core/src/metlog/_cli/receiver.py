@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 
-__all__ = ["bind", "where"]
+from metlog.exceptions import ConfigError
+from metlog.senders._delivery.socket import host_or_address
+
+__all__ = ["bind", "host", "where"]
+
+
+def host(text: str) -> str:
+    """An option's type: what `bind` can look up."""
+    try:
+        return host_or_address(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def bind(host: str, port: int) -> socket.socket:

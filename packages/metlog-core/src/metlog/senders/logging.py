@@ -7,10 +7,9 @@ import logging
 from collections.abc import Iterable
 
 from metlog._severity import SEVERITY
-from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.metrics import KINDS
-from metlog.senders._delivery.options import message_types
+from metlog.senders._delivery.options import message_types, text
 from metlog.senders._delivery.worker import Tally
 from metlog.senders.base import BaseSender, SenderStats
 from metlog.wire.text import to_json
@@ -45,8 +44,8 @@ class StdLibLoggingSender(BaseSender):
         payload_types: str | Iterable[str] | None = None,
         json_types: str | Iterable[str] | None = None,
     ) -> None:
-        if logger_name is not None and not isinstance(logger_name, str):
-            raise ConfigError(f"expected text, got {logger_name!r}", "logger_name")
+        if logger_name is not None:
+            text("logger_name", logger_name, "a logger's name")
         self.logger: logging.Logger = logging.getLogger(logger_name)
         self.payload_types: frozenset[str] = message_types(
             "payload_types", "oldstyle" if payload_types is None else payload_types

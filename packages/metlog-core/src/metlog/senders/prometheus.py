@@ -17,8 +17,9 @@ from metlog._aggregate.series import News, Series
 from metlog.exceptions import ConfigError
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders._delivery import process
-from metlog.senders._delivery.options import integer, seconds
+from metlog.senders._delivery.options import integer, path, seconds
 from metlog.senders._delivery.process import Deadline, Lock
+from metlog.senders._delivery.socket import host_or_address
 from metlog.senders._exporting import ExportingSender
 from metlog.senders._prometheus_state import Family
 from metlog.senders._prometheus_sums import Sums
@@ -79,10 +80,8 @@ class PrometheusSender(ExportingSender):
         if directory is None:
             theirs = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
             directory = os.path.join(theirs, "metlog") if theirs else None  # noqa: PTH118  # no import for it
-        elif not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
-            raise ConfigError(
-                f"expected a folder's path, got {directory!r}", "directory"
-            )
+        else:
+            directory = path("directory", directory, "a folder's path")
         if directory is not None and not folder.supported():
             raise ConfigError(
                 "expected none, because this system lacks POSIX locks, "
@@ -91,13 +90,9 @@ class PrometheusSender(ExportingSender):
             )
         if prefix is not None and not isinstance(prefix, str):
             raise ConfigError(f"expected text, got {prefix!r}", "prefix")
-        if not isinstance(addr, str) or not addr:
-            raise ConfigError(f"expected an address, got {addr!r}", "addr")
-        self.directory: str | None = None
-        if directory is not None:
-            self.directory = os.fspath(directory)
+        self.directory: str | None = directory
         self._port = None if port is None else integer("port", port, 0, 65535)
-        self._addr = addr
+        self._addr = host_or_address(addr, "addr")
         self._interval = seconds("interval", interval, minimum=0.01)
         self.prefix: str | None = prefix
         """What stands before every name; None: what each declaration says."""

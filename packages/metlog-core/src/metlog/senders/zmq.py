@@ -10,7 +10,7 @@ from typing import Any
 from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.senders._delivery import process
-from metlog.senders._delivery.options import boolean, integer, seconds, strings
+from metlog.senders._delivery.options import boolean, integer, seconds, strings, text
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.queue import QUEUE_BYTES, QueuedSender
 from metlog.wire.text import to_json
@@ -247,6 +247,7 @@ def _addresses(name: str, value: object) -> list[str]:
     with zmq.Context() as context, context.socket(zmq.XPUB) as trying:
         trying.set(zmq.LINGER, 0)
         for address in found:
+            text(name, address, expected)
             try:
                 trying.connect(address)
             except (zmq.ZMQError, UnicodeError) as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -292,15 +293,39 @@ def test_a_lack_of_buffers_is_waited_for_too(error: OSError) -> None:
     [
         *(("udp", bad) for bad in ("a b", "a:80", "http://a", "[::1]", "a\x00", "u@h")),
         ("udp", "é" * 80),
-        ("udp", "\ud800"),
+        *(("udp", bad) for bad in ("\ud800", "a\udcffb", "a..b", ".", ".a", "a" * 64)),
+        *(("udp", bad) for bad in ("::1%", "::1%\ud800", "::1%a b", "::1%\x00", "::g")),
         pytest.param("unix", "/" + "x" * 200, marks=needs_unix),
         pytest.param("unix", "/\ud800", marks=needs_unix),
+        pytest.param("unix", "/a\x00b", marks=needs_unix),
+        pytest.param("unix", "/a\x00", marks=needs_unix),
+        pytest.param("unix", "\x00a\x00b", marks=needs_unix),
     ],
 )
 def test_what_cannot_be_a_host_is_refused(transport: str, host: str) -> None:
     """When the sender is made."""
     with pytest.raises(ConfigError, match=r"^host: expected a"):
         DatagramSocket(transport, host, 1)
+
+
+@pytest.mark.parametrize(
+    ("transport", "host", "is_ready"),
+    [
+        *(("udp", good, True) for good in ("127.0.0.1", "::1", "fe80::1%eth0", "::")),
+        *(("udp", good, False) for good in ("localhost", "localhost.", "my_host")),
+        *(("udp", good, False) for good in ("é.example", "a" * 63 + ".b", "1.2.3.4.5")),
+        pytest.param("unix", "/a/b c", True, marks=needs_unix),
+        pytest.param("unix", "/a\udcffb", True, marks=needs_unix),
+        pytest.param(
+            *("unix", "\x00agent", True),
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux has them"),
+        ),
+    ],
+)
+def test_what_can_be_a_host_is_taken(transport: str, host: str, is_ready: bool) -> None:
+    """Addresses and paths are ready at once, a path of bytes that are no UTF-8 and an
+    abstract name, too."""
+    assert DatagramSocket(transport, host, 1).is_ready == is_ready
 
 
 @pytest.mark.services

@@ -28,7 +28,10 @@ def add_to(commands: Any) -> None:
         "development only: it keeps nothing. The page's address is said on stderr.",
     )
     parser.add_argument(
-        "--host", default=HOST, help="where lines arrive, default: %(default)s"
+        "--host",
+        type=receiver.host,
+        default=HOST,
+        help="where lines arrive, default: %(default)s",
     )
     parser.add_argument(
         "--port",

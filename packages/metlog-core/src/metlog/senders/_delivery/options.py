@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,37 @@ __all__ = [
     "integer",
     "message_types",
     "pairs",
+    "path",
     "seconds",
     "strings",
+    "text",
 ]
+
+
+def text(name: str, value: object, expected: str) -> str:
+    """Text that the system and every format can hold: without NUL, and with a code in
+    UTF-8."""
+    if isinstance(value, str) and "\x00" not in value:
+        try:
+            value.encode()
+        except UnicodeError:  # a lone surrogate
+            pass
+        else:
+            return value
+    raise ConfigError(f"expected {expected}, got {value!r}", name)
+
+
+def path(name: str, value: object, expected: str) -> str:
+    """A path that the system can have. In Python's form of one that is not UTF-8, some
+    lone surrogates stand for bytes."""
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        try:
+            encoded = os.fsencode(value)
+        except UnicodeError:
+            encoded = b"\x00"
+        if b"\x00" not in encoded:
+            return os.fsdecode(encoded)
+    raise ConfigError(f"expected {expected}, got {value!r}", name)
 
 
 def strings(name: str, value: object, expected: str) -> list[str]:

@@ -16,7 +16,7 @@ from metlog.exceptions import ConfigError
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 
-__all__ = ["DatagramSocket"]
+__all__ = ["DatagramSocket", "host_or_address"]
 
 RESOLVE_TTL = 60.0
 """Seconds that an address found by name is good for."""
@@ -28,6 +28,7 @@ MAX_UNIX_PATH = 107 if sys.platform == "linux" else 103
 """Bytes in ``sun_path`` of a unix socket's address, less the one that ends it."""
 
 _NOT_IN_NAMES = re.compile(r"[\s\x00/:@\[\]]")
+_ZONE = re.compile(r"[!-~]+")
 
 
 class DatagramSocket:
@@ -64,34 +65,22 @@ class DatagramSocket:
                     "transport",
                 )
             try:
-                fits = len(os.fsencode(host)) <= MAX_UNIX_PATH
+                path = os.fsencode(host)
             except UnicodeError:  # a lone surrogate
-                fits = False
-            if not fits:
+                path = b""
+            # On Linux one that begins with NUL is a name in no folder.
+            named = path[1:] if sys.platform == "linux" else path
+            if b"\x00" in named or not 0 < len(path) <= MAX_UNIX_PATH:
                 raise ConfigError(
                     f"expected a path of at most {MAX_UNIX_PATH} bytes, got {host!r}",
                     "host",
                 )
             self._set_address(socket.AF_UNIX, host)
-        elif ":" in host and _is_literal(socket.AF_INET6, host):
-            self._set_address(socket.AF_INET6, (host, port))
-        elif _is_literal(socket.AF_INET, host):
-            self._set_address(socket.AF_INET, (host, port))
+        elif (family := _family_of(host)) is not None:
+            self._set_address(family, (host, port))
         else:
             self.needs_resolving = True
-            if _NOT_IN_NAMES.search(host):
-                raise ConfigError(
-                    f"expected a host name or an address, without port, got {host!r}",
-                    "host",
-                )
-            try:
-                # As bytes, because a thread that has to import Python's codec for names
-                # fails when the interpreter is about to end.
-                self._name = host.encode("ascii" if host.isascii() else "idna")
-            except UnicodeError as error:
-                raise ConfigError(
-                    f"expected a host name, got {host!r}: {error}", "host"
-                ) from None
+            self._name = _name(host, "host")
 
     @property
     def is_ready(self) -> bool:
@@ -245,9 +234,46 @@ class DatagramSocket:
             return self._socket
 
 
-def _is_literal(family: int, host: str) -> bool:
+def host_or_address(value: object, *path: str) -> str:
+    """Return what is an address or can be looked up; ``path`` leads to the option."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"expected a host name or an address, got {value!r}", *path)
+    if _family_of(value) is None:
+        _name(value, *path)
+    return value
+
+
+def _family_of(host: str) -> int | None:
+    """Return the family of an address, None for a name or for nonsense."""
+    address, percent, zone = host.partition("%")
+    if percent and not _ZONE.fullmatch(zone):
+        return None
+    for family in (socket.AF_INET6,) if percent else (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, address)
+        except (OSError, ValueError):  # the latter for a NUL character
+            continue
+        return family
+    return None
+
+
+def _name(host: str, *path: str) -> bytes:
+    """Return a host's name as name servers are asked for it."""
+    if _NOT_IN_NAMES.search(host):
+        raise ConfigError(
+            f"expected a host name or an address, without port, got {host!r}", *path
+        )
     try:
-        socket.inet_pton(family, os.fspath(host).partition("%")[0])
-    except (OSError, ValueError):  # the latter for a NUL character
-        return False
-    return True
+        # As bytes, because a thread that has to import Python's codec for names
+        # fails when the interpreter is about to end.
+        name = host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError as error:
+        raise ConfigError(
+            f"expected a host name, got {host!r}: {error}", *path
+        ) from None
+    if not all(0 < len(label) < 64 for label in name.removesuffix(b".").split(b".")):
+        raise ConfigError(
+            f"expected a host name, with 1 to 63 letters between dots, got {host!r}",
+            *path,
+        )
+    return name
