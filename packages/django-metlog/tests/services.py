@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-__all__ = ["mariadb", "memcached", "postgres", "program", "redis"]
+__all__ = ["kept_port", "mariadb", "memcached", "postgres", "program", "redis"]
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a server may take to start, or to stop."""
 
 
@@ -41,10 +41,9 @@ def postgres() -> Iterator[dict[str, Any]]:
     initdb, server, is_ready = (
         program(name, programs) for name in ("initdb", "postgres", "pg_isready")
     )
-    with _folder() as folder:
+    with _folder() as folder, kept_port() as port:
         create = f"{initdb} -D data -U metlog -A trust -E UTF8 --no-sync"
         _run([*create.split(), "--no-instructions"], folder)
-        port = _free_port()
         settings = ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off"]
         command = [server, "-D", "data", "-p", str(port), "-k", str(folder)]
         # The port alone accepts too early.
@@ -65,11 +64,10 @@ def mariadb() -> Iterator[dict[str, Any]]:
     install, server, admin = (
         program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb-admin")
     )
-    with _folder() as folder:
+    with _folder() as folder, kept_port() as port:
         data, sock = f"--datadir={folder / 'data'}", f"--socket={folder / 's'}"
         access = "--auth-root-authentication-method=normal"
         _run([install, "--no-defaults", data, access, "--skip-test-db"], folder)
-        port = _free_port()
         command = [server, "--no-defaults", data, sock, f"--pid-file={folder / 'pid'}"]
         command += [f"--port={port}", "--bind-address=127.0.0.1", "--skip-log-bin"]
         command += ["--innodb-flush-log-at-trx-commit=0"]
@@ -86,8 +84,7 @@ def redis() -> Iterator[str]:
         yield url
         return
     server = program("redis-server")
-    with _folder() as folder:
-        port = _free_port()
+    with _folder() as folder, kept_port() as port:
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
         with _server(command, folder, lambda: _accepts(port)):
             yield f"redis://127.0.0.1:{port}"
@@ -100,8 +97,7 @@ def memcached() -> Iterator[str]:
         yield urlsplit(url).netloc or url
         return
     server = program("memcached")
-    with _folder() as folder:
-        port = _free_port()
+    with _folder() as folder, kept_port() as port:
         command = [server, "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
         with _server(command, folder, lambda: _accepts(port)):
             yield f"127.0.0.1:{port}"
@@ -205,7 +201,14 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port for a server that takes it soon, and that nobody else can have until then.
+
+    Two sockets may be bound to one port while at most one of them listens, if both
+    have ``SO_REUSEADDR``; every server of these tests has it.
+    """
+    with socket.socket() as keeping:
+        keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeping.bind(("127.0.0.1", 0))
+        yield int(keeping.getsockname()[1])

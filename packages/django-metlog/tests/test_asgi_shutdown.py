@@ -36,7 +36,7 @@ settings.configure(
     INSTALLED_APPS=["django_metlog"],
     MIDDLEWARE=["django_metlog.middleware.GraphiteMiddleware"],
     ROOT_URLCONF=__name__,
-    METLOG=MetlogClient(StatsdSender(port=PORT, flush_interval=60), "site"),
+    METLOG=MetlogClient(StatsdSender(port=PORT, flush_interval=3600), "site"),
 )
 urlpatterns = [path("", lambda request: HttpResponse("hello"))]
 

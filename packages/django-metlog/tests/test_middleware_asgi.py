@@ -28,7 +28,7 @@ BOTH = [
     "django_metlog.middleware.GraphiteRequestTimingMiddleware",
     "django_metlog.middleware.GraphiteMiddleware",
 ]
-SECONDS = 10
+SECONDS = 60
 """How long to wait for what must happen."""
 
 

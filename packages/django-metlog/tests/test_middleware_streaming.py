@@ -96,10 +96,10 @@ def test_a_client_that_leaves_in_mid_stream(sent: Any, settings: Any) -> None:
             },
         )
         await server.send_input({"type": "http.request", "body": b""})
-        assert (await server.receive_output(10))["status"] == 200
-        await server.receive_output(10)
+        assert (await server.receive_output(60))["status"] == 200
+        await server.receive_output(60)
         await server.send_input({"type": "http.disconnect"})
-        await server.wait(10)
+        await server.wait(60)
 
     asyncio.run(leave())
     assert len(sent.timers()["view.stream"]) == 1

@@ -247,7 +247,7 @@ def test_answers_are_told_by_their_declarations(
             asked = Event()
             answer = partial(answers, asked)
             client.observe(POOL_MAX, answer, {"alias": name})
-            assert asked.wait(30)
+            assert asked.wait(60)
         client.flush()
         told = exposition(client)[0].decode()
     finally:

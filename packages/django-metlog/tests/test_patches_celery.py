@@ -71,7 +71,7 @@ def test_sending(app: celery.Celery, sent: Sent) -> None:
     app.send_task("shop.tasks.<add>", (1, 2))
     assert sent.counters() == {"celery.shop.tasks.add.sent": 1}
     with app.connection_for_read() as connection:
-        message = connection.SimpleQueue("celery").get(timeout=10)
+        message = connection.SimpleQueue("celery").get(timeout=60)
         message.ack()
     assert before <= message.headers[SENT_AT] <= time.time()
 

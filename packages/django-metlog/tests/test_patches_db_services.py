@@ -43,7 +43,7 @@ def prefix(request: Any, django_db_blocker: Any, sent: Sent) -> Iterator[str]:
     """``db.<client>.real``: a database with an empty table of books, patched."""
     kind = request.param
     settings = request.getfixturevalue("postgres" if kind == "pool" else kind)
-    pool = {"min_size": 1, "max_size": 4, "timeout": 2}
+    pool = {"min_size": 1, "max_size": 4, "timeout": 60}
     connections.settings["real"] = {
         **connections.settings["default"],
         **settings,
@@ -148,9 +148,9 @@ def in_a_thread(work: Any) -> None:
 def test_a_server_that_is_away(prefix: str, sent: Sent) -> None:
     """What cannot be reached is an error, and the time that trying took."""
     settings = connections["real"].settings_dict
-    port = settings["PORT"]
+    port, pool = settings["PORT"], settings["OPTIONS"].get("pool", {})
     _close()
-    settings["PORT"] = "1"
+    settings["PORT"], pool["timeout"] = "1", 2
     try:
         with pytest.raises(OperationalError):
             connections["real"].ensure_connection()

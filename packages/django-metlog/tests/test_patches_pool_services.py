@@ -58,7 +58,7 @@ NOTHING = {
 
 def until(tell: Tell, **wanted: int) -> dict[str, int]:
     """Ask until it tells that: the pool's own threads connect and take back."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not wanted.items() <= (told := tell()).items():
         assert time.monotonic() < deadline, f"expected {wanted}, got {told}"
     return told
@@ -90,7 +90,7 @@ def test_who_waits_and_who_gives_up(tell: Tell) -> None:
         told = until(tell, pending=1)
         assert (told["connections.used"], told["connections.idle"]) == (2, 0)
         own.putconn(taken.pop())
-        taken.append(waiting.result(30))
+        taken.append(waiting.result(60))
     until(tell, pending=0, timeouts=0)
     with pytest.raises(psycopg_pool.PoolTimeout):
         own.getconn(timeout=0.01)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import services
 from prometheus_client.parser import text_string_to_metric_families
 
 from metlog import MetlogClient
@@ -28,7 +29,7 @@ from metlog.senders._prometheus_state import decoded
 pytestmark = pytest.mark.services
 
 HERE = Path(__file__).parent
-PATIENCE = 20.0
+PATIENCE = 60.0
 INTERVAL = 0.2
 """Seconds between two writes of a worker; the default is one."""
 VISITORS, EACH = 4, 100
@@ -67,7 +68,9 @@ class Site:
 
     def get(self, path: str) -> bytes:
         """The body of an answer, which is a 200."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=PATIENCE
+        )
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -131,9 +134,13 @@ class Site:
 def serving(
     name: str, tmp_path: Path, *, shared: bool = True, interval: float = INTERVAL
 ) -> Iterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    with services.kept_port() as port:
+        yield from _serving(name, tmp_path, port, shared=shared, interval=interval)
+
+
+def _serving(
+    name: str, tmp_path: Path, port: int, *, shared: bool, interval: float
+) -> Iterator[Site]:
     folder = tmp_path / "metrics"
     environment = {
         **os.environ,
@@ -251,7 +258,8 @@ def test_a_scrape_tells_every_request_that_was_answered(
 
 def test_what_was_answered_is_written_within_one_interval(tmp_path: Path) -> None:
     """The default one of a second. Each visit comes right after a write, when it has to
-    wait longest; a tenth of a second is for writing, and for finding it."""
+    wait longest; half a second is for writing, and for finding it, on a busy
+    machine."""
     waited = []
     with serving("four-workers", tmp_path, interval=1.0) as site:
         for truth in range(1, 10):
@@ -259,7 +267,7 @@ def test_what_was_answered_is_written_within_one_interval(tmp_path: Path) -> Non
             answered = time.monotonic()
             assert site.written(truth)
             waited.append(time.monotonic() - answered)
-    assert statistics.median(waited) <= 1.1, waited
+    assert statistics.median(waited) <= 1.5, waited
 
 
 def test_killed_workers_take_nothing_along_that_is_written(tmp_path: Path) -> None:

@@ -131,8 +131,21 @@ def engine(
             yield config, lambda: receiver.counts
 
 
+@pytest.fixture
+def keeping() -> Iterator[list[socket.socket]]:
+    """Two sockets whose ports only a server that sets ``SO_REUSEADDR`` can have: it
+    may be bound to a port that another is bound to and does not listen on."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0))
+        yield [one, other]
+
+
 @contextmanager
-def serving(name: str, folder: Path, config: dict[str, Any]) -> Iterator[int]:
+def serving(
+    name: str, folder: Path, config: dict[str, Any], keeping: list[socket.socket]
+) -> Iterator[int]:
     """A server on a free port, from when it is ready until it is told to stop."""
 
     def ready() -> bool:
@@ -154,11 +167,7 @@ def serving(name: str, folder: Path, config: dict[str, Any]) -> Iterator[int]:
         return all(worker["status"] == are or worker.get(are) for worker in workers)
 
     is_uwsgi = name.startswith("uwsgi")
-    with socket.socket() as probe, socket.socket() as another:
-        probe.bind(("127.0.0.1", 0))
-        another.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        stats: int = another.getsockname()[1]
+    port, stats = (one.getsockname()[1] for one in keeping)
     (folder / "app.py").write_text(APP)
     server = subprocess.Popen(
         [part.format(port=port, stats=stats) for part in SERVERS[name]],
@@ -195,6 +204,7 @@ def answers(port: int) -> bool:
 def test_a_graceful_stop_loses_nothing(
     server: str,
     engine: tuple[dict[str, Any], Callable[[], dict[str, float]]],
+    keeping: list[socket.socket],
     tmp_path: Path,
 ) -> None:
     """Each request counts once, also one that was not over yet; what a master counted
@@ -202,7 +212,7 @@ def test_a_graceful_stop_loses_nothing(
     config, counts = engine
     paths = [f"/{i}" for i in range(REQUESTS - 1)]
     paths.append("/idle" if server in STOPPED_WHEN_IDLE else "/last")
-    with serving(server, tmp_path, config) as port:
+    with serving(server, tmp_path, config, keeping) as port:
         for path in paths:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", path)

@@ -41,7 +41,7 @@ def shown_of(response):
 
 def test_threads(monkeypatch):
     """In threads, as under WSGI: 1,000 times two requests that wait for each other."""
-    meet = threading.Barrier(2, timeout=30)
+    meet = threading.Barrier(2, timeout=120)
     monkeypatch.setattr(views, "pause", meet.wait)
 
     def one(key):

@@ -226,7 +226,7 @@ def test_a_delivery_that_logs_does_not_wait_for_itself(backend: Backend) -> None
         with handler.lock:
             backend.send_message(message("while the lock is held"))
             answer.set()
-        client.close()
+        client.close(timeout=60)
     finally:
         backend.stuck = None
         logger.removeHandler(handler)
