@@ -56,7 +56,10 @@ def main() -> int:
         for found in pool.map(count, wants):
             cells.append(found)
             print(line(found), flush=True)
-            print(found.why + found.stacks, file=sys.stderr, end="", flush=True)
+            if found.why or found.stacks:
+                where = f"{found.client}, {found.server}, {found.scenario}"
+                said = (where, found.why, found.stacks)
+                print(*said, sep="\n", file=sys.stderr, flush=True)
     minutes = round((time.monotonic() - began) / 60)
     if options.write:
         write(WRITTEN, page(cells, options, minutes))
@@ -75,7 +78,7 @@ def count(want: tuple[str, str, str, int]) -> Cell:
     """Return what came of it, or why nothing did."""
     client, server, trouble, requests = want
     if trouble == NONE:
-        return Cell(client, server, NONE, why="its documentation has no such line")
+        return Cell(client, server, NONE, why="not in its documentation")
     make = {**OURS, **PEERS}[client]
     try:
         if server in JOBS:

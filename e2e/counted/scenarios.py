@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 REQUESTS = 2000
 """Of each cell of the long form, and as many pieces of work without a server."""
+RECYCLED = 200
+"""A worker ends after so many, and after a fifth of all if they are more."""
 VISITORS = 4
 STOP_SECONDS = 30.0
 """As long as an operator waits for a graceful stop."""
@@ -203,15 +205,7 @@ def recycle(run: Running, requests: int) -> None:
     """Workers end and begin while it answers, as its own option has it."""
     before = set(run.children())
     run.visit(requests)
-
-    def is_recycled() -> bool:
-        if set(run.children()) - before:
-            return True
-        # uWSGI lets nobody go in its first second, and looks at that after a request.
-        run.visit(VISITORS)
-        return False
-
-    wait_until(is_recycled, "a worker in another's place")
+    wait_until(lambda: set(run.children()) - before, "a worker in another's place")
 
 
 def kill(run: Running, requests: int) -> None:
@@ -269,7 +263,8 @@ def cell(
         closing(make(Path(name))) as receiver,
         Watch(receiver) as watch,
     ):
-        with serving(server, scenario, client, receiver, Path(name)) as run:
+        recycled = max(RECYCLED, requests // 5)
+        with serving(server, scenario, client, receiver, Path(name), recycled) as run:
             try:
                 SCENARIOS[scenario](run, requests)
             except AssertionError as error:
@@ -296,16 +291,22 @@ def cell(
 
 @contextmanager
 def serving(
-    name: str, scenario: str, client: str, receiver: Receiver, folder: Path
+    name: str,
+    scenario: str,
+    client: str,
+    receiver: Receiver,
+    folder: Path,
+    recycled: int = RECYCLED,
 ) -> Iterator[Running]:
     server = SERVERS[name]
     (port,) = free_ports(1)
     more = receiver.options.get(name.split(",")[0], ())
     recycle_options = server.recycle if scenario == "recycle" else ()
-    command = [part.format(port=port) for part in server.command]
+    command = [*server.command]
     # In front of the application, which some take last.
     at = 3 if command[1] == "-m" else 1
     command[at:at] = [*more, *recycle_options]
+    command = [part.format(port=port, recycled=recycled) for part in command]
     path = [str(HERE), os.environ.get("PYTHONPATH", "")]
     variables = {
         "PYTHONPATH": os.pathsep.join(filter(None, path)),

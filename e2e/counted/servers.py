@@ -23,7 +23,7 @@ class Server:
 
     command: tuple[str, ...]
     recycle: tuple[str, ...] = ()
-    """What makes workers end after 200 requests; empty where it cannot."""
+    """What makes workers end after ``{recycled}`` requests; empty where it cannot."""
     reloads: bool = False
     """Whether SIGHUP gives it new workers."""
     workers: bool = True
@@ -36,7 +36,7 @@ class Server:
     mend: str = ""
     """What to write where it loses something; the next entry has it written."""
     is_ours: bool = False
-    """Whether that is a line of our documentation; peers have none in theirs."""
+    """Whether it has that written, which is in our documentation, not in peers'."""
 
 
 def gunicorn(*more: str) -> Server:
@@ -45,7 +45,7 @@ def gunicorn(*more: str) -> Server:
             *(PYTHON, "-m", "gunicorn", WSGI, "--bind=127.0.0.1:{port}"),
             *("--workers=2", "--no-control-socket", "--log-level=warning", *more),
         ),
-        recycle=("--max-requests=200",),
+        recycle=("--max-requests={recycled}",),
         reloads=True,
     )
 
@@ -58,14 +58,14 @@ def uvicorn(app: str, mend: str = "", is_ours: bool = False) -> Server:
             # nothing.
             *("--log-level=warning", "--timeout-worker-healthcheck=20"),
         ),
-        recycle=("--limit-max-requests=200",),
+        recycle=("--limit-max-requests={recycled}",),
         reloads=True,
         mend=mend,
         is_ours=is_ours,
     )
 
 
-def granian(interface: str, app: str, *more: str, mend: str = "") -> Server:
+def granian(interface: str, app: str, *more: str) -> Server:
     """Its stop waits for ever for a worker that was loading: while_it_loads.py."""
     return Server(
         (
@@ -75,7 +75,8 @@ def granian(interface: str, app: str, *more: str, mend: str = "") -> Server:
             *("--respawn-failed-workers", *more, app),
         ),
         reloads=True,
-        mend=mend,
+        mend="" if more else KILL_MEND,
+        is_ours=bool(more),
     )
 
 
@@ -90,8 +91,8 @@ def uwsgi(*more: str, mend: str = "") -> Server:
             *("--worker-reload-mercy", "8"),
             *("--http-socket", "127.0.0.1:{port}", *more),
         ),
-        # Of itself 60: no worker ends within its first minute, however many it answered.
-        recycle=("--max-requests", "200", "--min-worker-lifetime", "0"),
+        # Otherwise no worker ends within its first minute, however many it answered.
+        recycle=("--max-requests", "{recycled}", "--min-worker-lifetime", "0"),
         reloads=True,
         is_lazy="--lazy-apps" in more,
         mend=mend,
@@ -104,7 +105,7 @@ def hypercorn(mend: str = "", **variables: str) -> Server:
             *(str(BIN / "hypercorn"), "--bind", "127.0.0.1:{port}"),
             *("--workers", "2", ASGI),
         ),
-        recycle=("--max-requests", "200"),
+        recycle=("--max-requests", "{recycled}"),
         workers=False,  # when one is killed it ends
         variables=variables,
         mend=mend,
@@ -136,9 +137,9 @@ SERVERS: dict[str, Server] = {
     "gunicorn, preload": gunicorn("--preload"),
     "uvicorn": uvicorn(ASGI, FLUSH_LINE),
     "uvicorn, with the line": uvicorn(FLUSHING, is_ours=True),
-    "granian, WSGI": granian("wsgi", WSGI, mend=KILL_MEND),
+    "granian, WSGI": granian("wsgi", WSGI),
     "granian, WSGI, with the option": granian("wsgi", WSGI, *KILL_OPTION),
-    "granian, ASGI": granian("asginl", ASGI, mend=KILL_MEND),
+    "granian, ASGI": granian("asginl", ASGI),
     "granian, ASGI, with the option": granian("asginl", ASGI, *KILL_OPTION),
     "uWSGI": uwsgi(*UWSGI_STOP),
     "uWSGI, threads": uwsgi(*UWSGI_STOP, "--enable-threads", "--threads", "4"),

@@ -10,12 +10,10 @@ import pytest
 from counted.__main__ import count, line
 from counted.clients import OURS
 from counted.jobs import TASKS, job
-from counted.scenarios import SCENARIOS, VISITORS, Running, can, cell
+from counted.scenarios import RECYCLED, SCENARIOS, VISITORS, Running, can, cell
 from counted.servers import LIKELIEST, SERVERS, Server
 
 REQUESTS = 400
-RECYCLED = 200
-"""A worker ends after so many."""
 MENDED = ("waitress, with the line", "hypercorn, with the line", "runserver, Ctrl-C")
 
 
