@@ -33,7 +33,7 @@ class Settings(SphinxDirective):
                     "Required."
                     if setting.required
                     else f"Default: `{setting.default!r}`.",
-                    f"Must be {setting.wanted}.",
+                    f"Must be {setting.expected}.",
                     f"{setting.meaning[0].upper()}{setting.meaning[1:]}.",
                 ],
             )
@@ -79,7 +79,7 @@ class Checks(SphinxDirective):
         from django_metlog import checks, conf
 
         rows = [
-            (setting.check, f"{setting.name} is not {setting.wanted}")
+            (setting.check, f"{setting.name} is not {setting.expected}")
             for setting in conf.SETTINGS.values()
         ]
         # The other ids stand in the table of the module's docstring.

@@ -83,9 +83,9 @@ def no_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from django_metlog import conf
 
     monkeypatch.delattr(settings, "METLOG")
-    conf.forget()
+    conf.clear_cache()
     yield
-    conf.forget()
+    conf.clear_cache()
 
 
 Fetch = Callable[..., HttpResponse]

@@ -53,7 +53,7 @@ def arrived(settings: Any) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     sender: Any = settings.METLOG.sender
     yield lambda: [json.loads(message) for message in sender.msgs]
     del settings.METLOG_REQUEST_ID
-    conf.forget()
+    conf.clear_cache()
 
 
 Arrived = Callable[[], list[dict[str, Any]]]

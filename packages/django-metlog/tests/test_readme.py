@@ -31,7 +31,7 @@ def table() -> str:
         default = "required" if setting.required else f"`{setting.default!r}`"
         if len(default) > 40:
             default = f"{len(setting.default)} keys"
-        rows.append(f"| {names} | {setting.wanted} | {default} | {setting.meaning} |")
+        rows.append(f"| {names} | {setting.expected} | {default} | {setting.meaning} |")
     return "\n".join(rows)
 
 

@@ -24,9 +24,9 @@ class Setting:
 
     name: str
     default: Any
-    wanted: str
+    expected: str
     """What a value must be, in words that finish the sentence "must be …"."""
-    fits: Callable[[Any], bool]
+    is_valid: Callable[[Any], bool]
     meaning: str
     check: str
     """The id of the system check for a bad value."""
@@ -123,11 +123,11 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG",
             default=None,
             required=True,
-            wanted=(
+            expected=(
                 "a dict as metlog.config.client_from_dict_config takes it, such as "
                 "{'sender': {'class': 'metlog.senders.StatsdSender'}}, or a client"
             ),
-            fits=lambda value: isinstance(value, (MetlogClient, Mapping)),
+            is_valid=lambda value: isinstance(value, (MetlogClient, Mapping)),
             meaning=(
                 "the client that everything is sent through, or the dict that it is "
                 "made from at start-up; `from django_metlog import client` gives it"
@@ -138,8 +138,8 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG_PATCHES",
             alias="STATSD_PATCHES",
             default=[],
-            wanted="a list of dotted module names such as 'django_metlog.patches.db'",
-            fits=_is_texts,
+            expected="a list of dotted module names such as 'django_metlog.patches.db'",
+            is_valid=_is_texts,
             meaning="what else to measure: modules whose `patch()` runs at start-up",
             check="django_metlog.E002",
         ),
@@ -153,8 +153,8 @@ SETTINGS: dict[str, Setting] = {
                 "window.performance.navigation.redirectCount",
                 "window.performance.navigation.type",
             ],
-            wanted="a list of keys such as 'window.performance.timing.domComplete'",
-            fits=_is_texts,
+            expected="a list of keys such as 'window.performance.timing.domComplete'",
+            is_valid=_is_texts,
             meaning="which of the browser's keys are recorded",
             check="django_metlog.E003",
         ),
@@ -162,8 +162,8 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG_RECORD_GUARD",
             alias="STATSD_RECORD_GUARD",
             default=None,
-            wanted="a callable, a dotted path to one, or None",
-            fits=_is_callable_or_path,
+            expected="a callable, a dotted path to one, or None",
+            is_valid=_is_callable_or_path,
             meaning=(
                 "called with each request to the record view, sync or async; "
                 "`None` lets the request through, a response refuses it"
@@ -173,8 +173,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_METRICS_GUARD",
             default=None,
-            wanted="a callable, a dotted path to one, or None",
-            fits=_is_callable_or_path,
+            expected="a callable, a dotted path to one, or None",
+            is_valid=_is_callable_or_path,
             meaning=(
                 "called with each request to the metrics view, sync or async; `None` "
                 "as a result lets the request through, a response refuses it. Without "
@@ -187,8 +187,8 @@ SETTINGS: dict[str, Setting] = {
             name="METLOG_VIEW_TIMER_DETAILS",
             alias="STATSD_VIEW_TIMER_DETAILS",
             default=True,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning=(
                 "send all three view timers (view, module, method), or only the first"
             ),
@@ -197,16 +197,16 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_VIEW_NAMES",
             default="module",
-            wanted="'module', 'url_name' or 'route'",
-            fits=_one_of("module", "url_name", "route"),
+            expected="'module', 'url_name' or 'route'",
+            is_valid=_one_of("module", "url_name", "route"),
             meaning="what views are called: `shop.views.index`, URL name, or route",
             check="django_metlog.E006",
         ),
         Setting(
             name="METLOG_AUTH_COUNTS",
             default="used",
-            wanted="'used', 'always' or 'off'",
-            fits=_one_of("used", "always", "off"),
+            expected="'used', 'always' or 'off'",
+            is_valid=_one_of("used", "always", "off"),
             meaning=(
                 "when `response.auth.<status>` is counted: where the request looked at "
                 "its user anyway; always, with the queries and the `Vary: Cookie` that "
@@ -217,11 +217,11 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_EXCLUDE",
             default=[],
-            wanted=(
+            expected=(
                 "a list of regular expressions such as r'^/health$', or a sync "
                 "function of the request"
             ),
-            fits=_is_exclusion,
+            is_valid=_is_exclusion,
             because=_no_expression,
             meaning=(
                 "requests that are not measured: those whose path (with its leading "
@@ -232,40 +232,40 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="STATSD_MODEL_SIGNALS",
             default=False,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning="historic switch for the patch `django_metlog.patches.models`",
             check="django_metlog.E009",
         ),
         Setting(
             name="STATSD_CELERY_SIGNALS",
             default=False,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning="historic switch for the patch `django_metlog.patches.celery`",
             check="django_metlog.E010",
         ),
         Setting(
             name="METLOG_MODELS",
             default=[],
-            wanted="a list of labels such as 'shop' or 'shop.order'",
-            fits=_is_texts,
+            expected="a list of labels such as 'shop' or 'shop.order'",
+            is_valid=_is_texts,
             meaning="the models that `django_metlog.patches.models` counts; empty: all",
             check="django_metlog.E011",
         ),
         Setting(
             name="METLOG_VIEW_NAMES_MAX",
             default=1000,
-            wanted="a whole number above 0",
-            fits=_is_count,
+            expected="a whole number above 0",
+            is_valid=_is_count,
             meaning="how many distinct view names are sent; the rest become `other`",
             check="django_metlog.E012",
         ),
         Setting(
             name="METLOG_RECORD_BY_VIEW",
             default=False,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning=(
                 "send browser timings under the name of the page's view as well, which "
                 "the browser learns from a `Server-Timing` header"
@@ -277,17 +277,17 @@ SETTINGS: dict[str, Setting] = {
             # As much as browsers let sendBeacon carry. boomerang sends tens of
             # kilobytes when its ResourceTiming plugin is on.
             default=65536,
-            wanted="a whole number above 0",
-            fits=_is_count,
+            expected="a whole number above 0",
+            is_valid=_is_count,
             meaning="the longest body that the record view reads, in bytes",
             check="django_metlog.E014",
         ),
         Setting(
             name="METLOG_RECORD_FIELDS",
             default={},
-            wanted="a dict of names, each with a list of its values: "
+            expected="a dict of names, each with a list of its values: "
             "{'release': ['1.2', '1.3']}",
-            fits=_is_closed_lists,
+            is_valid=_is_closed_lists,
             meaning=(
                 "which of the fields that a site adds to its reports are recorded, and "
                 "which values of them; anything else is dropped"
@@ -297,8 +297,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_SERVER_TIMING",
             default=False,
-            wanted="True, False or a sync function of the request",
-            fits=lambda value: _is_flag(value) or _is_question(value),
+            expected="True, False or a sync function of the request",
+            is_valid=lambda value: _is_flag(value) or _is_question(value),
             meaning=(
                 "tell the browser what a request took, in a `Server-Timing` header; "
                 "a function decides for each request, because it shows internals"
@@ -308,8 +308,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_QUEUE_TIME",
             default=False,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning=(
                 "time how long a request waited before Django, from `X-Request-Start`; "
                 "only with a proxy that sets the header, for clients can send it too"
@@ -319,8 +319,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_REQUEST_ID",
             default=None,
-            wanted="the name of a header, such as 'X-Request-ID', or None",
-            fits=_is_header,
+            expected="the name of a header, such as 'X-Request-ID', or None",
+            is_valid=_is_header,
             meaning=(
                 "the request header whose value becomes the field `request_id` of "
                 "messages sent during the request; metrics do not get it"
@@ -330,8 +330,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_HTTP_HOSTS",
             default=[],
-            wanted="a list of host names such as 'api.example.com'",
-            fits=_is_hosts,
+            expected="a list of host names such as 'api.example.com'",
+            is_valid=_is_hosts,
             meaning=(
                 "the hosts that `django_metlog.patches.http` names; all others are "
                 "`other`"
@@ -341,8 +341,8 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             name="METLOG_HISTORIC_NAMES",
             default=False,
-            wanted="True or False",
-            fits=_is_flag,
+            expected="True or False",
+            is_valid=_is_flag,
             meaning=(
                 "send statements, models and Celery's tasks under the dotted names "
                 "that django-statsd-mozilla 0.4 gave them"

@@ -44,6 +44,6 @@ def capped(label: str, value: object) -> str:
     return OTHER
 
 
-@conf.until_changed
+@conf.cached_until_changed
 def _values() -> tuple[dict[str, set[str]], int]:
     return {}, conf.get("METLOG_VIEW_NAMES_MAX")

@@ -154,7 +154,7 @@ class _Known:
 MAX_PAGES = 1_000
 """Pages that are remembered; beyond, it begins anew."""
 
-_known = conf.until_changed(_Known)
+_known = conf.cached_until_changed(_Known)
 
 
 _EXACT: Mapping[str, tuple[Metric, Metric | None]] = {
@@ -178,7 +178,7 @@ def _declared(name: str) -> tuple[Metric, dict[str, str], Metric | None]:
     return TIMING, parts, BY_VIEW["timing"]
 
 
-@conf.until_changed
+@conf.cached_until_changed
 def _own_fields() -> frozenset[str]:
     """The fields of a site's own that are labels; a part of the same name wins."""
     parts = {"view", "milestone", "span", "vital", "type", "kind"}
@@ -186,7 +186,7 @@ def _own_fields() -> frozenset[str]:
     return frozenset(fields) - parts
 
 
-@conf.until_changed
+@conf.cached_until_changed
 def _with_own_fields() -> dict[str, Metric]:
     """The declarations by their names, each with the site's own fields."""
     own = tuple(sorted(_own_fields()))

@@ -105,7 +105,7 @@ def register_checks() -> None:
 
 def check(**kwargs: Any) -> list[CheckMessage]:
     """All of them. Asks no database and no URLconf."""
-    conf.forget()  # looks at what is, not at what was
+    conf.clear_cache()  # looks at what is, not at what was
     return [
         *_values(),
         *_guards(),
@@ -139,7 +139,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
 
 def _values() -> Iterator[CheckMessage]:
     for setting in conf.SETTINGS.values():
-        wrong = conf.fault(setting)
+        wrong = conf.why_invalid(setting)
         if wrong is None:
             continue
         if setting.name == "METLOG" and conf.lacks_environment():
@@ -153,7 +153,7 @@ def _values() -> Iterator[CheckMessage]:
 
 
 def _way_out(setting: conf.Setting) -> str:
-    if setting.fits is conf.SETTINGS["METLOG_RECORD_GUARD"].fits and isinstance(
+    if setting.is_valid is conf.SETTINGS["METLOG_RECORD_GUARD"].is_valid and isinstance(
         conf.read(setting), (list, tuple)
     ):
         return (
@@ -169,7 +169,7 @@ def _guards() -> Iterator[CheckMessage]:
         ("METLOG_METRICS_GUARD", conf.metrics_guard),
     ):
         setting = conf.SETTINGS[name]
-        if not setting.fits(conf.read(setting)):
+        if not setting.is_valid(conf.read(setting)):
             continue
         try:
             guard()
@@ -183,7 +183,7 @@ def _guards() -> Iterator[CheckMessage]:
 
 def _patches() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_PATCHES"]
-    if not setting.fits(conf.read(setting)):
+    if not setting.is_valid(conf.read(setting)):
         return
     try:
         conf.patch_modules()
@@ -199,7 +199,7 @@ def _patches() -> Iterator[CheckMessage]:
 def _record_keys() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_RECORD_KEYS"]
     keys = conf.read(setting)
-    if not setting.fits(keys):
+    if not setting.is_valid(keys):
         return
     for key in sorted(set(keys) - RECORDABLE):
         yield Caution(
@@ -230,7 +230,7 @@ def _like(key: str) -> str | None:
 def _models() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_MODELS"]
     labels = conf.read(setting)
-    if not setting.fits(labels):
+    if not setting.is_valid(labels):
         return
     known = {app.label.lower() for app in apps.get_app_configs()}.union(
         model._meta.label.lower()  # noqa: SLF001  # public, documented
@@ -247,7 +247,7 @@ def _models() -> Iterator[CheckMessage]:
 
 def _written_twice() -> Iterator[CheckMessage]:
     for setting in conf.SETTINGS.values():
-        if conf.both(setting):
+        if conf.is_set_twice(setting):
             yield Caution(
                 f"settings.{setting.name} and settings.{setting.alias} are one "
                 f"setting; {setting.name} is used.",
@@ -258,7 +258,7 @@ def _written_twice() -> Iterator[CheckMessage]:
 
 def _unknown() -> Iterator[CheckMessage]:
     known = {name for setting in conf.SETTINGS.values() for name in setting.names}
-    for name in conf.written():
+    for name in conf.all_names():
         if name in known or not name.startswith(("METLOG", "STATSD")):
             continue
         similar = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
@@ -343,7 +343,7 @@ def _apps() -> Iterator[CheckMessage]:
 
 
 def _conflicts() -> Iterator[CheckMessage]:
-    if conf.fault(conf.SETTINGS["METLOG"]) is not None:
+    if conf.why_invalid(conf.SETTINGS["METLOG"]) is not None:
         return
     client = conf.client()
     sender = client.sender
@@ -368,7 +368,7 @@ def _conflicts() -> Iterator[CheckMessage]:
 def _mixed_up_views() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_VIEW_NAMES"]
     scheme = conf.read(setting)
-    if not (setting.fits(scheme) and conf.has_urlconf()):
+    if not (setting.is_valid(scheme) and conf.has_urlconf()):
         return
     languages = conf.languages() if scheme == "route" else ()
     for name, views in _view_names.mixed_up(get_resolver(), scheme, languages):

@@ -32,30 +32,30 @@ __all__ = [
     "NOT_INSTALLED",
     "SETTINGS",
     "Setting",
-    "both",
-    "chosen",
+    "all_names",
+    "cached_until_changed",
+    "clear_cache",
     "client",
     "client_or_inert",
     "everything",
-    "fault",
-    "forget",
     "get",
     "guard",
     "has_urlconf",
     "is_installed",
     "is_listed",
+    "is_set_twice",
     "lacks_environment",
     "languages",
     "metrics_guard",
     "middleware",
+    "name_in_use",
     "patch_modules",
     "patches",
     "read",
     "trusts",
-    "until_changed",
     "urlconf_is_loaded",
     "validate",
-    "written",
+    "why_invalid",
 ]
 
 T = TypeVar("T")
@@ -69,12 +69,12 @@ NOT_INSTALLED = (
 )
 
 
-def chosen(setting: Setting) -> str | None:
+def name_in_use(setting: Setting) -> str | None:
     """The name under which the settings file has it; None when it has it not."""
     return next((name for name in setting.names if hasattr(settings, name)), None)
 
 
-def both(setting: Setting) -> bool:
+def is_set_twice(setting: Setting) -> bool:
     """Return whether the settings have it under its own name and under the alias."""
     return len(setting.names) == 2 and all(
         hasattr(settings, name) for name in setting.names
@@ -83,22 +83,22 @@ def both(setting: Setting) -> bool:
 
 def read(setting: Setting) -> Any:
     """Its value or default as it is now, sound or not."""
-    name = chosen(setting)
+    name = name_in_use(setting)
     return setting.default if name is None else getattr(settings, name)
 
 
-def fault(setting: Setting) -> str | None:
+def why_invalid(setting: Setting) -> str | None:
     """Why the setting cannot work, in a sentence; None when it can."""
-    name = chosen(setting)
+    name = name_in_use(setting)
     if name is None:
         if not setting.required:
             return None
-        return f"settings.{setting.name} is missing; it must be {setting.wanted}."
+        return f"settings.{setting.name} is missing; it must be {setting.expected}."
     value = read(setting)
-    if setting.fits(value):
+    if setting.is_valid(value):
         return _client_fault() if setting.name == "METLOG" else None
     because = setting.because(value)
-    return f"settings.{name} must be {setting.wanted}; got {value!r:.200}{because}."
+    return f"settings.{name} must be {setting.expected}, got {value!r:.200}{because}."
 
 
 @cache
@@ -107,12 +107,12 @@ def get(name: str) -> Any:
 
     Raises `ImproperlyConfigured` when the value cannot work.
     """
-    _forget_on_change()
-    return _sound(SETTINGS[name])
+    _clear_on_change()
+    return _validated(SETTINGS[name])
 
 
-def _sound(setting: Setting) -> Any:
-    wrong = fault(setting)
+def _validated(setting: Setting) -> Any:
+    wrong = why_invalid(setting)
     if wrong is not None:
         raise ImproperlyConfigured(f"{wrong} ({DOCUMENTATION})")
     return read(setting)
@@ -127,7 +127,7 @@ def client() -> MetlogClient:
     found = settings_read.get("METLOG")
     if isinstance(found, MetlogClient):
         return found
-    _sound(SETTINGS["METLOG"])
+    _validated(SETTINGS["METLOG"])
     return settings.METLOG
 
 
@@ -212,7 +212,7 @@ def metrics_guard() -> Callable[..., Any] | None:
 
 
 def _guard(name: str) -> Callable[..., Any] | None:
-    return as_guard(name, _sound(SETTINGS[name]))
+    return as_guard(name, _validated(SETTINGS[name]))
 
 
 def patches() -> list[str]:
@@ -243,7 +243,7 @@ def validate() -> None:
     patch_modules()
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Read every setting anew, when something changed one without saying so."""
     for clear in _remembered:
         clear()
@@ -266,7 +266,7 @@ def everything() -> dict[str, Any]:
     """Every setting by its name, Django's defaults among them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Django's own deprecated ones
-        return {name: getattr(settings, name, None) for name in written()}
+        return {name: getattr(settings, name, None) for name in all_names()}
 
 
 def is_installed() -> bool:
@@ -300,7 +300,7 @@ def languages() -> tuple[str, ...]:
     return tuple(code for code, _ in settings.LANGUAGES)
 
 
-def until_changed(make: Callable[[], T]) -> Callable[[], T]:
+def cached_until_changed(make: Callable[[], T]) -> Callable[[], T]:
     """Remember what ``make`` made of the settings, until one of ours changes."""
     remembered = lru_cache(maxsize=None)(make)
     _remembered.append(remembered.cache_clear)
@@ -318,7 +318,7 @@ assignments. The attribute look-up of its lazy objects is written in Python and 
 request half a microsecond."""
 
 
-def written() -> list[str]:
+def all_names() -> list[str]:
     """Every name in the settings, ours and all others."""
     return [name for name in dir(settings) if name.isupper()]
 
@@ -329,10 +329,10 @@ _DJANGOS = ("ROOT_URLCONF", "SECURE_PROXY_SSL_HEADER")
 _remembered: list[Callable[[], object]] = [get.cache_clear, _failed.clear]
 
 
-def _forget_on_change() -> None:
-    setting_changed.connect(_forget, dispatch_uid="django_metlog.conf")
+def _clear_on_change() -> None:
+    setting_changed.connect(_clear_cache, dispatch_uid="django_metlog.conf")
 
 
-def _forget(*, setting: str, **kwargs: object) -> None:
+def _clear_cache(*, setting: str, **kwargs: object) -> None:
     if setting in _DJANGOS or any(setting in row.names for row in SETTINGS.values()):
-        forget()
+        clear_cache()

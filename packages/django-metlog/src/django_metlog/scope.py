@@ -165,7 +165,7 @@ _sees_queries = [False]
 def see_queries(seen: bool) -> None:
     """Say whether anybody adds statements to scopes: whether none means none."""
     _sees_queries[0] = seen
-    conf.forget()  # what was made of the settings may depend on it
+    conf.clear_cache()  # what was made of the settings may depend on it
 
 
 def sees_queries() -> bool:

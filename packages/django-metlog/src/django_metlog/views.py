@@ -81,7 +81,7 @@ async def arecord(request: HttpRequest) -> HttpResponseBase:
     return _never_stored(refusal or _recorded(request))
 
 
-_guard = conf.until_changed(conf.guard)
+_guard = conf.cached_until_changed(conf.guard)
 
 
 @_public
@@ -108,7 +108,7 @@ async def ametrics(request: HttpRequest) -> HttpResponseBase:
     return _never_stored(refusal)
 
 
-_metrics_guard = conf.until_changed(conf.metrics_guard)
+_metrics_guard = conf.cached_until_changed(conf.metrics_guard)
 
 
 def _exposition(request: HttpRequest) -> HttpResponse:

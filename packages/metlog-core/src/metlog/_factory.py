@@ -137,7 +137,7 @@ def _check(
             if option not in takes:
                 known = ", ".join(takes) or "no options"
                 raise ConfigError(
-                    f"{name} takes {known}; got {option!r}{_ELSEWHERE.get(option, '')}",
+                    f"{name} takes {known}, got {option!r}{_ELSEWHERE.get(option, '')}",
                     option,
                 )
     try:

@@ -121,7 +121,7 @@ class Latest:
         if plan is not None and (
             plan.client is not client or plan.sender is not client.sender
         ):
-            conf.forget()
+            conf.clear_cache()
             plan = None
         if plan is None:
             plan = self.plan = Plan(client)

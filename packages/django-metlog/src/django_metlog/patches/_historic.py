@@ -54,7 +54,7 @@ def as_named(metric: Metric) -> Metric:
     return _HISTORIC.get(metric.name, metric) if _wanted() else metric
 
 
-@conf.until_changed
+@conf.cached_until_changed
 def _wanted() -> bool:
     wanted: bool = conf.get("METLOG_HISTORIC_NAMES")
     if wanted:

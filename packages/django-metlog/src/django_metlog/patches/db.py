@@ -234,7 +234,7 @@ class _Statements:
             scope.query_times.append(start - end)
 
 
-_settings = conf.until_changed(object)
+_settings = conf.cached_until_changed(object)
 """Another object after each change of a setting."""
 
 

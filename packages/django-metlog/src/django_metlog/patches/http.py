@@ -196,6 +196,6 @@ def _server(host: object) -> str:
     return host if host in _named_hosts() else OTHER
 
 
-@conf.until_changed
+@conf.cached_until_changed
 def _named_hosts() -> frozenset[str]:
     return frozenset(host.lower() for host in conf.get("METLOG_HTTP_HOSTS"))
