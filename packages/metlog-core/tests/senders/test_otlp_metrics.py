@@ -454,7 +454,7 @@ def test_forgetting_says_how_much_it_was() -> None:
     """What was in no batch."""
     it = Aggregated(temporality="delta")
     it.absorb(2000, it.news("counter", "a", 5), it.news("gauge", "g", 5))
-    assert it.totals.forget() == 2
+    assert it.totals.clear() == 2
     assert (it.batches(2500), it.totals.calls) == ([], 0)
 
 
@@ -463,7 +463,7 @@ def test_what_was_under_way_when_all_was_forgotten_is_counted() -> None:
     it = Aggregated()
     it.absorb(2000, it.news("counter", "a", 5))
     (batch,) = it.totals.cumulative(2500)
-    assert it.totals.forget() == 0
+    assert it.totals.clear() == 0
     it.totals.put_back(batch)
     assert (it.lost, it.totals.calls) == ([(1, "a")], 0)
 

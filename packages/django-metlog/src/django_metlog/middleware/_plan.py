@@ -107,9 +107,9 @@ class Latest:
 
     def __init__(self) -> None:
         self.plan: Plan | None = None
-        conf.on_change(self.forget)
+        conf.on_change(self.clear)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Have it made anew."""
         self.plan = None
 

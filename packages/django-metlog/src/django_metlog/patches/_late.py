@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["forget", "when_imported"]
+__all__ = ["cancel", "when_imported"]
 
 Patch = Callable[[ModuleType], None]
 
@@ -30,7 +30,7 @@ def when_imported(name: str, patch: Patch) -> None:
         sys.meta_path.insert(0, _finder)
 
 
-def forget(name: str) -> None:
+def cancel(name: str) -> None:
     """No longer wait for it."""
     _finder.waiting.pop(name, None)
     if not _finder.waiting and _finder in sys.meta_path:
@@ -83,7 +83,7 @@ class _Watching(Loader):
         module.__loader__ = self._loader
         self._loader.exec_module(module)
         patch = _finder.waiting.get(self._name)
-        forget(self._name)
+        cancel(self._name)
         if patch is not None:
             patch(module)
 

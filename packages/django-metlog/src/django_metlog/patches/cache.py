@@ -117,7 +117,7 @@ def _measure(cache: Any, alias: str) -> None:
     try:
         _wrap_methods(type(cache))
         reports = _reports(_backend(type(cache)), alias)
-        forgotten = ref(cache, lambda _: _forget(key))
+        forgotten = ref(cache, lambda _: _drop(key))
         # What stands on the object comes before its class: django-debug-toolbar puts
         # its methods there, and may have done so first.
         own = _own(cache)
@@ -129,7 +129,7 @@ def _measure(cache: Any, alias: str) -> None:
     _measured[key] = forgotten, reports
 
 
-def _forget(key: int) -> None:
+def _drop(key: int) -> None:
     _found.pop(key, None)
     _measured.pop(key, None)
 

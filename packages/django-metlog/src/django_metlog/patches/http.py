@@ -21,7 +21,7 @@ from django_metlog import conf
 from django_metlog._labels import OTHER
 from django_metlog._segments import method_name
 from django_metlog.catalogue import HTTP_CLIENT, HTTP_CLIENT_ERROR
-from django_metlog.patches._late import forget, when_imported
+from django_metlog.patches._late import cancel, when_imported
 from django_metlog.patches._sending import count, time
 from django_metlog.patches._swap import Function, Swap
 from metlog.diagnostics import Diagnostics
@@ -38,7 +38,7 @@ def patch() -> None:
 def unpatch() -> None:
     """Leave them as they were."""
     for name in _LIBRARIES:
-        forget(name)
+        cancel(name)
     for swap in _swaps.values():
         swap.off()
 

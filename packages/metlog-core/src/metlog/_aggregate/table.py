@@ -344,9 +344,9 @@ class Aggregate:
             if everything and isinstance(series, Values):
                 self._hot.append(series)
         elif everything and at - series.used > IDLE_TTL:
-            self._forget(series)
+            self._expire(series)
 
-    def _forget(self, series: AnySeries) -> None:
+    def _expire(self, series: AnySeries) -> None:
         """Unpublish it, and look at it once more: a caller may still hold it."""
         table, key = self._place(series.kind, series.identity)
         if table.get(key) is not series:
@@ -373,7 +373,7 @@ class Aggregate:
             surplus = len(oldest) - self.max_series * 7 // 8
             for series in oldest[: max(0, surplus)]:
                 if not series.pending():
-                    self._forget(series)
+                    self._expire(series)
 
 
 def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

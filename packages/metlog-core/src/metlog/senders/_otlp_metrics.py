@@ -173,8 +173,8 @@ class Totals:
                 else:
                     cell.calls += calls
 
-    def forget(self) -> int:
-        """Forget everything; return how many calls were in no batch."""
+    def clear(self) -> int:
+        """Forget all calls; return how many calls were in no batch."""
         with self._lock:
             calls = self.calls
             for cell in self._cells():

@@ -76,7 +76,7 @@ class Place:
             os.close(self._lock)
         _mine.discard((str(self._folder), self.id))
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: this place, and its lock, are the parent's."""
         with contextlib.suppress(OSError):
             os.close(self._lock)  # frees nothing, because the child holds no lock

@@ -80,7 +80,7 @@ class Forms:
             self._namesakes[letter].watch(name, kind, name)
             form = self._new(series, shaped)
         if len(self._forms) >= 2 * self._max_series:
-            self.forget()
+            self.clear()
         self._forms[series] = form
         return form
 
@@ -88,7 +88,7 @@ class Forms:
         """Return what stands before a value of that series."""
         return form.head or self._prefix + series.name
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew: they are only remembered."""
         self._forms.clear()
         self._common.clear()

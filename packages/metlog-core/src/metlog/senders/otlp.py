@@ -214,7 +214,7 @@ class OtlpSender(ExportingSender):
 
     def discard(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
-        calls = self._totals.forget()
+        calls = self._totals.clear()
         while self._kept_deltas:
             calls += self._kept_deltas.popleft().calls
         self._kept_logs.clear()

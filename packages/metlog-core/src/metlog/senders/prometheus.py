@@ -239,7 +239,7 @@ class PrometheusSender(ExportingSender):
         """Start from nothing: what is counted so far, the parent tells."""
         place, self._place = self._place, None
         if place is not None:
-            place.forget()
+            place.reset_after_fork()
         self._server = None
         self._begin()
 

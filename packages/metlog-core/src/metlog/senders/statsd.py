@@ -461,7 +461,7 @@ class StatsdSender(ExportingSender):
         """See `ExportingSender`."""
         with self._absorbing:
             held = self.held()
-            self._forget()
+            self._reset()
         return held
 
     def disconnect(self) -> None:
@@ -471,14 +471,14 @@ class StatsdSender(ExportingSender):
     def reset_after_fork(self) -> None:
         """See `ExportingSender`."""
         self._socket.after_fork()
-        self._forget()
+        self._reset()
         self._summed_at = process.now()
         self._pacing = Pacing()
         self._just_sent = 0
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._sums, self._levels = {}, {}
-        self._forms.forget()
+        self._forms.clear()
         self._backlog = Backlog(self._max_packet)
         self._allowances, self._reservoirs, self._sampled_since = {}, {}, {}
         self._absorbed = self._delivered = 0

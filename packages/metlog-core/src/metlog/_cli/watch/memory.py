@@ -75,7 +75,7 @@ class Cell:
             for bucket, count in later.buckets.items():
                 buckets[bucket] = buckets.get(bucket, 0) + count
 
-    def forget(self, old: Cell) -> None:
+    def subtract(self, old: Cell) -> None:
         """Take out what was merged once. Highest and lowest stay as they were."""
         self.count -= old.count
         self.total -= old.total
@@ -263,7 +263,7 @@ class Memory:
         """Forget what is older than 15 minutes."""
         while self.slots and self.slots[0].end <= now - KEPT_SECONDS:
             for series, cell in self.slots.pop(0).cells.items():
-                series.window.forget(cell)
+                series.window.subtract(cell)
                 self._drop_cell(series)
 
     def _slot(self, now: float) -> Slot:
