@@ -155,7 +155,7 @@ def test_a_client_made_while_collecting_is_seen_too() -> None:
         MetlogClient(DebugCaptureSender(), "app").incr("a")
 
     assert [c.name for c in seen] == ["a"]
-    assert not capture.is_on()
+    assert not capture.is_active()
 
 
 class SlowToSwitch(MetlogClient):

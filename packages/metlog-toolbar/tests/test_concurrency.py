@@ -135,4 +135,4 @@ def test_off_costs_nothing():
     seen = len(records.captured)
     client.incr("unseen")
     assert len(records.captured) == seen
-    assert not capture.is_on()
+    assert not capture.is_active()

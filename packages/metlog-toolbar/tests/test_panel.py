@@ -358,13 +358,13 @@ def test_switched_off():
 def test_toolbar_hidden(monkeypatch):
     """Where the toolbar is not shown nothing is stored, and the tee stays closed."""
     tee = []
-    monkeypatch.setattr(views, "pause", lambda: tee.append(capture.is_on()))
+    monkeypatch.setattr(views, "pause", lambda: tee.append(capture.is_active()))
     get("/page/", hidden="yes")
 
     assert request_ids() == []
     get("/page/")
     assert tee == [False, True]
-    assert not capture.is_on()
+    assert not capture.is_active()
 
 
 def test_app_is_missing(settings):

@@ -97,7 +97,7 @@ class Route:
         self._sender = sender
         self._filters = filters
         self._origin = origin
-        self._showing = capture.is_on()
+        self._is_captured = capture.is_active()
         self._through_metlog = "metlog" in overridden
         self._through_send_message = "send_message" in overridden
         ignores = getattr(sender, "ignores", None)
@@ -124,7 +124,7 @@ class Route:
             drain is not None
             and drain.direct
             and self._rest is None
-            and not (self._showing or self._messages_only)
+            and not (self._is_captured or self._messages_only)
         )
         self.aggregate.arms_handles = self.direct
         if self.direct:
@@ -235,7 +235,7 @@ class Route:
     def _take(self, caller: Caller, taken: Measurement) -> None:
         if type(taken.value) is not float:
             taken.value = as_number(taken.value)
-        if self._messages_only or self._showing:
+        if self._messages_only or self._is_captured:
             self._by_message(caller, taken)
         else:
             self._deliver(caller, taken)
@@ -264,13 +264,13 @@ class Route:
         if not self._passes(msg):
             return
         if (msg["type"], msg["payload"], msg["fields"]) != said:  # by a filter
-            self._show(msg)
+            self._dispatch(msg)
             self._hand_over(msg)
             return
-        if self._showing and capture.wanted():
+        if self._is_captured and capture.has_collectors():
             start = None if taken.clock is None else taken.clock[0]
             identity = None if taken.handle is None else taken.handle.identity
-            capture.show_metric(
+            capture.dispatch_metric(
                 *(taken.kind, name, taken.shown, taken.rate, fields, start, msg),
                 identity,
             )
@@ -315,7 +315,7 @@ class Route:
             drain.added()
         elif not (
             self.direct
-            or self._showing
+            or self._is_captured
             or self._messages_only
             or self._rest is not None
         ):
@@ -367,12 +367,12 @@ class Route:
         """Filter a ready message and hand it to the sender."""
         if not self._passes(msg):
             return
-        self._show(msg)
+        self._dispatch(msg)
         self._hand_over(msg)
 
-    def _show(self, msg: Message) -> None:
+    def _dispatch(self, msg: Message) -> None:
         """To collectors; a ready message may be that of a metric, too."""
-        if not (self._showing and capture.wanted()):
+        if not (self._is_captured and capture.has_collectors()):
             return
         if msg["type"] in KINDS:
             try:
@@ -380,9 +380,9 @@ class Route:
             except ValueError:
                 pass
             else:
-                capture.show_metric(kind, name, value, rate, fields, None, msg)
+                capture.dispatch_metric(kind, name, value, rate, fields, None, msg)
                 return
-        capture.show_message(msg)
+        capture.dispatch_message(msg)
 
     def _hand_over(self, msg: Message) -> None:
         if self.drain is not None and msg["type"] in KINDS:

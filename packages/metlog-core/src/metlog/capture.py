@@ -115,12 +115,12 @@ def collecting(collector: Collector, *, everywhere: bool = False) -> Iterator[No
         stop(collection)
 
 
-def is_on() -> bool:
+def is_active() -> bool:
     """Return whether anybody collects anywhere."""
     return _running > 0
 
 
-def listen(listener: Listener) -> None:
+def subscribe(listener: Listener) -> None:
     """Call ``listener.reroute()`` when collecting begins or ends, and now if anybody
     collects: it may have begun since the listener last asked."""
     with _lock:
@@ -129,12 +129,12 @@ def listen(listener: Listener) -> None:
             listener.reroute()
 
 
-def wanted() -> bool:
+def has_collectors() -> bool:
     """Return whether anybody collects what this context sends."""
     return bool(_everywhere or _here.get())
 
 
-def show(captured: Captured) -> None:
+def dispatch(captured: Captured) -> None:
     """Hand one record to this context's collectors. One that raises stops no other."""
     for collector in (*_here.get(), *_everywhere):
         try:
@@ -143,13 +143,13 @@ def show(captured: Captured) -> None:
             _trouble.report("collector failed", error)
 
 
-def show_message(msg: Message) -> None:
-    """`show` what is no metric, as of now."""
+def dispatch_message(msg: Message) -> None:
+    """`dispatch` what is no metric, as of now."""
     fields = dict(msg["fields"])
-    show(Captured("message", msg["type"], None, 1.0, fields, perf_counter(), msg))
+    dispatch(Captured("message", msg["type"], None, 1.0, fields, perf_counter(), msg))
 
 
-def show_metric(
+def dispatch_metric(
     kind: str,
     name: str,
     value: float,
@@ -159,7 +159,7 @@ def show_metric(
     msg: Message,
     identity: Identity | None = None,
 ) -> None:
-    """`show` a metric. Without ``start`` it is of now; a timer has just ended."""
+    """`dispatch` a metric. Without ``start`` it is of now; a timer has just ended."""
     if start is None:
         start = perf_counter() - (value / 1000 if kind == "timer" else 0)
     own = dict(fields or {})
@@ -168,7 +168,7 @@ def show_metric(
         metric, parts = identity.metric, identity.parts or {}
         base = "" if metric.sum_of else metric.base
         labels = {**own, **{k: parts[k] for k in metric.labels if parts.get(k)}}
-    show(Captured(kind, name, value, rate, own, start, msg, base, labels))
+    dispatch(Captured(kind, name, value, rate, own, start, msg, base, labels))
 
 
 def _notify() -> None:

@@ -80,7 +80,7 @@ class MetlogClient(Seams):
         self._route = Route(f"client {as_text(logger)!r}")
         self._hostname = socket.gethostname()
         self.setup(sender, logger, severity, disabled_timers, filters)
-        capture.listen(self)
+        capture.subscribe(self)
         _patching.watch(self)
         process.register(self)
 
