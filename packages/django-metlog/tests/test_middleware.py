@@ -240,7 +240,7 @@ def test_telemetry_that_fails_does_not_hurt_the_request(
     monkeypatch.setattr("django_metlog.middleware._request.is_logged_in", fail)
     # one that has not said it within this minute
     monkeypatch.setattr(
-        "django_metlog.middleware._request.trouble", Diagnostics("test")
+        "django_metlog.middleware._request.diagnostics", Diagnostics("test")
     )
     assert fetch("/").content == b"hello"
     assert sent.active() == [1, -1]

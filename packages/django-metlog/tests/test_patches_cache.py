@@ -350,7 +350,7 @@ def test_a_backend_that_cannot_be_measured(
 ) -> None:
     """It works on, unmeasured, as what it was, and stderr says so."""
     # one that has not said it within this minute
-    monkeypatch.setattr(cache_patch, "_trouble", Diagnostics("test"))
+    monkeypatch.setattr(cache_patch, "_diagnostics", Diagnostics("test"))
     with override_settings(CACHES={"default": {"BACKEND": f"odd_caches.{backend}"}}):
         cache_patch.patch()
         try:

@@ -40,7 +40,7 @@ class ViewName(NamedTuple):
         return f"{self.group}.{self.name}" if self.group else self.name
 
 
-_trouble = Diagnostics("django-metlog")
+_diagnostics = Diagnostics("django-metlog")
 
 FOLDED = ViewName("", "other")
 """What views are called once there are too many names."""
@@ -210,7 +210,7 @@ class Namer:
             name = self._capped(view_name(match, method, self._scheme))
             excluded = is_excluded(match.func, method)
         except Exception as error:  # an object that raises whatever one asks of it
-            _trouble.report("a view could not be read", error)
+            _diagnostics.report("a view could not be read", error)
             name, excluded = ViewName("", segment("")), False
         group = name.group if self._details and name.group else None
         return RequestNames(str(name), group, method, excluded)

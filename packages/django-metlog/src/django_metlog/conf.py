@@ -139,7 +139,7 @@ def client_or_inert() -> MetlogClient:
     try:
         return client()
     except ImproperlyConfigured as error:
-        _trouble.report("nothing is measured", error)
+        _diagnostics.report("nothing is measured", error)
         return _inert()
 
 
@@ -195,7 +195,7 @@ class _Failed(NamedTuple):
 _failed: list[_Failed] = []
 """The last one, which is tried only once."""
 
-_trouble = Diagnostics("django-metlog")
+_diagnostics = Diagnostics("django-metlog")
 
 
 def guard() -> Callable[..., Any] | None:

@@ -69,7 +69,7 @@ _everywhere: tuple[Collector, ...] = ()
 _running = 0
 _lock = Lock()
 _listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
-_trouble = Diagnostics("capture")
+_diagnostics = Diagnostics("capture")
 
 
 def start(collector: Collector, *, everywhere: bool = False) -> Collection:
@@ -140,7 +140,7 @@ def dispatch(captured: Captured) -> None:
         try:
             collector(captured)
         except Exception as error:
-            _trouble.report("collector failed", error)
+            _diagnostics.report("collector failed", error)
 
 
 def dispatch_message(msg: Message) -> None:

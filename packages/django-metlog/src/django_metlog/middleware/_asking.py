@@ -15,13 +15,13 @@ from metlog.diagnostics import Diagnostics
 __all__ = [
     "aload_user",
     "asked",
+    "diagnostics",
     "is_excluded",
     "is_logged_in",
     "load_user",
-    "trouble",
 ]
 
-trouble = Diagnostics("django-metlog")
+diagnostics = Diagnostics("django-metlog")
 
 
 def asked(question: Callable[[HttpRequest], object], request: HttpRequest) -> bool:
@@ -29,7 +29,7 @@ def asked(question: Callable[[HttpRequest], object], request: HttpRequest) -> bo
     try:
         return bool(question(request))
     except Exception as error:
-        trouble.report(f"{question!r} failed", error)
+        diagnostics.report(f"{question!r} failed", error)
         return False
 
 
@@ -52,7 +52,7 @@ def is_logged_in(request: HttpRequest) -> bool:
             return False  # made by `lazy()`, which does not tell whether it was asked
         return user is not None and bool(getattr(user, "is_authenticated", False))
     except Exception as error:
-        trouble.report("the user could not be read", error)
+        diagnostics.report("the user could not be read", error)
         return False
 
 
@@ -60,7 +60,7 @@ def is_excluded(view: object, method: str | None) -> bool:
     try:
         return _exclusion.is_excluded(view, method or "")
     except Exception as error:  # an object that raises whatever one asks of it
-        trouble.report("a view could not be read", error)
+        diagnostics.report("a view could not be read", error)
         return False
 
 
@@ -69,7 +69,7 @@ def load_user(request: HttpRequest) -> None:
         user: Any = getattr(request, "user", None)
         bool(user is not None and user.is_authenticated)
     except Exception as error:
-        trouble.report("the user could not be read", error)
+        diagnostics.report("the user could not be read", error)
 
 
 async def aload_user(request: HttpRequest) -> None:
@@ -77,4 +77,4 @@ async def aload_user(request: HttpRequest) -> None:
         if hasattr(request, "auser"):
             await request.auser()
     except Exception as error:
-        trouble.report("the user could not be read", error)
+        diagnostics.report("the user could not be read", error)

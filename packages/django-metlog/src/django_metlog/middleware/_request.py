@@ -16,7 +16,7 @@ from django_metlog import _exclusion, conf
 from django_metlog._headers import queued_ms, request_id, server_timing, view_entry
 from django_metlog._labels import capped
 from django_metlog.catalogue import REQUEST_ERROR
-from django_metlog.middleware._asking import asked, is_logged_in, trouble
+from django_metlog.middleware._asking import asked, diagnostics, is_logged_in
 from django_metlog.middleware._plan import NO_MATCH, Plan, latest
 from django_metlog.middleware._streams import time_body
 from django_metlog.scope import Scope, current, enter
@@ -160,7 +160,7 @@ def close_request(
         if plan.more:
             _report_more(request, scope, response, now)
     except Exception as fault:
-        trouble.report("a request could not be measured", fault)
+        diagnostics.report("a request could not be measured", fault)
     finally:
         scope.close()
 

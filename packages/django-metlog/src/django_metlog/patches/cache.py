@@ -95,7 +95,7 @@ _wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
 _nested: ContextVar[bool] = ContextVar("django_metlog_cache_call", default=False)
 """Is this inside a call that is timed already? Goes along into ``sync_to_async``."""
 
-_trouble = Diagnostics("django_metlog.patches.cache")
+_diagnostics = Diagnostics("django_metlog.patches.cache")
 
 
 def _created(create: Function) -> Function:
@@ -124,7 +124,7 @@ def _measure(cache: Any, alias: str) -> None:
         for name in _NAMES.intersection(own):
             own[name] = _OnObject(cache, own[name], name)
     except Exception as error:  # a class made in C, slots without weak references
-        _trouble.report(f"cache {alias!r} cannot be measured", error)
+        _diagnostics.report(f"cache {alias!r} cannot be measured", error)
         return
     _measured[key] = forgotten, reports
 

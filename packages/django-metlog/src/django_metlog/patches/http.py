@@ -49,7 +49,7 @@ _swaps: dict[str, Swap] = {}
 _nested: ContextVar[bool] = ContextVar("django_metlog_http", default=False)
 """Is this inside a request that is timed already? Redirects and retries are."""
 
-_trouble = Diagnostics("django_metlog.patches.http")
+_diagnostics = Diagnostics("django_metlog.patches.http")
 
 
 def _swap(name: str, owner: Any, method: str, wrap: Callable[..., Any]) -> None:
@@ -171,7 +171,7 @@ class _Request:
         try:
             self._tell(kind)
         except Exception as error:  # an object unlike the library's own
-            _trouble.report("a request could not be measured", error)
+            _diagnostics.report("a request could not be measured", error)
 
     def _tell(self, kind: type[BaseException] | None) -> None:
         server = _server(self._host)

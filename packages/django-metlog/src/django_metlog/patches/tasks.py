@@ -52,7 +52,7 @@ def unpatch() -> None:
             signal.disconnect(dispatch_uid=__name__)
 
 
-_trouble = Diagnostics("django_metlog.patches.tasks")
+_diagnostics = Diagnostics("django_metlog.patches.tasks")
 
 
 def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
@@ -63,7 +63,7 @@ def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
         try:
             tell(task_result)
         except Exception as error:
-            _trouble.report("a task could not be measured", error)
+            _diagnostics.report("a task could not be measured", error)
 
     return receiver
 

@@ -21,7 +21,7 @@ register: template.Library = template.Library()
 RECORD_VIEW = "path('services/timing/', include('django_metlog.urls'))"
 """What a URLconf needs for `stick`."""
 
-_trouble = Diagnostics("django-metlog")
+_diagnostics = Diagnostics("django-metlog")
 
 
 @register.simple_tag(takes_context=True)
@@ -47,7 +47,7 @@ def stick(
     try:
         record = reverse("django_metlog.record")
     except NoReverseMatch:
-        _trouble.report(
+        _diagnostics.report(
             "{% stick %} writes nothing",
             f"add to urlpatterns, without a namespace: {RECORD_VIEW}",
         )
