@@ -204,10 +204,10 @@ class _Load:
     prerendered: bool = False
     rejected: int = 0
 
-    def reach(self, milestone: str, elapsed: float) -> None:
+    def add_milestone(self, milestone: str, elapsed: float) -> None:
         """Note a time, in ms after the start. 0 is none; one that cannot be counts."""
         if 0 < elapsed <= MAX_MS:
-            self.times[milestone] = _half_up(elapsed)
+            self.times[milestone] = _round_half_up(elapsed)
         elif elapsed != 0:
             self.rejected += 1
 
@@ -286,7 +286,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
                 f"A stick report with {TIMING}* needs navigationStart."
             )
         if possible and value != 0:
-            load.reach(milestone, value - start)
+            load.add_milestone(milestone, value - start)
         if milestone == "loadEventEnd" and value == 0:
             load.complete = False
     for vital, factor in VITALS.items():
@@ -294,7 +294,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
             continue
         value = _stick_number(fields, vital) or 0
         if 0 <= value * factor <= MAX_MS:
-            load.vitals[vital] = _half_up(value * factor)
+            load.vitals[vital] = _round_half_up(value * factor)
         else:
             load.rejected += 1
     events = _events(fields, load)
@@ -372,7 +372,7 @@ def _boomerang(fields: Fields, load: _Load) -> Report:
     for _, milestone in _milestones(load.keys):
         value = _boomerang_number(fields, BOOMERANG.get(milestone), load)
         if value and start:
-            load.reach(milestone, value - start)
+            load.add_milestone(milestone, value - start)
     load.complete = "loadEventEnd" in load.times
     if REDIRECTS in load.keys:
         redirects = _boomerang_number(fields, "nt_red_cnt", load)
@@ -427,7 +427,7 @@ def _type(text: str) -> str | None:
     return None
 
 
-def _half_up(value: float) -> int:
+def _round_half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 

@@ -34,7 +34,7 @@ from django_metlog.scope import Scope
 __all__ = ["GraphiteMiddleware", "GraphiteRequestTimingMiddleware"]
 
 
-class _Measuring:
+class _RequestMiddleware:
     """The outer of the two opens the scope and reports; the inner only joins it."""
 
     sync_capable = True
@@ -117,13 +117,13 @@ class _Measuring:
         self._view_begins(request, view)
 
 
-class GraphiteMiddleware(_Measuring):
+class GraphiteMiddleware(_RequestMiddleware):
     """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
 
     part = COUNTS
 
 
-class GraphiteRequestTimingMiddleware(_Measuring):
+class GraphiteRequestTimingMiddleware(_RequestMiddleware):
     """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
 
     part = TIMES

@@ -25,7 +25,14 @@ class Plan:
 
     __slots__ = (
         *("asks_first", "client", "counts_active", "counts_users", "endings"),
-        *("excludes", "handles", "loads_users", "more", "max_endings", "names_view"),
+        *(
+            "excludes",
+            "handles",
+            "loads_users",
+            "adds_headers_or_queue",
+            "max_endings",
+            "names_view",
+        ),
         *("namer", "queue_time", "request_id", "scheme_is_plain", "sender"),
         *("server_timing",),
     )
@@ -54,7 +61,7 @@ class Plan:
         )
         self.names_view: bool = conf.get("METLOG_RECORD_BY_VIEW")
         """Whether the browser needs the view's name, to send it back."""
-        self.more = bool(self.queue_time or shows or self.names_view)
+        self.adds_headers_or_queue = bool(self.queue_time or shows or self.names_view)
         """Whether there is more to do at the end than most sites ask for."""
         self.counts_active = "updown" not in getattr(client.sender, "ignores", ())
         """Whether the sender takes levels."""

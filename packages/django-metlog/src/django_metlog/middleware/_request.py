@@ -157,7 +157,7 @@ def close_request(
                 ending.query_time.record(scope.query_ms)
         if response is not None and response.streaming and scope.parts & TIMES:
             time_body(request, response, plan.handles.stream, now)
-        if plan.more:
+        if plan.adds_headers_or_queue:
             _report_more(request, scope, response, now)
     except Exception as fault:
         diagnostics.report("a request could not be measured", fault)
