@@ -32,7 +32,7 @@ def taken(aggregate: Aggregate, at: float = 0.0) -> dict[str, tuple[int, float]]
     """Name → calls and value, or the sum of the values, of what happened."""
     return {
         news.series.name: (news.calls, news.value + sum(news.entries))
-        for news in aggregate.take(at)
+        for news in aggregate.drain(at)
     }
 
 
@@ -59,13 +59,13 @@ def test_a_series_that_is_not_used_makes_room() -> None:
     assert aggregate.add("counter", "c", 1) == "too many distinct names"
     # Whole seconds: of others the difference may be a little more than what was added.
     start = float(math.ceil(aggregate.counters["a"].used))
-    aggregate.take(start)
+    aggregate.drain(start)
     held, put = aggregate.counters["a"], aggregate.timers["b"]
     labelled = aggregate.labelled_counters["l"]["x", "y"]
 
-    aggregate.take(start + IDLE_TTL)
+    aggregate.drain(start + IDLE_TTL)
     assert "a" in aggregate.counters
-    aggregate.take(start + IDLE_TTL + 1)
+    aggregate.drain(start + IDLE_TTL + 1)
     assert not aggregate.counters
     assert not aggregate.timers
     assert not aggregate.labelled_counters
@@ -97,7 +97,7 @@ def test_at_the_limit_the_oldest_go_when_sums_are_kept_elsewhere() -> None:
     refused = [aggregate.add("counter", f"m{i}", 1) for i in range(200)]
     assert len(aggregate) < 8 * 1.25 + 102
     assert len(taken(aggregate)) == refused.count(None) < 200
-    aggregate.take(1.0)
+    aggregate.drain(1.0)
     assert len(aggregate) <= 8
 
 
@@ -110,7 +110,7 @@ def test_nothing_is_lost_however_many_values_come(buffers: int) -> None:
     total = buffers * BUFFER + 7
     for i in range(total):
         aggregate.add("histogram", "h", i % 3)
-    (news,) = aggregate.take(0.0)
+    (news,) = aggregate.drain(0.0)
     assert news.calls == total
     folded = Explicit((1.0, 2.0))
     folded.fold(list(news.entries))
@@ -137,7 +137,7 @@ def test_an_exporter_that_fails_does_not_keep_a_full_buffer_from_being_exchanged
     total = (MAX_FULL + 2) * BUFFER
     for i in range(total):
         assert aggregate.add("histogram", "h", i % 3) is None
-    (news,) = aggregate.take(0.0)
+    (news,) = aggregate.drain(0.0)
     assert news.calls == total
     assert news.spilled is not None
     assert list(news.spilled.histograms) == [exact]
@@ -159,7 +159,7 @@ def test_threads_on_one_timer_lose_nothing_while_it_is_drained() -> None:
 
     def drain() -> None:
         while not stop.is_set():
-            for news in aggregate.take(0.0):
+            for news in aggregate.drain(0.0):
                 seen.update(news.entries)
 
     threads = [threading.Thread(target=work, args=(float(n),)) for n in range(2, 6)]
@@ -170,7 +170,7 @@ def test_threads_on_one_timer_lose_nothing_while_it_is_drained() -> None:
         thread.join()
     stop.set()
     worker.join()
-    for news in aggregate.take(0.0):
+    for news in aggregate.drain(0.0):
         seen.update(news.entries)
     assert seen == {1.0: 1, **{float(n): each for n in range(2, 6)}}
 
@@ -184,7 +184,7 @@ def test_a_full_buffer_stays_full_for_who_holds_it() -> None:
     values.exchange(())
     with pytest.raises(IndexError):
         late(LAST, 1.0)
-    assert values.take().calls == BUFFER
+    assert values.drain().calls == BUFFER
     with pytest.raises(IndexError):
         late(LAST, 1.0)
 
@@ -234,7 +234,7 @@ def test_equal_keys_are_one_series(first: str) -> None:
     aggregate.add("counter", "c", 1, fields={"a": first})
     aggregate.add("counter", "c", 1, fields={"a": "red"})
     next(aggregate.labelled_counters["c"]["a", Colour.RED])
-    (news,) = aggregate.take(0.0)
+    (news,) = aggregate.drain(0.0)
     assert (news.calls, news.series.fields) == (3, {"a": "red"})
     assert type(news.series.fields["a"]) is str
 
@@ -250,7 +250,7 @@ def test_numbers_that_are_equal_are_one_label(other: Any) -> None:
             next(table["status", second])
         else:
             aggregate.add("counter", "c", 1, fields={"status": second})
-        (news,) = aggregate.take(0.0)
+        (news,) = aggregate.drain(0.0)
         assert (news.calls, news.series.fields) == (2, {"status": 200})
         assert type(news.series.fields["status"]) is int
 
@@ -264,7 +264,7 @@ def test_the_order_of_fields_makes_no_other_series() -> None:
     assert len(table) == 2
     for put in table.values():
         put(LAST, 4.0)
-    (news,) = aggregate.take(0.0)
+    (news,) = aggregate.drain(0.0)
     assert list(news.entries) == [1.0, 2.0, 4.0, 4.0]
 
 
@@ -274,7 +274,7 @@ def test_values_that_python_confuses_are_not_on_the_fast_path(value: object) -> 
     aggregate = Aggregate()
     aggregate.add("counter", "c", 1, fields={"a": value})
     assert not aggregate.labelled_counters
-    assert len(aggregate.take(0.0)) == 1
+    assert len(aggregate.drain(0.0)) == 1
 
 
 def test_a_signal_handler_in_the_midst_of_a_change_is_put_off() -> None:
@@ -285,7 +285,7 @@ def test_a_signal_handler_in_the_midst_of_a_change_is_put_off() -> None:
         assert held
         assert aggregate.add("counter", "a", 5) is None
         assert aggregate.add("counter", "new", 2, fields={"x": 1}) is None
-        assert aggregate.take(0.0) == []
+        assert aggregate.drain(0.0) == []
     assert taken(aggregate) == {"a": (2, 6), "new": (1, 2)}
 
 

@@ -184,7 +184,7 @@ class Drain:
         news: list[News] = []
         for owner, aggregate in list(self._sources):
             gone = owner is not None and owner() is None
-            taken = aggregate.take(at, everything)
+            taken = aggregate.drain(at, everything)
             news += seen(taken, aggregate.lens) if aggregate.lens else taken
             if gone and everything:
                 self._sources = [s for s in self._sources if s[1] is not aggregate]

@@ -251,7 +251,7 @@ class Counter(Series, _Count):
         total, calls = self._others or (0, 0)
         self._others = total + value, calls + 1
 
-    def take(self) -> News | None:
+    def drain(self) -> News | None:
         """The increments since the last time, None if there were none."""
         tick: int = next(self)  # reading is ticking: there is no other exact way
         ticks = tick - self._seen
@@ -262,14 +262,14 @@ class Counter(Series, _Count):
         return News(self, ticks + calls, ticks + value)
 
     def pending(self) -> int:
-        """How many calls `take` would tell of."""
+        """How many calls `drain` would tell of."""
         ticks: int = next(self) - self._seen
         self._seen += 1  # because of the tick above
         return ticks + (self._others[1] if self._others else 0)
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self.take()
+        self.drain()
 
 
 class Values(Series):
@@ -313,7 +313,7 @@ class Values(Series):
         self._recent = deque(maxlen=BUFFER)
         self.put = self._recent.insert
 
-    def take(self) -> News | None:
+    def drain(self) -> News | None:
         """The entries since the last time, None if there were none."""
         waiting, self._waiting = self._waiting, None
         entries: list[float] = []
@@ -326,7 +326,7 @@ class Values(Series):
         return News(self, calls, 0.0, entries, spilled) if calls else None
 
     def pending(self) -> int:
-        """How many calls `take` would tell of."""
+        """How many calls `drain` would tell of."""
         calls = len(self._recent)
         if self._waiting is not None:
             calls += len(self._waiting.full) * BUFFER
@@ -370,7 +370,7 @@ class _Waiting:
         self.spilled: Spilled | None = None
 
 
-class Timings(Values):
+class TimingBuffer(Values):
     """A timer's entries: see `as_milliseconds`."""
 
     __slots__ = ()
@@ -401,13 +401,13 @@ class Level(Series):
         self._value = value
         self._calls += 1
 
-    def take(self) -> News | None:
+    def drain(self) -> News | None:
         """The level if it was set since the last time, else None."""
         calls, self._calls = self._calls, 0
         return News(self, calls, self._value) if calls else None
 
     def pending(self) -> int:
-        """How many calls `take` would tell of."""
+        """How many calls `drain` would tell of."""
         return self._calls
 
     def reset(self) -> None:
@@ -426,22 +426,22 @@ class Balance(Level):
         self._value += value
         self._calls += 1
 
-    def take(self) -> News | None:
+    def drain(self) -> News | None:
         """The changes since the last time, None if there were none."""
-        news = super().take()
+        news = super().drain()
         self._value = 0
         return news
 
     def reset(self) -> None:
         """Forget the changes."""
-        self.take()
+        self.drain()
 
 
-AnySeries = Counter | Timings | Distribution | Level | Balance
+AnySeries = Counter | TimingBuffer | Distribution | Level | Balance
 
 _CLASSES: dict[Kind, Callable[[str | Identity], AnySeries]] = {
     "counter": Counter,
-    "timer": Timings,
+    "timer": TimingBuffer,
     "histogram": Distribution,
     "gauge": Level,
     "updown": Balance,

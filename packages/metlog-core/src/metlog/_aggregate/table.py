@@ -162,7 +162,7 @@ class Aggregate:
 
     # -- out -----------------------------------------------------------------------
 
-    def take(self, at: float, everything: bool = True) -> list[News]:
+    def drain(self, at: float, everything: bool = True) -> list[News]:
         """What happened since the last time; of timers and histograms alone that had
         values lately, unless ``everything`` is wanted."""
         news: list[News] = []
@@ -189,7 +189,7 @@ class Aggregate:
         return self._lock.is_mine
 
     def pending(self) -> int:
-        """How many calls `take` would tell of."""
+        """How many calls `drain` would tell of."""
         with self._held() as held:
             calls = len(self._deferred)
             if held:
@@ -337,7 +337,7 @@ class Aggregate:
     def _take_one(
         self, series: AnySeries, at: float, everything: bool, news: list[News]
     ) -> None:
-        found = series.take()
+        found = series.drain()
         if found is not None:
             news.append(found)
             series.used = at

@@ -55,7 +55,7 @@ class StreamSender(BaseSender):
     def send_message(self, msg: Message) -> None:
         """Write one line. What the stream raises is raised on."""
         with self._tally.one():
-            self._turns.take(f"{self._format(msg)}\n")
+            self._turns.submit(f"{self._format(msg)}\n")
 
     @property
     def stats(self) -> SenderStats:
@@ -110,7 +110,7 @@ class FileSender(BaseSender):
         """Append one line. OSError when that fails, say because the disk is full."""
         with self._tally.one():
             line = f"{self._format(msg)}\n".encode("utf-8", "backslashreplace")
-            self._turns.take(line)
+            self._turns.submit(line)
 
     def close(self, timeout: float = 2.0) -> None:
         """Close the file. A message after that opens it again."""

@@ -403,9 +403,9 @@ class StatsdSender(ExportingSender):
                 self._backlog.put_back(datagram, calls)
                 self.tally.report("the reader is slow", error)
                 return False
-            self._lost(calls, error)
+            self._on_dropped(calls, error)
         except OSError as error:
-            self._lost(calls, error)
+            self._on_dropped(calls, error)
         else:
             if not last_arrived:  # UDP tells by the next one that nobody was there
                 self.tally.add(errors=1, sent=-self._just_sent, dropped=self._just_sent)
@@ -415,7 +415,7 @@ class StatsdSender(ExportingSender):
             self.tally.add(sent=calls)
         return True
 
-    def _lost(self, calls: int, error: OSError) -> None:
+    def _on_dropped(self, calls: int, error: OSError) -> None:
         self._delivered += calls
         self.tally.add(errors=1, dropped=calls)
         self.tally.report("not sent", error)

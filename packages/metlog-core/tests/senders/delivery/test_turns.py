@@ -190,19 +190,19 @@ def test_what_a_nested_item_raises_is_counted_and_harms_nobody() -> None:
 
     def work(item: int) -> None:
         if item == 1:
-            each.take(2)
-            each.take(3)
+            each.submit(2)
+            each.submit(3)
         if item == 2:
             raise OSError("full")
         done.append(item)
 
     each: Turns[int] = Turns(work, tally)
-    each.take(1)
+    each.submit(1)
     assert done == [1, 3]
     assert tally.stats() == (-1, 1, 1, 0, 0)  # the caller of 2 has counted it as sent
     with pytest.raises(OSError, match="full"):
-        each.take(2)
-    each.take(4)
+        each.submit(2)
+    each.submit(4)
     assert done == [1, 3, 4]
 
 

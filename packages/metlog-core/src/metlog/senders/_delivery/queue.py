@@ -266,7 +266,7 @@ class QueuedSender(BaseSender):
             if self._at_work:  # a signal handler sends, amid a delivery of its thread
                 return
             if len(self.queue) or not self._closed:
-                self._work(None)
+                self._drain(None)
             if self._closed:
                 self.disconnect(0.0)
         finally:
@@ -280,7 +280,7 @@ class QueuedSender(BaseSender):
                 self._working.release()
                 return
             try:
-                ready = self._work(deadline)
+                ready = self._drain(deadline)
             finally:
                 self._working.release()
             if not len(self.queue) or not deadline.left:
@@ -290,7 +290,7 @@ class QueuedSender(BaseSender):
             deadline.sleep(0.005)
         self.queue.recount()
 
-    def _work(self, deadline: Deadline | None) -> bool:
+    def _drain(self, deadline: Deadline | None) -> bool:
         """Hand over what can be. Return whether the backend was there."""
         self._at_work = True
         try:

@@ -37,7 +37,7 @@ class Turns(Generic[T]):
         self._at_work: tuple[int, int] | None = None
         self._nested: deque[T] | None = None
 
-    def take(self, item: T) -> None:
+    def submit(self, item: T) -> None:
         """Do it, or see that it is done. Raises what the work raises."""
         here = os.getpid(), get_ident()
         if self._at_work == here:
