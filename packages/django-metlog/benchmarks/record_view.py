@@ -27,15 +27,15 @@ EACH = 50
 
 def record_rows(series: int) -> list[Row]:
     sink = Talk("sink.py", 1)
-    (engine,) = sink.greeting
+    (collector_port,) = sink.greeting
     rates: dict[str, list[float]] = {RECORD: [], EMPTY: []}
-    with _server(engine) as port, ThreadPoolExecutor(CLIENTS) as clients:
+    with _server(collector_port) as port, ThreadPoolExecutor(CLIENTS) as clients:
         for path in rates:
             _per_second(clients, port, path)  # the first ones are slow
         for _ in range(series):
             for path, of_path in rates.items():
                 of_path.append(_per_second(clients, port, path))
-    arrived = sink.ask(str(engine))
+    arrived = sink.ask(str(collector_port))
     sink.end()
     expected = (series + 1) * CLIENTS * EACH
     for metric in ("navigation.type.navigate", "timing.domComplete"):
@@ -71,14 +71,18 @@ def _per_second(clients: ThreadPoolExecutor, port: int, path: str) -> float:
 
 
 @contextmanager
-def _server(engine: int) -> Iterator[int]:
+def _server(collector_port: int) -> Iterator[int]:
     """Gunicorn with one process; gives its port."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         port = listening.getsockname()[1]
         command = ["-m", "gunicorn", "--bind", f"fd://{listening.fileno()}"]
         command += ["--workers", "1", "--log-level", "warning"]
         server = subprocess.Popen(
-            [sys.executable, *command, f"worker:application('metlog', {engine})"],
+            [
+                sys.executable,
+                *command,
+                f"worker:application('metlog', {collector_port})",
+            ],
             cwd=Path(__file__).parent,
             pass_fds=[listening.fileno()],
         )

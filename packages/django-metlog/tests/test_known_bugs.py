@@ -424,7 +424,7 @@ print([name for name, value in before.items() if after[name] != value])
 def test_19_all_requests_share_one_socket(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one look-up of the engine's address."""
+    """And one look-up of the address of the backend."""
     made: list[str] = []
 
     class CountedSocket(socket.socket):

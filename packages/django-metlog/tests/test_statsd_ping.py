@@ -110,7 +110,7 @@ def test_a_missing_client_is_told(no_client: None) -> None:
 
 
 def test_a_filter_that_refuses_it_is_told(settings: Any) -> None:
-    """So that nobody looks for it in the engine."""
+    """So that nobody looks for it in the backend."""
     settings.METLOG = MetlogClient(
         DebugCaptureSender(), "testsite", filters=[lambda msg: False]
     )
@@ -123,7 +123,7 @@ def test_a_sender_that_fails_is_told(settings: Any) -> None:
 
     class Broken:
         def send_message(self, msg: object) -> None:
-            raise OSError("no engine")
+            raise OSError("no backend")
 
     settings.METLOG = MetlogClient(Broken(), "testsite")
     with pytest.raises(CommandError, match="not sent through Broken: 1 failed"):

@@ -55,7 +55,7 @@ def test_a_timer_is_shown_with_its_start_and_unrounded_duration(
 
 
 def test_a_metric_sender_keeps_getting_metrics() -> None:
-    """Collecting does not push a metric sender onto the message lane."""
+    """Collecting does not push a metric sender onto the message path."""
     sender = RecordingSender()
     client = MetlogClient(sender, "app")
 

@@ -372,10 +372,10 @@ def test_a_sender_that_raises_does_not_hurt_the_host(
 
     class Broken:
         def send_message(self, msg: Message) -> None:
-            raise OSError("engine on fire")
+            raise OSError("backend on fire")
 
         def flush(self) -> None:
-            raise OSError("engine on fire")
+            raise OSError("backend on fire")
 
         close = flush
 
@@ -386,7 +386,7 @@ def test_a_sender_that_raises_does_not_hurt_the_host(
     client.flush()
     client.close()
     assert client.stats.errors == 22
-    assert capsys.readouterr().err.count("engine on fire") == 1
+    assert capsys.readouterr().err.count("backend on fire") == 1
 
 
 def test_bad_measurements_are_said_once(

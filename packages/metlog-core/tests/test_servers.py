@@ -101,10 +101,10 @@ SENDERS = ["file", "udp", "udp-queue", "udp-name", "zmq", "otlp", "statsd"]
 
 
 @pytest.fixture(params=SENDERS)
-def engine(
+def backend(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, float]]]]:
-    """A sender's configuration, and what its engine has counted."""
+    """A sender's configuration, and what its backend has counted."""
     kind: str = request.param
     if kind == "file":
         path = tmp_path / "log.jsonl"
@@ -203,13 +203,13 @@ def answers(port: int) -> bool:
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_graceful_stop_loses_nothing(
     server: str,
-    engine: tuple[dict[str, Any], Callable[[], dict[str, float]]],
+    backend: tuple[dict[str, Any], Callable[[], dict[str, float]]],
     keeping: list[socket.socket],
     tmp_path: Path,
 ) -> None:
     """Each request counts once, also one that was not over yet; what a master counted
     before it forked does, too."""
-    config, counts = engine
+    config, counts = backend
     paths = [f"/{i}" for i in range(REQUESTS - 1)]
     paths.append("/idle" if server in STOPPED_WHEN_IDLE else "/last")
     with serving(server, tmp_path, config, keeping) as port:
@@ -250,12 +250,12 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("engine", ["file", "udp", "udp-queue", "otlp"], indirect=True)
+@pytest.mark.parametrize("backend", ["file", "udp", "udp-queue", "otlp"], indirect=True)
 def test_a_fork_that_python_does_not_hear_of(
-    engine: tuple[dict[str, Any], Callable[[], dict[str, float]]], tmp_path: Path
+    backend: tuple[dict[str, Any], Callable[[], dict[str, float]]], tmp_path: Path
 ) -> None:
     """The process is told by its id, for servers that fork in C."""
-    config, counts = engine
+    config, counts = backend
     if "queue" in config:
         config["flush_interval"] = 60
     elif "endpoint" in config:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The tee: see what this context sends, whatever sender is configured.
 
-Nothing is paid until somebody collects. Then every client switches to a lane that
+Nothing is paid until somebody collects. Then every client switches to a path that
 shows each metric and message, after its filters, to the collectors of the current
 context (``contextvars``: a request, with its child tasks and ``sync_to_async``
 threads) and to those that collect everywhere.

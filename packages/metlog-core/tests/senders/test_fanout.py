@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One client, several engines."""
+"""One client, several backends."""
 
 from __future__ import annotations
 

@@ -579,18 +579,18 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
     sender = StatsdSender(str(path), transport="unix", flush_interval=NEVER)
     client = MetlogClient(sender, "app")
 
-    def engine() -> socket.socket:
+    def backend() -> socket.socket:
         path.unlink(missing_ok=True)
-        engine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        engine.bind(str(path))
-        engine.settimeout(60)
-        return engine
+        backend = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        backend.bind(str(path))
+        backend.settimeout(60)
+        return backend
 
     client.incr("nobody")
     client.flush()
     assert sender.stats == (0, 1, 1, 0, 0)
 
-    with engine() as first:
+    with backend() as first:
         client.incr("first")
         client.flush()
         assert first.recv(1000) == b"first:1|c"
@@ -598,11 +598,11 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
     client.flush()
     assert sender.stats == (1, 2, 2, 0, 0)
 
-    with engine() as second:
+    with backend() as second:
         client.incr("second", 2)
         client.flush()
         assert second.recv(1000) == b"second:2|c"
-    with engine() as third:  # replaced between two flushes
+    with backend() as third:  # replaced between two flushes
         client.incr("third")
         client.flush()
         assert third.recv(1000) == b"third:1|c"
@@ -613,9 +613,9 @@ def test_a_unix_socket_that_comes_goes_and_comes_back(tmp_path: Path) -> None:
 def test_a_unix_reader_that_is_slow_is_waited_for(tmp_path: Path) -> None:
     """A flush of more datagrams than the reader's queue holds loses none of them."""
     path = tmp_path / "statsd.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as engine:
-        engine.bind(str(path))
-        engine.settimeout(60)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as backend:
+        backend.bind(str(path))
+        backend.settimeout(60)
         sender = StatsdSender(
             str(path), transport="unix", flush_interval=0.01, max_packet=64
         )
@@ -624,6 +624,6 @@ def test_a_unix_reader_that_is_slow_is_waited_for(tmp_path: Path) -> None:
             client.incr(f"name.{i:04}")
         got: set[bytes] = set()
         while len(got) < 2000:
-            got.update(engine.recv(1000).split(b"\n"))
+            got.update(backend.recv(1000).split(b"\n"))
         assert sender.stats.dropped == 0
         client.close()

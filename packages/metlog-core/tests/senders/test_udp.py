@@ -295,7 +295,7 @@ def test_the_fast_lane_says_what_messages_say(
             client.timer_send(name, 3)
             client._timed(name, 1.0, 1.25)
 
-    send()  # the first goes the long way
+    send()  # the first takes the slow path
     send()
     client.flush()
     assert receiver.wait_until(lambda r: len(r.messages) == 8 * len(names))
@@ -354,7 +354,7 @@ def test_a_client_that_changes_for_ever_does_not_fill_memory(
 
 
 def test_a_queue_that_is_full_drops_and_counts(receiver: UdpReceiver) -> None:
-    """Also of names on the fast lane: nothing is lost without being counted."""
+    """Also of names on the fast path: nothing is lost without being counted."""
     sender = UdpSender(port=receiver.port, queue=100, packed=True, flush_interval=3600)
     client = MetlogClient(sender, "app")
     for _ in range(5000):

@@ -61,7 +61,7 @@ class SenderContract:
     calls_per_thread = 50
     """How many counters each of eight threads sends in the test of threads."""
 
-    patience_seconds: float = 10.0
+    timeout_seconds: float = 10.0
     """After this long, what has not arrived will not."""
 
     # -- the promises ------------------------------------------------------------
@@ -121,7 +121,7 @@ class SenderContract:
         client.close()
         self._arrives({"farewell": 1})
         assert client.stats.errors == 0
-        _until(lambda: _held() <= before, self.patience_seconds)
+        _until(lambda: _held() <= before, self.timeout_seconds)
         assert _held() - before == set()
 
     def test_a_message_after_close_hurts_nobody(self) -> None:
@@ -142,10 +142,10 @@ class SenderContract:
         for _ in range(200):
             client.incr("into the void")
             client.metlog("note", payload="x" * 100)
-        assert time.perf_counter() - start < self.patience_seconds
+        assert time.perf_counter() - start < self.timeout_seconds
         client.flush()
         client.close()
-        assert time.perf_counter() - start < 2 * self.patience_seconds
+        assert time.perf_counter() - start < 2 * self.timeout_seconds
         stats = self._stats(client)
         assert stats.queued == 0
         if self.notices_absence:
@@ -191,16 +191,16 @@ class SenderContract:
         if self.backend_keeps_names:
             assert {"a:1|c", "c d", "b\nevil:1|c"} <= self.counts().keys()
 
-    def test_both_lanes_say_the_same(self) -> None:
+    def test_both_paths_say_the_same(self) -> None:
         """A metric sender sends a metric alike with and without a message."""
         client = self._client()
         if not isinstance(client.sender, MetricSender):
             return
-        client.incr("lane", 2)
+        client.incr("path", 2)
         client.filters = [lambda msg: True]  # now messages are built
-        client.incr("lane", 3)
+        client.incr("path", 3)
         client.flush()
-        self._arrives({"lane": 5})
+        self._arrives({"path": 5})
 
     def test_stats_add_up(self) -> None:
         """``stats`` tells what became of everything that was accepted."""
@@ -234,7 +234,7 @@ class SenderContract:
             counts = self.counts()
             return {name: counts.get(name, 0) for name in expected}
 
-        _until(lambda: seen() == expected, self.patience_seconds)
+        _until(lambda: seen() == expected, self.timeout_seconds)
         assert seen() == expected
 
 
