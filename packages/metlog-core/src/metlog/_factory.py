@@ -15,24 +15,25 @@ from typing import Any
 from metlog.exceptions import ConfigError, within
 from metlog.path import resolve_name
 
-__all__ = ["call", "make_sender", "resolve"]
+__all__ = ["import_callable", "instantiate", "make_sender"]
 
 
-def resolve(dotted: object, wanted: str) -> Callable[..., Any]:
+def import_callable(dotted: object, expected: str) -> Callable[..., Any]:
     """What ``dotted`` names; a callable passes as it is."""
     if isinstance(dotted, str):
         try:
             found = resolve_name(dotted)
         except (ImportError, ValueError) as error:
             raise ConfigError(
-                f"expected the dotted name of {wanted}, got {dotted!r}: {error}"
+                f"expected the dotted name of {expected}, got {dotted!r}: {error}"
                 f"{_meant(dotted)}"
             ) from error
     else:
         found = dotted
     if not callable(found):
         raise ConfigError(
-            f"expected the dotted name of {wanted}, got {dotted!r}, which is {found!r}"
+            f"expected the dotted name of {expected}, got {dotted!r}, "
+            f"which is {found!r}"
         )
     return found  # type: ignore[no-any-return]  # callable() narrows Any no further
 
@@ -54,7 +55,7 @@ def _meant(dotted: str) -> str:
     return ""
 
 
-def call(
+def instantiate(
     target: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
     """``target(*args, **options)``; whatever it raises becomes a `ConfigError`."""
@@ -94,11 +95,11 @@ def make_sender(spec: object) -> Any:
             "class",
         )
     with within("class"):
-        target = resolve(options.pop("class"), "a sender class")
+        target = import_callable(options.pop("class"), "a sender class")
     args = options.pop("args", ())
     if isinstance(args, str) or not isinstance(args, Sequence):
         args = [args]  # one line of an INI file
-    sender = call(target, args, options)
+    sender = instantiate(target, args, options)
     if not callable(getattr(sender, "send_message", None)):
         raise ConfigError(
             f"expected a sender, with a method send_message, got {sender!r}", "class"

@@ -114,9 +114,9 @@ class Metric:
     _key: object = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for option, (expected, fits) in _OPTIONS.items():
+        for option, (expected, is_valid) in _OPTIONS.items():
             value = getattr(self, option)
-            if not fits(value):
+            if not is_valid(value):
                 path = (option,) if option == "name" else (self.name, option)
                 raise ConfigError(f"expected {expected}, got {value!r}", *path)
         # Lists will do, but a declaration is a key.
@@ -241,9 +241,9 @@ class Metric:
         for name, value in given.items():
             part = name if name in self._parts else name.removesuffix("_")
             if part not in self._parts or part in self._fixed:
-                wanted = ", ".join(sorted(self._parts - self._fixed)) or "none"
+                expected = ", ".join(sorted(self._parts - self._fixed)) or "none"
                 raise TypeError(
-                    f"{self.name}: expected the parts {wanted}, got {name!r}"
+                    f"{self.name}: expected the parts {expected}, got {name!r}"
                 )
             if part in parts:
                 raise TypeError(f"{self.name}: expected one {part!r}, got two")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent
 from typing import Any
 
-from metlog._factory import call, make_sender, resolve
+from metlog._factory import import_callable, instantiate, make_sender
 from metlog._ini import expand, nest_prefixes, read
 from metlog._registry import CLIENT_HOLDER
 from metlog._severity import as_severity
@@ -117,13 +117,13 @@ def _configure(
     written: Mapping[str, Any],
 ) -> MetlogClient:
     def part(
-        key: str, kinds: type | tuple[type, ...], wanted: str, default: Any
+        key: str, kinds: type | tuple[type, ...], expected: str, default: Any
     ) -> Any:
         value = config.get(key)
         if value is None:
             return default
         if not isinstance(value, kinds):
-            raise ConfigError(f"expected {wanted}, got {value!r}", key)
+            raise ConfigError(f"expected {expected}, got {value!r}", key)
         return value
 
     _refuse_mistyped(config)
@@ -142,7 +142,7 @@ def _configure(
         with within("filters", i):
             provider, options = _provider(spec)
             with within(1):
-                filters.append(call(provider, (), options))
+                filters.append(instantiate(provider, (), options))
     with within("fields"):
         fields = common_fields({} if config.get("fields") is None else config["fields"])
     with within("metrics"):
@@ -153,7 +153,7 @@ def _configure(
             provider, options = _provider(spec)
             override = options.pop("override", False)
             with within(1):
-                method = call(provider, (options,), {})
+                method = instantiate(provider, (options,), {})
             methods.append((method, _method_name(method, override, client)))
 
     if client is None:
@@ -188,7 +188,7 @@ def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:
     if not isinstance(options, Mapping):
         raise ConfigError(f"expected a dict of options, got {options!r}", 1)
     try:
-        return resolve(provider, "a provider"), dict(options)
+        return import_callable(provider, "a provider"), dict(options)
     except ConfigError as error:
         raise MethodNotFoundError(str(error), 0) from error
 

@@ -59,10 +59,10 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
 
     ``{"foo": {"severity": 3}}``; types that are not named pass.
     """
-    wanted: object = types
-    if not isinstance(wanted, Mapping) or not all(
+    given: object = types
+    if not isinstance(given, Mapping) or not all(
         isinstance(limit, Mapping) and limit.keys() == {"severity"}
-        for limit in wanted.values()
+        for limit in given.values()
     ):
         raise ConfigError(
             f"expected {{type: {{'severity': n}}}}, got {types!r}", "types"

@@ -154,8 +154,8 @@ def _message(line: str) -> dict[str, Any] | None:
         msg: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    wanted: dict[str, type] = {"type": str, "payload": str, "fields": dict}
-    if all(isinstance(msg.get(key), kind) for key, kind in wanted.items()):
+    expected: dict[str, type] = {"type": str, "payload": str, "fields": dict}
+    if all(isinstance(msg.get(key), kind) for key, kind in expected.items()):
         return msg
     return None
 
