@@ -116,6 +116,35 @@ def test_each_promise_names_a_test_that_there_is() -> None:
             assert shown in tests or f"\n{target}: " in makefile, row
 
 
+ORIGINALS = ROOT / "packages" / "django-metlog" / "tests" / "originals"
+SECTIONS = {
+    "django-metlog-mozilla": "From django-statsd-mozilla",  # which has the same names
+    "django-statsd-mozilla": "From django-statsd-mozilla",
+    "django-statsd-3": "From django-statsd 3",
+}
+PARTS = {"METHOD": "[A-Z]+", "module": r"[\w.]+", "task": r"[\w.]+", "n": r"\d"}
+"""What stands for a part of a name; by default that is one word."""
+
+
+@pytest.mark.parametrize("file", sorted(ORIGINALS.glob("*.json")), ids=lambda f: f.stem)
+def test_what_an_original_sent_stands_in_its_table(file: Path) -> None:
+    """Each name is one of those in the first column of upgrade.md's tables."""
+    (title,) = (SECTIONS[name] for name in SECTIONS if file.name.startswith(name))
+    text = (DOCS / "upgrade.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {title}")[2].partition("\n## ")[0]
+    told = [
+        re.sub(
+            r"<(\w+)>", lambda part: PARTS.get(part[1], "[^.]+"), re.escape(name)
+        ).replace("…", ".+")
+        for cell in re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+        for name in re.findall("`(.+?)`", cell)
+    ]
+    sent = json.loads(file.read_text(encoding="utf-8"))["sent"]
+    names = {line.rpartition(":")[0] for lines in sent.values() for line in lines}
+    assert len(names) > 10
+    assert [n for n in names if not any(re.fullmatch(one, n) for one in told)] == []
+
+
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python(page: Path, tmp_path: Path) -> None:
     """A reader who types a page's samples from the top gets no error."""

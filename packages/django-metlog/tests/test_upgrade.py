@@ -52,6 +52,17 @@ PROMETHEUS = {
 }
 
 
+STATSD_3 = {
+    "METLOG": {"logger": ""},
+    "STATSD_DISABLED": False,
+    "STATSD_SAMPLE_RATE": 0.5,
+    "STATSD_TAGS_LIKE": None,
+    "STATSD_TRACK_DATABASE": True,
+    "STATSD_TRACK_MIDDLEWARE": False,
+    "STATSD_VIEWS_TO_SKIP": [],
+}
+
+
 def told(settings: dict[str, Any]) -> dict[str, str]:
     return {f"{one.where}/{one.found}": one.write for one in upgrade.advice(settings)}
 
@@ -103,6 +114,20 @@ def test_django_prometheus() -> None:
         ),
         "PROMETHEUS_METRIC_NAMESPACE/'shop'": "'prefix' of "
         "metlog.senders.PrometheusSender",
+    }
+
+
+def test_django_statsd_3() -> None:
+    """A setting that switches nothing on has no successor."""
+    assert told(STATSD_3) == {
+        "STATSD_DISABLED/False": "remove it",
+        "STATSD_SAMPLE_RATE/0.5": (
+            "rules: METLOG's 'metrics': [{'match': '*', 'rate': …}]"
+        ),
+        "STATSD_TAGS_LIKE/None": "remove it",
+        "STATSD_TRACK_DATABASE/True": "'django_metlog.patches.db' in METLOG_PATCHES",
+        "STATSD_TRACK_MIDDLEWARE/False": "remove it",
+        "STATSD_VIEWS_TO_SKIP/[]": "remove it",
     }
 
 

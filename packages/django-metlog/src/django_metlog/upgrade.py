@@ -122,7 +122,8 @@ def advice(settings: Mapping[str, Any]) -> Iterator[Advice]:
     """Yield what to change in these settings, by name and then by place."""
     for name in sorted(settings):
         if name in _GONE:
-            yield Advice(name, repr(settings[name]), _GONE[name])
+            value = settings[name]
+            yield Advice(name, repr(value), _GONE[name] if value else "remove it")
         elif name == "MIDDLEWARE_CLASSES":
             yield Advice(name, "MIDDLEWARE_CLASSES", "MIDDLEWARE: Django's name today")
         elif name not in _IN_A_CLIENT:
