@@ -251,7 +251,7 @@ class Attack:
             connection.close()
 
     def prometheus(self) -> str:
-        """An honest scrape: is it whole?"""
+        """Return whether an honest scrape is whole."""
         status, text = self.scrape(HONEST)
         whole = text.endswith("# EOF\n") and "\ndjango_request" in text
         return status if whole else f"{status}, not whole"

@@ -26,7 +26,7 @@ def nested(panel: Panel, site: Site) -> Panel:
 
 
 def inside(inner: Row, outer: Row) -> bool:
-    """Do the two bars say so, to the pixel?"""
+    """Return whether the two bars say so, to the pixel."""
     return inner.x >= outer.x - 1 and inner.x + inner.width <= outer.x + outer.width + 1
 
 

@@ -33,7 +33,7 @@ class Setting:
     because: Callable[[Any], str] = lambda value: ""
     """What there is to add about one that does not fit."""
     alias: str | None = None
-    """The historic name, equal in all but age; the setting's own name wins."""
+    """The historic name, which means the same; the setting's own name wins."""
     required: bool = False
 
     @property

@@ -62,7 +62,8 @@ def _public(view: View) -> View:
 def record(request: HttpRequest) -> HttpResponseBase:
     """Take a report of stick (POST) or boomerang (GET, HEAD, POST).
 
-    Answers 204, or 4xx with one sentence; recorded is all of a report or nothing.
+    Answers 204, or 4xx with one sentence. A report is recorded completely or not at
+    all.
     """
     guard = _guard()
     refusal: HttpResponseBase | None = _wrong_method(request)

@@ -214,10 +214,10 @@ class _Asking:
                 observation.ask()
 
     def close(self, timeout: float = 0.0) -> None:
-        """There is nothing to hand over."""
+        """There is nothing to deliver."""
 
     def at_exit(self, deadline: Deadline) -> None:
-        """There is nothing to hand over."""
+        """There is nothing to deliver."""
 
     def after_fork(self) -> None:
         """Begin anew in a child: nobody else would, as no request asks."""

@@ -121,7 +121,7 @@ class MetlogClient(Seams):
         self._safely(base.flush, self._sender, timeout)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Flush, and have the sender let go of sockets, files and threads.
+        """Flush, then have the sender release its sockets, files and threads.
 
         What could not be delivered within ``timeout`` seconds is dropped and counted.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What goes wrong while running: counted, said on stderr now and then, never raised."""
+"""Errors while running: counted, reported on stderr now and then, never raised."""
 
 from __future__ import annotations
 

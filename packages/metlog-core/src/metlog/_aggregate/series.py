@@ -166,7 +166,7 @@ class Reservoir:
         self.seen: int = 0
 
     def add(self, entries: Sequence[float], seen: int | None = None) -> None:
-        """Add entries, which are all there were or an even sample of ``seen``."""
+        """Add entries, which are all there were or a uniform sample of ``seen``."""
         count = len(entries)
         seen = count if seen is None else seen
         if not seen:
@@ -187,7 +187,7 @@ class Reservoir:
 class Spilled(Reservoir):
     """What callers kept of a buffer that the worker was too slow to take.
 
-    ``histograms`` are exact, by exporter; ``kept`` is an even sample of ``seen``
+    ``histograms`` are exact, by exporter; ``kept`` is a uniform sample of ``seen``
     entries, for exporters that want values.
     """
 

@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
         "listen",
         help="print what arrives over UDP",
         description="Print StatsD lines and metlog messages that arrive over UDP. "
-        "Where it listens is said on stderr.",
+        "The address is printed on stderr.",
     )
     parser.add_argument(
         "--host",

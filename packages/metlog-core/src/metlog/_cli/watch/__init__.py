@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
         help="draw what arrives over UDP, on a page for your browser",
         description="Draw the StatsD lines, DogStatsD lines and metlog messages of the "
         "last 15 minutes on a page for browsers on this machine. A backend for "
-        "development only: it keeps nothing. The page's address is said on stderr.",
+        "development only: it keeps nothing. The page's address is printed on stderr.",
     )
     parser.add_argument(
         "--host",

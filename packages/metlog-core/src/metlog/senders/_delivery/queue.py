@@ -162,7 +162,7 @@ class QueuedSender(BaseSender):
             self.worker.wake()
 
     def send_now(self, msg: Message) -> bool:
-        """Send it here and now instead of queueing it, and tell ``self.tally``; return
+        """Send it now instead of queueing it, and count it in ``self.tally``; return
         whether that was done. Called by any thread, and must not wait."""
         return False
 
