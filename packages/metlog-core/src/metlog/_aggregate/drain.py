@@ -42,6 +42,10 @@ class DrainedSender(Exporter, Protocol):
     def direct(self) -> bool:
         """Return whether a worker looks after it, so that callers need not."""
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of it."""
+
     def start(self) -> None:
         """Have a worker look after it. Called often."""
 
@@ -114,6 +118,15 @@ class Drain:
         exporters = self.exporters()
         return "closed" if all(exporter.closed for exporter in exporters) else None
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of an aggregate or of an
+        exporter: this is a signal handler or a finalizer, and must not wait for other
+        threads, which may wait for that change."""
+        return any(aggregate.is_mine for _, aggregate in list(self._sources)) or any(
+            exporter.is_mine for exporter in self.exporters()
+        )
+
     def start(self) -> None:
         """Have workers look after the exporters."""
         for exporter in self.exporters():
@@ -139,10 +152,9 @@ class Drain:
 
         Without ``everything``, only timers and histograms that had values lately are
         looked at, unless the last full look is a second ago. If another thread is at
-        it, ``wait`` seconds for it, for ever by default; but a signal handler amid a
-        change of an aggregate does not: the other one waits for that change.
+        it, ``wait`` seconds for it, for ever by default; not at all if it `is_mine`.
         """
-        if any(aggregate.is_mine for _, aggregate in list(self._sources)):
+        if self.is_mine:
             wait = 0
         if not self._lock.acquire(wait):
             return False

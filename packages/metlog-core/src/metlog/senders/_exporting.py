@@ -196,6 +196,11 @@ class ExportingSender(BaseSender):
         )
 
     @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of what it holds."""
+        return self._absorbing.is_mine
+
+    @property
     def _thread(self) -> threading.Thread | None:
         """The worker's thread, for whoever wants to see that it lives."""
         return self.worker.thread
@@ -336,7 +341,7 @@ class ExportingSender(BaseSender):
     ) -> None:
         """What a `turn` does, wherever it may be nested."""
         self._take(everything, deadline)
-        if wait is None and deadline is not None:
+        if wait is None and deadline is not None and not self._is_interrupted():
             mine = deadline.acquire(self._delivering)
         else:
             mine = self._delivering.acquire(wait or 0)
@@ -361,8 +366,13 @@ class ExportingSender(BaseSender):
         asked = Asked(deadline)
         self._asked.append(asked)
         worker.wake()
-        asked.wait()
+        if not self._is_interrupted():
+            asked.wait()
         return True
+
+    def _is_interrupted(self) -> bool:
+        """Return whether others may wait for what this thread was amid."""
+        return any(drain.is_mine for drain in self._drains)
 
     def _end(self, why: str) -> None:
         lost = self.discard()

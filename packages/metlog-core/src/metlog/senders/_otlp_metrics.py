@@ -184,6 +184,11 @@ class Totals:
             self._keys.clear()
         return calls
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of them."""
+        return self._lock.is_mine
+
     # -- inside --------------------------------------------------------------------
 
     def _cells(self) -> list[_Cell]:

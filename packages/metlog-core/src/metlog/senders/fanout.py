@@ -360,6 +360,11 @@ class _Export:
         """Return whether a worker looks after the sender."""
         return self.sender.direct
 
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread is amid a change of the sender."""
+        return self.sender.is_mine
+
     def start(self) -> None:
         """Have a worker look after the sender."""
         self.sender.start()

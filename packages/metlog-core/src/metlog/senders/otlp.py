@@ -171,6 +171,11 @@ class OtlpSender(ExportingSender):
         if self._settings.metrics is not None:
             self._totals.absorb(news, _wall_ns(), self)
 
+    @property
+    def is_mine(self) -> bool:
+        """See `ExportingSender`."""
+        return self._totals.is_mine
+
     # -- out -----------------------------------------------------------------------
 
     def pause(self) -> float:

@@ -124,6 +124,11 @@ class PrometheusSender(ExportingSender):
         if self._sums.add(news):
             self._absorbed += news.calls
 
+    @property
+    def is_mine(self) -> bool:
+        """See `ExportingSender`."""
+        return super().is_mine or self._writing.is_mine
+
     # -- out ---------------------------------------------------------------------------
 
     def collect(self) -> Iterator[Metric]:

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What every sender of metrics has in common."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.senders import FanOutSender, OtlpSender, PrometheusSender, StatsdSender
+from metlog.senders._delivery.process import Lock
+
+PATIENCE = 60.0  # a busy machine's
+
+
+class Watched(Lock):
+    """Tells when somebody else comes for it while it is ``held``."""
+
+    __slots__ = ("held", "wanted")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = False
+        self.wanted = threading.Event()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        if self.held and not self.is_mine:
+            self.wanted.set()
+        return super().acquire(timeout)
+
+
+def statsd(path: Path) -> Any:
+    return StatsdSender("127.0.0.1", 9, flush_interval=0.01)
+
+
+def otlp(path: Path) -> Any:
+    return OtlpSender("http://127.0.0.1:9", interval=0.01, timeout=0.1)
+
+
+def prometheus(path: Path) -> Any:
+    return PrometheusSender(directory=path, interval=0.01)
+
+
+def fan_out(path: Path) -> Any:
+    routes = [{"sender": statsd(path)}, {"sender": prometheus(path)}]
+    return FanOutSender(routes)
+
+
+AGGREGATE = "_route.aggregate._lock"
+
+
+@pytest.mark.parametrize(
+    ("make", "lock"),
+    [
+        (statsd, AGGREGATE),
+        (statsd, "sender._absorbing"),
+        (otlp, AGGREGATE),
+        (otlp, "sender._totals._lock"),
+        (prometheus, AGGREGATE),
+        (prometheus, "sender._absorbing"),
+        (prometheus, "sender._writing"),
+        (fan_out, AGGREGATE),
+    ],
+)
+def test_a_flush_amid_a_change_of_its_own_thread_waits_for_nobody(
+    tmp_path: Path, make: Callable[[Path], Any], lock: str
+) -> None:
+    """A signal handler flushes while its thread holds what the worker waits for: it
+    would wait for the worker until its deadline, and in vain."""
+    client = MetlogClient(make(tmp_path), "app")
+    client.incr("a")
+    watched, flushed = Watched(), threading.Event()
+    where, _, name = lock.rpartition(".")
+    setattr(attrgetter(where)(client), name, watched)
+
+    def interrupted() -> None:
+        with watched:
+            watched.held = True
+            assert watched.wanted.wait(PATIENCE)
+            client.flush(timeout=10 * PATIENCE)
+            flushed.set()
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    assert flushed.wait(PATIENCE)
+    thread.join()
+    client.close()
