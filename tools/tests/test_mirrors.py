@@ -13,8 +13,8 @@ OF_THE_WHOLE = {
     *("public_api", "readme"),
     # and these tell of several modules at once.
     *("concurrency", "conflicts", "historic_names", "known_bugs", "mapping"),
-    *("names_on_the_wire", "original", "original_page", "scales", "scraped_servers"),
-    *("semconv", "servers", "two_shapes", "watch"),
+    *("names_on_the_wire", "original", "original_page", "originals", "scales"),
+    *("scraped_servers", "semconv", "servers", "two_shapes", "watch"),
 }
 
 

@@ -78,7 +78,7 @@ class _Publisher(QueuedSender):
         context, socket = self._context, self._socket
         self._context = self._socket = None
         self._topics = set()
-        self._release(context, socket)
+        self._unkeep(context, socket)
         if socket is not None:
             socket.close(linger=int(min(LINGER_MS, timeout * 1000)))
         if context is not None:
@@ -90,7 +90,7 @@ class _Publisher(QueuedSender):
         self._context = self._socket = None
         self._topics = set()
 
-    def _release(self, *closing: object) -> None:
+    def _unkeep(self, *closing: object) -> None:
         kept = self.worker.kept
         kept[:] = [each for each in kept if not any(each is one for one in closing)]
 
@@ -229,7 +229,7 @@ class ZmqHandshakePubSender(_Publisher):
     def _hang_up(self) -> None:
         asking, request = self._asking, self._request
         self._asking = self._request = None
-        self._release(asking, request)
+        self._unkeep(asking, request)
         if request is not None:
             request.close(linger=0)
         if asking is not None:
