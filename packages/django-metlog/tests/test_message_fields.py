@@ -115,7 +115,10 @@ def test_a_message_s_own_field_wins(arrived: Arrived, settings: Any) -> None:
     ]
 
 
-def test_the_trace_s_id(arrived: Arrived, settings: Any) -> None:
+@pytest.mark.parametrize("address", ["/sync", "/async"])
+def test_the_trace_s_id(
+    fetch: Fetch, arrived: Arrived, settings: Any, address: str
+) -> None:
     """Where OpenTelemetry has a span, messages say which."""
     from opentelemetry import trace
 
@@ -126,10 +129,11 @@ def test_the_trace_s_id(arrived: Arrived, settings: Any) -> None:
             conf.client().metlog("sold")
         return HttpResponse()
 
-    settings.ROOT_URLCONF = (path("traced", traced),)
-    from conftest import fetch_wsgi
+    async def atraced(request: HttpRequest) -> HttpResponse:
+        return traced(request)
 
-    fetch_wsgi("/traced")
+    settings.ROOT_URLCONF = (path("sync", traced), path("async", atraced))
+    fetch(address)
     assert [m["fields"] for m in arrived() if m["type"] == "sold"] == [
         {"trace_id": "0" * 31 + "1", "span_id": "0" * 15 + "2"}
     ]

@@ -14,8 +14,9 @@ from django.core.exceptions import (
     SuspiciousOperation,
 )
 from django.db import OperationalError
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.urls import path
 from django.utils.functional import SimpleLazyObject, empty, lazy
 from testsite.middleware import NotesExceptions
 
@@ -360,7 +361,7 @@ class TestLoggedIn:
     ) -> None:
         """And a site without users."""
         from asgiref.sync import async_to_sync
-        from django.http import HttpRequest, HttpResponse
+        from django.http import HttpResponse
 
         async def get_response(request: HttpRequest) -> HttpResponse:
             return HttpResponse()
@@ -618,9 +619,10 @@ def test_statements_of_a_request_are_told_if_they_are_seen(
 
 def test_many_views_make_few_names(fetch: Fetch, sent: Any) -> None:
     """In the labelled shape at most ten for requests, however many views there are."""
-    for path in ("/", "/async", "/broken", "/moved", "/forbidden", "/bad", "/missing"):
+    pages = ("/", "/async", "/broken", "/moved", "/forbidden", "/bad", "/missing")
+    for page in pages:
         for method in ("GET", "POST"):
-            fetch(path, method)
+            fetch(page, method)
     bases = {one.base for one in sent} - {""}
     assert bases <= {
         *("request", "request.active", "request.queries", "request.query_time"),
@@ -648,6 +650,23 @@ def test_errors_are_counted_by_class_and_view(
     """What nobody handled; what Django answers with less than a 500 is no error."""
     fetch(path)
     assert sent.errors() == errors
+
+
+def test_many_classes_of_errors(fetch: Fetch, sent: Any, settings: Any) -> None:
+    """A label has no more values than METLOG_VIEW_NAMES_MAX, and what an exception
+    says is not told."""
+    settings.METLOG_VIEW_NAMES_MAX = 2
+
+    def fails(request: HttpRequest, number: int) -> HttpResponse:
+        raise type(f"Error{number}", (Exception,), {})("secret")
+
+    settings.ROOT_URLCONF = (path("<int:number>", fails),)
+    for number in range(4):
+        fetch(f"/{number}")
+    assert [one.labels["class"] for one in sent.of("request.error")] == [
+        *("error0", "error1", "other", "other"),
+    ]
+    assert "secret" not in repr([one.message for one in sent])
 
 
 def test_what_an_error_page_raises_is_counted_too(

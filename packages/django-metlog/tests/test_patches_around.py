@@ -7,18 +7,21 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from functools import partial
-from threading import Event
+from threading import Barrier, Event
 from types import ModuleType
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from conftest import Sent
-from django.contrib.auth import authenticate
+from django.contrib.auth import aauthenticate, alogout, authenticate
 from django.core import mail
 from django.core.handlers.asgi import ASGIHandler
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.locmem import EmailBackend
-from django.test import Client, override_settings
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, override_settings
+from django.urls import path
 
 from django_metlog.catalogue import POOL_MAX
 from django_metlog.patches import auth, pool, runtime
@@ -60,6 +63,41 @@ def test_log_ins(patched: None, sent: Sent, django_user_model: Any) -> None:
     auth.unpatch()
     client.login(username="anna", password="right")
     assert sent == []
+
+
+@pytest.mark.django_db(transaction=True)
+@patch_of(auth)
+def test_log_ins_from_the_event_loop(
+    patched: None, sent: Sent, django_user_model: Any, settings: Any
+) -> None:
+    """Counted as any other."""
+    django_user_model.objects.create_user("anna", password="right")
+
+    async def leave(request: HttpRequest) -> HttpResponse:
+        await alogout(request)
+        return HttpResponse()
+
+    settings.ROOT_URLCONF = (path("leave", leave),)
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+
+    async def visit() -> None:
+        client = AsyncClient()
+        assert await client.alogin(username="anna", password="right")
+        assert not await client.alogin(username="anna", password="wrong")
+        await aauthenticate(None, username="nobody", password="?")
+        await client.alogin(username="anna", password="right")
+        await client.get("/leave")
+
+    async_to_sync(visit)()
+    assert sent.counters() == {
+        "auth.login": 2,
+        "auth.login_failed": 2,
+        "auth.logout": 1,
+    }
+    assert "anna" not in repr(sent)
 
 
 def send(number: int = 1) -> int:
@@ -120,6 +158,39 @@ def test_backends_that_fail_or_hand_on(patched: None, sent: Sent) -> None:
         mail.outbox = []
         Handing().send_messages([])
     assert sent.names() == ["mail.send"]
+
+
+@patch_of(mail_patch)
+def test_mails_from_the_event_loop(patched: None, sent: Sent) -> None:
+    """In threads, several at a time."""
+    both = Barrier(2)
+
+    class Meeting(BaseEmailBackend):
+        def send_messages(self, messages: Any) -> int:
+            both.wait(timeout=60)
+            return 1
+
+    async def send() -> None:
+        sending = sync_to_async(Meeting().send_messages, thread_sensitive=False)
+        await asyncio.gather(sending(["one"]), sending(["another"]))
+
+    asyncio.run(send())
+    assert sent.counters() == {"mail.sent": 2}
+
+
+@patch_of(mail_patch)
+def test_many_backends(patched: None, sent: Sent, settings: Any) -> None:
+    """A label has no more values than METLOG_VIEW_NAMES_MAX."""
+    settings.METLOG_VIEW_NAMES_MAX = 2
+    for number in range(4):
+        body = {
+            "__module__": f"site.mail{number}",
+            "send_messages": lambda self, messages: 1,
+        }
+        type("Backend", (BaseEmailBackend,), body)().send_messages([])
+    assert [one.labels["backend"] for one in sent.of("mail.sent")] == [
+        *("mail0", "mail1", "other", "other"),
+    ]
 
 
 def test_the_process(asked: Any) -> None:

@@ -146,6 +146,23 @@ def test_the_length_of_queues(app: celery.Celery, sent: Sent, settings: Any) -> 
     assert sorted(stopped) == sorted(asked)
 
 
+def test_many_queues(app: celery.Celery, settings: Any) -> None:
+    """Levels of several queues are none when they are called the same, so those for
+    whose names a label has no room are not asked."""
+    app.conf.task_queues = [Queue(f"of_{host}") for host in "abcde"]
+    asked = []
+
+    class Client(MetlogClient):
+        def observe(self, metric: Any, function: Any, parts: Any, **how: Any) -> Any:
+            asked.append(parts["queue"])
+            return SimpleNamespace(stop=lambda: None)
+
+    settings.METLOG = Client(DebugCaptureSender(), "asked")
+    settings.METLOG_VIEW_NAMES_MAX = 3
+    signals.worker_ready.send(type("Consumer", (), {"app": app})())
+    assert asked == ["of_a", "of_b", "of_c"]
+
+
 def test_a_broker_that_is_away_is_not_waited_for(app: celery.Celery) -> None:
     """The question fails, which whoever asks counts."""
     app.conf.broker_url = "redis://127.0.0.1:1"

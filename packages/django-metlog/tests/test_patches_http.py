@@ -106,8 +106,8 @@ every_library = pytest.mark.parametrize("ask", ASK, ids=lambda ask: ask.__name__
 
 @every_library
 def test_a_request_is_timed_once(server: int, sent: Sent, ask: Ask) -> None:
-    """By host, method and status; neither path nor query is told."""
-    assert ask("GET", f"http://127.0.0.1:{server}/200?secret=1") == 200
+    """By host, method and status; neither path, query nor user is told."""
+    assert ask("GET", f"http://secret:secret@127.0.0.1:{server}/200?secret=1") == 200
     assert ask("POST", f"http://127.0.0.1:{server}/503") == 503
     assert sent.names() == ["http.client.127_0_0_1"] * 2
     first, second = sent
@@ -125,6 +125,30 @@ def test_a_host_that_is_not_named_is_other(
     settings.METLOG_HTTP_HOSTS = ["api.example.com"]
     assert ask("GET", f"http://127.0.0.1:{server}/204") == 204
     assert sent.names() == ["http.client.other"]
+
+
+def test_many_errors_and_statuses(sent: Sent, settings: Any) -> None:
+    """A label has no more values than METLOG_VIEW_NAMES_MAX, and what an exception
+    says is not told."""
+    settings.METLOG_VIEW_NAMES_MAX = 3
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.path[1:])
+        if number < 100:
+            raise type(f"Error{number}", (Exception,), {})("secret")
+        return httpx.Response(number)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        for number in (*range(1, 6), *range(200, 205)):
+            with contextlib.suppress(Exception):
+                client.get(f"http://127.0.0.1/{number}")
+    assert {one.labels.get("status") for one in sent.of("http.client")} == {
+        *(None, "200", "201", "other"),
+    }
+    assert {one.labels["class"] for one in sent.of("http.client.error")} == {
+        *("error1", "error2", "error3", "other"),
+    }
+    assert "secret" not in json.dumps([one.message for one in sent])
 
 
 @every_library

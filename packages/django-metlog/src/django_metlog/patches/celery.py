@@ -18,6 +18,7 @@ from celery import signals  # type: ignore[import-untyped]  # Celery has no type
 from django.core.exceptions import ImproperlyConfigured
 
 from django_metlog import conf
+from django_metlog._labels import capped
 from django_metlog.catalogue import (
     CELERY_FAILED,
     CELERY_QUEUE,
@@ -122,7 +123,8 @@ def _flush(**kwargs: Any) -> None:
 
 
 def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
-    """One worker of a host asks how many tasks wait in the queues that it consumes."""
+    """One worker of a host asks how many tasks wait in the queues that it consumes, as
+    long as a label has room for their names."""
     app = getattr(sender, "app", None)
     if app is None or _observations:
         return
@@ -136,6 +138,7 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
             once_per_host=True,
         )
         for queue in list(app.amqp.queues.consume_from)
+        if capped("queue", queue) == queue
     )
 
 
