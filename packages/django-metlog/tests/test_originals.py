@@ -23,6 +23,8 @@ Sent = dict[str, set[str]]
 
 def series(line: str) -> str:
     """The line, without a time that is measured; what a browser reports stays."""
+    if "|" not in line:
+        return line  # scraped
     name, value, kind = re.fullmatch(r"(.+):(.+)\|(.+)", line).groups()  # type: ignore[union-attr]
     if kind != "ms":
         return line
@@ -213,8 +215,54 @@ LIKES = [
 
 def test_django_statsd_3(today: Sent) -> None:
     """It has other names: of each the like is sent here, but for JSON."""
-    for event, lines in original("django-statsd-3.0.0-django-6.1").items():
-        ours = {re.split("[|:]", line)[0] for line in today[event]}
+    told_alike(original("django-statsd-3.0.0-django-6.1"), today, LIKES)
+
+
+def told_alike(
+    theirs: dict[str, list[str]], ours: Sent, likes: list[tuple[str, str | None]]
+) -> None:
+    for event, lines in theirs.items():
+        told = {re.split("[|:]", line)[0] for line in ours[event]}
         for name in {line.partition(":")[0] for line in lines}:
-            (like,) = (like for theirs, like in LIKES if re.fullmatch(theirs, name))
-            assert like is None or any(re.fullmatch(like, one) for one in ours), name
+            (like,) = (like for known, like in likes if re.fullmatch(known, name))
+            assert like is None or any(re.fullmatch(like, one) for one in told), name
+
+
+IN_PROMETHEUS = [
+    ("requests_before_middlewares_total", "response_total"),
+    ("responses_before_middlewares_total", "response_total"),
+    ("requests_latency_including_middlewares_seconds_count", "request_seconds_count"),
+    # Of what came to no view there is no time of one here.
+    ("requests_latency_seconds_by_view_method_count", "(view|request)_seconds_count"),
+    ("requests_total_by_method_total", "request_seconds_count"),
+    ("requests_total_by_view_transport_method_total", "request_seconds_count"),
+    ("responses_total_by_status_total", "response_total"),
+    ("responses_total_by_status_view_method_total", "request_seconds_count"),
+    # Http404 and PermissionDenied are no errors here.
+    ("exceptions_total_by_(type|view)_total", "(request_error|response)_total"),
+    ("requests_body_total_bytes_count", None),
+    ("responses_body_total_bytes_count", None),
+    ("responses_total_by_charset_total", None),
+    ("requests_total_by_transport_total", None),
+]
+"""What django-prometheus has in ``django_http_``, and the like in ``django_``."""
+
+SCRAPED = [
+    *((f"django_http_{a}", b and f"django_{b}") for a, b in IN_PROMETHEUS),
+    ("django_db_execute_total", "django_db_execute(many)?_seconds_count"),
+    ("django_db_execute_many_total", "django_db_executemany_seconds_count"),
+    ("django_db_query_duration_seconds_count", "django_db_execute.*_seconds_count"),
+    ("django_cache_get_total", "django_cache_call_seconds_count"),
+    ("django_cache_get_hits_total", "django_cache_hit_total"),
+    ("django_cache_get_misses_total", "django_cache_miss_total"),
+    ("django_model_inserts_total", "django_model_create_total"),
+    ("django_model_updates_total", "django_model_update_total"),
+    ("django_model_deletes_total", "django_model_delete_total"),
+]
+
+
+def test_django_prometheus() -> None:
+    """The same, as Prometheus is told."""
+    told_alike(
+        original("django-prometheus-2.5.0-django-6.0"), played("SCRAPED"), SCRAPED
+    )

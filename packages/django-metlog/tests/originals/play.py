@@ -5,10 +5,13 @@ python play.py django_statsd           # django-statsd-mozilla 0.3 or 0.4
 python play.py django_metlog_mozilla   # django-metlog-mozilla 0.1
 python play.py django_statsd_3         # django-statsd 3, which is another one
 python play.py django_metlog METLOG_HISTORIC_NAMES
+python play.py django_prometheus
+python play.py django_metlog SCRAPED
 
-Prints as JSON what each thing that happens in the shop sent, in lines of StatsD. The
-files beside this one are what it printed with the originals. It runs on Python 2.7 and
-Django 1.4, and so is written as one wrote then.
+Prints as JSON what each thing that happens in the shop sent, in lines of StatsD, or
+how much it added to what Prometheus scrapes. The files beside this one are what it
+printed with the originals. It runs on Python 2.7 and Django 1.4, and so is written as
+one wrote then.
 """
 
 import json
@@ -45,15 +48,22 @@ def main(original, *switches):
 def configure(original, port, switches):
     """Have this one measure, and say all that it can."""
     package = "django_" + original.split("_")[1]
-    more = {"STATSD_HOST": "127.0.0.1", "STATSD_PORT": port}
-    records = ""
+    more = {"STATSD_HOST": "127.0.0.1", "STATSD_PORT": port, "SCRAPED": False}
+    more.update(dict.fromkeys(switches, True))
+    middleware, last, records = GRAPHITE, [], ""
+    cache = "django.core.cache.backends.locmem.LocMemCache"
+    database = "django.db.backends.sqlite3"
     if original == "django_statsd_3":
         more["STATSD_TRACK_DATABASE"] = True
         middleware = ["StatsdMiddleware"]
+    elif original == "django_prometheus":
+        more["SCRAPED"] = True
+        middleware, last = ["PrometheusBeforeMiddleware"], ["PrometheusAfterMiddleware"]
+        cache = "django_prometheus.cache.backends.locmem.LocMemCache"
+        database = "django_prometheus.db.backends.sqlite3"
     else:
         more["STATSD_PATCHES"] = [package + ".patches.db", package + ".patches.cache"]
         more["STATSD_MODEL_SIGNALS"] = more["STATSD_CELERY_SIGNALS"] = True
-        middleware = GRAPHITE
         if original != "django_statsd" or django.VERSION < (4,):  # its URLs need less
             records = package + ".urls"
     if package == "django_metlog":
@@ -61,20 +71,19 @@ def configure(original, port, switches):
         if original == "django_metlog_mozilla":
             sender = {"class": "metlog.senders.udp.UdpSender"}
         sender.update(host="127.0.0.1", port=port)
+        if more["SCRAPED"]:
+            sender = {"class": "metlog.senders.PrometheusSender"}
         more["METLOG"] = made({"sender": sender})
     middleware = [package + ".middleware." + name for name in middleware]
     middleware += [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
     ]
-    more.update(dict.fromkeys(switches, True))
-    backend = "django.core.cache.backends.locmem.LocMemCache"
+    middleware += [package + ".middleware." + name for name in last]
     more.update(
         ALLOWED_HOSTS=["*"],
-        CACHES={"default": {"BACKEND": backend}, "sessions": {"BACKEND": backend}},
-        DATABASES={
-            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
-        },
+        CACHES={"default": {"BACKEND": cache}, "sessions": {"BACKEND": cache}},
+        DATABASES={"default": {"ENGINE": database, "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
@@ -113,6 +122,8 @@ def received():
     client = getattr(settings, "METLOG", None)
     if hasattr(client, "flush"):
         client.flush()
+    if settings.SCRAPED:
+        return scraped(client)
     SOCKET.sendto(END.encode(), SOCKET.getsockname())
     lines = []
     while END not in lines:
@@ -127,6 +138,32 @@ def as_statsd(line):
     message = json.loads(line)
     kind = {"counter": "c", "timer": "ms"}[message["type"]]
     return message["fields"]["name"] + ":" + message["payload"] + "|" + kind
+
+
+SUMS = {}
+"""What was scraped last, by name and labels."""
+
+
+def scraped(client):
+    """What has risen since: counts of what happened, without sums and buckets."""
+    from prometheus_client import generate_latest
+    from prometheus_client.parser import text_string_to_metric_families
+
+    if client is None:
+        text = generate_latest()
+    else:
+        from metlog.senders.prometheus import exposition
+
+        text = exposition(client)[0]
+    risen = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for name, labels, value in (sample[:3] for sample in family.samples):
+            if name.startswith("django_") and not name.endswith(("_sum", "_bucket")):
+                key = name, tuple(labels.items())
+                if value > SUMS.get(key, 0) and not name.endswith("_created"):
+                    risen[name] = risen.get(name, 0) + value - SUMS.get(key, 0)
+                SUMS[key] = value
+    return sorted("%s:%d" % item for item in risen.items())  # noqa: UP031
 
 
 def events():
