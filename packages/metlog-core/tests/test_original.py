@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For the same calls our messages are those of metlog-py 0.10.0, key for key.
+"""For the same calls our messages are those of metlog-py 0.10.0, key for key; and our
+lines those of markus 5.2.0.
 
 ``original/calls.py`` makes the calls, ``original/messages.json`` holds what metlog-py
 sent for them under Python 2.7. Where there is one, the original is got and asked, too;
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from metlog.config import client_from_dict_config
+from metlog.testing import UdpReceiver
 
 HERE = Path(__file__).parent / "original"
 RECORDED: dict[str, list[dict[str, Any]]] = json.loads(
@@ -99,3 +103,40 @@ def python27() -> str | None:
         if f"{asked.stdout}{asked.stderr}".startswith("Python 2.7"):
             return python
     return None
+
+
+MARKUS: dict[str, list[str]] = json.loads((HERE / "markus.json").read_text("utf-8"))
+
+
+def alike(line: str) -> tuple[str, float | None, str, set[str]]:
+    """Name, number, type and tags, without the time that a timer measured itself."""
+    name, _, rest = line.partition(":")
+    number, kind, *tags = rest.split("|")
+    measured = name.endswith(("wrap", "ship"))
+    tag_set = set("".join(tags).removeprefix("#").split(","))
+    return name, None if measured else float(number), kind, tag_set
+
+
+@pytest.mark.parametrize("dialect", MARKUS)
+def test_markus(dialect: str) -> None:
+    """For the calls of ``original/markus_calls.py``, as docs/upgrade.md has them here,
+    a backend gets what markus 5.2.0 sends."""
+    with UdpReceiver() as receiver:
+        sender = {
+            "class": "metlog.senders.StatsdSender",
+            "host": "127.0.0.1",
+            "port": receiver.port,
+            "prefix": "web",
+            "dialect": dialect,
+        }
+        client = client_from_dict_config({"fields": {"env": "prod"}, "sender": sender})
+        client.incr("shop.sold", 2, fields={"kind": "book"})
+        client.gauge("shop.carts", 3)
+        client.timer_send("shop.pack", 12.5)
+        client.histogram("shop.weight", 4.2)
+        with client.timer("shop.wrap"):
+            pass
+        client.timer("shop.ship")(lambda: None)()
+        client.close()
+        receiver.wait_until(lambda r: len(r.lines) >= len(MARKUS[dialect]))
+        assert sorted(map(alike, receiver.lines)) == sorted(map(alike, MARKUS[dialect]))
