@@ -28,6 +28,13 @@ class Exact:
     def absorb(self, news: Any, now: float) -> None: ...
 
 
+class Sampled(Exact):
+    """Wants values."""
+
+    def histogram(self, series: Any) -> Any:
+        return None
+
+
 def taken(aggregate: Aggregate, at: float = 0.0) -> dict[str, tuple[int, float]]:
     """Name → calls and value, or the sum of the values, of what happened."""
     return {
@@ -101,12 +108,16 @@ def test_at_the_limit_the_oldest_go_when_sums_are_kept_elsewhere() -> None:
     assert len(aggregate) <= 8
 
 
+@pytest.mark.parametrize("wants_values", [False, True])
 @pytest.mark.parametrize("buffers", [1, 3, MAX_FULL, MAX_FULL + 5])
-def test_nothing_is_lost_however_many_values_come(buffers: int) -> None:
-    """A full buffer is exchanged; beyond what may wait, callers fold, exactly."""
+def test_nothing_is_lost_however_many_values_come(
+    buffers: int, wants_values: bool
+) -> None:
+    """A full buffer is exchanged; beyond what may wait, callers fold, exactly, and keep
+    a sample if somebody wants values."""
     aggregate = Aggregate()
     exact = Exact()
-    aggregate.exporters = lambda: (exact,)
+    aggregate.exporters = lambda: (exact, Sampled()) if wants_values else (exact,)
     total = buffers * BUFFER + 7
     for i in range(total):
         aggregate.add("histogram", "h", i % 3)
@@ -116,7 +127,8 @@ def test_nothing_is_lost_however_many_values_come(buffers: int) -> None:
     folded.fold(list(news.entries))
     if news.spilled is not None:
         folded.merge(news.spilled.histograms[exact])
-        assert 0 < len(news.spilled.kept) <= BUFFER
+        assert (0 < len(news.spilled.kept) <= BUFFER) == wants_values
+        assert news.spilled.seen + len(news.entries) == total
     assert (news.spilled is not None) == (buffers > MAX_FULL)
     assert folded.count == total
     assert folded.sum == sum(i % 3 for i in range(total))
@@ -141,6 +153,7 @@ def test_an_exporter_that_fails_does_not_keep_a_full_buffer_from_being_exchanged
     assert news.calls == total
     assert news.spilled is not None
     assert list(news.spilled.histograms) == [exact]
+    assert 0 < len(news.spilled.kept) <= BUFFER
 
 
 def test_threads_on_one_timer_lose_nothing_while_it_is_drained() -> None:

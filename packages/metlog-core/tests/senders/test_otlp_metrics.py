@@ -229,6 +229,19 @@ def test_what_callers_had_to_fold_is_added() -> None:
     assert (point.count, point.sum) == (1001, pytest.approx(1.005))
 
 
+def test_what_is_to_be_multiplied_is_not_folded_by_callers() -> None:
+    """They fold values as they come, and keep some of these instead."""
+    it = Aggregated("dotted")
+    shift = Metric("page.shift", "histogram", "1", "How far", scale=1000)
+    series = new_series("histogram", Identity("page.shift", metric=shift))
+    assert it.totals.histogram(series) is None
+    spilled = Spilled({})
+    spilled.add([0.25] * 4)
+    it.absorb(2000, News(series, 5, 0.0, [0.1], spilled))
+    (point,) = it.told_at(2500)["page.shift"].histogram.data_points
+    assert (point.count, point.sum) == (5, pytest.approx(1100))
+
+
 def test_a_sampled_counter_counts_for_those_left_out_and_a_timer_once() -> None:
     """The caller's own rate."""
     it = Aggregated()

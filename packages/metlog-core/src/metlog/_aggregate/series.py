@@ -187,15 +187,26 @@ class Reservoir:
 class Spilled(Reservoir):
     """What callers kept of a buffer that the worker was too slow to take.
 
-    ``histograms`` are exact, by exporter; ``kept`` is a uniform sample of ``seen``
-    entries, for exporters that want values.
+    ``histograms`` are exact, by exporter; if some exporter wants values, ``kept`` is an
+    even sample of ``seen`` entries.
     """
 
-    __slots__ = ("histograms",)
+    __slots__ = ("histograms", "keeps_values")
 
-    def __init__(self, histograms: dict[Exporter, Histogram]) -> None:
+    def __init__(
+        self, histograms: dict[Exporter, Histogram], keeps_values: bool = True
+    ) -> None:
         super().__init__(BUFFER)
         self.histograms: dict[Exporter, Histogram] = histograms
+        self.keeps_values: bool = keeps_values
+
+    def add(self, entries: Sequence[float], seen: int | None = None) -> None:
+        """See `Reservoir`; only counted if nobody wants values, as a sample costs more
+        than a histogram."""
+        if self.keeps_values:
+            super().add(entries, seen)
+        else:
+            self.seen += len(entries) if seen is None else seen
 
 
 class News(NamedTuple):
@@ -346,7 +357,8 @@ class Values(Series):
         if waiting.spilled is None:
             wanted = {each: _histogram(each, self) for each in exporters}
             waiting.spilled = Spilled(
-                {k: v for k, v in wanted.items() if v is not None}
+                {k: v for k, v in wanted.items() if v is not None},
+                keeps_values=None in wanted.values(),
             )
         waiting.spilled.add(entries)
         for histogram in waiting.spilled.histograms.values():

@@ -130,9 +130,12 @@ class Totals:
         return sum(cell.calls for cell in self._cells())
 
     def histogram(self, series: Series) -> Histogram | None:
-        """An empty one, of the form that is wanted for ``series``."""
+        """An empty one, of the form that is wanted for ``series``, for values as they
+        come. None where they are to be multiplied first."""
         found = self._named(series)
-        return None if found is None else self._empty(series.kind, found[1])
+        if found is None or found[1].scale != 1:
+            return None
+        return self._empty(series.kind, found[1])
 
     def absorb(self, news: Sequence[News], now_ns: int, exporter: object) -> None:
         """Add what happened until ``now_ns``, nanoseconds of the wall clock.
