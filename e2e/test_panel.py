@@ -35,6 +35,7 @@ def test_timers(panel: tuple[Callable[[str], list[str]], Receiver]) -> None:
     """It shows the timers of this request: count and milliseconds as they were sent."""
     numbers, lines = panel
     lines.wait_for("view.shelf.views.index.GET")
+    lines.awaits(lambda: len(lines.values("db.sqlite3.default.execute")) == 3)
     [view_ms] = lines.values("view.shelf.views.index.GET")
     queries_ms = lines.values("db.sqlite3.default.execute")
 

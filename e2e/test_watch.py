@@ -21,7 +21,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from patience import PATIENCE_MS
+from patience import PATIENCE_MS, PATIENCE_SECONDS
 from playwright.sync_api import expect
 
 from metlog._cli.watch.memory import Memory
@@ -211,7 +211,7 @@ def watcher() -> Iterator[tuple[int, str]]:
     assert page
     yield int(heard[1]), page[0]
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     process.stderr.close()
 
 

@@ -38,7 +38,7 @@ from metlog import capture
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 PAUSE_SECONDS = 5.0
 ASKED = ("celery.queue.celery.length", "process.thread.count", "asgi.loop.lag")
 
@@ -124,7 +124,7 @@ async def browse_asgi() -> None:
 async def _receive(told: Iterator[Any]) -> Any:
     for message in told:
         return message
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1)  # until a view is under way, on a busy machine
     return {"type": "http.disconnect"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from patience import PATIENCE_MS
+from patience import PATIENCE_MS, PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,6 +58,15 @@ class Visit:
         """So many beacons come, none is refused, and these loads are all there is."""
         self._recorded = beacons, milestones, loads
         self.accepted(beacons)
+        # What a beacon is answered with may arrive before what it told.
+        self.lines.wait_until(
+            lambda _: (
+                self.total("response.204") == beacons
+                and self._types() == _types(loads)
+                and self._reached() == _reached(milestones, loads)
+            ),
+            PATIENCE_SECONDS,
+        )
         self.page.context.close()
         self.check()
 
@@ -72,11 +81,22 @@ class Visit:
             name for name in answers if name.startswith(("response.4", "response.5"))
         }
         assert refused == set(), self.name
-        types = {name: self.total(name) for name in self.names("counter", TYPE)}
-        assert types == {TYPE + name: count for name, count in loads.items()}, self.name
-        reached = {name: len(self.values(TIMING + name)) for name in MILESTONES}
-        assert reached == {
-            name: sum(loads.values()) if name in milestones else 0
-            for name in MILESTONES
-        }, self.name
+        assert self._types() == _types(loads), self.name
+        assert self._reached() == _reached(milestones, loads), self.name
         assert self.total("window.performance.rejected") is None, self.name
+
+    def _types(self) -> dict[str, float | None]:
+        return {name: self.total(name) for name in self.names("counter", TYPE)}
+
+    def _reached(self) -> dict[str, int]:
+        return {name: len(self.values(TIMING + name)) for name in MILESTONES}
+
+
+def _types(loads: dict[str, int]) -> dict[str, int]:
+    return {TYPE + name: count for name, count in loads.items()}
+
+
+def _reached(milestones: tuple[str, ...], loads: dict[str, int]) -> dict[str, int]:
+    return {
+        name: sum(loads.values()) if name in milestones else 0 for name in MILESTONES
+    }

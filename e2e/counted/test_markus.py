@@ -72,10 +72,8 @@ def lines(call: Callable[[int, str], None], dialect: str) -> dict[str, str]:
     with UdpReceiver() as receiver:
         program = (sys.executable, __file__, call.__name__, str(receiver.port), dialect)
         subprocess.run(program, check=True)
-        assert receiver.wait_until(
-            lambda got: any(line.startswith("web.shop.last:") for line in got.lines),
-            PATIENCE,
-        ), receiver.lines
+        assert receiver.catch_up(PATIENCE)
+        assert any(line.startswith("web.shop.last:") for line in receiver.lines)
         found = {}
         for line in receiver.lines:
             name, _, rest = line.partition(":")

@@ -62,12 +62,12 @@ def test_interrupt(number: signal.Signals, tmp_path: Path) -> None:
     )
     pids: list[int] = []
     while len(pids) < 4:  # two suites, each with its server
-        assert select.select([lines], [], [], 60)[0]
+        assert select.select([lines], [], [], 120)[0]
         pids += map(int, os.read(lines, 4096).decode().split("x")[1:])
 
     os.kill(program.pid, number)
 
-    assert program.wait(30) == 130
+    assert program.wait(120) == 130
     assert len(pids) == 4
     assert all(map(ends, pids))
 
@@ -78,4 +78,4 @@ def ends(pid: int) -> bool:
     except ProcessLookupError:
         return True
     with os.fdopen(process):
-        return bool(select.select([process], [], [], 30)[0])
+        return bool(select.select([process], [], [], 120)[0])

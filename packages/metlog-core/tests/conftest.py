@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from metlog import MetlogClient
 from metlog.testing import add_up, until
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.startswith("test_a_fork"):
             item.add_marker(pytest.mark.services)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What clients flush and close by default takes as long as a busy machine needs."""
+    for method in MetlogClient.flush, MetlogClient.close:
+        monkeypatch.setattr(method, "__defaults__", (60.0,))
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from metlog.senders import OtlpSender, PrometheusSender, StatsdSender
 from metlog.senders.prometheus import exposition
 from metlog.testing import UdpReceiver
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
 

@@ -27,6 +27,8 @@ from metlog.senders import (
 )
 from metlog.testing import UdpReceiver, capture
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 ALL_VIEWS = Metric("view.<method>", "timer", "s", "All views.", sum_of="view")
 EXECUTE = Metric(

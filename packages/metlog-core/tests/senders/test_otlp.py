@@ -40,6 +40,8 @@ from metlog.testing._contract import _in_child as in_child
 
 Collector = Any  # the class in conftest.py
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 def stats(client: MetlogClient) -> SenderStats:
     found: SenderStats = client.sender.stats  # type: ignore[attr-defined]

@@ -61,7 +61,7 @@ class SenderContract:
     calls_per_thread = 50
     """How many counters each of eight threads sends in the test of threads."""
 
-    timeout_seconds: float = 10.0
+    timeout_seconds: float = 30.0
     """After this long, what has not arrived will not."""
 
     # -- the promises ------------------------------------------------------------
