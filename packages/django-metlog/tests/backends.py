@@ -6,11 +6,8 @@ What each of them got is counted in one form, so that it can be compared.
 
 from __future__ import annotations
 
-import gzip
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -22,7 +19,7 @@ from django_metlog.catalogue import METRICS
 from metlog import MetlogClient
 from metlog.senders import FanOutSender, OtlpSender, PrometheusSender, StatsdSender
 from metlog.senders.prometheus import exposition
-from metlog.testing import UdpReceiver
+from metlog.testing import HttpReceiver, UdpReceiver
 from metlog.wire.prometheus import family_name
 from metlog.wire.statsd import Measurement
 
@@ -40,36 +37,16 @@ BASES = {
 """What Prometheus calls each of our bases."""
 
 
-class Collector:
+class Collector(HttpReceiver):
     """An OTLP receiver over HTTP, which decodes what it gets by the official schema."""
 
-    def __init__(self) -> None:
-        self.exports: list[ExportMetricsServiceRequest] = []
-        exports = self.exports
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                if self.path == "/v1/metrics":
-                    exports.append(ExportMetricsServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    @property
+    def exports(self) -> list[ExportMetricsServiceRequest]:
+        return [
+            ExportMetricsServiceRequest.FromString(request.body)
+            for request in self.requests
+            if request.path == "/v1/metrics"
+        ]
 
     def last(self) -> Iterator[tuple[str, Any]]:
         """Metric and data point: the last of each series of each instance."""

@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from metlog.testing import until
 
 __all__ = ["kept_port", "mariadb", "memcached", "postgres", "program", "redis"]
 
@@ -177,11 +178,9 @@ def _server(
             **_unprivileged(),
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not is_ready():
-            assert process.poll() is None, f"{command} ended: {log.read_text()}"
-            assert time.monotonic() < deadline, f"{command}: {log.read_text()}"
-            time.sleep(0.02)
+        until(lambda: process.poll() is not None or is_ready(), PATIENCE)
+        assert process.poll() is None, f"{command} ended: {log.read_text()}"
+        assert is_ready(), f"{command}: {log.read_text()}"
         yield
     finally:
         process.send_signal(stop)

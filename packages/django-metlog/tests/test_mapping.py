@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from metlog import MetlogClient
 from metlog.catalogue import Metric
 from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
 from metlog.senders.prometheus import exposition
-from metlog.testing import UdpReceiver
+from metlog.testing import UdpReceiver, until
 
 Labels = tuple[tuple[str, str], ...]
 Series = tuple[str, Labels]
@@ -189,9 +188,7 @@ if EXPORTER is not None:
         of it for Python or Debian; where it is on PATH it is asked."""
         with exporter(tmp_path) as (port, scrape):
             expected = samples(both(port))
-            deadline = time.monotonic() + 60
-            while len(samples(scrape())) < len(expected):
-                assert time.monotonic() < deadline, samples(scrape())
+            until(lambda: len(samples(scrape())) >= len(expected), 60)
             assert samples(scrape()) == pytest.approx(expected)
 
     @contextmanager

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import io
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from metlog.testing import UdpReceiver
+from metlog.testing import HttpAnswer, HttpReceiver, UdpReceiver
 
 
 @pytest.fixture(autouse=True)
@@ -36,29 +34,9 @@ def closed_port(kind: socket.SocketKind) -> int:
 
 
 @pytest.fixture
-def collector() -> Iterator[Any]:
-    """An OTLP collector that answers with its ``status``."""
-
-    class Collector(BaseHTTPRequestHandler):
-        status = 200
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(type(self).status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    Collector.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
-    yield Collector
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def collector() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as receiver:
+        yield receiver
 
 
 def statsd(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
@@ -105,10 +83,10 @@ def test_an_address_that_does_not_resolve(settings: Any) -> None:
 
 @pytest.mark.parametrize(("status", "accepted"), [(200, True), (400, False)])
 def test_what_a_collector_answers(
-    settings: Any, collector: Any, status: int, accepted: bool
+    settings: Any, collector: HttpReceiver, status: int, accepted: bool
 ) -> None:
     """Accepted is sent, refused is lost: OTLP tells."""
-    collector.status = status
+    collector.answer = HttpAnswer(status)
     settings.METLOG = {
         "sender": {"class": "metlog.senders.OtlpSender", "endpoint": collector.url}
     }

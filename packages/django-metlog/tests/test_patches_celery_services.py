@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from conftest import Sent
 from prometheus_client.parser import text_string_to_metric_families
 
 from django_metlog.patches import celery as celery_patch
-from metlog.testing import UdpReceiver
+from metlog.testing import UdpReceiver, until
 
 pytestmark = pytest.mark.services
 
@@ -161,9 +160,7 @@ def _scraped(redis: str, site: celery.Celery, port: int, folder: Path) -> None:
     with UdpReceiver() as receiver, worker(redis, receiver, *options, **variables):
         jobs = [site.send_task("shop.tasks.add", (n, 1)) for n in range(30)]
         assert [job.get(PATIENCE) for job in jobs] == list(range(1, 31))
-        deadline = time.monotonic() + PATIENCE
-        while scraped() != (30, 30) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: scraped() == (30, 30), PATIENCE)
         assert scraped() == (30, 30)
         assert len(list(folder.iterdir())) <= 2 * 3 + 2 + 2
     assert receiver.lines == []

@@ -9,9 +9,7 @@ import importlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import aiohttp
@@ -26,6 +24,7 @@ from django_metlog.patches import http
 from django_metlog.scope import open_scope
 from metlog import MetlogClient
 from metlog.senders import OtlpSender
+from metlog.testing import HttpAnswer, HttpReceiver, HttpRequest
 
 LOCAL = ["127.0.0.1", "LOCALHOST"]
 
@@ -34,28 +33,13 @@ LOCAL = ["127.0.0.1", "LOCALHOST"]
 def server() -> Iterator[int]:
     """Answers with the status in the path; ``/to/…`` redirects there."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/to/"):
-                self.send_response(302)
-                self.send_header("Location", self.path.removeprefix("/to"))
-            else:
-                self.send_response(int(self.path.partition("?")[0][1:]))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(request: HttpRequest) -> HttpAnswer:
+        if request.path.startswith("/to/"):
+            return HttpAnswer(302, {"Location": request.path.removeprefix("/to")})
+        return HttpAnswer(int(request.path.partition("?")[0][1:]))
 
-        do_POST = do_HEAD = do_GET  # noqa: N815  # the server's names
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=one.serve_forever)
-    thread.start()
-    yield one.server_port
-    one.shutdown()
-    thread.join()
-    one.server_close()
+    with HttpReceiver(answer) as receiver:
+        yield receiver.port
 
 
 @pytest.fixture(autouse=True)

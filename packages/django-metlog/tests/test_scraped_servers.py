@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from metlog import MetlogClient
 from metlog.senders import PrometheusSender, prometheus
 from metlog.senders._prometheus_state import decoded
+from metlog.testing import until
 
 pytestmark = pytest.mark.services
 
@@ -110,7 +111,7 @@ class Site:
                     if sample.name == "pages_total"
                 )
 
-            return until(lambda: pages() == truth)
+            return until(lambda: pages() == truth, PATIENCE)
 
     def written_by(self, pid: int) -> float:
         """How many pages that worker's own file tells."""
@@ -123,11 +124,14 @@ class Site:
 
     def settled(self, truth: dict[str, float]) -> dict[str, float]:
         """What is scraped, as soon as it is the truth or at last."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = {name: self.scrape().get(name, 0.0) for name in truth}
-            if found == truth or time.monotonic() > deadline:
-                return found
+        found: dict[str, float] = {}
+
+        def is_true() -> bool:
+            found.update((name, self.scrape().get(name, 0.0)) for name in truth)
+            return found == truth
+
+        until(is_true, PATIENCE)
+        return found
 
 
 @contextmanager
@@ -165,7 +169,7 @@ def _serving(
             loaded = log.read_text().count("WSGI app 0")
             return accepts(port) and ("lazy" not in name or loaded == 4)
 
-        assert until(lambda: server.poll() is not None or ready())
+        assert until(lambda: server.poll() is not None or ready(), PATIENCE)
         assert server.poll() is None, log.read_text()
         yield Site(port, folder)
     finally:
@@ -182,21 +186,12 @@ def kill(pid: int) -> None:
     """Return when it is no more."""
     os.kill(pid, signal.SIGKILL)
     process = Path(f"/proc/{pid}")
-    assert until(lambda: not process.exists())
+    assert until(lambda: not process.exists(), PATIENCE)
 
 
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(reached: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def visited(site: Site, meanwhile: Callable[[], None] = lambda: None) -> Counter[int]:
@@ -314,10 +309,10 @@ def test_killed_amid_load(tmp_path: Path) -> None:
         try:
             for _ in range(6):
                 seen = answered.total()
-                assert until(lambda seen=seen: answered.total() > seen + 60)
+                assert until(lambda seen=seen: answered.total() > seen + 60, PATIENCE)
                 with lock:
                     victim = next(pid for pid in answered if pid not in written)
-                assert until(lambda who=victim: site.written_by(who) > 0)
+                assert until(lambda who=victim: site.written_by(who) > 0, PATIENCE)
                 kill(victim)
                 # Nobody scrapes meanwhile, so that its file is still there.
                 written[victim] = site.written_by(victim)

@@ -66,8 +66,8 @@ NAMES: dict[str, list[str]] = {
     ],
     "metlog.path": ["resolve_name"],
     "metlog.testing": [
-        *("RecordingSender", "SenderContract", "Sent", "UdpReceiver", "add_up"),
-        *("capture", "until"),
+        *("HttpAnswer", "HttpReceiver", "HttpRequest", "RecordingSender"),
+        *("SenderContract", "Sent", "UdpReceiver", "add_up", "capture", "until"),
     ],
     "metlog.capture": [
         *("Captured", "Collection", "Collector", "collecting", "start", "stop"),

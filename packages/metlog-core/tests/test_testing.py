@@ -3,17 +3,30 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
 
 from metlog import MetlogClient
 from metlog.filters import type_blacklist_provider
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender, StatsdSender, UdpSender
-from metlog.testing import RecordingSender, Sent, UdpReceiver, capture, until
+from metlog.testing import (
+    HttpAnswer,
+    HttpReceiver,
+    RecordingSender,
+    Sent,
+    UdpReceiver,
+    capture,
+    until,
+)
 
 
 def test_capture_gives_the_messages_of_all_clients() -> None:
@@ -156,3 +169,30 @@ def test_a_recording_sender_gets_metrics_as_they_are() -> None:
     client.info("hello")
     assert sender.metrics == [("counter", "hits", 2)]
     assert [msg["payload"] for msg in sender.messages] == ["hello"]
+
+
+def test_what_arrives_over_http() -> None:
+    """Each request is kept as it was before it was packed."""
+    packed = {"Content-Encoding": "gzip"}
+    with HttpReceiver() as receiver:
+        url = f"{receiver.url}/v1/metrics?a=1"
+        with urlopen(Request(url, gzip.compress(b"orders"), packed), timeout=60) as got:
+            assert (got.status, got.read()) == (200, b"")
+    (request,) = receiver.requests
+    assert (request.method, request.path) == ("POST", "/v1/metrics?a=1")
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert request.body == b"orders"
+
+
+def test_an_answer_for_each_request() -> None:
+    """A status, headers and a body; or a function that has them for a request."""
+    answers = {"/old": HttpAnswer(302, {"Location": "/new"}), "/new": HttpAnswer(410)}
+    with HttpReceiver(lambda request: answers[request.path]) as receiver:
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{receiver.url}/old", timeout=60)
+        refused.value.close()
+        assert refused.value.code == 410
+        receiver.answer = HttpAnswer(body=b"here")
+        with urlopen(f"{receiver.url}/old", timeout=60) as response:
+            assert response.read() == b"here"
+    assert [request.path for request in receiver.requests] == ["/old", "/new", "/old"]
