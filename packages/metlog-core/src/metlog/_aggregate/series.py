@@ -156,7 +156,7 @@ class Series:
 
 
 class Reservoir:
-    """An even sample, of at most ``limit`` entries, of all that are added."""
+    """A uniform sample, of at most ``limit`` entries, of all that are added."""
 
     __slots__ = ("kept", "limit", "seen")
 
@@ -183,12 +183,16 @@ class Reservoir:
             least = self.kept[:1]
             self.kept = sample(self.kept, self.limit / len(self.kept)) or least
 
+    def _count(self, seen: int) -> None:
+        """Keep none of so many entries."""
+        self.seen += seen
+
 
 class Spilled(Reservoir):
     """What callers kept of a buffer that the worker was too slow to take.
 
-    ``histograms`` are exact, by exporter; if some exporter wants values, ``kept`` is an
-    even sample of ``seen`` entries.
+    ``histograms`` are exact, by exporter; if some exporter wants values, ``kept`` is a
+    uniform sample of ``seen`` entries.
     """
 
     __slots__ = ("histograms", "keeps_values")
@@ -206,7 +210,7 @@ class Spilled(Reservoir):
         if self.keeps_values:
             super().add(entries, seen)
         else:
-            self.seen += len(entries) if seen is None else seen
+            self._count(len(entries) if seen is None else seen)
 
 
 class News(NamedTuple):
