@@ -197,6 +197,8 @@ class Spilled(Reservoir):
 
     __slots__ = ("histograms", "keeps_values")
 
+    seen: int  # or pyright takes `add` for its declaration
+
     def __init__(
         self, histograms: dict[Exporter, Histogram], keeps_values: bool = True
     ) -> None:
