@@ -63,7 +63,7 @@ class Site:
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *(x.format(fd=fd) for x in command)],
-                env=environment(own, statsd_port, settings) | (variables or {}),
+                env=environment(own, statsd_port, settings) | dict(variables or {}),
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -30,6 +30,8 @@ from prometheus_page import page, panels  # noqa: E402
 from server import PASSWORD, SITE, USER, make_database  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backends.backend import Backend
 
 DASHBOARDS = ROOT / "docs" / "dashboards"
@@ -53,10 +55,13 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    demo: type[Demo] = {"graphite": GraphiteDemo, "prometheus": PrometheusDemo}[name]
+    demos: dict[str, Callable[[Path], Demo]] = {
+        "graphite": GraphiteDemo,
+        "prometheus": PrometheusDemo,
+    }
     with tempfile.TemporaryDirectory(prefix="metlog-demo-") as folder:
         try:
-            return serve(demo(Path(folder)), Path(folder), stop)
+            return serve(demos[name](Path(folder)), Path(folder), stop)
         except MissingProgram as missing:
             print(f"  {missing}", file=sys.stderr)
             return 1

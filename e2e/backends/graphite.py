@@ -87,6 +87,7 @@ urlpatterns.insert(0, re_path("^static/(?P<path>.*)$", serve, content))
 
 class Graphite(Backend):
     title = "statsd + carbon + graphite-web"
+    receiver: Program
     interval = node_statsd.FLUSH_MS / 1000
 
     def __init__(self, folder: Path, percent: Sequence[int] = (50, 90, 95)) -> None:
@@ -97,7 +98,7 @@ class Graphite(Backend):
         for path in (conf, *(storage / x for x in ("whisper", "lists", "log/webapp"))):
             path.mkdir(parents=True)
         line, pickle, query, web, statsd, management = free_ports(6)
-        fill = {"conf": conf, "storage": storage}
+        fill: dict[str, object] = {"conf": conf, "storage": storage}
         fill |= {"line": line, "pickle": pickle, "query": query}
         (conf / "carbon.conf").write_text(CARBON.format(**fill))
         (conf / "own_settings.py").write_text(WEB.format(**fill))

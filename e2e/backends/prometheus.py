@@ -107,6 +107,7 @@ class Scraped(Backend):
     """Prometheus, which asks the site for what PrometheusSender holds."""
 
     title = "Prometheus"
+    receiver: Program
     cumulative = True
 
     def __init__(
