@@ -196,3 +196,23 @@ def test_an_answer_for_each_request() -> None:
         with urlopen(f"{receiver.url}/old", timeout=60) as response:
             assert response.read() == b"here"
     assert [request.path for request in receiver.requests] == ["/old", "/new", "/old"]
+
+
+def test_a_receiver_that_caught_up_before_does_not_take_that_for_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It sends its mark more than once while it waits: the marks that are left over
+    arrive before what is sent later."""
+    send = UdpReceiver._send
+    with UdpReceiver() as receiver:
+        for number in range(50):
+            monkeypatch.setattr(
+                UdpReceiver,
+                "_send",
+                lambda self, mark: [send(self, mark) for _ in range(20)],
+            )
+            assert receiver.catch_up()
+            monkeypatch.undo()
+            receiver._send(b"a:%d|c" % number)
+            assert receiver.catch_up()
+            assert len(receiver.datagrams) == number + 1

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import sys
 import threading
@@ -47,7 +48,8 @@ class UdpReceiver:
     ) -> None:
         self.datagrams: list[bytes] = []
         self._changed = threading.Condition()
-        self._marks = 0
+        self._numbers = itertools.count(1)
+        self._reached = 0
         family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
         address: Any = (host, port)
         if "/" in host:
@@ -104,13 +106,15 @@ class UdpReceiver:
 
     def catch_up(self, seconds: float = 30.0) -> bool:
         """Take in all that was sent before this call; return whether that was done."""
-        marks = self._marks
+        number = next(self._numbers)
 
-        def is_behind() -> bool:
-            self._send(_MARK)  # again, in case there was no room for the last one
-            return self._marks > marks
+        def is_reached() -> bool:
+            # Again, in case there was no room for the last one. One that an earlier
+            # call has sent too often says nothing of what came after it.
+            self._send(_MARK + b"%d" % number)
+            return self._reached >= number
 
-        return until(is_behind, seconds, self._changed)
+        return until(is_reached, seconds, self._changed)
 
     def close(self) -> None:
         """Receive no more."""
@@ -137,8 +141,8 @@ class UdpReceiver:
 
     def _receive(self) -> None:
         while (datagram := self._socket.recv(65535)) != _KNOCK:
-            if datagram == _MARK:
-                self._marks += 1
+            if datagram.startswith(_MARK):
+                self._reached = max(self._reached, int(datagram[len(_MARK) :]))
             else:
                 self.datagrams.append(datagram)
             with self._changed:
@@ -146,4 +150,4 @@ class UdpReceiver:
 
 
 _KNOCK = b"\x00metlog: close the receiver"
-_MARK = b"\x00metlog: this far"
+_MARK = b"\x00metlog: this far "
