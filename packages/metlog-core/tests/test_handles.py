@@ -331,8 +331,8 @@ def test_a_forgotten_series_comes_back_by_itself(
     timer.record(1)
     client.flush()
     aggregate = client._route.aggregate
-    aggregate.take(1e12)
-    aggregate.take(2e12)
+    aggregate.drain(1e12)
+    aggregate.drain(2e12)
     assert len(aggregate) == 0
     counter.add()
     timer.record(2)
