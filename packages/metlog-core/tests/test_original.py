@@ -137,6 +137,6 @@ def test_markus(dialect: str) -> None:
         with client.timer("shop.wrap"):
             pass
         client.timer("shop.ship")(lambda: None)()
-        client.close()
+        client.close(60)
         receiver.wait_until(lambda r: len(r.lines) >= len(MARKUS[dialect]))
         assert sorted(map(alike, receiver.lines)) == sorted(map(alike, MARKUS[dialect]))

@@ -121,7 +121,7 @@ def received():
     """What came since, sorted: they come in any order."""
     client = getattr(settings, "METLOG", None)
     if hasattr(client, "flush"):
-        client.flush()
+        client.flush(60)
     if settings.SCRAPED:
         return scraped(client)
     SOCKET.sendto(END.encode(), SOCKET.getsockname())
