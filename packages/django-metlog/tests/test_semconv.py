@@ -20,7 +20,7 @@ from django.test import override_settings
 from test_middleware_asgi import application, leave_early, run
 from testsite import views
 
-from django_metlog.catalogue import HTTP_CLIENT
+from django_metlog.catalogue import HTTP_CLIENT, POOL_MAX
 from django_metlog.patches import db as db_patch
 from django_metlog.patches._sending import series
 from metlog import MetlogClient
@@ -198,6 +198,49 @@ def test_a_statement_names_no_path(
     assert failed.pop("error.type").lower() == "operationalerror"
     assert failed == fine
     assert str(tmp_path) not in str(told)
+
+
+@pytest.mark.django_db
+def test_two_aliases_of_one_database_are_one_series(site: Site, tmp_path: Path) -> None:
+    """The conventions have no alias: their statements add up. The levels of their
+    pools have no convention, so they keep their alias and overwrite nobody's."""
+    db_patch.patch()
+    try:
+        settings = {**connections["default"].settings_dict, "NAME": tmp_path / "shop"}
+        for alias, times in (("default", 3), ("replica", 2)):
+            database = DatabaseWrapper(settings, alias)
+            with database.cursor() as cursor:
+                for _ in range(times):
+                    cursor.execute("SELECT 1")
+            database.close()
+    finally:
+        db_patch.unpatch()
+    for alias, most in (("default", 5), ("replica", 7)):
+        POOL_MAX.series(site.client, alias=alias).set(most)
+    told = site.end()
+    assert told["db.client.operation.duration"] == [
+        {
+            "db.system.name": "sqlite",
+            "db.namespace": "shop",
+            "db.operation.name": "SELECT",
+        }
+    ]
+    (count,) = (
+        point.count
+        for name, point in site.collector.last()
+        if name == "db.client.operation.duration"
+    )
+    assert count == 5
+    levels = [
+        point.as_int
+        for name, point in site.collector.last()
+        if name == "db.client.connection.max"
+    ]
+    assert told["db.client.connection.max"] == [
+        {"alias": "default"},
+        {"alias": "replica"},
+    ]
+    assert levels == [5, 7]
 
 
 def test_a_request_to_another_server(site: Site) -> None:
