@@ -17,9 +17,11 @@ import django
 import pytest
 from backends.program import MissingProgram, free_ports, wait_until
 from backends.prometheus import Prometheus
+from collector import Collector
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from server import SITE, environment
+from statsd import Receiver
 
 import django_metlog.catalogue  # noqa: F401  # declares
 from metlog import catalogue
@@ -68,9 +70,13 @@ def test_files_are_as_the_commands_print_them(name: str) -> None:
 
 
 class Sent:
-    """What the tour sent: dotted names, and the bases that they have with labels."""
+    """What the tour sent: dotted names, and the bases that they have with labels; what
+    arrived of it in both shapes."""
 
-    def __init__(self, seen: list[list[str]]) -> None:
+    def __init__(
+        self, seen: list[list[str]], lines: Receiver, collector: Collector
+    ) -> None:
+        self.lines, self.collector = lines, collector
         self.names = {(kind, name) for kind, name, *_ in seen}
         found = [catalogue.find(kind, name) for kind, name in self.names]
         self.bases = {m.base for m in found if m and m.sum_of is None}
@@ -88,21 +94,80 @@ def sent(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Sent:
         pytest.skip("Django's own tasks are there from 6.0 on")
     own = tmp_path_factory.mktemp("tour") / "site.sqlite3"
     shutil.copyfile(database, own)
-    done = subprocess.run(
-        [sys.executable, str(HERE / "tour.py")],
-        env=tours_environment(own),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return Sent(json.loads(done.stdout))
+    lines, collector = Receiver(), Collector()
+    senders = [
+        {"class": "metlog.senders.StatsdSender", "port": lines.port},
+        {"class": "metlog.senders.OtlpSender", "endpoint": collector.url},
+        {"class": "metlog.senders.PrometheusSender"},
+    ]
+    routes = [{"sender": sender} for sender in senders]
+    both = {"class": "metlog.senders.FanOutSender", "routes": routes}
+    try:
+        done = subprocess.run(
+            [sys.executable, str(HERE / "tour.py")],
+            env=tours_environment(own, SITE_SENDER=json.dumps(both)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    finally:
+        lines.close()
+        collector.close()
+    return Sent(json.loads(done.stdout), lines, collector)
 
 
 def tours_environment(database: Path, **more: str) -> dict[str, str]:
     path = [str(SITE), os.environ.get("PYTHONPATH", "")]
     more["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     return environment(database, statsd_port=9, settings="e2e_site.everything") | more
+
+
+@pytest.mark.parametrize(
+    ("dotted", "base", "labels"),
+    [
+        *(
+            (
+                f"view.shelf.views.{view}.GET",
+                "view",
+                {"view": f"shelf.views.{view}", "method": "GET"},
+            )
+            for view in ("index", "popular", "broken", "account")
+        ),
+        *(
+            (f"response.{status}", "response", {"status": status})
+            for status in ("200", "404", "500")
+        ),
+        ("db.sqlite3.default.execute", "db.execute", {"alias": "default"}),
+        *(
+            (f"cache.locmem{segment}.{what}", f"cache.{what}", {"alias": alias})
+            for segment, alias in (("", "default"), (".other", "other"))
+            for what in ("hit", "miss")
+        ),
+        *(
+            (f"celery.shop.tasks.{task}.{what}", f"celery.{what}", of)
+            for task, end in (("well", "succeeded"), ("badly", "failed"))
+            for what in ("sent", end, "run")
+            for of in ({"task": f"shop.tasks.{task}"},)
+        ),
+        *(
+            (f"task.__main__.{task}.{what}", f"task.{what}", of)
+            for task, end in (("well", "succeeded"), ("badly", "failed"))
+            for what in ("enqueued", end, "run")
+            for of in ({"task": f"__main__.{task}"},)
+        ),
+    ],
+)
+def test_dotted_names_and_labels_have_the_same_sums(
+    sent: Sent, dotted: str, base: str, labels: dict[str, str]
+) -> None:
+    """One process, StatsD and OpenTelemetry: per view, status, alias and task."""
+    total = sent.lines.total(dotted)
+    if total is None:
+        times = len(sent.lines.values(dotted))
+        assert times == sent.collector.histogram(base, **labels).count > 0
+    else:
+        assert total == sent.collector.counter(base, **labels) > 0
 
 
 def test_every_query_is_for_what_the_site_sends(sent: Sent) -> None:

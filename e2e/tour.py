@@ -23,6 +23,7 @@ import celery.signals
 import django
 import requests
 from celery.contrib.testing.worker import start_worker
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 from django.core.mail import EmailMessage, get_connection
@@ -57,6 +58,7 @@ def main() -> int:
     for _ in rounds() if "for-ever" in sys.argv else sys.stdin:
         do_everything()
     connections["pooled"].close_pool()
+    settings.METLOG.flush(timeout=60)  # the end of a process has two seconds
     return 0
 
 
