@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,13 @@ from django.core.exceptions import (
     PermissionDenied,
     SuspiciousOperation,
 )
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.signals import got_request_exception
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.test import RequestFactory
-from django.urls import path
+from django.urls import path, resolve
 from django.utils.functional import SimpleLazyObject, empty, lazy
 from testsite.middleware import NotesExceptions
 
@@ -442,6 +446,102 @@ def test_the_end_of_the_process_is_no_response(sent: Any, error: Any) -> None:
         GraphiteMiddleware(get_response)(RequestFactory().get("/"))
     assert sent.counters() == {}
     assert sent.active() == [1, -1]
+
+
+class TestAfterAUsualOne:
+    """A request to the same view, with the same status, that is out of the ordinary."""
+
+    @staticmethod
+    def end(respond: Callable[[Any], Any], request: Any = None) -> Any:
+        """Give a request to both middlewares, to which ``respond`` is the view."""
+        hooks: list[Any] = []
+
+        def view(request: Any) -> Any:
+            request.resolver_match = resolve("/")
+            for hook in hooks:
+                hook.process_view(request, request.resolver_match.func, (), {})
+            return respond(request)
+
+        inner = GraphiteMiddleware(view)
+        outer = GraphiteRequestTimingMiddleware(inner)
+        hooks += [outer, inner]
+        return outer(request or RequestFactory().get("/"))
+
+    @pytest.fixture(autouse=True)
+    def usual(self, sent: Any) -> None:
+        self.end(lambda request: HttpResponse())
+        assert sent.counters() == {"response.200": 1}
+        sent.clear()
+
+    @pytest.mark.django_db  # whose connections Django looks at when it closes
+    def test_it_streams(self, sent: Any) -> None:
+        body = StreamingHttpResponse([b"body"])
+        self.end(lambda request: body).close()
+        assert sent.counters() == {"response.200": 1}
+        assert len(sent.timers()["view.stream"]) == 1
+        assert len(sent.timers()["view.testsite.views.index.GET"]) == 1
+
+    def test_it_raised_before_it_answered(self, sent: Any) -> None:
+        def respond(request: Any) -> HttpResponse:
+            try:
+                raise KeyError
+            except KeyError:
+                got_request_exception.send(None, request=request)
+            return HttpResponse()
+
+        self.end(respond)
+        (error,) = sent.of("request.error")
+        assert error.labels == {"class": "keyerror", "view": "testsite.views.index"}
+        assert sent.counters()["response.200"] == 1
+
+    def test_the_client_left(self, sent: Any) -> None:
+        def respond(request: Any) -> HttpResponse:
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            self.end(respond)
+        assert sent.counters() == {"response.cancelled": 1}
+        assert len(sent.timers()["view.testsite.views.index.GET"]) == 1
+
+    def test_it_is_excluded(self, sent: Any, settings: Any) -> None:
+        settings.METLOG_EXCLUDE = lambda request: "probe" in request.GET
+        self.end(lambda request: HttpResponse())
+        sent.clear()
+        self.end(lambda request: HttpResponse(), RequestFactory().get("/?probe"))
+        assert list(sent) == []
+
+    def test_the_browser_is_told(self, sent: Any, settings: Any) -> None:
+        settings.METLOG_SERVER_TIMING = lambda request: "timing" in request.GET
+        self.end(lambda request: HttpResponse())
+        told = RequestFactory().get("/?timing")
+        response = self.end(lambda request: HttpResponse(), told)
+        assert "total" in response.headers["Server-Timing"]
+        assert sent.counters() == {"response.200": 2}
+
+    def test_its_user_cannot_be_read(self, sent: Any) -> None:
+        class Request(WSGIRequest):
+            @property
+            def user(self) -> Any:
+                raise RuntimeError("no session")
+
+        request = Request(RequestFactory().get("/").environ)
+        self.end(lambda request: HttpResponse(), request)
+        assert sent.counters() == {"response.200": 1}
+        assert {one.name for one in sent.of("request")} == {"request"}
+
+    def test_its_response_is_odd(self, sent: Any) -> None:
+        """One that does not say whether it streams."""
+        self.end(lambda request: HttpResponseBase())
+        assert sent.counters() == {"response.200": 1}
+        assert len(sent.timers()["view.GET"]) == 1
+
+    def test_it_came_over_https(self, sent: Any) -> None:
+        request = RequestFactory().get("/", secure=True)
+        self.end(lambda request: HttpResponse(), request)
+        assert "https" in {
+            ending.request.identity.parts["scheme"]
+            for ending in latest.renewed().endings.values()
+        }
 
 
 class Person:

@@ -20,11 +20,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_metlog import conf
-from django_metlog.middleware._asking import aload_user, is_excluded, load_user
+from django_metlog.middleware._asking import aload_user, load_user
 from django_metlog.middleware._request import (
     COUNTS,
-    SCOPE,
     TIMES,
+    begin_view,
     close_request,
     open_request,
     remember_exception,
@@ -83,7 +83,7 @@ class _RequestMiddleware:
         except BaseException as error:
             close_request(request, scope, None, error)
             raise
-        close_request(request, scope, response)
+        close_request(request, scope, response, None)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -97,22 +97,31 @@ class _RequestMiddleware:
         except BaseException as error:
             close_request(request, scope, None, error)
             raise
-        close_request(request, scope, response)
+        close_request(request, scope, response, None)
         return response
 
     def _view_begins(
-        self, request: HttpRequest, view: object = None, *arguments: object
+        self,
+        request: HttpRequest,
+        view: object = None,
+        arguments: object = None,
+        keywords: object = None,
     ) -> None:
-        scope: Scope | None = getattr(request, SCOPE, None)
-        if scope is None:
+        try:
+            scope: Scope = request._metlog_scope  # type: ignore[attr-defined]  # noqa: SLF001
+        except AttributeError:  # somebody made another request of it
             return
         if scope.excluded is None:
-            scope.decide(is_excluded(view, request.method))
+            begin_view(request, scope, view)
         if self.part & TIMES:
             scope.view_started = perf_counter()
 
     async def _aview_begins(
-        self, request: HttpRequest, view: object = None, *arguments: object
+        self,
+        request: HttpRequest,
+        view: object = None,
+        arguments: object = None,
+        keywords: object = None,
     ) -> None:
         self._view_begins(request, view)
 

@@ -41,7 +41,7 @@ class Ending:
     """
 
     __slots__ = (
-        *("excluded", "queries", "query_time", "request", "response", "timers"),
+        *("excluded", "request", "response", "statements", "status", "timers"),
         *("view",),
     )
 
@@ -49,24 +49,25 @@ class Ending:
         self,
         view: str | None,
         excluded: bool,
+        status: int,
         timers: tuple[TimerHandle, ...],
-        response: CounterHandle,
+        response: CounterHandle | None,
         request: TimerHandle | None,
-        queries: HistogramHandle | None,
-        query_time: TimerHandle | None,
+        statements: tuple[HistogramHandle, TimerHandle] | None,
     ) -> None:
         self.view = view
         """The view's name, None when the request came to no view."""
         self.excluded = excluded
+        self.status = status
+        """The response's, 0 without one."""
         self.timers = timers
         """What times the view."""
         self.response = response
-        """What counts the response; without one, what counts clients that left."""
+        """What counts the response, if there was one."""
         self.request = request
         """What times the whole request, unless nobody wants to know."""
-        self.queries = queries
-        self.query_time = query_time
-        """How many statements it sent and how long they took, if anybody can say."""
+        self.statements = statements
+        """How many of them it sent and how long they took, if anybody can say."""
 
 
 class Handles:
@@ -76,6 +77,7 @@ class Handles:
         self.client = client
         self.queue: TimerHandle = REQUEST_QUEUE.series(client)
         self.stream: TimerHandle = VIEW_STREAM.series(client)
+        self.cancelled: CounterHandle = RESPONSE_CANCELLED.series(client)
         self._details = details
         self._auth_responses: dict[int, CounterHandle] = {}
         self._active: dict[tuple[str, str | None], UpdownHandle] = {}
@@ -113,14 +115,13 @@ class Handles:
     ) -> Ending:
         """What tells of requests that end so; ``names`` is None without a view."""
         client, view = self.client, "" if names is None else names.view
-        tells_queries = self._tells_queries and names is not None
+        tells_statements = self._tells_queries and names is not None
         return Ending(
             None if names is None else view,
             names is not None and names.excluded,
+            status or 0,
             () if names is None else self._view_timers(names),
-            RESPONSE_CANCELLED.series(client)
-            if status is None
-            else RESPONSE.series(client, status=_told(status)),
+            None if status is None else RESPONSE.series(client, status=_told(status)),
             REQUEST.series(
                 client,
                 view=view,
@@ -132,11 +133,11 @@ class Handles:
             )
             if self._tells_requests
             else None,
-            REQUEST_QUERIES.series(client, view=view, method=method)
-            if tells_queries
-            else None,
-            REQUEST_QUERY_TIME.series(client, view=view, method=method)
-            if tells_queries
+            (
+                REQUEST_QUERIES.series(client, view=view, method=method),
+                REQUEST_QUERY_TIME.series(client, view=view, method=method),
+            )
+            if tells_statements
             else None,
         )
 

@@ -34,7 +34,7 @@ class Plan:
             "names_view",
         ),
         *("namer", "queue_time", "request_id", "scheme_is_plain", "sender"),
-        *("server_timing",),
+        *("server_timing", "usual"),
     )
 
     def __init__(self, client: MetlogClient) -> None:
@@ -47,8 +47,11 @@ class Plan:
         self.handles = Handles(client, details)
         self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), max_names, details)
         self.endings: dict[Any, Ending] = {}
-        """What was found before: look here first. By view, its name, route and method,
-        status, scheme and error: one view may stand in several URLconfs."""
+        """What was found before. By view, its name, route and method, status, scheme
+        and error: one view may stand in several URLconfs."""
+        self.usual: dict[Any, Ending] = {}
+        """Those of them that need no closer look, by the same but for the last, which
+        is whether the response streams: look here first."""
         self.max_endings = 20 * max_names
         self.excludes = _excludes(conf.get("METLOG_EXCLUDE"))
         self.counts_users = conf.get("METLOG_AUTH_COUNTS") != "off"
@@ -70,6 +73,23 @@ class Plan:
         """Whether there is anything to do at the start; so as long as the views, and
         with them what is excluded, are not known."""
 
+    def ending(
+        self,
+        match: ResolverMatch,
+        method: str | None,
+        status: int | None,
+        scheme: str | None,
+        failed: str,
+    ) -> Ending:
+        """How requests like this one end."""
+        try:
+            return self.endings[
+                *(match.func, match.view_name, match.route),
+                *(method, status, scheme, failed),
+            ]
+        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
+            return self.new_ending(match, method, status, scheme, failed)
+
     def new_ending(
         self,
         match: ResolverMatch,
@@ -89,8 +109,16 @@ class Plan:
         if method in METHODS and isinstance(match.func, Hashable):
             if len(self.endings) >= self.max_endings:  # views made for each request
                 self.endings.clear()
-            key = match.func, match.view_name, match.route, method
-            self.endings[(*key, status, scheme, failed)] = ending
+                self.usual.clear()
+            key = match.func, match.view_name, match.route, method, status, scheme
+            self.endings[(*key, failed)] = ending
+            if not (
+                failed
+                or ending.excluded
+                or status is None
+                or self.adds_headers_or_queue
+            ):
+                self.usual[(*key, False)] = ending
         return ending
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import sys
 from asyncio import CancelledError
+from collections.abc import Callable
 from time import perf_counter, time
+from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest
@@ -16,7 +18,13 @@ from django_metlog import _exclusion, conf
 from django_metlog._headers import queued_ms, request_id, server_timing, view_entry
 from django_metlog._labels import capped
 from django_metlog.catalogue import REQUEST_ERROR
-from django_metlog.middleware._asking import asked, diagnostics, is_logged_in
+from django_metlog.middleware._asking import (
+    asked,
+    diagnostics,
+    is_excluded,
+    is_logged_in,
+)
+from django_metlog.middleware._endings import Ending
 from django_metlog.middleware._plan import NO_MATCH, Plan, latest
 from django_metlog.middleware._streams import time_body
 from django_metlog.scope import Scope, current, enter
@@ -24,19 +32,21 @@ from metlog.handles import LAST
 
 __all__ = [
     "COUNTS",
-    "SCOPE",
     "TIMES",
+    "begin_view",
     "close_request",
     "open_request",
     "remember_exception",
 ]
 
-SCOPE = "_metlog_scope"
-"""The request's attribute with its scope."""
-
 COUNTS = 1
 TIMES = 2
 """What the two middlewares want to know of a request: the bits of `Scope.parts`."""
+
+_setting: Callable[[str], object] = conf.settings_read.get
+
+_NOTHING_USUAL: dict[Any, Ending] = {}
+"""`Scope.usual` of a request that has to be looked at more closely."""
 
 
 def open_request(request: HttpRequest, part: int) -> Scope | None:
@@ -44,18 +54,19 @@ def open_request(request: HttpRequest, part: int) -> Scope | None:
     plan = latest.plan
     if (
         plan is None
-        or plan.client is not conf.settings_read.get("METLOG")
+        or plan.client is not _setting("METLOG")
         or plan.sender is not plan.client._sender  # noqa: SLF001  # as quick as it gets
     ):
         plan = latest.renewed()
-    around = getattr(request, SCOPE, None)
+    around = getattr(request, "_metlog_scope", None)
     if type(around) is Scope:
         around.parts |= part
         return None
     scope = Scope(perf_counter(), part)
     scope.token = enter(scope)
     scope.plan = plan
-    setattr(request, SCOPE, scope)
+    scope.usual = plan.usual
+    request._metlog_scope = scope  # type: ignore[attr-defined]  # noqa: SLF001
     if plan.asks_first or _exclusion.used:
         _ask_first(request, scope, plan)
     return scope
@@ -75,9 +86,11 @@ def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
         scope.request_id = request_id(request.META.get(plan.request_id))
     if plan.excludes is not None and asked(plan.excludes, request):
         scope.excluded = True
+        scope.usual = _NOTHING_USUAL
         return
     if may_exclude:
         scope.excluded = None
+        scope.usual = _NOTHING_USUAL
     if plan.counts_active:
         scope.active = plan.handles.active(request)
         scope.active.add(1)
@@ -85,40 +98,51 @@ def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
         scope.queued_ms = _queued_ms(request)
 
 
+def begin_view(request: HttpRequest, scope: Scope, view: object) -> None:
+    """Decide whether a request is measured, once it is known where it goes."""
+    scope.decide(is_excluded(view, request.method))
+    if not scope.excluded and scope.exception is None:
+        scope.usual = scope.plan.usual
+
+
 def close_request(
     request: HttpRequest,
     scope: Scope,
     response: HttpResponseBase | None,
-    error: BaseException | None = None,
+    error: BaseException | None,
 ) -> None:
     """Report what the request did, and close its scope. Never raises.
 
-    Most of what a site pays goes here. A call of a Python function costs a request a
-    fifth of a microsecond, so what nearly every request needs stands in this one.
+    Most of what a site pays goes here. Between the rest of a request each step costs
+    several times what it costs in a loop, so there is one look-up for all that tells of
+    the request, and whatever is out of the ordinary makes it fail.
     """
     now = perf_counter()
     plan: Plan = scope.plan
+    is_usual = False
     try:
         if scope.active is not None:
             scope.active.add(-1)
-        if scope.excluded:
-            return
-        status = _status_after(error) if response is None else response.status_code
-        failed = "" if status is None or status < 500 else _failed(scope, status, error)
-        scheme = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
-        if scheme is None:
-            scheme = request.scheme
-        match = request.resolver_match or NO_MATCH
-        method, route = request.method, match.route
         try:
-            ending = plan.endings[
-                match.func, match.view_name, route, method, status, scheme, failed
+            match: Any = request.resolver_match
+            scheme = (
+                request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
+            )
+            ending = scope.usual[
+                match.func,
+                match.view_name,
+                match.route,
+                request.method,
+                response.status_code,  # type: ignore[union-attr]
+                request.scheme if scheme is None else scheme,
+                response.streaming,  # type: ignore[union-attr]
             ]
-        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
-            ending = plan.new_ending(match, method, status, scheme, failed)
-        if ending.excluded:
-            scope.decide(excluded=True)
-            return
+            is_usual = True
+        except (AttributeError, KeyError, TypeError):
+            found = _look_closer(request, scope, response, error)
+            if found is None:
+                return
+            ending = found
         scope.view = ending.view
         begun = scope.view_started
         if begun is not None:
@@ -128,41 +152,88 @@ def close_request(
                     timer.put(LAST, entry)
                 except IndexError:
                     timer.between(begun, now)
-        if scope.parts & COUNTS:
-            if status is not None:
-                try:  # as `add` does
-                    next(ending.response.tick)
-                except StopIteration:
-                    ending.response.add()
-                if plan.counts_users and is_logged_in(request):
-                    plan.handles.auth_response(status).add()
-            elif isinstance(error, CancelledError):
-                ending.response.add()
-            if error is not None or scope.exception is not None:
-                _count_errors(scope, plan, ending.view, error)
         if ending.request is not None:
             try:
                 ending.request.put(LAST, scope.started - now)
             except IndexError:
                 ending.request.between(scope.started, now)
-        if ending.queries is not None and ending.query_time is not None:
+        if ending.statements is not None:
+            queries, query_time = ending.statements
             times = scope.query_times
             try:
-                ending.queries.put(LAST, len(times))
+                queries.put(LAST, len(times))
             except IndexError:
-                ending.queries.record(len(times))
+                queries.record(len(times))
             try:
-                ending.query_time.put(LAST, sum(times))
+                query_time.put(LAST, sum(times) if times else 0)
             except IndexError:
-                ending.query_time.record(scope.query_ms)
-        if response is not None and response.streaming and scope.parts & TIMES:
-            time_body(request, response, plan.handles.stream, now)
-        if plan.adds_headers_or_queue:
-            _report_more(request, scope, response, now)
+                query_time.record(scope.query_ms)
+        if ending.response is not None and scope.parts & COUNTS:
+            try:  # as `add` does
+                next(ending.response.tick)
+            except StopIteration:
+                ending.response.add()
+        if not is_usual:
+            _tell_more(request, scope, response, error, now)
+        if (
+            plan.counts_users
+            and getattr(request, "user", None) is not None
+            and ending.response is not None
+            and scope.parts & COUNTS
+            and is_logged_in(request)
+        ):
+            plan.handles.auth_response(ending.status).add()
     except Exception as fault:
         diagnostics.report("a request could not be measured", fault)
     finally:
         scope.close()
+
+
+def _look_closer(
+    request: HttpRequest,
+    scope: Scope,
+    response: HttpResponseBase | None,
+    error: BaseException | None,
+) -> Ending | None:
+    """How an unusual request ended, or one of a kind not seen yet; None when nothing
+    is to be told of it."""
+    if scope.excluded:
+        return None
+    plan: Plan = scope.plan
+    status = _status_after(error) if response is None else response.status_code
+    failed = "" if status is None or status < 500 else _failed(scope, status, error)
+    scheme = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
+    ending = plan.ending(
+        request.resolver_match or NO_MATCH,
+        request.method,
+        status,
+        request.scheme if scheme is None else scheme,
+        failed,
+    )
+    if ending.excluded:
+        scope.decide(excluded=True)
+        return None
+    return ending
+
+
+def _tell_more(
+    request: HttpRequest,
+    scope: Scope,
+    response: HttpResponseBase | None,
+    error: BaseException | None,
+    now: float,
+) -> None:
+    """What comes after the rest, of few requests."""
+    plan: Plan = scope.plan
+    if scope.parts & COUNTS:
+        if isinstance(error, CancelledError):
+            plan.handles.cancelled.add()
+        if error is not None or scope.exception is not None:
+            _count_errors(scope, plan, scope.view, error)
+    if response is not None and response.streaming and scope.parts & TIMES:
+        time_body(request, response, plan.handles.stream, now)
+    if plan.adds_headers_or_queue:
+        _report_more(request, scope, response, now)
 
 
 def _count_errors(
@@ -238,3 +309,4 @@ def remember_exception(**kwargs: object) -> None:
     scope = current()
     if scope is not None and scope.exception is None:
         scope.exception = sys.exc_info()[1]
+        scope.usual = _NOTHING_USUAL
