@@ -39,7 +39,8 @@ class _RequestMiddleware:
 
     sync_capable = True
     async_capable = True
-    part: int = 0
+    wants: int = 0
+    """What it wants to know of a request: its part, or its parts."""
     get_response: Callable[[HttpRequest], Any]
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
@@ -50,6 +51,7 @@ class _RequestMiddleware:
         # Django wraps each middleware in a function. When the inner of the two stands
         # right inside that, this one does its part as well: two calls less.
         # A subclass may do more, so it stays where it is.
+        self.part = self.wants
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
@@ -129,13 +131,13 @@ class _RequestMiddleware:
 class GraphiteMiddleware(_RequestMiddleware):
     """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
 
-    part = COUNTS
+    wants = COUNTS
 
 
 class GraphiteRequestTimingMiddleware(_RequestMiddleware):
     """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
 
-    part = TIMES
+    wants = TIMES
 
 
 _PLAIN: frozenset[type] = frozenset(
