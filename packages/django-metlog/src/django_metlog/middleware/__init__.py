@@ -51,7 +51,7 @@ class _RequestMiddleware:
         # Django wraps each middleware in a function. When the inner of the two stands
         # right inside that, this one does its part as well: two calls less.
         # A subclass may do more, so it stays where it is.
-        self.part = self.wants
+        self.part: int = self.wants
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
