@@ -49,7 +49,7 @@ def opentelemetry() -> Callable[[], object]:
     """
     from opentelemetry import metrics
 
-    if "uwsgi" in sys.modules:
+    if "uwsgi" in sys.modules and not is_loaded_after_the_fork():
         import uwsgidecorators
 
         uwsgidecorators.postfork(opentelemetry_sdk)
@@ -57,6 +57,13 @@ def opentelemetry() -> Callable[[], object]:
         opentelemetry_sdk()
     counter = metrics.get_meter("counted").create_counter(NAME)
     return lambda: counter.add(1)
+
+
+def is_loaded_after_the_fork() -> bool:
+    """Then uWSGI has no use for a hook any more."""
+    import uwsgi
+
+    return "lazy-apps" in uwsgi.opt
 
 
 def opentelemetry_sdk() -> None:
