@@ -8,6 +8,8 @@ and what the processes of the first of those were doing.
   graceful timeout of 30 s.
 * uWSGI with lazy-apps, told to stop while a respawned worker still loads: the worker
   does not hear of it, and ``gracefully_kill_them_all`` waits for it for ever.
+* uWSGI without it, too, told to stop at the moment that a worker is in a killed one's
+  place: it may not hear of it either.
 * granian's workers, WSGI and ASGI, under SIGTERM, also after a SIGHUP: one that was
   still loading goes on, see while_it_loads.py.
 """
@@ -19,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,6 +67,7 @@ LAZY = (
     *("--enable-threads", "--disable-logging", "--need-app"),
     *("--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
 )
+UWSGI = tuple(part for part in LAZY if part != "--lazy-apps")
 GRANIAN = (
     *(str(BIN / "granian"), "--interface", "wsgi", "--port", "{port}"),
     *("--workers", "2", "--log-level", "error", "--respawn-failed-workers"),
@@ -111,6 +115,12 @@ def hangs(
                 wait_until(lambda: {*children(process.pid)} - {*before}, "a new one")
                 seen = visitors.answered[200]
                 wait_until(lambda: visitors.answered[200] > seen + 200, "load")
+        if first == "respawn":
+            before = children(process.pid)
+            os.kill(before[-1], signal.SIGKILL)
+            until = time.monotonic() + STOP_SECONDS
+            while not {*children(process.pid)} - {*before}:  # at once, not 50 ms later
+                assert time.monotonic() < until, "nobody in its place"
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
@@ -142,6 +152,7 @@ def main() -> None:
     for title, command, program, first, times in (
         ("gunicorn, gevent", GEVENT, BARE.format(loads=0), "SIGKILL", 5),
         ("uWSGI, lazy-apps", LAZY, BARE.format(loads=3), "SIGKILL", 5),
+        ("uWSGI", UWSGI, BARE.format(loads=0), "respawn", 20),
         ("granian, WSGI", GRANIAN, DJANGO, "", 20),
         ("granian, WSGI", GRANIAN, DJANGO, "SIGHUP", 20),
     ):
