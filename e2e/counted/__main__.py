@@ -29,7 +29,7 @@ WRITTEN = "counted.md"
 VERSIONS = (
     *("gunicorn", "gevent", "uvicorn", "granian", "pyuwsgi", "waitress", "daphne"),
     *("hypercorn", "celery", "opentelemetry-sdk", "prometheus_client", "datadog"),
-    *("statsd", "markus"),
+    *("statsd", "markus", "django", "django-tasks-db"),
 )
 HEAD = ("client", "server", "trouble", "answered", "arrived", "lost", "twice", "s")
 NONE = "-"
@@ -108,7 +108,7 @@ def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
 
 
 def page(cells: list[Cell], options: argparse.Namespace, minutes: int) -> Iterator[str]:
-    yield " ".join(versions())
+    yield f"{', '.join(versions())}."
     yield (
         f"{options.requests:,} requests a cell, {options.at_once} cells at once, "
         f"{minutes} minutes."
@@ -158,7 +158,7 @@ def mend(found: Cell) -> str:
 def versions() -> Iterator[str]:
     for name in VERSIONS:
         try:
-            yield f"{name} {metadata.version(name)},"
+            yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             continue
 
