@@ -71,6 +71,18 @@ def test_a_request_is_counted_and_timed_once(
     }
 
 
+def test_a_request_is_told_in_the_order_of_the_readme(fetch: Fetch, sent: Any) -> None:
+    """The original's lines, then what it did not have; the second time as the first."""
+    told = [
+        *("view.testsite.views.index.GET", "view.testsite.views.GET", "view.GET"),
+        *("response.200", "request"),
+    ]
+    for times in (1, 2):
+        fetch("/")
+        names = [name for name in sent.names() if name != "request.active"]
+        assert names == told * times
+
+
 def test_without_a_view_there_is_no_view_timer(fetch: Fetch, sent: Any) -> None:
     """An address that no pattern matches is a 404 and nothing else."""
     fetch("/no-such-page")

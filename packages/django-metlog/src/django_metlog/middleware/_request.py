@@ -152,6 +152,18 @@ def close_request(
                     timer.put(LAST, entry)
                 except IndexError:
                     timer.between(begun, now)
+        if ending.response is not None and scope.parts & COUNTS:
+            try:  # as `add` does
+                next(ending.response.tick)
+            except StopIteration:
+                ending.response.add()
+            if plan.counts_users:
+                try:  # to spare most requests the call
+                    has_user = getattr(request, "user", None) is not None
+                except Exception:  # is_logged_in reports it
+                    has_user = True
+                if has_user and is_logged_in(request):
+                    plan.handles.auth_response(ending.status).add()
         if ending.request is not None:
             try:
                 ending.request.put(LAST, scope.started - now)
@@ -168,21 +180,8 @@ def close_request(
                 query_time.put(LAST, sum(times) if times else 0)
             except IndexError:
                 query_time.record(scope.query_ms)
-        if ending.response is not None and scope.parts & COUNTS:
-            try:  # as `add` does
-                next(ending.response.tick)
-            except StopIteration:
-                ending.response.add()
         if not is_usual:
             _tell_more(request, scope, response, error, now)
-        if (
-            plan.counts_users
-            and getattr(request, "user", None) is not None
-            and ending.response is not None
-            and scope.parts & COUNTS
-            and is_logged_in(request)
-        ):
-            plan.handles.auth_response(ending.status).add()
     except Exception as fault:
         diagnostics.report("a request could not be measured", fault)
     finally:
