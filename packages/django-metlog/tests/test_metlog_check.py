@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 
 from metlog.testing import HttpAnswer, HttpReceiver, UdpReceiver
 
@@ -76,9 +77,13 @@ def test_a_port_that_refuses(settings: Any) -> None:
 def test_an_address_that_does_not_resolve(settings: Any) -> None:
     """Nothing leaves, and that is said."""
     settings.METLOG = {"sender": statsd(8125, "no-such-host.invalid")}
-    with pytest.raises(CommandError, match="Is the address right"):
-        run()
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="is not resolved"):
+        call_command("metlog_check", "--wait", "0.2", stdout=out)
     settings.METLOG.close()
+    assert (
+        "gauge      the host 'no-such-host.invalid' is not resolved" in out.getvalue()
+    )
 
 
 @pytest.mark.parametrize(("status", "accepted"), [(200, True), (400, False)])
@@ -100,6 +105,98 @@ def test_what_a_collector_answers(
                 run()
     finally:
         settings.METLOG.close()
+
+
+def otlp(collector: HttpReceiver) -> dict[str, Any]:
+    return {"class": "metlog.senders.OtlpSender", "endpoint": collector.url}
+
+
+def fan_out(*senders: object) -> dict[str, Any]:
+    routes = [{"sender": sender} for sender in senders]
+    return {"class": "metlog.senders.FanOutSender", "routes": routes}
+
+
+LOGGING = {"class": "metlog.senders.StdLibLoggingSender"}
+PARTLY = HttpAnswer(
+    200,
+    {"Content-Type": "application/x-protobuf"},
+    logs.ExportLogsServiceResponse(
+        partial_success=logs.ExportLogsPartialSuccess(rejected_log_records=1)
+    ).SerializeToString(),
+)
+
+
+@pytest.mark.parametrize("fanned", [False, True], ids=["alone", "in a fan-out"])
+@pytest.mark.parametrize(
+    "answer",
+    [HttpAnswer(status) for status in (400, 401, 403, 404, 405, 413, 500, 501)]
+    + [HttpAnswer(302, {"Location": "/login"}), PARTLY],
+    ids=lambda answer: str(answer.status),
+)
+def test_a_collector_that_refuses_logs(
+    settings: Any, collector: HttpReceiver, answer: HttpAnswer, fanned: bool
+) -> None:
+    """Its metrics went through; that its messages did not is a failure, with the kind
+    named."""
+    collector.answer = lambda request: (
+        HttpAnswer() if request.path == "/v1/metrics" else answer
+    )
+    sender = otlp(collector)
+    settings.METLOG = {"sender": fan_out(LOGGING, sender) if fanned else sender}
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=r" \(message\)[,.].* Is the address"):
+        call_command("metlog_check", "--wait", "0.2", stdout=out)
+    settings.METLOG.close()
+    assert "counter    sent" in out.getvalue()
+    assert "message    1 " in out.getvalue()
+
+
+def test_messages_of_a_fan_out(settings: Any, collector: HttpReceiver) -> None:
+    """What takes metrics alone is no failure beside what takes messages."""
+    with UdpReceiver() as receiver:
+        sender = fan_out(statsd(receiver.port), otlp(collector))
+        settings.METLOG = {"sender": sender}
+        out = run()
+        settings.METLOG.close()
+    assert "message    sent" in out
+    assert out.endswith("Nothing was refused.\n")
+
+
+def test_messages_of_a_sender_of_metrics_alone(settings: Any) -> None:
+    """It has no form for them, and is right to."""
+    with UdpReceiver() as receiver:
+        settings.METLOG = {"sender": statsd(receiver.port)}
+        assert "message    no form for it" in run()
+        settings.METLOG.close()
+
+
+def test_a_filter_that_wants_metrics_alone(
+    settings: Any, collector: HttpReceiver
+) -> None:
+    """That is said, and no failure: the site has asked for it."""
+    settings.METLOG = {
+        "sender": otlp(collector),
+        "filters": [
+            ("metlog.filters.type_blacklist_provider", {"types": ["metlog_check"]})
+        ],
+    }
+    out = run()
+    settings.METLOG.close()
+    assert "message    1 refused by a filter\n" in out
+
+
+class Raising:
+    """A sender that takes nothing."""
+
+    def send_message(self, msg: object) -> None:
+        raise OSError("the disk is full")
+
+
+def test_a_route_that_raises(settings: Any) -> None:
+    """Only the fan-out counts that."""
+    settings.METLOG = {"sender": fan_out(Raising(), LOGGING)}
+    with pytest.raises(CommandError, match=r"failed \(counter, .*, message\)"):
+        run()
 
 
 def test_one_of_several_routes_fails(settings: Any) -> None:

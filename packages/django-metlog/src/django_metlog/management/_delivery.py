@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from metlog import MetlogClient
+from metlog.senders import PrometheusSender, StatsdSender, UdpSender
 
-__all__ = ["losses", "queued", "senders", "sent", "told"]
+__all__ = ["FILTERED", "losses", "queued", "senders", "sent", "told", "unresolved"]
 
 
 def senders(client: MetlogClient) -> Iterator[Any]:
@@ -20,14 +21,26 @@ def senders(client: MetlogClient) -> Iterator[Any]:
         yield getattr(route, "sender", route)
 
 
-def losses(client: MetlogClient) -> dict[str, int]:
-    """Return what was lost so far, by kind."""
+FILTERED = "refused by a filter"
+
+
+def losses(client: MetlogClient, *, of_messages: bool = False) -> dict[str, int]:
+    """Return what was lost so far, by kind; or only what may be messages, which
+    senders of metrics alone are right to drop."""
     stats = client.stats
+    dropped = _sum(client, "dropped")
+    if of_messages:
+        dropped -= sum(
+            sender.stats.dropped
+            for sender in senders(client)
+            if isinstance(sender, (PrometheusSender, StatsdSender))
+        )
     return {
         "refused by the client": stats.invalid,
-        "refused by a filter": stats.filtered,
-        "failed": stats.errors + _sum(client, "errors"),
-        "dropped": _sum(client, "dropped"),
+        FILTERED: stats.filtered,
+        # Also the times that a route's sender raised, which only the fan-out counts.
+        "failed": stats.errors + client.sender_stats.errors,
+        "dropped": dropped,
     }
 
 
@@ -48,6 +61,19 @@ def queued(client: MetlogClient) -> int:
 def sent(client: MetlogClient) -> int:
     """Return how many were handed over, as far as can be known."""
     return _sum(client, "sent")
+
+
+def unresolved(client: MetlogClient) -> list[str]:
+    """Return the hosts whose addresses are still looked for."""
+    found: list[str] = []
+    for sender in senders(client):
+        sockets: list[Any] = []  # nothing public tells
+        if isinstance(sender, StatsdSender):
+            sockets = [sender._socket]  # noqa: SLF001
+        elif isinstance(sender, UdpSender):
+            sockets = [target.socket for target in sender._targets]  # noqa: SLF001
+        found += [each._host for each in sockets if not each.is_ready]  # noqa: SLF001
+    return found
 
 
 def _sum(client: MetlogClient, name: str) -> int:

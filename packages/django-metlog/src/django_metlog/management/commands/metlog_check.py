@@ -49,30 +49,24 @@ class Command(BaseCommand):
                 "configure another one."
             )
         self._say(f"Through {names}:", options)
-        failed = False
+        failed = []
         start = _delivery.losses(client)
         for kind, send in _probes(client).items():
-            before = _delivery.losses(client), _delivery.sent(client)
-            send()
-            client.flush()
-            lost = _delivery.told(before[0], _delivery.losses(client))
-            # Some senders have a form for metrics alone, and are right to have.
-            failed |= bool(lost) and kind != "message"
-            if lost and kind == "message":
-                lost += ", which is right for a sender of metrics alone"
-            fate = lost or (
-                "sent" if _delivery.sent(client) > before[1] else "no form for it"
-            )
+            fate, is_failure = _fate(client, kind, send)
+            if is_failure:
+                failed.append(kind)
             self._say(f"  {kind:<10} {fate}", options)
         late = self._late_refusals(client, wait)
         waiting = _delivery.queued(client)
         if failed or late or waiting:
             lost = _delivery.told(start, _delivery.losses(client))
+            if failed:
+                lost += f" ({', '.join(failed)})"
             still = f"{waiting} still queued" if waiting else ""
             raise CommandError(
                 f"Not everything went through {names}: "
-                f"{', '.join(filter(None, (lost, still)))}. Is the address right, and "
-                "does the backend run?"
+                f"{', '.join(filter(None, (lost, still, _unresolved(client))))}. "
+                "Is the address right, and does the backend run and accept each kind?"
             )
         self._say("Nothing was refused.", options)
 
@@ -94,6 +88,32 @@ class Command(BaseCommand):
 
 
 PREFIX = "metlog.check"
+
+
+def _fate(
+    client: MetlogClient, kind: str, send: Callable[[], object]
+) -> tuple[str, bool]:
+    """Send one; return what became of it, and whether that is a failure."""
+    is_message = kind == "message"
+    before = _delivery.losses(client, of_messages=is_message)
+    sent, queued = _delivery.sent(client), _delivery.queued(client)
+    send()
+    client.flush()
+    after = _delivery.losses(client, of_messages=is_message)
+    if lost := _delivery.told(before, after):
+        if is_message:  # a filter may be there to let metrics pass alone
+            after[_delivery.FILTERED] = before[_delivery.FILTERED]
+        return lost, after != before
+    if _delivery.sent(client) > sent:
+        return "sent", False
+    if _delivery.queued(client) > queued:
+        return _unresolved(client) or "still queued", False
+    return "no form for it", False
+
+
+def _unresolved(client: MetlogClient) -> str:
+    hosts = ", ".join(map(repr, _delivery.unresolved(client)))
+    return f"the host {hosts} is not resolved" if hosts else ""
 
 
 def _probes(client: MetlogClient) -> dict[str, Callable[[], object]]:
