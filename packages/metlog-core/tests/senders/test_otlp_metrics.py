@@ -81,7 +81,7 @@ def metrics_of(batches: list[Any]) -> list[Any]:
     return [
         metric
         for batch in batches
-        for _, metrics in batch.metrics.values()
+        for _, metrics in batch.metrics().values()
         for metric in metrics
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
@@ -22,12 +22,12 @@ from metlog.senders import _otlp_environment as environment
 from metlog.senders import _otlp_logs, _otlp_metrics
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._otlp_environment import Settings, Target
-from metlog.senders._otlp_logs import Entry, attribute, new_entry, untraced
+from metlog.senders._otlp_logs import Entry, attribute, fitting, new_entry, untraced
 from metlog.senders._otlp_metrics import Batch, Totals
 from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
 from metlog.wire.text import as_text, encodable
 
-__all__ = ["Exporters", "Totals", "is_exporting", "new_entry", "unseen"]
+__all__ = ["Exporters", "Totals", "fitting", "is_exporting", "new_entry", "unseen"]
 
 
 class Exporters:
@@ -47,14 +47,21 @@ class Exporters:
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
         """Export metrics, in one request that is over by then."""
         made = self._exporter("metrics", self._settings.metrics, _otlp_metrics)
-        data = _otlp_metrics.as_data(batch, self._describe(), self._scope)
-        return _export("metrics", made, data, deadline)
+        resource = self._describe()
+        return _export(
+            "metrics",
+            made,
+            lambda: _otlp_metrics.as_data(batch, resource, self._scope),
+            deadline,
+        )
 
     def logs(self, entries: Sequence[Entry], deadline: Deadline) -> Outcome:
         """Export log records, in one request that is over by then."""
         made = self._exporter("logs", self._settings.logs, _otlp_logs)
-        records = _otlp_logs.readable(entries, self._describe())
-        return _export("logs", made, records, deadline)
+        resource = self._describe()
+        return _export(
+            "logs", made, lambda: _otlp_logs.readable(entries, resource), deadline
+        )
 
     def close(self) -> None:
         """Close the connections. They are opened again when they are needed."""
@@ -87,15 +94,19 @@ def unseen() -> Iterator[None]:
 
 
 def _export(
-    signal: str, made: tuple[Target, Session, Any], what: Any, deadline: Deadline
+    signal: str,
+    made: tuple[Target, Session, Any],
+    what: Callable[[], Any],
+    deadline: Deadline,
 ) -> Outcome:
     target, session, exporter = made
     session.begin(Deadline(min(target.timeout, deadline.left)))
     try:
-        exporter.export(what)
+        exporter.export(what())
     except Exception as error:
-        return Outcome(False, f"{signal} not encoded ({type(error).__name__})")
-    return session.outcome or Outcome(False, f"{signal} not encoded")
+        why = f"{signal} not encoded ({type(error).__name__})"
+        return Outcome(False, why, unfit=True)
+    return session.outcome or Outcome(False, f"{signal} not encoded", unfit=True)
 
 
 def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:

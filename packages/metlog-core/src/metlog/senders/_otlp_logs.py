@@ -33,9 +33,22 @@ from metlog._severity import SEVERITY
 from metlog.message import Message
 from metlog.senders._otlp_environment import Target
 from metlog.senders._otlp_session import Session
+from metlog.senders._otlp_sizes import (
+    REQUEST_BYTES,
+    size_of_attributes,
+    size_of_text,
+)
 from metlog.wire.text import as_text, encodable, to_json
 
-__all__ = ["Entry", "attribute", "new_entry", "new_exporter", "readable", "untraced"]
+__all__ = [
+    "Entry",
+    "attribute",
+    "fitting",
+    "new_entry",
+    "new_exporter",
+    "readable",
+    "untraced",
+]
 
 EVENT_NAMES = {"webvital": "browser.web_vital"}
 """Message types that are events to OpenTelemetry."""
@@ -53,6 +66,7 @@ _SEVERITIES = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NS = 2**63 - 1
+_RECORD = 500  # bytes of a record without its texts, and of its host and process
 
 
 class Entry(NamedTuple):
@@ -121,6 +135,17 @@ def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
         compression=Compression(target.compression),
         session=session,
     )
+
+
+def fitting(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the first of them that go into one request; one always does."""
+    size = 0
+    for i, entry in enumerate(entries):
+        size += _RECORD + size_of_attributes(entry.attributes)
+        size += sum(map(size_of_text, (entry.body, entry.logger)))
+        if i and size > REQUEST_BYTES:
+            return entries[:i]
+    return entries
 
 
 def readable(entries: Sequence[Entry], resource: Resource) -> list[ReadableLogRecord]:

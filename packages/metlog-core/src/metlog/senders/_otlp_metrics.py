@@ -43,6 +43,11 @@ from metlog._aggregate.histograms import (
 )
 from metlog._aggregate.series import fold, in_base_units
 from metlog.senders._delivery.process import Lock
+from metlog.senders._otlp_sizes import (
+    REQUEST_BYTES,
+    size_of_attributes,
+    size_of_text,
+)
 from metlog.shapes import Namesakes, Shaped, default_bounds
 from metlog.wire.text import as_text, encodable
 
@@ -58,7 +63,6 @@ MAX_ATTRIBUTE = 1024
 """Characters of an attribute: every distinct one is kept in memory."""
 
 POINTS_A_REQUEST = 10_000
-"""About 4 MB. A collector takes 20 MB by default, the exporter sends up to 64 MiB."""
 
 TOO_MANY = "too many series, the oldest dropped"
 
@@ -67,6 +71,10 @@ POINTS_A_PAUSE = 20
 
 _MAX = sys.float_info.max
 _CHUNK = 100  # points that one hold of the lock makes
+_POINT = 80  # bytes of a point, or of a metric, without its texts
+_RESOURCE = 1000  # bytes of a process's own resource
+_BUCKET = 16  # bytes of a bucket's bound and its count
+_BUCKETS = 1000  # bytes of those of an exponential histogram, at most
 _MAX_NS = 2**63 - 1
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
 
@@ -78,16 +86,53 @@ Told = Callable[[str, object], None]
 Form = Literal["explicit", "exponential"] | tuple[float, ...]
 
 
+class Snapshot(NamedTuple):
+    """A series as it was at one moment."""
+
+    cell: _Cell
+    point: Any
+    calls: int
+    """How many calls it tells of for the first time."""
+
+
 class Batch(NamedTuple):
     """What goes out together."""
 
-    metrics: dict[object, tuple[Mapping[str, Any], list[Metric]]]
-    """By resource: its attributes beside those of the process, and its metrics."""
-    points: int
-    calls: int
-    """How many calls it tells of for the first time."""
-    cells: list[tuple[_Cell, int]]
-    """Whose these are, if they are told again with the next batch anyway."""
+    told: list[Snapshot]
+    temporality: AggregationTemporality
+
+    @property
+    def points(self) -> int:
+        """How many there are."""
+        return len(self.told)
+
+    @property
+    def calls(self) -> int:
+        """How many calls it tells of for the first time."""
+        return sum(each.calls for each in self.told)
+
+    def metrics(self) -> dict[object, tuple[Mapping[str, Any], list[Metric]]]:
+        """By resource: its attributes beside those of the process, and its metrics."""
+        points: dict[object, list[Any]] = {}
+        firsts: list[tuple[object, _Cell]] = []
+        for cell, point, _ in Paced(self.told):
+            group = cell.group
+            if group not in points:
+                points[group] = Paced()
+                firsts.append((group, cell))
+            points[group].append(point)
+        found: dict[object, tuple[Mapping[str, Any], list[Metric]]] = {}
+        for group, cell in firsts:
+            _, of_resource = found.setdefault(cell.where, (cell.resource, Paced()))
+            data = _data(cell, points[group], self.temporality)
+            of_resource.append(Metric(cell.name, cell.meaning, cell.unit, data))
+        return found
+
+    def halves(self) -> list[Batch]:
+        """Return it as two that go out apart; none when it is one series only."""
+        middle = len(self.told) // 2
+        halves = [self.told[:middle], self.told[middle:]] if middle else []
+        return [self._replace(told=half) for half in halves]
 
 
 class Totals:
@@ -164,17 +209,27 @@ class Totals:
             self._told_ns = max(_clamped(now_ns), start)
         for cell in cells:
             cell.start_ns = start
-        for batch in self._batches(cells, now_ns, AggregationTemporality.DELTA):
-            yield batch._replace(cells=[])
+        yield from self._batches(cells, now_ns, AggregationTemporality.DELTA)
 
     def put_back(self, batch: Batch) -> None:
         """It did not arrive: its calls are still to be told."""
         with self._lock:
-            for cell, calls in batch.cells:
-                if cell.forgotten:
-                    self._lose(calls, "forgotten before it was delivered", cell.name)
-                else:
+            for cell, _, calls in batch.told:
+                if not cell.forgotten:
                     cell.calls += calls
+                elif calls:
+                    self._lose(calls, "forgotten before it was delivered", cell.name)
+
+    def forget(self, batch: Batch, why: str) -> None:
+        """It can never arrive: lose its calls, and what its series added up to."""
+        with self._lock:
+            for cell, _, calls in batch.told:
+                if not cell.forgotten:  # then the rest is counted already
+                    cell.forgotten = True
+                    calls += cell.calls
+                self._lose(calls, "cannot be sent, dropped", f"{cell.name}: {why}")
+            kept = {k: c for k, c in self._cumulative.items() if not c.forgotten}
+            self._cumulative = kept
 
     def clear(self) -> int:
         """Forget all calls; return how many calls were in no batch."""
@@ -307,34 +362,22 @@ class Totals:
     def _batches(
         self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Iterator[Batch]:
-        for i in range(0, len(cells), POINTS_A_REQUEST):
-            yield self._batch(cells[i : i + POINTS_A_REQUEST], now_ns, temporality)
+        for part in _parts(cells):
+            yield self._batch(part, now_ns, temporality)
 
     def _batch(
         self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Batch:
-        points: dict[object, list[Any]] = {}
-        firsts: list[tuple[object, _Cell]] = []
         told = []
         for i in range(0, len(cells), _CHUNK):
             if i:
                 time.sleep(0)
             with self._lock:
                 for cell in cells[i : i + _CHUNK]:
-                    group = (cell.kind, cell.name, cell.unit, cell.where)
-                    if group not in points:
-                        points[group] = Paced()
-                        firsts.append((group, cell))
-                    points[group].append(_point(cell, max(now_ns, cell.start_ns)))
-                    if cell.calls:
-                        told.append((cell, cell.calls))
-                        cell.calls = 0
-        metrics: dict[object, tuple[Mapping[str, Any], list[Metric]]] = {}
-        for key, cell in firsts:
-            _, of_resource = metrics.setdefault(cell.where, (cell.resource, Paced()))
-            data = _data(cell, points[key], temporality)
-            of_resource.append(Metric(cell.name, cell.meaning, cell.unit, data))
-        return Batch(metrics, len(cells), sum(calls for _, calls in told), told)
+                    point = _point(cell, max(now_ns, cell.start_ns))
+                    told.append(Snapshot(cell, point, cell.calls))
+                    cell.calls = 0
+        return Batch(told, temporality)
 
 
 class Paced(list[T]):
@@ -356,7 +399,7 @@ def as_data(
 ) -> MetricsData:
     """Make what the exporter takes; ``resource`` is the process."""
     found = []
-    for attributes, metrics in batch.metrics.values():
+    for attributes, metrics in batch.metrics().values():
         whole = resource.merge(Resource(attributes)) if attributes else resource
         scopes = [ScopeMetrics(scope, metrics, scope.schema_url or "")]
         found.append(ResourceMetrics(whole, scopes, whole.schema_url))
@@ -382,7 +425,7 @@ class _Cell:
 
     __slots__ = (
         *("attributes", "calls", "forgotten", "histogram", "kind", "meaning", "name"),
-        *("resource", "start_ns", "unit", "value", "where"),
+        *("resource", "size", "start_ns", "unit", "value", "where"),
     )
 
     def __init__(
@@ -399,6 +442,48 @@ class _Cell:
         self.calls = 0
         """Those that are in no batch."""
         self.forgotten = False
+        self.size = _POINT + size_of_attributes(self.attributes)
+        """Bytes of its point, at most."""
+        if isinstance(histogram, Explicit):
+            self.size += _BUCKET * (len(histogram.bounds) + 1)
+        elif histogram is not None:
+            self.size += _BUCKETS
+
+    @property
+    def group(self) -> object:
+        """The same for all that are one metric of a request."""
+        return self.kind, self.name, self.unit, self.where
+
+
+def _parts(cells: list[_Cell]) -> Iterator[list[_Cell]]:
+    """Those of one request each."""
+    part: list[_Cell] = []
+    known: set[object] = set()
+    size = 0
+    for cell in Paced(cells):
+        added = cell.size + _of_group(cell, known)
+        full = size + added > REQUEST_BYTES or len(part) >= POINTS_A_REQUEST
+        if full and part:
+            yield part
+            part, known, size = [], set(), 0
+            added = cell.size + _of_group(cell, known)
+        part.append(cell)
+        known |= {cell.group, cell.where}
+        size += added
+    if part:
+        yield part
+
+
+def _of_group(cell: _Cell, known: set[object]) -> int:
+    """Return the bytes of what is said once for all points of a metric, or of a
+    resource, that is not ``known`` yet."""
+    size = 0
+    if cell.group not in known:
+        texts = cell.name, cell.unit, cell.meaning
+        size += _POINT + sum(map(size_of_text, texts))
+    if cell.where not in known:
+        size += _RESOURCE + size_of_attributes(cell.resource)
+    return size
 
 
 def _number(value: Any) -> float:

@@ -31,6 +31,8 @@ __all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly", "seconds_of"
 MAX_ANSWER = 65_536
 """Bytes of a collector's answer that are read."""
 
+TOO_LARGE = 413
+
 LATER = frozenset({408, 425, 429})
 """Refused now, and worth another attempt; so is what begins with a 5."""
 
@@ -64,6 +66,8 @@ class Outcome(NamedTuple):
     """Whether the connection broke."""
     wait: float = 0.0
     """Seconds for which the collector asked to be left alone."""
+    unfit: bool = False
+    """Whether it could not be made, or is too large: parts of it may be fit."""
 
 
 class Session(requests.Session):
@@ -114,7 +118,8 @@ class Session(requests.Session):
                 again = status in LATER or status >= 500
                 wait = seconds_of(response.headers.get("Retry-After")) if again else 0.0
                 why = f"{self._place} answered {status}"
-                return Outcome(False, why, again, reached=True, wait=wait)
+                unfit = status == TOO_LARGE
+                return Outcome(False, why, again, True, wait=wait, unfit=unfit)
             return Outcome(True, *_rejected(response, self._place))
 
 

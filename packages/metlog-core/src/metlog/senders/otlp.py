@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from metlog._aggregate.series import News, Series
     from metlog.catalogue import Metric
     from metlog.senders._otlp_exporters import Exporters
-    from metlog.senders._otlp_metrics import Totals
+    from metlog.senders._otlp_metrics import Batch, Totals
     from metlog.senders._otlp_session import Outcome
 
 __all__ = ["OtlpSender"]
 
 BATCH = 512
-BATCH_BYTES = 4 * 2**20
-"""Log records of one request, as in the SDK; and about how many bytes."""
+"""Log records of one request, as in the SDK."""
 
 RESENDS = 5
 """So often a batch is sent again that must not be told twice."""
@@ -73,7 +72,9 @@ class OtlpSender(ExportingSender):
     Sums are cumulative if the environment does not say otherwise: what a failed export
     held comes with the next. Log records, and deltas, are sent again unchanged, up to
     five times. Up to ``queue`` messages, and ``queue_bytes``, wait for that. Of more
-    than ``max_series`` distinct series those go that were not used for longest.
+    than ``max_series`` distinct series those go that were not used for longest. A
+    request has about 2 MiB at most, and what is too large for the collector goes again
+    in halves: a series or a record that cannot be sent is dropped alone, and counted.
 
     ``names`` is the shape of names: ``"labels"``, a base and attributes, ``"semconv"``,
     the same in the words of OpenTelemetry's conventions of the stabilities that
@@ -297,20 +298,40 @@ class OtlpSender(ExportingSender):
         is_news = self._totals.calls > 0
         if not is_news and process.now() - self._told_at < HEARTBEAT:
             return
+        arrived = True
         for batch in self._totals.cumulative(_wall_ns()):
-            self._in_flight = batch.calls
-            delivered = False
-            try:
-                outcome = self._twice("metrics", batch, deadline)
-                delivered = outcome.delivered
-            finally:
-                if not delivered:
-                    self._totals.put_back(batch)
-                self._in_flight = 0
-            if not delivered:
+            arrived = self._deliver_batch(batch, deadline) and arrived
+            if self._failing:
                 return
-            self._settle(batch.calls, outcome)
-        self._told_at = process.now()
+        if arrived:
+            self._told_at = process.now()
+
+    def _deliver_batch(self, batch: Batch, deadline: Deadline) -> bool:
+        """Export what is cumulative, in parts if need be; return whether all of it
+        arrived. What did not comes with the next batch, but for a series that can
+        never be sent."""
+        waiting = deque([batch])
+        arrived = True
+        try:
+            while waiting and not self._failing:
+                self._in_flight = sum(part.calls for part in waiting)
+                part = waiting[0]
+                outcome = self._twice("metrics", part, deadline)
+                halves = part.halves() if outcome.unfit else []
+                waiting.popleft()
+                waiting.extendleft(reversed(halves))
+                if outcome.delivered:
+                    self._settle(part.calls, outcome)
+                elif not outcome.unfit:
+                    self._totals.put_back(part)
+                    arrived = False
+                elif not halves:
+                    self._totals.forget(part, outcome.why)
+        finally:
+            for part in waiting:
+                self._totals.put_back(part)
+            self._in_flight = 0
+        return arrived
 
     def _deliver_deltas(self, deadline: Deadline) -> None:
         """Export what is told once. While a batch waits, the rest goes on adding up."""
@@ -326,16 +347,14 @@ class OtlpSender(ExportingSender):
         """Export log records in batches, the oldest first."""
         while True:
             if not self._kept_logs:
-                entries: list[Any] = self._queue.first(BATCH, BATCH_BYTES)
-                if not entries:
+                waiting: list[Any] = self._queue.first(BATCH, self._queue.max_bytes)
+                if not waiting:
                     self._queue.recount()
                     return
+                entries = self._opentelemetry.fitting(waiting)
                 self._kept_logs.append(_Kept(entries, len(entries)))
-            calls = self._kept_logs[0].calls
             if not self._deliver_kept(self._kept_logs, "logs", deadline):
                 return
-            for _ in range(calls):  # until now they took room
-                self._queue.pop()
 
     def _deliver_kept(
         self, waiting: deque[_Kept], signal: _Signal, deadline: Deadline
@@ -344,14 +363,19 @@ class OtlpSender(ExportingSender):
         while waiting:
             kept = waiting[0]
             outcome = self._twice(signal, kept.what, deadline, kept)
+            halves = kept.halves() if outcome.unfit else []
             if outcome.delivered:
                 self._settle(kept.calls, outcome)
             elif outcome.again and kept.tries <= RESENDS:
                 return False
-            else:
+            elif not halves:
                 self.lose(kept.calls, "refused, dropped", outcome.why)
             if waiting and waiting[0] is kept:
                 waiting.popleft()
+                waiting.extendleft(reversed(halves))
+                if waiting is self._kept_logs and not halves:
+                    for _ in range(kept.calls):  # until now they took room
+                        self._queue.pop()
         return True
 
     def _twice(
@@ -395,6 +419,15 @@ class _Kept:
         self.calls = calls
         self.tries = 0
         """How often a collector may have had it."""
+
+    def halves(self) -> list[_Kept]:
+        """Return it as two that are sent apart; none when it is one thing only."""
+        what = self.what
+        if not isinstance(what, list):
+            return [_Kept(half, half.calls) for half in what.halves()]
+        middle = len(what) // 2
+        halves = [what[:middle], what[middle:]] if middle else []
+        return [_Kept(half, len(half)) for half in halves]
 
 
 def _wall_ns(_clock: Callable[[], int] = time.time_ns) -> int:
