@@ -6,6 +6,8 @@ from django.conf import settings as project
 from django.core import checks
 from testsite.shown import forget_panels
 
+from metlog_toolbar.panel import MetlogPanel
+
 CACHE_PANEL = "debug_toolbar.panels.cache.CachePanel"
 
 TOOLBAR = "debug_toolbar.middleware.DebugToolbarMiddleware"
@@ -67,6 +69,49 @@ def test_patches_that_are_no_names(monkeypatch):
         project, "METLOG_PATCHES", [None, "shop.patches"], raising=False
     )
     assert said() == []
+
+
+ODD = [
+    *(5, True, 1.5, object(), {}, {"a": 1}, {"a"}, b"django_metlog.patches.db"),
+    *("django_metlog.patches.db", "", len, float("nan"), 10**400, "\ud800"),
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: ascii(value)[:20])
+@pytest.mark.parametrize("name", ["METLOG_PATCHES", "STATSD_PATCHES"])
+def test_patches_that_are_no_list(settings, name, value):
+    """Without the app they have no effect, and that is said."""
+    setattr(settings, name, value)
+    [found] = said()
+    assert found.id == "metlog_toolbar.E002"
+    assert found.msg.startswith("METLOG_PATCHES is a setting of django_metlog, which")
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: ascii(value)[:20])
+def test_patches_that_are_no_list_with_the_app(settings, value):
+    """Its own checks say what they must be."""
+    settings.INSTALLED_APPS = ["django_metlog", *project.INSTALLED_APPS]
+    settings.METLOG_PATCHES = value
+    assert said() == []
+
+
+@pytest.mark.parametrize("value", [*ODD, None], ids=lambda value: ascii(value)[:20])
+def test_middleware_that_is_no_list(settings, value):
+    """The panel's checks leave that to Django's."""
+    settings.MIDDLEWARE = value
+    assert MetlogPanel.run_checks() == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 5, b"x", [], {}, len, "", ".", "x", ".x", "x.", "testsite.broken.Broken"],
+    ids=repr,
+)
+def test_middleware_that_cannot_be_imported(settings, entry):
+    """What is listed beside it is looked at all the same."""
+    settings.MIDDLEWARE = [entry, TOOLBAR, *OURS]
+    [found] = MetlogPanel.run_checks()
+    assert found.id == "metlog_toolbar.E002"
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ __all__ = [
     "Production",
     "Spelling",
     "duplicates",
+    "has_odd_patches",
     "middleware",
     "patches",
     "problems",
@@ -101,14 +102,32 @@ def duplicates() -> int:
 
 
 def middleware() -> list[str]:
-    """Return the project's ``MIDDLEWARE``, the outermost first."""
-    return list(settings.MIDDLEWARE)
+    """Return the project's ``MIDDLEWARE``, the outermost first.
+
+    Nothing if it is no list, and without what is no text: Django says so itself.
+    """
+    return _texts(settings.MIDDLEWARE)
 
 
 def patches() -> list[str]:
     """Return django-metlog's setting of what it measures, which it checks itself."""
+    return _texts(_patches())
+
+
+def has_odd_patches() -> bool:
+    """Return whether that setting is there and no list."""
+    value = _patches()
+    return value is not None and not isinstance(value, (list, tuple))
+
+
+def _patches() -> object:
     historic = getattr(settings, "STATSD_PATCHES", None)
-    return list(getattr(settings, "METLOG_PATCHES", historic) or ())
+    return getattr(settings, "METLOG_PATCHES", historic)
+
+
+def _texts(value: object) -> list[str]:
+    listed = value if isinstance(value, (list, tuple)) else ()
+    return [each for each in listed if isinstance(each, str)]
 
 
 def problems() -> list[str]:

@@ -163,8 +163,7 @@ class MetlogPanel(Panel):
         if uses and not apps.is_installed("django_metlog"):
             found.append(
                 checks.Error(
-                    f"{uses} names what is in django_metlog, which INSTALLED_APPS "
-                    "does not list.",
+                    f"{uses} django_metlog, which INSTALLED_APPS does not list.",
                     hint='Add this line to INSTALLED_APPS:\n    "django_metlog",',
                     id=f"{_APP}.E002",
                 )
@@ -212,11 +211,14 @@ def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def _uses_of_django_metlog() -> str:
-    """Return the setting that has no effect, or stops the server, without its app."""
+    """Return what a setting says that has no effect, or stops the server, without the
+    app."""
     if any(_is_measuring(_family(dotted)) for dotted in conf.middleware()):
-        return "MIDDLEWARE"
-    ours = any(str(name).startswith("django_metlog.") for name in conf.patches())
-    return "METLOG_PATCHES" if ours else ""
+        return "MIDDLEWARE names what is in"
+    if any(name.startswith("django_metlog.") for name in conf.patches()):
+        return "METLOG_PATCHES names what is in"
+    # What is wrong with it, django_metlog's own checks say.
+    return "METLOG_PATCHES is a setting of" if conf.has_odd_patches() else ""
 
 
 def _measured_outside_the_toolbar(middleware: list[str]) -> list[str]:
@@ -238,7 +240,7 @@ def _family(dotted: str) -> tuple[type, ...]:
     """Return a class with its bases, and nothing for a function or a wrong path."""
     try:
         entry = import_string(dotted)
-    except ImportError:
+    except Exception:  # whatever that module raises, Django says it at start
         return ()
     return entry.__mro__ if isclass(entry) else ()
 
