@@ -184,6 +184,40 @@ def test_what_arrives_over_http() -> None:
     assert request.body == b"orders"
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PURGE"],
+)
+def test_any_method_over_http(method: str) -> None:
+    """It is kept and answered."""
+    with HttpReceiver(HttpAnswer(202, body=b"taken")) as receiver:
+        request = Request(receiver.url, b"orders", method=method)
+        with urlopen(request, timeout=60) as got:
+            assert (got.status, got.read()) == (202, b"taken")
+    assert [(one.method, one.body) for one in receiver.requests] == [
+        (method, b"orders")
+    ]
+
+
+def test_a_head_over_http() -> None:
+    """Its answer has no body."""
+    with HttpReceiver(HttpAnswer(body=b"taken")) as receiver:
+        got = urlopen(Request(receiver.url, method="HEAD"), timeout=60)
+        with got:
+            assert (got.headers["Content-Length"], got.read()) == ("5", b"")
+    assert [one.method for one in receiver.requests] == ["HEAD"]
+
+
+@pytest.mark.parametrize("kind", ["HttpReceiver", "UdpReceiver"])
+def test_a_receiver_that_nobody_closes(kind: str) -> None:
+    """The process ends all the same."""
+    code = f"from metlog.testing import {kind}; receiver = {kind}(); print('made')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "made\n", "")
+
+
 def test_an_answer_for_each_request() -> None:
     """A status, headers and a body; or a function that has them for a request."""
     answers = {"/old": HttpAnswer(302, {"Location": "/new"}), "/new": HttpAnswer(410)}

@@ -48,10 +48,14 @@ class HttpReceiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                receiver._receive(self)  # its own handler
+            def __getattr__(self, name: str) -> Callable[[], None]:
+                # The server calls do_GET for a GET: any method is taken.
+                if not name.startswith("do_"):
+                    raise AttributeError(name)
+                return self._receive
 
-            do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815  # the server's names
+            def _receive(self) -> None:
+                receiver._receive(self)  # its own handler
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -59,7 +63,9 @@ class HttpReceiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port: int = self._server.server_port
         self.url: str = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
