@@ -444,6 +444,23 @@ def test_reserved_labels_are_left_out_with_one_warning(
     assert said.count("a label was left out") == 1
 
 
+@pytest.mark.parametrize("name", ["", b""])
+def test_a_label_without_a_name_is_left_out_with_one_warning(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str], name: Any
+) -> None:
+    """The value counts, as the labels beside it do; a blank is a name."""
+    client = MetlogClient(statsd(receiver, dialect="dogstatsd"), "x")
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(3):
+            client.incr("a", fields={name: "x", "page": "home"})
+            client.incr("b", fields={name: "x"})
+            client.incr("c", fields={" ": "x"})
+
+    assert lines(receiver, do, client) == ["a:3|c|#page:home", "b:3|c", "c:3|c|#_:x"]
+    assert capsys.readouterr().err.count("a label without a name") == 1
+
+
 def test_gauges_that_differ_in_fields_are_told_once(
     receiver: UdpReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -276,6 +276,37 @@ def test_reserved_labels_are_left_out(names: str, label: str) -> None:
     assert label in str(told[0][1])
 
 
+class Nameless:
+    """No field of anybody's, but a key may be anything."""
+
+    def __str__(self) -> str:
+        return ""
+
+
+class Speechless:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize("label", ["", b"", Nameless(), b"host", b"__x"])
+@pytest.mark.parametrize("names", ["dotted", "labels", "semconv"])
+def test_a_label_without_a_name_is_left_out(names: str, label: Any) -> None:
+    """The same: with one warning, and the value counts."""
+    told: list[tuple[str, object]] = []
+    shape = Shape(names, report=lambda *what: told.append(what))
+    for number in range(3):
+        series = Series("counter", f"a{number}", {label: "x", "page": "home"})
+        assert called(shape, series) == (f"a{number}", {"page": "home"})
+    assert len(told) == 1
+
+
+def test_a_label_whose_name_has_no_text_is_one_all_the_same() -> None:
+    """Whatever backends make of it; the value counts."""
+    label: Any = Speechless()
+    _, labels = called(Shape(), Series("counter", "a", {label: "x"}))
+    assert list(labels.values()) == ["x"]
+
+
 # -- rules -----------------------------------------------------------------------------
 
 

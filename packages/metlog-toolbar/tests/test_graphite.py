@@ -37,16 +37,19 @@ def test_targets():
     }
 
 
-def test_name_on_the_wire():
+@pytest.mark.parametrize(
+    ("key", "name"), [("my key", "my_key"), (".my..key.", "my.key")]
+)
+def test_name_on_the_wire(key, name):
     """A name is looked up as StatsD got it."""
-    [wanted] = targets(at(""), "timer", "my key").values()
+    [wanted] = targets(at(""), "timer", key).values()
 
-    assert "stats.timers.shop.my_key.mean" in wanted
+    assert f"stats.timers.shop.{name}.mean" in wanted
 
 
 @pytest.mark.parametrize(
     "key",
-    ["", ".", "a..b", "*", "a.{b,c}", "randomWalk(1)", "a&b=c", "ä", "a/b", "a" * 251],
+    ["", ".", "..", "*", "a.{b,c}", "randomWalk(1)", "a&b=c", "ä", "a/b", "a" * 251],
 )
 def test_refused_keys(key):
     """A name that Graphite would read as an expression is not asked for."""

@@ -18,6 +18,7 @@ from metlog.exceptions import ConfigError
 from metlog.metrics import Kind
 from metlog.rules import KEEP, NO_RULES, Decision, Rules, is_reserved
 from metlog.semconv import Convention
+from metlog.wire.text import as_text
 
 __all__ = [
     "COUNTS",
@@ -345,10 +346,16 @@ class Shape:
         return convention if convention.stability in self._stabilities else None
 
     def _allowed(self, labels: Mapping[str, Any]) -> Mapping[str, Any]:
-        reserved = [label for label in labels if is_reserved(str(label))]
-        for label in reserved:
-            self.tell_lost(label)
-        return {k: v for k, v in labels.items() if k not in reserved}
+        allowed = {}
+        for label, value in labels.items():
+            text = as_text(label)
+            if not text:
+                self._tell("a label without a name was left out", "", "give it one")
+            elif is_reserved(text):
+                self.tell_lost(text)
+            else:
+                allowed[label] = value
+        return allowed
 
     def _tell(self, kind: str, key: object, detail: str) -> None:
         if (kind, key) not in self._told and len(self._told) < MAX_TOLD:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ from metlog import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders import SenderStats, StatsdSender
 from metlog.testing import UdpReceiver
-from metlog.wire.statsd import number, pack, safe_name, tags_part
+from metlog.wire.statsd import (
+    Measurement,
+    number,
+    pack,
+    parse,
+    safe_name,
+    tags_part,
+)
 
 Send = Callable[[MetlogClient], object]
 
@@ -286,7 +294,14 @@ def test_plain_statsd_has_no_place_for_fields(receiver: UdpReceiver) -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "line"),
-    [("app", "app.x:1|c"), ("a.b.", "a.b.x:1|c"), ("a:b", "a_b.x:1|c"), ("", "x:1|c")],
+    [
+        ("app", "app.x:1|c"),
+        ("a.b.", "a.b.x:1|c"),
+        ("a:b", "a_b.x:1|c"),
+        ("", "x:1|c"),
+        (".a..b.", "a.b.x:1|c"),
+        ("..", "x:1|c"),
+    ],
 )
 def test_a_prefix_comes_before_each_name(
     receiver: UdpReceiver, prefix: str, line: str
@@ -295,13 +310,73 @@ def test_a_prefix_comes_before_each_name(
     assert sent(receiver, lambda c: c.incr("x"), prefix=prefix) == [line]
 
 
+NAMES = {
+    "..a..b.": "a.b",
+    "a..b": "a.b",
+    "a.": "a",
+    ".a": "a",
+    "a...b....c": "a.b.c",
+    "....a": "a",
+    "a.....": "a",
+    ".é..語.": "é.語",
+    "a. .b": "a._.b",
+    "a:..:b": "a_._b",
+    " .a. ": "_.a._",
+    "a.b": "a.b",
+    "_._": "_._",
+    "a": "a",
+    "a.-.b/c": "a.-.b/c",
+}
+
+
+@pytest.mark.parametrize("dialect", ["plain", "dogstatsd"])
+def test_segments_of_a_name_are_not_empty(receiver: UdpReceiver, dialect: str) -> None:
+    """Graphite makes a folder without a name of each. All others stay as they are."""
+
+    def do(client: MetlogClient) -> None:
+        for name in NAMES:
+            client.incr(name)
+            client.timer_send(name, 5)
+
+    lines = sent(receiver, do, dialect=dialect, packed=False)
+    counted: Counter[str] = Counter()
+    for seen in parse("\n".join(lines).encode()):
+        assert isinstance(seen, Measurement)
+        assert isinstance(seen.value, int)
+        counted[seen.name] += seen.value
+    # one increment and five milliseconds of each
+    assert counted == Counter(6 * list(NAMES.values()))
+
+
+@pytest.mark.parametrize("prefix", ["", "app", ".app..sub."])
+@pytest.mark.parametrize("name", [".", "..", "......"])
+def test_a_name_of_nothing_but_dots_is_dropped_and_counted(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str], prefix: str, name: str
+) -> None:
+    """Whatever it is the name of; its neighbours arrive."""
+    client = MetlogClient(StatsdSender(port=receiver.port, prefix=prefix), "t")
+    client.incr(name)
+    client.incr(name)
+    client.timer_send(name, 1)
+    client.gauge(name, 1)
+    client.incr("x")
+    client.close()
+    before = {"": "", "app": "app.", ".app..sub.": "app.sub."}[prefix]
+    receiver.wait_until(lambda r: len(r.lines) >= 1)
+    assert receiver.lines == [f"{before}x:1|c"]
+    assert client.sender_stats[:2] == (1, 4)
+    assert f"got {name!r}" in capsys.readouterr().err
+
+
 @given(st.text(max_size=50))
 def test_a_name_cannot_end_its_line_or_split_it(name: str) -> None:
     """Separators and white space become underscores; what is safe stays."""
     safe = safe_name(name)
     assert not set(safe) & set(":|@#\n\r\t \x00\x7f\x85\u2028")
     assert safe_name(safe) == safe
-    assert len(safe.encode()) >= len(name)
+    assert ".." not in safe
+    assert safe == safe.strip(".")
+    assert len(safe.encode()) >= len(name) - name.count(".")
     assert safe_name("a.b-c_d/é/日本") == "a.b-c_d/é/日本"
 
 

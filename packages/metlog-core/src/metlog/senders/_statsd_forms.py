@@ -66,13 +66,16 @@ class Forms:
         self._common: dict[Form, Form] = {}
 
     def of(self, series: Series) -> Form | None:
-        """Return its form; None when it is not sent, as it has no such shape."""
+        """Return its form; None when it is not sent, as it has no such shape. Raises
+        ValueError for a name that is none."""
         try:
             return self._forms[series]
         except KeyError:
             pass
         form = None
         shaped = self._shape.of(series)
+        if shaped is not None and not safe_name(shaped.name):
+            raise ValueError(f"expected a name of more than dots, got {shaped.name!r}")
         if shaped is not None and not self._is_overwritten(series, shaped):
             name, kind = shaped.name, series.kind
             # In plain StatsD the letters are told apart, and some kinds share one.

@@ -144,7 +144,7 @@ class StatsdSender(ExportingSender):
         self._max_packet = integer("max_packet", max_packet, 64, 65507)
         self._interval = seconds("flush_interval", flush_interval)
         self._max_timings = integer("max_timings", max_timings, 1, 10**9)
-        prefix = safe_name(prefix.rstrip("."))
+        prefix = safe_name(prefix)
         self._socket = DatagramSocket(way, host, port)
         super().__init__(
             f"statsd {host}" if self._is_unix else f"statsd {host}:{port}",

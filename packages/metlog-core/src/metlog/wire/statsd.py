@@ -36,8 +36,10 @@ _UNSAFE_TAG_VALUE = re.compile(r"[|,\s\x00-\x1f\x7f-\x9f]")
 
 
 def safe_name(name: str) -> str:
-    """``name`` with an underscore for each character that would end or split it."""
-    return encodable(_UNSAFE.sub("_", name))
+    """``name`` with an underscore for each character that would end or split it, and
+    without empty segments, of which Graphite makes folders. All dots are nothing."""
+    name = encodable(_UNSAFE.sub("_", name))
+    return ".".join(filter(None, name.split(".")))
 
 
 def number(value: float) -> str:
