@@ -34,7 +34,7 @@ Guard = Callable[[HttpRequest], Any]
 
 
 def same_origin(request: HttpRequest) -> Response | None:
-    """Only pages of this host may report; the scheme is tokens to the proxy.
+    """Only pages of this host may report; the scheme is left to the proxy.
 
     Keeps other sites out, and whoever forges nothing. Current browsers say
     ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on a POST, and

@@ -94,7 +94,7 @@ class Panel:
     levels: tuple[float, ...] = ()
     """From which value on it is not good any more, and from which it is bad."""
     top: int = 0
-    """Show the largest so many lines; 0 is all of them."""
+    """How many lines to show, the largest first; 0 is all of them."""
 
 
 @dataclass(frozen=True)
