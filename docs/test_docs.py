@@ -20,6 +20,7 @@ from samples import ENVIRONMENT, blocks
 
 from metlog import MetlogClient
 from metlog.senders import FileSender
+from metlog.shapes import default_bounds
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -125,6 +126,14 @@ SECTIONS = {
 }
 PARTS = {"METHOD": "[A-Z]+", "module": r"[\w.]+", "task": r"[\w.]+", "n": r"\d"}
 """What stands for a part of a name; by default that is one word."""
+
+
+@pytest.mark.parametrize("kind", ["timer", "histogram"])
+def test_the_default_bounds_are_told(kind: str) -> None:
+    """Where the upgrade check sends who had buckets of their own."""
+    *most, last = (f"{bound:g}" for bound in default_bounds(kind))
+    page = (DOCS / "questions.md").read_text(encoding="utf-8")
+    assert f" {', '.join(most)} and {last} for " in page
 
 
 @pytest.mark.parametrize("file", sorted(ORIGINALS.glob("*.json")), ids=lambda f: f.stem)

@@ -98,7 +98,7 @@ _CLIENTS = {
 _GONE = {
     "PROMETHEUS_EXPORT_MIGRATIONS": "nothing: migrations are not counted",
     "PROMETHEUS_LATENCY_BUCKETS": (
-        "bounds of a Metric, or nothing: see docs/names for the default ones"
+        "bounds of a Metric, or nothing: see docs/questions for the default ones"
     ),
     "PROMETHEUS_METRICS_EXPORT_PORT": "'port' of metlog.senders.PrometheusSender",
     "PROMETHEUS_METRICS_EXPORT_PORT_RANGE": (
