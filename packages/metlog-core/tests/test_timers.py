@@ -15,7 +15,7 @@ import pytest
 
 from metlog import MetlogClient
 from metlog._timers import NoOpTimer, Timer
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, StatsdSender
 
 
 class Reports:
@@ -386,3 +386,63 @@ def test_a_shared_timer_may_be_interrupted_anywhere(line: int) -> None:
         pass
     assert timer.special is not None
     assert not timer.special.others
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError, IndexError, TypeError, AttributeError, RuntimeError, ValueError]
+)
+@pytest.mark.parametrize("decorates", [False, True])
+def test_whatever_the_fast_path_raises_the_slow_one_is_told_once(
+    reports: Reports, clock: Clock, error: type[Exception], decorates: bool
+) -> None:
+    """It sends what can be sent, and counts the rest: nothing is passed over."""
+
+    def put(place: int, elapsed: float) -> None:
+        raise error("x")
+
+    reports._put_timed = {"t": put}  # type: ignore[assignment]
+    timer = timer_for(reports)
+    if decorates:
+        timer(lambda: clock.advance(5))()
+    else:
+        with timer:
+            clock.advance(5)
+    assert reports.all == [("t", 5)]
+
+
+class Hashless(str):
+    """A name of somebody's."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        raise ValueError("no hash")
+
+
+@pytest.mark.parametrize("decorates", [False, True])
+@pytest.mark.parametrize("name", [["a"], 5, None, "", Hashless("a")])
+def test_a_name_that_is_none_is_counted_and_raises_nothing(
+    name: Any, decorates: bool
+) -> None:
+    """The block and the function run as they would without."""
+    sender = StatsdSender(flush_interval=3600)
+    client = MetlogClient(sender, "app")
+    ran = []
+    if decorates:
+        client.timer(name)(ran.append)(1)
+    else:
+        with client.timer(name):
+            ran.append(1)
+    assert ran == [1]
+    assert client.stats.invalid == 1
+    client.close()
+
+
+def test_who_leaves_without_entering_reports_nothing(reports: Reports) -> None:
+    """And the timer can be entered afterwards."""
+    timer = timer_for(reports)
+    timer.__exit__(None, None, None)
+    assert (reports.all, timer.result) == ([], None)
+    with timer:
+        pass
+    assert len(reports.all) == 1

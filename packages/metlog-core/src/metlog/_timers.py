@@ -121,16 +121,18 @@ class Timer:
             self._exit_special(end)
             return
         try:
-            self._elapsed = elapsed = self._start - end  # negative, for _put_timed
-            self.free = None
-            put = self.reporter._put_timed
-            if put is not None:  # not left to `_timed`: a call costs 60 ns of 400
-                put[self.name](LAST, elapsed)
-                return
-        except Exception:
-            pass  # a name not known yet, a full buffer; `_timed` counts anything else
-        start = self.start
-        if start is not None:  # it was entered
+            start = self._start
+        except AttributeError:
+            return  # it was not entered
+        self._elapsed = elapsed = start - end  # negative, for _put_timed
+        self.free = None
+        put = self.reporter._put_timed
+        if put is None:
+            self.reporter._timed(self.name, start, end)
+            return
+        try:  # not left to `_timed`: a call costs 60 ns of 400
+            put[self.name](LAST, elapsed)
+        except Exception:  # `_timed` meets it again, and counts it
             self.reporter._timed(self.name, start, end)
 
     def _enter_again(self, start: float) -> None:
