@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from django.urls import path
 
 from django_metlog.middleware import GraphiteMiddleware
 from django_metlog.scope import Scope, current, open_scope
@@ -126,6 +129,81 @@ def test_a_request_inside_of_a_request_has_its_own_scope() -> None:
     assert before is after
     assert before is not None
     assert before.queries == 0
+
+
+def pickled(request: HttpRequest) -> HttpRequest:
+    return pickle.loads(pickle.dumps(request))  # type: ignore[no-any-return]
+
+
+TWO = [
+    "django_metlog.middleware.GraphiteRequestTimingMiddleware",
+    "django_metlog.middleware.GraphiteMiddleware",
+]
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickled])
+def test_a_request_is_copied_in_a_view(
+    fetch: Fetch, settings: Any, sent: Any, make: Callable[[HttpRequest], HttpRequest]
+) -> None:
+    """As without us; the copy, and what becomes of it, measure nothing."""
+    copies = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.GET:
+            shallow = copy.copy(request)
+            # Which Django itself neither pickles nor copies.
+            shallow.resolver_match = None
+            copies.append(make(shallow))
+        return HttpResponse()
+
+    settings.MIDDLEWARE = TWO
+    settings.ROOT_URLCONF = (path("view", view),)
+    assert fetch("/view").status_code == 200
+    expected = sorted(sent.names())
+    sent.clear()
+    assert fetch("/view?copied=1").status_code == 200
+    assert sorted(sent.names()) == expected
+    (made,) = copies
+    assert made.path == "/view"
+    assert list(made.GET) == ["copied"]
+
+
+COPYING = "testsite.middleware.copying"
+
+
+@pytest.mark.parametrize("middlewares", [[*TWO, COPYING], [TWO[0], COPYING, TWO[1]]])
+def test_a_request_is_copied_in_a_middleware(
+    fetch: Fetch, settings: Any, sent: Any, middlewares: list[str]
+) -> None:
+    """Inside of ours and between the two; the original goes on."""
+    settings.MIDDLEWARE = TWO
+    assert fetch("/").status_code == 200
+    expected = sorted(sent.names())
+    sent.clear()
+    settings.MIDDLEWARE = middlewares
+    assert fetch("/").status_code == 200
+    assert sorted(sent.names()) == expected
+
+
+def test_a_copy_that_goes_on_instead(fetch: Fetch, settings: Any, sent: Any) -> None:
+    """It is answered, and the response is counted once."""
+    settings.MIDDLEWARE = [*TWO, "testsite.middleware.copied"]
+    assert fetch("/").status_code == 200
+    assert sent.names().count("response.200") == 1
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_scope_is_nothing_in_a_copy(protocol: int) -> None:
+    """Open or closed, alone or among others; it stays what it is."""
+    scope = open_scope(0.0)
+    for held in (scope, [scope], {"scope": (scope, 1)}):
+        expected = repr(held).replace(repr(scope), "None")
+        assert repr(pickle.loads(pickle.dumps(held, protocol))) == expected
+        assert repr(copy.deepcopy(held)) == expected
+    assert current() is scope
+    scope.close()
+    assert pickle.loads(pickle.dumps(scope, protocol)) is None
+    assert copy.copy(scope) is None
 
 
 def test_a_request_is_freed_when_it_ends() -> None:

@@ -80,6 +80,11 @@ class Scope:
         self.exception: BaseException | None = None
         """what the view or a middleware raised and Django answered with a 500"""
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Become None where the request is copied or pickled: it is no part of it, and
+        what is measured is the original."""
+        return type(None), ()
+
     @property
     def queries(self) -> int:
         """Statements sent to any database."""

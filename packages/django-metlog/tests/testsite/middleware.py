@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -29,6 +31,35 @@ def early(get_response: Callable[..., Any]) -> Callable[..., Any]:
         return HttpResponse("too many", status=429)
 
     return answer
+
+
+@sync_and_async_middleware
+def copying(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes copies, and nothing of them."""
+
+    def make(request: HttpRequest) -> None:
+        pickled = pickle.loads(pickle.dumps(request))
+        for made in (copy.copy(request), copy.deepcopy(request), pickled):
+            assert made.path == request.path
+
+    if iscoroutinefunction(get_response):
+
+        async def aanswer(request: HttpRequest) -> HttpResponse:
+            make(request)
+            return await get_response(request)  # type: ignore[no-any-return]
+
+        return aanswer
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        make(request)
+        return get_response(request)  # type: ignore[no-any-return]
+
+    return answer
+
+
+def copied(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Has a copy answered."""
+    return lambda request: get_response(copy.deepcopy(request))
 
 
 def by_host(get_response: Callable[..., Any]) -> Callable[..., Any]:

@@ -111,9 +111,10 @@ class _RequestMiddleware:
     ) -> None:
         try:
             scope: Scope = request._metlog_scope  # type: ignore[attr-defined]  # noqa: SLF001
-        except AttributeError:  # somebody made another request of it
+            undecided = scope.excluded is None
+        except AttributeError:  # somebody made another request of it, or a copy
             return
-        if scope.excluded is None:
+        if undecided:
             begin_view(request, scope, view)
         if self.part & TIMES:
             scope.view_started = perf_counter()
