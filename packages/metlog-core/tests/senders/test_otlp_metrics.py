@@ -448,7 +448,7 @@ def test_points_of_one_name_are_one_metric_in_requests_of_a_bounded_size(
     it = Aggregated(max_series=1000)
     it.absorb(2000, *(it.news("counter", "a", 1, {"i": i}) for i in range(70)))
     batches = it.batches(2500)
-    assert [batch.points for batch in batches] == [30, 30, 10]
+    assert [len(batch.told) for batch in batches] == [30, 30, 10]
     metrics = metrics_of(batches)
     assert len(metrics) == 3
     seen = [point.attributes["i"] for m in metrics for point in m.data.data_points]

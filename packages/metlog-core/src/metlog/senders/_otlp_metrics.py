@@ -102,11 +102,6 @@ class Batch(NamedTuple):
     temporality: AggregationTemporality
 
     @property
-    def points(self) -> int:
-        """How many there are."""
-        return len(self.told)
-
-    @property
     def calls(self) -> int:
         """How many calls it tells of for the first time."""
         return sum(each.calls for each in self.told)
