@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What users write, for mypy to read: it has to pass ``--strict`` and is never run."""
+"""What users write, for mypy (``--strict``) and pyright to read: never run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What users of metlog write, for mypy to read: it has to pass ``--strict`` and is
-never run."""
+"""What users of metlog write, for mypy (``--strict``) and pyright: never run."""
 
 from __future__ import annotations
 
