@@ -86,6 +86,16 @@ def test_an_address_that_does_not_resolve(settings: Any) -> None:
     )
 
 
+def test_messages_that_wait_for_an_address(settings: Any) -> None:
+    """They are counted, and its host is named."""
+    settings.METLOG = {
+        "sender": {"class": "metlog.senders.UdpSender", "host": "no-such-host.invalid"}
+    }
+    with pytest.raises(CommandError, match=r"queued, the host '[a-z.-]+' is not reso"):
+        run()
+    settings.METLOG.close(0)
+
+
 @pytest.mark.parametrize(("status", "accepted"), [(200, True), (400, False)])
 def test_what_a_collector_answers(
     settings: Any, collector: HttpReceiver, status: int, accepted: bool
