@@ -166,6 +166,9 @@ class Aggregate:
         """What happened since the last time; of timers and histograms alone that had
         values lately, unless ``everything`` is wanted."""
         news: list[News] = []
+        if self._deferred:  # the change was cut short, say by a handler's `sys.exit`
+            with self._held():
+                pass
         if everything:
             self._hot = []
             leaving, self._leaving = self._leaving, []

@@ -29,6 +29,7 @@ from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["ExportingSender"]
 
+_TOO_LATE = "not delivered before it was closed"
 
 _nested: dict[tuple[int, int], dict[ExportingSender, Deadline | None]] = {}
 """The process and thread of each turn, and what wanted one amid it."""
@@ -61,6 +62,8 @@ class ExportingSender(BaseSender):
         self.closed: bool = False
         self.ended: bool = False
         """Whether it was closed, and what it held then is gone, too."""
+        self._left = False
+        """Whether `close` came amid something and left the end to others."""
         self.tally: Tally = Tally(owner)
         self.worker: Worker = Worker(self, self.tally, self.pause)
         # Only the worker, flush and close hold this, never a call that records.
@@ -226,13 +229,26 @@ class ExportingSender(BaseSender):
 
     def tick(self) -> None:
         """One turn of the worker."""
-        asked = [self._asked.popleft() for _ in range(len(self._asked))]
+        asked = self._take_asked()
         try:
             self.due = self.is_due()
             everything = self.worker.alone or self.worker.direct or bool(asked)
             deadline = asked[-1].deadline if asked else None
             self.turn(self.due or everything, deadline, 0 if self.worker.alone else -1)
         finally:
+            for each in asked:
+                each.done()
+
+    def last_turn(self) -> None:
+        """Deliver what `close` left to the worker, within its deadline; then end."""
+        asked = self._take_asked()
+        try:
+            if asked:
+                self.turn(True, asked[-1].deadline, -1)
+        finally:
+            self._end()
+            if self._left:
+                self.worker.kept.remove(self)
             for each in asked:
                 each.done()
 
@@ -243,7 +259,10 @@ class ExportingSender(BaseSender):
 
     def close(self, timeout: float = 2.0) -> None:
         """Flush, end the worker, let go of everything. What could not be sent within
-        ``timeout`` seconds is dropped, and all that comes later."""
+        ``timeout`` seconds is dropped, and all that comes later.
+
+        In a signal handler amid a change, the worker does all that, or the end of the
+        process: it waits for nobody then."""
         process.check()
         if self.closed:
             return
@@ -251,14 +270,20 @@ class ExportingSender(BaseSender):
         self.closed = True
         self._reroute()
         self._flush(deadline)
+        if self._is_amid():
+            self._left = True
+            self._asked.append(Asked(deadline))
+            self.worker.kept.append(self)  # until its last turn
+            deadline = Deadline(0)
         self.worker.stop(deadline)
-        self.ended = True
-        self._end("not delivered before it was closed")
+        self._end(deadline.left)
 
     @property
     def stats(self) -> SenderStats:
         """Counted in calls: two increments are two, also when one line tells both."""
-        queued = self.held() + sum(drain.pending() for drain in self._drains)
+        queued = self._queued()
+        if (queued or (self._left and not self.ended)) and self._end_again():
+            queued = self._queued()
         return self.tally.stats(queued)
 
     # -- for the process -----------------------------------------------------------
@@ -269,13 +294,14 @@ class ExportingSender(BaseSender):
 
     def at_exit(self, deadline: Deadline) -> None:
         """Hand over what is held; what comes still later is sent at once."""
-        if self.closed:
+        if self.ended:
+            self._end(deadline.left)
             return
         self._flush_by_worker(deadline)
         self.worker.at_exit()
         self._reroute()
         self._flush(deadline)
-        self._end("not delivered before the process ended")
+        self._let_go("not delivered before the process ended")
 
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
@@ -327,14 +353,18 @@ class ExportingSender(BaseSender):
             nested[self] = deadline
             return
         nested = _nested[here] = {}
+        senders = {self}
         try:
             self.take_and_deliver(everything, deadline, wait)
             end = Deadline(process.EXIT_TIMEOUT)  # signals may come faster than turns
             while nested and end.left:
                 sender, deadline = nested.popitem()
+                senders.add(sender)
                 sender.take_and_deliver(True, deadline)
         finally:
             del _nested[here]
+            for sender in senders:  # may have been closed meanwhile
+                sender._end_again()  # noqa: SLF001  # one of our own
 
     def take_and_deliver(
         self, everything: bool, deadline: Deadline | None, wait: float | None = None
@@ -354,13 +384,11 @@ class ExportingSender(BaseSender):
     def _flush_by_worker(self, deadline: Deadline) -> bool:
         """Have the worker do it, if only it may; return whether it was asked to."""
         worker = self.worker
-        thread = worker.thread
         if (
             not self.waits_for_answers
             or worker.alone
-            or thread is None
-            or thread is threading.current_thread()
-            or not thread.is_alive()
+            or worker.thread is threading.current_thread()
+            or not self._has_thread()
         ):
             return False
         asked = Asked(deadline)
@@ -374,7 +402,50 @@ class ExportingSender(BaseSender):
         """Return whether others may wait for what this thread was amid."""
         return any(drain.is_mine for drain in self._drains)
 
-    def _end(self, why: str) -> None:
+    def _take_asked(self) -> list[Asked]:
+        return [self._asked.popleft() for _ in range(len(self._asked))]
+
+    def _is_amid(self) -> bool:
+        """Return whether this thread is amid a change, or amid a turn."""
+        here = os.getpid(), threading.get_ident()
+        return here in _nested or self._is_interrupted()
+
+    def _has_thread(self) -> bool:
+        thread = self.worker.thread
+        return thread is not None and thread.is_alive()
+
+    def _queued(self) -> int:
+        return self.held() + sum(drain.pending() for drain in self._drains)
+
+    def _end(self, wait: float = -1) -> None:
+        """It is closed: count as dropped what is still held, wherever that is.
+
+        Done by all who may be the last to hold any: by `close` at its deadline, by the
+        worker in its last turn, by whoever was delivering meanwhile. Amid something of
+        its own thread it is left to the others.
+        """
+        if self._is_amid():
+            return
+        for drain in self._drains:
+            drain.run(wait=wait)
+        self.ended = True
+        if self.waits_for_answers:  # a request may take long, it counts its own calls
+            self._let_go(_TOO_LATE)
+        elif self._delivering.acquire(0):  # else whoever has it comes here afterwards
+            try:
+                self._let_go(_TOO_LATE)
+            finally:
+                self._delivering.release()
+
+    def _end_again(self) -> bool:
+        """Do so if more came since, or if the worker that was to do it is none; return
+        whether it was done."""
+        if self.ended or (self._left and not self._has_thread()):
+            self._end(0)
+            return True
+        return False
+
+    def _let_go(self, why: str) -> None:
         lost = self.discard()
         if lost:
             self.lose(lost, why, f"{lost} calls")

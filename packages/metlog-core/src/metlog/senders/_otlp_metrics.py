@@ -231,7 +231,7 @@ class Totals:
         with self._lock:
             calls = self.calls
             for cell in self._cells():
-                cell.forgotten = True
+                cell.forgotten, cell.calls = True, 0  # a batch may be made of it yet
             self._cumulative.clear()
             self._deltas.clear()
             self._keys.clear()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -199,19 +200,15 @@ class OtlpSender(ExportingSender):
         if deadline is None or not deadline.left:
             return
         self._due = process.now() + self._settings.interval
-        try:
-            with self._opentelemetry.unseen():
-                self._failing = False
-                if asked or self._may_ask("metrics"):
-                    self._deliver_sums(deadline)
-                    self._deliver_deltas(deadline)
-                # A collector that does not answer is asked once in a turn.
-                failing = self._failing and self._settings.has_one_collector
-                if not failing and (asked or self._may_ask("logs")):
-                    self._deliver_logs(deadline)
-        finally:
-            if self._ended:
-                self._end("not delivered before it was closed")
+        with self._opentelemetry.unseen():
+            self._failing = False
+            if asked or self._may_ask("metrics"):
+                self._deliver_sums(deadline)
+                self._deliver_deltas(deadline)
+            # A collector that does not answer is asked once in a turn.
+            failing = self._failing and self._settings.has_one_collector
+            if not failing and (asked or self._may_ask("logs")):
+                self._deliver_logs(deadline)
 
     def held(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
@@ -221,8 +218,9 @@ class OtlpSender(ExportingSender):
     def discard(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
         calls = self._totals.clear()
-        while self._kept_deltas:
-            calls += self._kept_deltas.popleft().calls
+        with suppress(IndexError):  # two may come at once
+            while True:
+                calls += self._kept_deltas.popleft().calls
         self._kept_logs.clear()
         while self._queue.pop() is not None:
             calls += 1
@@ -230,7 +228,6 @@ class OtlpSender(ExportingSender):
 
     def disconnect(self) -> None:
         """Close the connections."""
-        self._ended = self.closed
         self._exporters.close()
 
     def reset_after_fork(self) -> None:
@@ -264,7 +261,6 @@ class OtlpSender(ExportingSender):
         self._in_flight = 0
         self._failing = False
         self._not_before = dict.fromkeys(_SIGNALS, 0.0)
-        self._ended = False
 
     def _if_due(self) -> Deadline | None:
         """Until when this thread may export now; None: not now, or not this thread."""
@@ -364,18 +360,20 @@ class OtlpSender(ExportingSender):
             kept = waiting[0]
             outcome = self._twice(signal, kept.what, deadline, kept)
             halves = kept.halves() if outcome.unfit else []
+            if outcome.again and not outcome.delivered and kept.tries <= RESENDS:
+                return False
+            try:
+                waiting.popleft()
+            except IndexError:  # `discard` has counted it
+                return False
+            waiting.extendleft(reversed(halves))
+            if waiting is self._kept_logs and not halves:
+                for _ in range(kept.calls):  # until now they took room
+                    self._queue.pop()
             if outcome.delivered:
                 self._settle(kept.calls, outcome)
-            elif outcome.again and kept.tries <= RESENDS:
-                return False
             elif not halves:
                 self.lose(kept.calls, "refused, dropped", outcome.why)
-            if waiting and waiting[0] is kept:
-                waiting.popleft()
-                waiting.extendleft(reversed(halves))
-                if waiting is self._kept_logs and not halves:
-                    for _ in range(kept.calls):  # until now they took room
-                        self._queue.pop()
         return True
 
     def _twice(

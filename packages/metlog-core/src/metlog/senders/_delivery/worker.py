@@ -28,7 +28,10 @@ _NO_THREADS = (
 
 
 class Worked(process.Member, Protocol):
-    """A sender with a `Worker`. Its ``__del__`` calls `Worker.dismiss`."""
+    """A sender with a `Worker`. Its ``__del__`` calls `Worker.dismiss`.
+
+    It may also have ``last_turn()``: it was stopped, the thread calls it and ends.
+    """
 
     def tick(self) -> None:
         """Do what is due, in the worker's thread, or in a caller's (`Worker.step`):
@@ -121,7 +124,7 @@ class Worker:
             self._due = now + self._seconds()
             sender = self._sender()
             if sender is not None:
-                self._tick(sender)
+                self._do(sender.tick)
         finally:
             self._stepping.release()
 
@@ -195,9 +198,9 @@ class Worker:
             self._tally.report("failed", error)
             return 1.0
 
-    def _tick(self, sender: Worked) -> None:
+    def _do(self, work: Callable[[], object]) -> None:
         try:
-            sender.tick()
+            work()
         except BaseException as error:  # say StopIteration of somebody's mocked clock
             self._tally.add(errors=1)
             self._tally.report("failed", error)
@@ -208,12 +211,14 @@ class Worker:
         if sender is None and not self._farewell:
             self._bell.wait(1.0)  # collected, and its ``__del__`` is just being called
         if sender is None or self._stopped:
+            if sender is not None:
+                self._do(getattr(sender, "last_turn", _nothing))
             # Said before looking for the last time: `dismiss` does it the other way
             # round, so one of the two finds what is to be closed.
             self._thread_is_over = True
             self._take_farewell(process.EXIT_TIMEOUT)
             return False
-        self._tick(sender)
+        self._do(sender.tick)
         return True
 
     def _take_farewell(self, timeout: float) -> None:
@@ -223,6 +228,10 @@ class Worker:
             pass  # it was closed, or another has done it
         except BaseException as error:
             self._tally.report("failed to close", error)
+
+
+def _nothing() -> None:
+    """What most do when their worker ends."""
 
 
 def _run(worker: Worker, bell: _Bell) -> None:
