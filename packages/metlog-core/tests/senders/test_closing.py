@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -46,7 +47,13 @@ def fan_out(path: Path) -> Any:
     return FanOutSender([{"sender": statsd(path)}, {"sender": otlp(path)}])
 
 
-SENDERS = [statsd, statsd_to_a_path, otlp, prometheus, fan_out]
+needs_unix = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="no such sockets"
+)
+SENDERS = [
+    *(statsd, otlp, prometheus, fan_out),
+    pytest.param(statsd_to_a_path, marks=needs_unix),
+]
 
 
 def shares(make: Make) -> int:
