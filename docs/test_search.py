@@ -168,6 +168,11 @@ QUESTIONS = [
         ("management command", "cron"),
         "django_metlog.patches.commands",
     ),
+    Asked(
+        "Is a template's rendering in the time of a view?",
+        ("what is timed", "TemplateResponse rendering"),
+        "the rendering of a TemplateResponse",
+    ),
 ]
 
 
