@@ -19,6 +19,9 @@ from metlog.senders.base import MetricSender, Sender, SenderStats
 
 __all__ = ["SenderContract"]
 
+NOT_BLOCKED_SECONDS = 10.0
+"""In which a host goes on, however patiently the tests wait for what arrives."""
+
 
 class SenderContract:
     """Subclass it in your tests and say three things; pytest runs the rest::
@@ -142,10 +145,10 @@ class SenderContract:
         for _ in range(200):
             client.incr("into the void")
             client.metlog("note", payload="x" * 100)
-        assert time.perf_counter() - start < self.timeout_seconds
+        assert time.perf_counter() - start < NOT_BLOCKED_SECONDS
         client.flush()
         client.close()
-        assert time.perf_counter() - start < 2 * self.timeout_seconds
+        assert time.perf_counter() - start < 2 * NOT_BLOCKED_SECONDS
         stats = self._stats(client)
         assert stats.queued == 0
         if self.notices_absence:
