@@ -13,7 +13,8 @@ import pytest
 
 from metlog import MetlogClient
 from metlog.senders import FanOutSender, OtlpSender, PrometheusSender, StatsdSender
-from metlog.senders._delivery.process import Lock
+from metlog.senders._delivery.process import Deadline, Lock
+from metlog.testing import HttpReceiver, UdpReceiver
 
 PATIENCE = 60.0  # a busy machine's
 
@@ -90,3 +91,37 @@ def test_a_flush_amid_a_change_of_its_own_thread_waits_for_nobody(
     assert flushed.wait(PATIENCE)
     thread.join()
     client.close()
+
+
+@pytest.mark.parametrize("backend", ["statsd", "otlp", "prometheus"])
+def test_what_comes_amid_the_last_flush_of_a_process_goes_after_it(
+    backend: str, tmp_path: Path
+) -> None:
+    """A daemon thread goes on while the exit handlers run. What it adds when the flush
+    is past its look is delivered, though nobody calls again."""
+    inside, go_on = threading.Event(), threading.Event()
+    with UdpReceiver() as udp, HttpReceiver() as http:
+        sender: Any = {
+            "statsd": lambda: StatsdSender(port=udp.port, flush_interval=3600),
+            "otlp": lambda: OtlpSender(http.url, interval=3600),
+            "prometheus": lambda: PrometheusSender(directory=tmp_path, interval=3600),
+        }[backend]()
+        client = MetlogClient(sender, "site")
+        client.incr("early")
+        deliver = sender.deliver
+
+        def slow(deadline: Any) -> None:
+            deliver(deadline)
+            inside.set()
+            assert go_on.wait(PATIENCE)
+
+        sender.deliver = slow
+        end = threading.Thread(target=sender.at_exit, args=(Deadline(PATIENCE),))
+        end.start()
+        assert inside.wait(PATIENCE)
+        client.incr("late")  # waits for nobody
+        go_on.set()
+        end.join()
+        stats = sender.stats
+        assert (stats.sent, stats.dropped, stats.queued) == (2, 0, 0)
+        client.close()

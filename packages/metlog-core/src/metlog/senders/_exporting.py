@@ -62,6 +62,8 @@ class ExportingSender(BaseSender):
         self.closed: bool = False
         self.ended: bool = False
         """Whether it was closed, and what it held then is gone, too."""
+        self._again = False
+        """Whether somebody left another delivery to whoever is at one."""
         self._left = False
         """Whether `close` came amid something and left the end to others."""
         self.tally: Tally = Tally(owner)
@@ -375,11 +377,17 @@ class ExportingSender(BaseSender):
             mine = deadline.acquire(self._delivering)
         else:
             mine = self._delivering.acquire(wait or 0)
-        if mine:
+            if not mine and self.worker.alone:
+                # Whoever has it may be past what was taken here, and no worker comes.
+                self._again = True
+                mine = self._delivering.acquire(0)
+        while mine:
+            self._again = False
             try:
                 self.deliver(deadline)
             finally:
                 self._delivering.release()
+            mine = self._again and self._delivering.acquire(0)
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
         """Have the worker do it, if only it may; return whether it was asked to."""

@@ -363,6 +363,33 @@ def test_a_step_is_due_after_a_pause_and_never_waits_for_another(
     assert sender.ticks == 3
 
 
+def test_a_step_that_another_thread_is_amid_is_done_by_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be past what there is to do now, and perhaps nobody steps again."""
+    no_threads(monkeypatch)
+    sender = Sender()
+    sender.worker.start()
+    sender.worker.hurry()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        assert go_on.wait(60)
+
+    sender.work = work
+    monkeypatch.undo()
+    other = threading.Thread(target=sender.worker.step)
+    other.start()
+    assert inside.wait(60)
+    for _ in range(3):
+        sender.worker.step()  # waits for nobody
+    assert sender.ticks == 1
+    go_on.set()
+    other.join()
+    assert sender.ticks == 2
+
+
 @pytest.mark.services
 def test_a_sub_interpreter_works_without_a_thread(receiver: UdpReceiver) -> None:
     """mod_wsgi has them; where Python cannot make any, there is nothing to try."""

@@ -89,6 +89,8 @@ class Worker:
         self._thread_is_over = False
         self._bell = _Bell()
         self._stepping = threading.Lock()  # is never waited for
+        self._stepper = 0  # the thread that has it
+        self._again = False  # whether somebody left another step to that
         self._due = self._retry = 0.0
 
     # -- for callers that send ---------------------------------------------------------
@@ -118,15 +120,23 @@ class Worker:
         now = process.now()
         if now < self._due and not (at_once or self.direct):
             return
-        if not self._stepping.acquire(False):
-            return
-        try:
-            self._due = now + self._seconds()
-            sender = self._sender()
-            if sender is not None:
-                self._do(sender.tick)
-        finally:
-            self._stepping.release()
+        here = threading.get_ident()
+        if self._stepper == here:
+            return  # out of its own step
+        # Said before trying: whoever steps meanwhile may have looked already, and at
+        # the end of a process nobody steps again.
+        self._again = True
+        while self._again and self._stepping.acquire(False):
+            self._stepper = here
+            try:
+                self._again = False
+                self._due = process.now() + self._seconds()
+                sender = self._sender()
+                if sender is not None:
+                    self._do(sender.tick)
+            finally:
+                self._stepper = 0
+                self._stepping.release()
 
     # -- for senders -------------------------------------------------------------------
 
