@@ -62,6 +62,7 @@ HOUSES = {
         ),
         only={
             "opentelemetry": {
+                "senders._otlp_batches",
                 "senders._otlp_exporters",
                 "senders._otlp_logs",
                 "senders._otlp_metrics",

@@ -17,8 +17,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from metlog._aggregate.histograms import Explicit
 from metlog._aggregate.series import Identity, News, Spilled, new_series
 from metlog.catalogue import Metric, declare
-from metlog.senders import _otlp_metrics
-from metlog.senders._otlp_metrics import Paced, Totals, as_data
+from metlog.senders import _otlp_batches
+from metlog.senders._otlp_batches import Paced, as_data
+from metlog.senders._otlp_metrics import Totals
 from metlog.shapes import Seen, Shape
 
 DELTA, CUMULATIVE = 1, 2
@@ -444,7 +445,7 @@ def test_points_of_one_name_are_one_metric_in_requests_of_a_bounded_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A series is in one of them, whatever their number."""
-    monkeypatch.setattr(_otlp_metrics, "POINTS_A_REQUEST", 30)
+    monkeypatch.setattr(_otlp_batches, "POINTS_A_REQUEST", 30)
     it = Aggregated(max_series=1000)
     it.absorb(2000, *(it.news("counter", "a", 1, {"i": i}) for i in range(70)))
     batches = it.batches(2500)
@@ -458,7 +459,7 @@ def test_points_of_one_name_are_one_metric_in_requests_of_a_bounded_size(
 def test_encoding_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever goes through our lists gives the GIL away every twenty points."""
     pauses: list[float] = []
-    monkeypatch.setattr(_otlp_metrics.time, "sleep", pauses.append)
+    monkeypatch.setattr(_otlp_batches.time, "sleep", pauses.append)
     assert list(Paced(range(100))) == list(range(100))
     assert pauses == [0] * 5
 

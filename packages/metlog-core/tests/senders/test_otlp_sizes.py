@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.metrics.export import NumberDataPoint
 
 from metlog import MetlogClient
-from metlog.senders import OtlpSender, _otlp_logs, _otlp_metrics
+from metlog.senders import OtlpSender, _otlp_batches, _otlp_logs, _otlp_metrics
 
 Collector = Any  # the class in conftest.py
 
@@ -209,7 +209,7 @@ def test_sums_that_have_to_wait_do_so_alone(collector: Collector) -> None:
 @pytest.fixture
 def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is called poison cannot be encoded, whatever we think of it."""
-    point, record = _otlp_metrics._point, _otlp_logs._record
+    point, record = _otlp_metrics.point_of, _otlp_logs._record
 
     def new_point(cell: Any, now_ns: int) -> Any:
         if cell.name == "poison":
@@ -221,7 +221,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
             raise TypeError("no text")
         return record(entry, host)
 
-    monkeypatch.setattr(_otlp_metrics, "_point", new_point)
+    monkeypatch.setattr(_otlp_metrics, "point_of", new_point)
     monkeypatch.setattr(_otlp_logs, "_record", new_record)
 
 
@@ -255,7 +255,7 @@ def test_a_batch_that_is_refused_does_not_hold_up_the_others(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes with the next export."""
-    monkeypatch.setattr(_otlp_metrics, "POINTS_A_REQUEST", 5)
+    monkeypatch.setattr(_otlp_batches, "POINTS_A_REQUEST", 5)
     client = client_of(collector)
     for i in range(15):
         client.incr(f"n.{i}")

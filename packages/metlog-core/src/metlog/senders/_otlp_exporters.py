@@ -18,12 +18,13 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from metlog.semconv import SCHEMA_URL
+from metlog.senders import _otlp_batches, _otlp_logs
 from metlog.senders import _otlp_environment as environment
-from metlog.senders import _otlp_logs, _otlp_metrics
 from metlog.senders._delivery.process import Deadline
+from metlog.senders._otlp_batches import Batch
 from metlog.senders._otlp_environment import Settings, Target
 from metlog.senders._otlp_logs import Entry, attribute, fitting, new_entry, untraced
-from metlog.senders._otlp_metrics import Batch, Totals
+from metlog.senders._otlp_metrics import Totals
 from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
 from metlog.wire.text import as_text, encodable
 
@@ -46,12 +47,12 @@ class Exporters:
 
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
         """Export metrics, in one request that is over by then."""
-        made = self._exporter("metrics", self._settings.metrics, _otlp_metrics)
+        made = self._exporter("metrics", self._settings.metrics, _otlp_batches)
         resource = self._describe()
         return _export(
             "metrics",
             made,
-            lambda: _otlp_metrics.as_data(batch, resource, self._scope),
+            lambda: _otlp_batches.as_data(batch, resource, self._scope),
             deadline,
         )
 

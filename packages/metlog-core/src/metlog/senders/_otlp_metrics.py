@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What series add up to for a collector, and how that becomes OpenTelemetry's data.
-
-`Totals` needs no clock and no network. Of OpenTelemetry only public names are used:
-its encoder and exporter make the bytes.
-"""
+"""What series add up to for a collector. `Totals` needs no clock and no network."""
 
 from __future__ import annotations
 
@@ -12,27 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Buckets,
-    ExponentialHistogram,
-    ExponentialHistogramDataPoint,
-    Gauge,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
-from opentelemetry.sdk.metrics.export import Histogram as HistogramData
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.sdk.metrics.export import AggregationTemporality
 
 from metlog import catalogue
 from metlog._aggregate.histograms import (
@@ -43,91 +21,37 @@ from metlog._aggregate.histograms import (
 )
 from metlog._aggregate.series import fold, in_base_units
 from metlog.senders._delivery.process import Lock
-from metlog.senders._otlp_sizes import (
-    REQUEST_BYTES,
-    size_of_attributes,
-    size_of_text,
+from metlog.senders._otlp_batches import (
+    Batch,
+    Cell,
+    Snapshot,
+    clamped,
+    distinct,
+    parts_of,
+    point_of,
 )
 from metlog.shapes import Namesakes, Shaped, default_bounds
 from metlog.wire.text import as_text, encodable
 
 if TYPE_CHECKING:
     from metlog._aggregate.series import News, Series
-    from metlog.senders._otlp_environment import Target, Temporality
-    from metlog.senders._otlp_session import Session
+    from metlog.senders._otlp_environment import Temporality
 
-__all__ = ["Batch", "Totals", "as_data", "new_exporter"]
+__all__ = ["Totals"]
 
 MAX_NAME = 255
 MAX_ATTRIBUTE = 1024
 """Characters of an attribute: every distinct one is kept in memory."""
 
-POINTS_A_REQUEST = 10_000
-
 TOO_MANY = "too many series, the oldest dropped"
-
-POINTS_A_PAUSE = 20
-"""Encoding them takes about 0.3 ms."""
 
 _MAX = sys.float_info.max
 _CHUNK = 100  # points that one hold of the lock makes
-_POINT = 80  # bytes of a point, or of a metric, without its texts
-_RESOURCE = 1000  # bytes of a process's own resource
-_BUCKET = 16  # bytes of a bucket's bound and its count
-_BUCKETS = 1000  # bytes of those of an exponential histogram, at most
-_MAX_NS = 2**63 - 1
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
-
-T = TypeVar("T")
-
 
 Shape = Callable[["Series"], Shaped | None]
 Told = Callable[[str, object], None]
 Form = Literal["explicit", "exponential"] | tuple[float, ...]
-
-
-class Snapshot(NamedTuple):
-    """A series as it was at one moment."""
-
-    cell: _Cell
-    point: Any
-    calls: int
-    """How many calls it tells of for the first time."""
-
-
-class Batch(NamedTuple):
-    """What goes out together."""
-
-    told: list[Snapshot]
-    temporality: AggregationTemporality
-
-    @property
-    def calls(self) -> int:
-        """How many calls it tells of for the first time."""
-        return sum(each.calls for each in self.told)
-
-    def metrics(self) -> dict[object, tuple[Mapping[str, Any], list[Metric]]]:
-        """By resource: its attributes beside those of the process, and its metrics."""
-        points: dict[object, list[Any]] = {}
-        firsts: list[tuple[object, _Cell]] = []
-        for cell, point, _ in Paced(self.told):
-            group = cell.group
-            if group not in points:
-                points[group] = Paced()
-                firsts.append((group, cell))
-            points[group].append(point)
-        found: dict[object, tuple[Mapping[str, Any], list[Metric]]] = {}
-        for group, cell in firsts:
-            _, of_resource = found.setdefault(cell.where, (cell.resource, Paced()))
-            data = _data(cell, points[group], self.temporality)
-            of_resource.append(Metric(cell.name, cell.meaning, cell.unit, data))
-        return found
-
-    def halves(self) -> list[Batch]:
-        """Return it as two that go out apart; none when it is one series only."""
-        middle = len(self.told) // 2
-        halves = [self.told[:middle], self.told[middle:]] if middle else []
-        return [self._replace(told=half) for half in halves]
 
 
 class Totals:
@@ -157,10 +81,10 @@ class Totals:
         self._tell = tell
         self._lose = lose
         self._lock = Lock()
-        self._drained_ns = _clamped(now_ns)  # so late everything before was taken
+        self._drained_ns = clamped(now_ns)  # so late everything before was taken
         self._told_ns = self._drained_ns  # so far delta cells were told
-        self._cumulative: dict[object, _Cell] = {}
-        self._deltas: dict[object, _Cell] = {}
+        self._cumulative: dict[object, Cell] = {}
+        self._deltas: dict[object, Cell] = {}
         self._keys: dict[Series, tuple[object, Shaped] | None] = {}
         self._namesakes = Namesakes(tell)
 
@@ -188,7 +112,7 @@ class Totals:
                     self._add(each, exporter)
                 except Exception as error:  # a number of somebody's that cannot add
                     self._lose(each.calls, "metric dropped", error)
-            self._drained_ns = max(_clamped(now_ns), self._drained_ns)
+            self._drained_ns = max(clamped(now_ns), self._drained_ns)
 
     def cumulative(self, now_ns: int) -> Iterator[Batch]:
         """All cumulative cells as they are, in batches of a size that can be sent."""
@@ -201,7 +125,7 @@ class Totals:
         with self._lock:
             cells, self._deltas = list(self._deltas.values()), {}
             start = self._told_ns
-            self._told_ns = max(_clamped(now_ns), start)
+            self._told_ns = max(clamped(now_ns), start)
         for cell in cells:
             cell.start_ns = start
         yield from self._batches(cells, now_ns, AggregationTemporality.DELTA)
@@ -244,7 +168,7 @@ class Totals:
 
     # -- inside --------------------------------------------------------------------
 
-    def _cells(self) -> list[_Cell]:
+    def _cells(self) -> list[Cell]:
         with self._lock:
             return [*self._cumulative.values(), *self._deltas.values()]
 
@@ -261,7 +185,7 @@ class Totals:
         cells = self._deltas if delta else self._cumulative
         cell = cells.get(key)
         if cell is None:
-            cell = _Cell(kind, shaped, self._empty(kind, shaped), self._drained_ns)
+            cell = Cell(kind, shaped, self._empty(kind, shaped), self._drained_ns)
         lost = self._add_to(cell, news, exporter, shaped.scale)
         if lost == news.calls:
             return  # there may be no value at all
@@ -271,7 +195,7 @@ class Totals:
         while len(cells) > self._max_series:
             self._forget_oldest(cells)
 
-    def _add_to(self, cell: _Cell, news: News, exporter: Any, scale: float) -> int:
+    def _add_to(self, cell: Cell, news: News, exporter: Any, scale: float) -> int:
         """Return how many calls were lost."""
         series, lost = news.series, 0
         histogram: Any = cell.histogram
@@ -303,7 +227,7 @@ class Totals:
         cell.value = _number(value)
         return lost
 
-    def _forget_oldest(self, cells: dict[object, _Cell]) -> None:
+    def _forget_oldest(self, cells: dict[object, Cell]) -> None:
         cell = cells.pop(next(iter(cells)))
         cell.forgotten = True
         if cell.calls:
@@ -335,7 +259,7 @@ class Totals:
             self._namesakes.watch(lower, series.kind, name, unit)
             key = (
                 *(series.kind, shaped.name, shaped.unit, shaped.bounds),
-                *(_distinct(shaped.labels), _distinct(shaped.resource)),
+                *(distinct(shaped.labels), distinct(shaped.resource)),
             )
             found = key, shaped
         if len(self._keys) >= 2 * self._max_series + 100:
@@ -355,13 +279,13 @@ class Totals:
         return Exponential() if self._form == "exponential" else Explicit(shaped.bounds)
 
     def _batches(
-        self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
+        self, cells: list[Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Iterator[Batch]:
-        for part in _parts(cells):
+        for part in parts_of(cells):
             yield self._batch(part, now_ns, temporality)
 
     def _batch(
-        self, cells: list[_Cell], now_ns: int, temporality: AggregationTemporality
+        self, cells: list[Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Batch:
         told = []
         for i in range(0, len(cells), _CHUNK):
@@ -369,116 +293,10 @@ class Totals:
                 time.sleep(0)
             with self._lock:
                 for cell in cells[i : i + _CHUNK]:
-                    point = _point(cell, max(now_ns, cell.start_ns))
+                    point = point_of(cell, max(now_ns, cell.start_ns))
                     told.append(Snapshot(cell, point, cell.calls))
                     cell.calls = 0
         return Batch(told, temporality)
-
-
-class Paced(list[T]):
-    """A list that lets other threads run while somebody goes through it.
-
-    The encoder holds the GIL otherwise until the interpreter takes it away, which it
-    does every 5 ms: so long everybody else would stand still, again and again.
-    """
-
-    def __iter__(self) -> Iterator[T]:
-        for i, item in enumerate(super().__iter__()):
-            if not i % POINTS_A_PAUSE:
-                time.sleep(0)
-            yield item
-
-
-def as_data(
-    batch: Batch, resource: Resource, scope: InstrumentationScope
-) -> MetricsData:
-    """Make what the exporter takes; ``resource`` is the process."""
-    found = []
-    for attributes, metrics in batch.metrics().values():
-        whole = resource.merge(Resource(attributes)) if attributes else resource
-        scopes = [ScopeMetrics(scope, metrics, scope.schema_url or "")]
-        found.append(ResourceMetrics(whole, scopes, whole.schema_url))
-    return MetricsData(found)
-
-
-def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
-    """Make one that sends through ``session``."""
-    return OTLPMetricExporter(
-        endpoint=target.endpoint,
-        certificate_file=target.certificate,
-        client_key_file=target.client_key,
-        client_certificate_file=target.client_certificate,
-        headers=dict(target.headers),
-        timeout=target.timeout,
-        compression=Compression(target.compression),
-        session=session,
-    )
-
-
-class _Cell:
-    """One series of a collector."""
-
-    __slots__ = (
-        *("attributes", "calls", "forgotten", "histogram", "kind", "meaning", "name"),
-        *("resource", "size", "start_ns", "unit", "value", "where"),
-    )
-
-    def __init__(
-        self, kind: str, shaped: Shaped, histogram: Histogram | None, start_ns: int
-    ) -> None:
-        self.kind = kind
-        self.name, self.attributes = shaped.name, shaped.labels
-        self.unit, self.meaning = shaped.unit, shaped.meaning
-        self.resource = shaped.resource
-        self.where = _distinct(shaped.resource)
-        self.histogram = histogram
-        self.value: float | None = None
-        self.start_ns = start_ns
-        self.calls = 0
-        """Those that are in no batch."""
-        self.forgotten = False
-        self.size = _POINT + size_of_attributes(self.attributes)
-        """Bytes of its point, at most."""
-        if isinstance(histogram, Explicit):
-            self.size += _BUCKET * (len(histogram.bounds) + 1)
-        elif histogram is not None:
-            self.size += _BUCKETS
-
-    @property
-    def group(self) -> object:
-        """The same for all that are one metric of a request."""
-        return self.kind, self.name, self.unit, self.where
-
-
-def _parts(cells: list[_Cell]) -> Iterator[list[_Cell]]:
-    """Those of one request each."""
-    part: list[_Cell] = []
-    known: set[object] = set()
-    size = 0
-    for cell in Paced(cells):
-        added = cell.size + _of_group(cell, known)
-        full = size + added > REQUEST_BYTES or len(part) >= POINTS_A_REQUEST
-        if full and part:
-            yield part
-            part, known, size = [], set(), 0
-            added = cell.size + _of_group(cell, known)
-        part.append(cell)
-        known |= {cell.group, cell.where}
-        size += added
-    if part:
-        yield part
-
-
-def _of_group(cell: _Cell, known: set[object]) -> int:
-    """Return the bytes of what is said once for all points of a metric, or of a
-    resource, that is not ``known`` yet."""
-    size = 0
-    if cell.group not in known:
-        texts = cell.name, cell.unit, cell.meaning
-        size += _POINT + sum(map(size_of_text, texts))
-    if cell.where not in known:
-        size += _RESOURCE + size_of_attributes(cell.resource)
-    return size
 
 
 def _number(value: Any) -> float:
@@ -489,46 +307,6 @@ def _number(value: Any) -> float:
     if not isfinite(number):
         raise OverflowError("beyond what a float can hold")
     return number
-
-
-def _point(cell: _Cell, now_ns: int) -> Any:
-    start, now = cell.start_ns, _clamped(now_ns)
-    histogram = cell.histogram
-    if histogram is None:
-        return NumberDataPoint(cell.attributes, start, now, cell.value or 0)
-    totals: dict[str, Any] = {
-        "attributes": cell.attributes,
-        "start_time_unix_nano": start,
-        "time_unix_nano": now,
-        "count": histogram.count,
-        "sum": histogram.sum,
-        "min": histogram.minimum,
-        "max": histogram.maximum,
-    }
-    if isinstance(histogram, Explicit):
-        return HistogramDataPoint(
-            **totals,
-            bucket_counts=histogram.buckets.copy(),
-            explicit_bounds=histogram.bounds,
-        )
-    return ExponentialHistogramDataPoint(
-        **totals,
-        scale=histogram.scale,
-        zero_count=histogram.zero_count,
-        positive=Buckets(*histogram.positive),
-        negative=Buckets(*histogram.negative),
-        flags=0,
-    )
-
-
-def _data(cell: _Cell, points: list[Any], temporality: AggregationTemporality) -> Any:
-    if cell.kind == "gauge":
-        return Gauge(points)
-    if isinstance(cell.histogram, Explicit):
-        return HistogramData(points, temporality)
-    if isinstance(cell.histogram, Exponential):
-        return ExponentialHistogram(points, temporality)
-    return Sum(points, temporality, cell.kind == "counter")
 
 
 def _name(name: str) -> str:
@@ -546,11 +324,6 @@ def _attributes(labels: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in sorted(found.items()) if k and v is not None and v != ""}
 
 
-def _distinct(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A key. 1, 1.0 and True are three values."""
-    return tuple((k, type(v), v) for k, v in attributes.items())
-
-
 def _key(name: object) -> str:
     return encodable(as_text(name))[:MAX_ATTRIBUTE]
 
@@ -564,8 +337,3 @@ def _value(value: object) -> str | bool | int | float | None:
         return float(value)
     text = str.__str__(value) if isinstance(value, str) else as_text(value)
     return encodable(text)[:MAX_ATTRIBUTE]
-
-
-def _clamped(nanoseconds: int) -> int:
-    """The wire has no time before 1970."""
-    return min(max(nanoseconds, 0), _MAX_NS)

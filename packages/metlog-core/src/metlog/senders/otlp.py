@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from metlog._aggregate.histograms import Histogram
     from metlog._aggregate.series import News, Series
     from metlog.catalogue import Metric
+    from metlog.senders._otlp_batches import Batch
     from metlog.senders._otlp_exporters import Exporters
-    from metlog.senders._otlp_metrics import Batch, Totals
+    from metlog.senders._otlp_metrics import Totals
     from metlog.senders._otlp_session import Outcome
 
 __all__ = ["OtlpSender"]
