@@ -13,7 +13,7 @@ REQUEST_BYTES = 2 * 2**20
 """Of one request, as far as there is more than one thing in it. A collector takes
 20 MiB by HTTP, and may have to hand it on to one that takes gRPC's 4 MiB.
 
-https://pkg.go.dev/go.opentelemetry.io/collector/config/confighttp#section-readme
+https://github.com/open-telemetry/opentelemetry-collector/issues/11066
 https://pkg.go.dev/google.golang.org/grpc#MaxRecvMsgSize
 """
 
