@@ -145,15 +145,15 @@ class HostLock:
             return True  # there is no such lock: every process tells
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(_folder() / f"{self._file}.lock", flags, 0o600)
+        self._descriptor = descriptor  # first, so that a child forked now closes it
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
+            self.release()
             return False
         except BaseException:
-            os.close(descriptor)
+            self.release()
             raise
-        self._descriptor = descriptor
         return True
 
     def release(self) -> None:

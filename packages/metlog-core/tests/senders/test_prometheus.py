@@ -9,12 +9,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders import prometheus as of_prometheus
 from metlog.senders._prometheus_state import Family, decoded, encoded
-from metlog.testing import SenderContract, UdpReceiver
+from metlog.testing import SenderContract, UdpReceiver, until
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 FORKS = pytest.mark.services
@@ -365,6 +367,29 @@ def in_child(work: Callable[[], None], end: Callable[[], None] = lambda: None) -
     return pid
 
 
+@contextmanager
+def reading_elsewhere(path: Path) -> Iterator[None]:
+    """Another process reads the folder meanwhile."""
+    told, done = os.pipe(), os.pipe()
+
+    def read() -> None:
+        os.close(done[1])
+        with folder._readers(path):
+            os.write(told[1], b"!")
+            os.read(done[0], 1)
+
+    child = in_child(read)
+    os.close(told[1])
+    assert os.read(told[0], 1) == b"!"
+    try:
+        yield
+    finally:
+        os.close(done[1])
+        os.waitpid(child, 0)
+        os.close(told[0])
+        os.close(done[0])
+
+
 def multi(path: Path, **options: Any) -> MetlogClient:
     return MetlogClient(PrometheusSender(directory=path, **options), "app")
 
@@ -405,14 +430,11 @@ def test_a_scrape_of_any_process_adds_up_all(tmp_path: Path) -> None:
 def test_a_scrape_that_takes_long_blocks_nobody_who_counts(tmp_path: Path) -> None:
     """It waits for another reader, and has told the half: calls return meanwhile, and
     all that they counted is in the next one."""
-    import fcntl
-
     with multi(tmp_path) as client:
         client.incr("hits")
         client.timer_send("load", 3)
         scrape(client)
-        with (tmp_path / "readers").open("r+") as other:
-            fcntl.flock(other, fcntl.LOCK_EX)
+        with reading_elsewhere(tmp_path):
             scraping = threading.Thread(target=scrape, args=(client,))
             scraping.start()
             for _ in range(20_000):  # more than fit into a buffer
@@ -429,6 +451,57 @@ def test_a_scrape_that_takes_long_blocks_nobody_who_counts(tmp_path: Path) -> No
         assert list(telling)
         found = samples(scrape(client))
     assert (found["hits_total"], found["load_seconds_count"]) == (20_002, 20_002)
+
+
+@FORKS
+def test_a_process_forked_amid_a_scrape_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """As Celery's pool does, which replaces its processes while its parent is scraped:
+    the child has a copy of each descriptor, and lives on."""
+    client = multi(tmp_path)
+    client.incr("hits")
+    with folder._readers(tmp_path):
+        child = in_child(lambda: time.sleep(600))
+    scraping = threading.Thread(target=scrape, args=(client,), daemon=True)
+    try:
+        scraping.start()
+        scraping.join(30)
+        assert not scraping.is_alive()
+        with reading_elsewhere(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    client.close()
+
+
+@FORKS
+def test_a_child_keeps_nobody_from_the_port_of_its_dead_parent(tmp_path: Path) -> None:
+    """Its copy of the socket that listens is closed, or whoever connects would wait
+    for ever."""
+    keeping = socket.socket()  # binds the port, and does not listen
+    keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeping.bind(("127.0.0.1", 0))
+    port = keeping.getsockname()[1]
+    told = os.pipe()
+
+    def parent() -> None:
+        with multi(tmp_path, port=port, interval=0.05) as client:
+            client.incr("hits")
+            until(lambda: client.sender.port, 60)
+            os.write(told[1], f"{in_child(lambda: time.sleep(600))}\n".encode())
+            time.sleep(600)
+
+    serving = in_child(parent)
+    orphan = int(os.read(told[0], 100))
+    os.kill(serving, signal.SIGKILL)
+    os.waitpid(serving, 0)
+    try:
+        with multi(tmp_path, port=port, interval=0.05) as client:
+            client.incr("hits")
+            assert until(lambda: client.sender.port == port, 60)
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+        keeping.close()
 
 
 @FORKS

@@ -27,6 +27,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from metlog.senders._delivery.process import Lock
 from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
 
 __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
@@ -37,6 +38,9 @@ STALE_SECONDS = 3600.0
 _mine: set[tuple[str, str]] = set()
 """The locks that this process holds. To close *any* descriptor of such a file would
 free the lock, so a reader must not open them."""
+
+_reading = Lock()
+"""Held by the thread that reads: the kernel's lock is between processes only."""
 
 Report = Callable[[str, object], None]
 
@@ -117,13 +121,18 @@ def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, F
 
 @contextlib.contextmanager
 def _readers(path: Path) -> Iterator[None]:
-    """One reader at a time, in all processes and threads."""
-    guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(guard)
+    """One reader at a time, in all processes and threads.
+
+    Not with ``flock``: a child forked meanwhile would have a copy of the descriptor,
+    and with it the lock, for as long as it lives.
+    """
+    with _reading:
+        guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(guard, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(guard)
 
 
 def _begin_anew(path: Path) -> None:

@@ -245,7 +245,9 @@ class PrometheusSender(ExportingSender):
         place, self._place = self._place, None
         if place is not None:
             place.reset_after_fork()
-        self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            server[0].socket.close()  # the copy: the parent goes on, and may end first
         self._begin()
 
     @property
