@@ -475,6 +475,32 @@ def test_a_process_forked_amid_a_scrape_keeps_no_other_from_it(tmp_path: Path) -
 
 
 @FORKS
+def test_a_child_forked_before_its_parent_wrote_knows_when_that_is_dead(
+    tmp_path: Path,
+) -> None:
+    """It takes no lock of its parent for one of its own, though it was forked before
+    anybody knew whose the new place was."""
+    ended, told = os.pipe(), os.pipe()
+
+    def parent() -> None:
+        place = folder.Place(str(tmp_path))
+        level = Family("level", "gauge")
+        level.samples[()] = 3.0
+        place.write([level])
+        in_child(child)  # and ends
+
+    def child() -> None:
+        os.close(ended[1])
+        os.read(ended[0], 1)  # the parent's end closes it
+        os.write(told[1], str(sorted(folder.read(str(tmp_path)))).encode())
+
+    running = in_child(parent)
+    os.close(ended[1])
+    os.waitpid(running, 0)
+    assert os.read(told[0], 100) == b"[]"
+
+
+@FORKS
 def test_a_child_keeps_nobody_from_the_port_of_its_dead_parent(tmp_path: Path) -> None:
     """Its copy of the socket that listens is closed, or whoever connects would wait
     for ever."""

@@ -35,9 +35,10 @@ __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 STALE_SECONDS = 3600.0
 """Where nobody has been alive for so long, the first process begins anew."""
 
-_mine: set[tuple[str, str]] = set()
-"""The locks that this process holds. To close *any* descriptor of such a file would
-free the lock, so a reader must not open them."""
+_mine: set[tuple[int, str, str]] = set()
+"""The locks that a process of this id holds. To close *any* descriptor of such a file
+would free the lock, so a reader must not open them. What stands here of a parent, a
+forked child may open."""
 
 _reading = Lock()
 """Held by the thread that reads: the kernel's lock is between processes only."""
@@ -62,7 +63,8 @@ class Place:
             _begin_anew(self._folder)
         new = self._folder / f"{self.id}.new"
         self._lock = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        _mine.add((str(self._folder), self.id))
+        self._key = (os.getpid(), str(self._folder), self.id)
+        _mine.add(self._key)
         # Not inherited by a fork. Locked before it can be seen: a reader that finds a
         # lock nobody holds takes its owner for dead.
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
@@ -78,13 +80,13 @@ class Place:
         """From now on this process is as good as dead: its gauges go."""
         with contextlib.suppress(OSError):
             os.close(self._lock)
-        _mine.discard((str(self._folder), self.id))
+        _mine.discard(self._key)
 
     def reset_after_fork(self) -> None:
         """In a forked child: this place, and its lock, are the parent's."""
         with contextlib.suppress(OSError):
             os.close(self._lock)  # frees nothing, because the child holds no lock
-        _mine.clear()
+        _mine.discard(self._key)
 
 
 def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, Family]:
@@ -98,7 +100,7 @@ def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, F
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
             # Asked before it is read, so that a last write is not missed.
-            alive = (str(path), who) in _mine or _is_alive(lock)
+            alive = _is_mine(path, who) or _is_alive(lock)
             families = _families(path / f"{who}.json", report)
             if families is None:
                 continue
@@ -141,7 +143,7 @@ def _begin_anew(path: Path) -> None:
     for found in path.iterdir():
         with contextlib.suppress(OSError):
             if found.suffix == ".lock" and (
-                (str(path), found.stem) in _mine or _is_alive(found)
+                _is_mine(path, found.stem) or _is_alive(found)
             ):
                 return
             if found.name != "readers":
@@ -153,6 +155,10 @@ def _begin_anew(path: Path) -> None:
                 or found.name == "gone"
             ):
                 found.unlink(missing_ok=True)
+
+
+def _is_mine(path: Path, who: str) -> bool:
+    return (os.getpid(), str(path), who) in _mine
 
 
 def _is_alive(lock: Path) -> bool:
