@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -61,6 +65,31 @@ DJANGO_S = {
 """Named as every Django project names them, or by a setting or a command: nobody
 imports them."""
 
+CLASSES = {
+    "django_metlog._known_settings.Setting": (
+        "alias because check default expected is_valid meaning name names required"
+    ),
+    # Django's names.
+    "django_metlog.apps.DjangoMetlogConfig": "name verbose_name",
+    "django_metlog.middleware._RequestMiddleware": (
+        "async_capable get_response process_view sync_capable"
+    ),
+    "django_metlog.scope.Scope": (
+        "cache_calls cache_hits cache_misses cache_ms exception queries query_ms "
+        "queued_ms request_id started view view_ms"
+    ),
+    "django_metlog.upgrade.Advice": "found where write",
+}
+"""Attributes and methods of public classes, each with the class that adds it."""
+
+SEAMS = {
+    "django_metlog.scope.Scope": (
+        "active add_cache_call add_query cache_times close decide excluded hold parts "
+        "plan query_times token usual view_started"
+    ),
+}
+"""Likewise, but not for users: what our middlewares and patches say of a request."""
+
 SETTINGS = {
     "METLOG": None,
     "METLOG_PATCHES": "STATSD_PATCHES",
@@ -103,6 +132,45 @@ def test_no_other_module_looks_public() -> None:
     }
     public = {module for module in modules if "._" not in module}
     assert public == (NAMES.keys() | DJANGO_S) - {"django_metlog"}
+
+
+def ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "django_metlog"
+
+
+def names(kind: type) -> set[str]:
+    """Every name without an underscore that it, or an instance of it, has."""
+    found = set(dir(kind)) | inspect.get_annotations(kind).keys()
+    if ours(kind):  # and what its methods give an instance
+        found |= {
+            node.attr
+            for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind))))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) == "self"
+        }
+    return {name for name in found if not name.startswith("_")}
+
+
+def public_classes() -> Iterator[type]:
+    """Every class that a public module gives, and what of ours these are made of."""
+    for module in (NAMES.keys() | DJANGO_S) - {"django_metlog.panel"}:  # a toolbar's
+        found = importlib.import_module(module)
+        for name in getattr(found, "__all__", ()):
+            if inspect.isclass(getattr(found, name)):
+                yield from filter(ours, getattr(found, name).__mro__)
+
+
+PUBLIC = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in public_classes()}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() | CLASSES.keys() | SEAMS.keys()))
+def test_a_class_has_nothing_else(name: str) -> None:
+    """What looks public is what this file lists: nothing is public by accident."""
+    kind = PUBLIC[name]
+    inherited = {each for base in kind.__mro__[1:] for each in names(base)}
+    listed = [*CLASSES.get(name, "").split(), *SEAMS.get(name, "").split()]
+    assert sorted(names(kind) - inherited) == sorted(listed)
 
 
 def test_the_settings() -> None:

@@ -38,7 +38,7 @@ def client(receiver: UdpReceiver) -> Iterator[MetlogClient]:
 @pytest.fixture
 def unsent(client: MetlogClient) -> MetlogClient:
     """One whose sender has no thread: what is recorded stays until it is flushed."""
-    client.sender.worker.started = True  # type: ignore[attr-defined]
+    client.sender._worker.started = True  # type: ignore[attr-defined]
     return client
 
 

@@ -640,7 +640,7 @@ def test_what_a_sender_lost_is_told_too(receiver: UdpReceiver) -> None:
         client.info("StatsD has no form for it")
     client.flush()
     client.info("and another")
-    sender.tally.add(errors=4, retried=5)
+    sender._tally.add(errors=4, retried=5)
     client.flush()
     found = lines(receiver, lambda c: None, client)
     assert found == [

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
 import pkgutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +159,123 @@ CLIENT: dict[str, str | None] = {  # None: an attribute
     "filters": None,
 }
 
-SEAMS = {
-    *("after_fork", "declared", "drops", "observed", "observed_error", "reroute"),
+CLASSES: dict[str, str] = {
+    # Attributes and methods, each with the class that adds it.
+    "metlog._registry.MetlogClientHolder": (
+        "default_client delete_client get_client global_config set_client "
+        "set_default_client_name"
+    ),
+    "metlog._seams.Seams": "metlog send_message timer_send",
+    "metlog._severity.SEVERITY": (
+        "ALERT CRITICAL DEBUG EMERGENCY ERROR INFORMATIONAL NOTICE WARNING"
+    ),
+    "metlog._wiring.Wired": (
+        "env_version fields filters hostname logger rules sender setup severity"
+    ),
+    "metlog.capture.Captured": "base fields kind labels message name rate start value",
+    "metlog.capture.Collection": "collector token",
+    "metlog.catalogue.Metric": (
+        "across base bounds check dotted dotted_unit fields fixed kind labels meaning "
+        "name parse parts_of reference sampled scale semconv series sum_of unit"
+    ),
+    "metlog.client.ClientStats": "errors filtered invalid",
+    "metlog.client.MetlogClient": (
+        "add_method close critical debug drops error exception flush gauge histogram "
+        "incr info is_active observe pid sender_stats series stats timer updown warn "
+        "warning"
+    ),
+    "metlog.decorators.base.MetlogDecorator": (
+        "args client client_name decorator_name fn kwargs metlog_call name predicate"
+    ),
+    "metlog.diagnostics.Diagnostics": "count report",
+    "metlog.exceptions.ConfigError": "path",
+    "metlog.exceptions.EnvironmentNotFoundError": "varname",
+    "metlog.handles.CounterHandle": "add",
+    "metlog.handles.GaugeHandle": "set",
+    "metlog.handles.Handle": "kind metric name",
+    "metlog.handles.HistogramHandle": "record",
+    "metlog.handles.TimerHandle": "record time",
+    "metlog.handles.UpdownHandle": "add",
+    "metlog.logging.MetlogHandler": "metlog_client",
+    "metlog.message.Message": (
+        "env_version fields logger metlog_hostname metlog_pid payload severity "
+        "timestamp type"
+    ),
+    "metlog.message.Origin": "env_version hostname logger severity",
+    "metlog.metrics.Measured": "fields kind name rate value",
+    "metlog.rules.Decision": "drop labels rate rename then",
+    "metlog.rules.Rules": "for_",
+    "metlog.semconv.Convention": "bounds meaning name others required stability unit",
+    "metlog.semconv.Semconv": "attributes convention keeps name parts spell",
+    "metlog.senders._exporting.ExportingSender": "send_metric",
+    "metlog.senders.base.BaseSender": (
+        "close conflicts flush ignores send_message stats"
+    ),
+    "metlog.senders.base.MetricSender": "send_metric",
+    "metlog.senders.base.Sender": "send_message",
+    "metlog.senders.base.SenderStats": "dropped errors queued retried sent",
+    "metlog.senders.dev.DebugCaptureSender": "msgs",
+    "metlog.senders.dev.FileSender": "filepath",
+    "metlog.senders.dev.StreamSender": "stream",
+    "metlog.senders.fanout.FanOutSender": "routes send_metric",
+    "metlog.senders.logging.StdLibLoggingSender": "json_types logger payload_types",
+    "metlog.senders.prometheus.PrometheusSender": "collect port",
+    "metlog.shapes.Lens": "common drops rules see told",
+    "metlog.shapes.Namesakes": "watch",
+    "metlog.shapes.Seen": "common decision series",
+    "metlog.shapes.Shape": "conflicts declared names of tell_lost",
+    "metlog.shapes.Shaped": (
+        "attributes bounds labels meaning name prefix rate resource scale unit"
+    ),
+    "metlog.testing._contract.SenderContract": (
+        "backend_keeps_names calls_per_thread counts make_sender "
+        "make_sender_without_backend notices_absence sees_children teardown_method "
+        "test_a_backend_away_neither_raises_nor_blocks_nor_piles_up "
+        "test_a_fork_doubles_nothing_and_both_sides_go_on "
+        "test_a_huge_message_does_not_stop_the_next "
+        "test_a_message_after_close_hurts_nobody test_both_paths_say_the_same "
+        "test_close_hands_over_and_lets_go "
+        "test_names_of_any_kind_do_not_harm_their_neighbours test_stats_add_up "
+        "test_threads_lose_nothing_and_double_nothing "
+        "test_values_without_a_form_become_text "
+        "test_what_was_accepted_arrives_by_the_end_of_flush timeout_seconds"
+    ),
+    "metlog.testing._http.HttpAnswer": "body headers status",
+    "metlog.testing._http.HttpReceiver": "answer close port requests url",
+    "metlog.testing._http.HttpRequest": "body headers method path",
+    "metlog.testing._receiver.UdpReceiver": (
+        "catch_up close counts datagrams lines messages port seen timings wait_until"
+    ),
+    "metlog.testing._recording.RecordingSender": (
+        "messages metrics send_message send_metric"
+    ),
+    "metlog.testing._sent.Sent": "collect counts of timings",
+    "metlog.wire.prometheus.Families": "claim",
+    "metlog.wire.statsd.Measurement": "fields kind name rate value",
+    "metlog.wire.statsd.Unreadable": "text",
 }
-"""What other rooms of the library call on a client; not for users."""
+
+SEAMS: dict[str, str] = {
+    # Likewise, but not for users: what other rooms of the library call on a client, a
+    # handle or a sender, and our other packages on a PrometheusSender.
+    "metlog._seams.Seams": "declared observed observed_error remembered",
+    "metlog._wiring.Wired": "after_fork reroute",
+    "metlog.handles.CounterHandle": "tick",
+    "metlog.handles.Handle": "arm disarm identity rest series",
+    "metlog.handles.TimerHandle": "between",
+    "metlog.handles._ValuesHandle": "put",
+    "metlog.senders._delivery.queue.QueuedSender": "after_fork at_exit hurry tick",
+    "metlog.senders._exporting.ExportingSender": (
+        "absorb added after_fork at_exit closed direct drain_for_clients ended "
+        "histogram hurry is_mine join last_turn lose makes_room max_series "
+        "reads_fields start tick wake"
+    ),
+    "metlog.senders.fanout.FanOutSender": (
+        "drain_for_clients measure_for_others rest_for_clients send_to_others "
+        "takes_metrics"
+    ),
+    "metlog.senders.prometheus.PrometheusSender": "directory has_siblings prefix shape",
+}
 
 SIGNATURES = {
     "metlog.config.client_from_dict_config": "config, client=None, clear_global=False",
@@ -288,10 +404,55 @@ def test_modules_say_what_they_are_and_what_they_give(module: str) -> None:
     assert all(hasattr(found, name) for name in found.__all__)
 
 
-def test_the_client_has_nothing_else() -> None:
+def ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "metlog"
+
+
+def names(kind: type) -> set[str]:
+    """Every name without an underscore that it, or an instance of it, has."""
+    found = set(dir(kind)) | inspect.get_annotations(kind).keys()
+    if ours(kind):  # and what its methods give an instance
+        found |= {
+            node.attr
+            for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind))))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) == "self"
+        }
+    return {name for name in found if not name.startswith("_")}
+
+
+def public_classes() -> Iterator[type]:
+    """Every class that a public module gives, and what of ours these are made of."""
+    for module in NAMES:
+        found = importlib.import_module(module)
+        for name in found.__all__:
+            if inspect.isclass(getattr(found, name)):
+                yield from filter(ours, getattr(found, name).__mro__)
+
+
+PUBLIC = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in public_classes()}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() | CLASSES.keys() | SEAMS.keys()))
+def test_a_class_has_nothing_else(name: str) -> None:
     """What looks public is what this file lists: nothing is public by accident."""
-    found = {name for name in dir(MetlogClient) if not name.startswith("_")}
-    assert found == {name for name in CLIENT if not name.startswith("_")} | SEAMS
+    kind = PUBLIC[name]
+    inherited = {each for base in kind.__mro__[1:] for each in names(base)}
+    listed = [*CLASSES.get(name, "").split(), *SEAMS.get(name, "").split()]
+    assert sorted(names(kind) - inherited) == sorted(listed)
+
+
+def test_the_client_s_signatures_are_listed() -> None:
+    """Whoever adds a method or an attribute says which parameters it has, or none."""
+    listed = [CLASSES.get(name, "").split() for name in PUBLIC if _is_a_client_s(name)]
+    assert {each for names in listed for each in names} == {
+        name for name in CLIENT if not name.startswith("_")
+    }
+
+
+def _is_a_client_s(name: str) -> bool:
+    return PUBLIC[name] in MetlogClient.__mro__
 
 
 def test_no_other_module_looks_public() -> None:

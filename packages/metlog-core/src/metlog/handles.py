@@ -57,12 +57,12 @@ class Recorder(Protocol):
 class Handle:
     """One series of one client, for as long as somebody wants it."""
 
-    __slots__ = ("__weakref__", "identity", "recorder", "series")
+    __slots__ = ("__weakref__", "_recorder", "identity", "series")
     kind: Kind
 
     def __init__(self, identity: Identity, recorder: Recorder) -> None:
         self.identity: Identity = identity
-        self.recorder: Recorder = recorder
+        self._recorder: Recorder = recorder
         self.series: AnySeries | None = None
 
     @property
@@ -112,9 +112,9 @@ class CounterHandle(Handle):
             try:
                 next(self.tick)
             except StopIteration:
-                self.recorder(self, n)
+                self._recorder(self, n)
         else:
-            self.recorder(self, n)
+            self._recorder(self, n)
 
     def arm(self) -> None:
         if isinstance(self.series, Counter):
@@ -159,7 +159,7 @@ class TimerHandle(_ValuesHandle):
                 pass
             else:
                 return
-        self.recorder(self, ms)
+        self._recorder(self, ms)
 
     def time(self) -> _Block:
         """Time a ``with`` block, in milliseconds with three decimals."""
@@ -181,9 +181,9 @@ class TimerHandle(_ValuesHandle):
         except IndexError:
             pass
         except Exception:  # no times at all: refused, and counted
-            self.recorder(self, nan)
+            self._recorder(self, nan)
             return
-        self.recorder(self, (end - start) * 1000, (start, end))
+        self._recorder(self, (end - start) * 1000, (start, end))
 
 
 class HistogramHandle(_ValuesHandle):
@@ -203,7 +203,7 @@ class HistogramHandle(_ValuesHandle):
                 pass
             else:
                 return
-        self.recorder(self, value)
+        self._recorder(self, value)
 
 
 class GaugeHandle(Handle):
@@ -214,7 +214,7 @@ class GaugeHandle(Handle):
 
     def set(self, value: float) -> None:
         """Set the level."""
-        self.recorder(self, value)
+        self._recorder(self, value)
 
 
 class UpdownHandle(Handle):
@@ -225,7 +225,7 @@ class UpdownHandle(Handle):
 
     def add(self, change: float) -> None:
         """Add a change, up or down."""
-        self.recorder(self, change)
+        self._recorder(self, change)
 
 
 class _Block:

@@ -265,7 +265,7 @@ def test_a_close_amid_a_turn_of_its_own_thread_counts_once(
     """A finalizer or a log handler closes while its thread delivers."""
     sender = make(tmp_path)
     client = MetlogClient(sender, "app")
-    deliver = sender.deliver
+    deliver = sender._deliver
     closed = threading.Event()
 
     def interrupted(deadline: Deadline | None) -> None:
@@ -275,7 +275,7 @@ def test_a_close_amid_a_turn_of_its_own_thread_counts_once(
             client.close()
         deliver(deadline)
 
-    sender.deliver = interrupted
+    sender._deliver = interrupted
     calls = record(client) + 1
     client.flush()
     assert closed.is_set()

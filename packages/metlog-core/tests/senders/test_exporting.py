@@ -108,14 +108,14 @@ def test_what_comes_amid_the_last_flush_of_a_process_goes_after_it(
         }[backend]()
         client = MetlogClient(sender, "site")
         client.incr("early")
-        deliver = sender.deliver
+        deliver = sender._deliver
 
         def slow(deadline: Any) -> None:
             deliver(deadline)
             inside.set()
             assert go_on.wait(PATIENCE)
 
-        sender.deliver = slow
+        sender._deliver = slow
         end = threading.Thread(target=sender.at_exit, args=(Deadline(PATIENCE),))
         end.start()
         assert inside.wait(PATIENCE)

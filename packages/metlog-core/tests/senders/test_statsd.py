@@ -46,7 +46,7 @@ def receiver() -> Iterator[UdpReceiver]:
 def sent(receiver: UdpReceiver, do: Send, **options: Any) -> list[str]:
     """The lines that arrive for what ``do`` did with a client."""
     sender = StatsdSender(port=receiver.port, **{"flush_interval": NEVER, **options})
-    sender.worker.started = True  # no thread: only what is asked for here is sent
+    sender._worker.started = True  # no thread: only what is asked for here is sent
     client = MetlogClient(sender, "app")
     do(client)
     client.close()
@@ -466,7 +466,7 @@ def test_of_more_timings_an_even_sample_arrives(
     sender = StatsdSender(
         port=receiver.port, max_timings=1000, flush_interval=NEVER, max_packet=60000
     )
-    sender.worker.started = True  # no thread: all of them are of one flush
+    sender._worker.started = True  # no thread: all of them are of one flush
     client = MetlogClient(sender, "app")
     for ms in range(total):
         client.timer_send("t", ms)
@@ -566,7 +566,7 @@ def test_at_once_means_one_datagram_for_each(
 def test_stats_tell_what_is_held(receiver: UdpReceiver) -> None:
     """``queued`` counts calls, and asking does not count."""
     sender = StatsdSender(port=receiver.port, flush_interval=NEVER)
-    sender.worker.started = True  # no thread: only what is asked for here is sent
+    sender._worker.started = True  # no thread: only what is asked for here is sent
     client = MetlogClient(sender, "app")
     for queued in range(1, 5):
         client.incr("x")

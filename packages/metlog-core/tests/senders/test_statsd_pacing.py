@@ -78,14 +78,14 @@ def test_a_counter_waits_for_one_interval_not_for_another_second(
     monkeypatch.setattr(drain, "now", lambda: now[0])
     with UdpReceiver() as receiver:
         sender = StatsdSender(port=receiver.port, flush_interval=0.05)
-        sender.worker.started = True  # by nobody but this test
+        sender._worker.started = True  # by nobody but this test
         client = MetlogClient(sender, "x")
         for _ in range(10):
             said = now[0]
             client.incr("a")
             client.timer_send("t", 1)
             while sender.stats.queued:
-                now[0] += sender.pause()
+                now[0] += sender._pause()
                 sender.tick()
                 assert now[0] - said < 0.5
         client.close()
@@ -104,12 +104,12 @@ def test_a_counter_waits_for_one_interval_however_slowly_they_come(
     monkeypatch.setattr(drain, "now", lambda: now[0])
     with UdpReceiver() as receiver:
         sender = StatsdSender(port=receiver.port, flush_interval=interval)
-        sender.worker.started = True  # by nobody but this test
+        sender._worker.started = True  # by nobody but this test
         client = MetlogClient(sender, "x")
         waiting: list[float] = []
         oldest, next_count = 0.0, now[0]
         for _ in range(600):
-            turn = now[0] + sender.pause()
+            turn = now[0] + sender._pause()
             while next_count < turn:
                 client.incr("a")
                 waiting.append(next_count)
@@ -199,7 +199,7 @@ def make(options: dict[str, object], do: Callable[[MetlogClient], object]) -> li
     """The lines that arrive."""
     with UdpReceiver() as receiver:
         sender = StatsdSender(port=receiver.port, flush_interval=3600, **options)  # type: ignore[arg-type]
-        sender.worker.started = True  # no thread: all of it is of one flush
+        sender._worker.started = True  # no thread: all of it is of one flush
         client = MetlogClient(sender, "app")
         do(client)
         client.close()

@@ -75,7 +75,7 @@ def test_a_subscriber_that_comes_back_gets_what_is_sent_then(
     client.incr("a")
     assert first.gets({"a": 1})
     first.close()
-    assert until(lambda: not client.sender.is_ready())  # type: ignore[attr-defined]
+    assert until(lambda: not client.sender._is_ready())  # type: ignore[attr-defined]
     client.incr("b")
     again = subscribers(first.address)
     assert again.gets({"b": 1})
@@ -133,7 +133,7 @@ def test_messages_wait_while_nobody_answers_handshakes(subscriber: Subscriber) -
     client.incr("a")
     assert subscriber.gets({"a": 1})
     subscriber.answers = False
-    assert until(lambda: not sender.is_ready())
+    assert until(lambda: not sender._is_ready())
     client.incr("a")
     assert sender.stats.queued == 1
     subscriber.answers = True

@@ -39,7 +39,7 @@ class _RequestMiddleware:
 
     sync_capable = True
     async_capable = True
-    wants: int = 0
+    _wants: int = 0
     """What it wants to know of a request: its part, or its parts."""
     get_response: Callable[[HttpRequest], Any]
 
@@ -51,12 +51,13 @@ class _RequestMiddleware:
         # Django wraps each middleware in a function. When the inner of the two stands
         # right inside that, this one does its part as well: two calls less.
         # A subclass may do more, so it stays where it is.
-        self.part: int = self.wants
+        self._part: int = self._wants
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
-            self.part |= inner.part
-            inner.part = self.part  # and its hook is everybody's
+            self._part |= inner._part  # noqa: SLF001  # our own
+            # And its hook is everybody's.
+            inner._part = self._part  # noqa: SLF001
             get_response = inner.get_response
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
@@ -75,7 +76,7 @@ class _RequestMiddleware:
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self.__acall__(request)
-        scope = open_request(request, self.part)
+        scope = open_request(request, self._part)
         if scope is None:
             return cast("HttpResponseBase", self.get_response(request))
         try:
@@ -89,7 +90,7 @@ class _RequestMiddleware:
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        scope = open_request(request, self.part)
+        scope = open_request(request, self._part)
         if scope is None:
             return cast("HttpResponseBase", await self.get_response(request))
         try:
@@ -116,7 +117,7 @@ class _RequestMiddleware:
             return
         if undecided:
             begin_view(request, scope, view)
-        if self.part & TIMES:
+        if self._part & TIMES:
             scope.view_started = perf_counter()
 
     async def _aview_begins(
@@ -132,13 +133,13 @@ class _RequestMiddleware:
 class GraphiteMiddleware(_RequestMiddleware):
     """Counts responses: ``response.<status>``, ``response.auth.<status>``."""
 
-    wants = COUNTS
+    _wants = COUNTS
 
 
 class GraphiteRequestTimingMiddleware(_RequestMiddleware):
     """Times views: ``view.<module>.<name>.<METHOD>`` and its sums, ``view.stream``."""
 
-    wants = TIMES
+    _wants = TIMES
 
 
 _PLAIN: frozenset[type] = frozenset(

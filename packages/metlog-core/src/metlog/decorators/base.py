@@ -69,13 +69,13 @@ class MetlogDecorator:
 
             @functools.wraps(fn)
             async def decorated(*args: Any, **kwargs: Any) -> Any:
-                return await mine.call(*args, **kwargs)
+                return await mine._call(*args, **kwargs)  # noqa: SLF001  # our own
 
         else:
 
             @functools.wraps(fn)
             def decorated(*args: Any, **kwargs: Any) -> Any:
-                return mine.call(*args, **kwargs)
+                return mine._call(*args, **kwargs)  # noqa: SLF001  # our own
 
         decorated.metlog_decorator = mine  # type: ignore[attr-defined]
         return decorated
@@ -119,19 +119,19 @@ class MetlogDecorator:
         """``name``, likewise."""
         return self.name
 
-    def decided(self) -> Callable[..., Any]:
+    def _decided(self) -> Callable[..., Any]:
         """What to call from now on, now that a client is there."""
         return self.metlog_call if self.predicate() else self.fn
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """What the decorated function does: replaced by what is `decided`."""
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the decorated function does: replaced by what is `_decided`."""
         return self._first_call(*args, **kwargs)
 
     def _first_call(self, *args: Any, **kwargs: Any) -> Any:
         if self.client is None:
             return self.fn(*args, **kwargs)
-        call = self.decided()
-        self.call = call  # type: ignore[method-assign]
+        call = self._decided()
+        self._call = call  # type: ignore[method-assign]
         return call(*args, **kwargs)
 
 

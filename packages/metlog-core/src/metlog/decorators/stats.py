@@ -20,21 +20,21 @@ class _Measuring(MetlogDecorator):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        method = getattr(MetlogClient, self.method)
+        method = getattr(MetlogClient, self._method)
         # A TypeError is due now, not when the function is called.
         bound = inspect.signature(method).bind_partial(None, *self.args, **self.kwargs)
-        self.options: dict[str, Any] = {**bound.arguments}
-        del self.options["self"]
+        self._options: dict[str, Any] = {**bound.arguments}
+        del self._options["self"]
 
-    method: str
+    _method: str
 
-    def decided(self) -> Callable[..., Any]:
+    def _decided(self) -> Callable[..., Any]:
         client = self.client
         if client is None or not self.predicate():
             return self.fn
-        return self.measured(client, {"name": self.name, **self.options})
+        return self._measured(client, {"name": self.name, **self._options})
 
-    def measured(
+    def _measured(
         self, client: MetlogClient, options: dict[str, Any]
     ) -> Callable[..., Any]:
         raise NotImplementedError
@@ -43,10 +43,10 @@ class _Measuring(MetlogDecorator):
 class _TimeIt(_Measuring):
     """Time each call of a function, with a `MetlogClient.timer`."""
 
-    method = "timer"
+    _method = "timer"
     decorator_name = "timeit"
 
-    def measured(
+    def _measured(
         self, client: MetlogClient, options: dict[str, Any]
     ) -> Callable[..., Any]:
         return client.timer(**options)(self.fn)
@@ -55,10 +55,10 @@ class _TimeIt(_Measuring):
 class _IncrCount(_Measuring):
     """Count each call of a function with `MetlogClient.incr`, when it ends."""
 
-    method = "incr"
+    _method = "incr"
     decorator_name = "incr_count"
 
-    def measured(
+    def _measured(
         self, client: MetlogClient, options: dict[str, Any]
     ) -> Callable[..., Any]:
         fn = self.fn

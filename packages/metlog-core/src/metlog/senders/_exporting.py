@@ -43,15 +43,15 @@ class Export(DrainedSender, Protocol):
 
 
 class ExportingSender(BaseSender):
-    """A subclass says what to `absorb_one` of the news and how to `deliver` it."""
+    """A subclass says what to `_absorb_one` of the news and how to `_deliver` it."""
 
     ignores: frozenset[str] = frozenset()
     reads_fields = True
     """Whether fields make a difference to what it sends."""
     makes_room = False
     """Whether it keeps its own sums, so that the aggregate may forget idle series."""
-    waits_for_answers = False
-    """Does `deliver` wait for the network? Then the worker does it for `flush` and
+    _waits_for_answers = False
+    """Does `_deliver` wait for the network? Then the worker does it for `flush` and
     `close`, too: no deadline ends the look-up of a name, so nobody else begins one."""
 
     def __init__(
@@ -66,16 +66,16 @@ class ExportingSender(BaseSender):
         """Whether somebody left another delivery to whoever is at one."""
         self._left = False
         """Whether `close` came amid something and left the end to others."""
-        self.tally: Tally = Tally(owner)
-        self.worker: Worker = Worker(self, self.tally, self.pause)
+        self._tally: Tally = Tally(owner)
+        self._worker: Worker = Worker(self, self._tally, self._pause)
         # Only the worker, flush and close hold this, never a call that records.
         self._delivering = Lock()
         # Held while what was taken is added to, or taken out.
         self._absorbing = Lock()
         self._absorbed = 0  # calls, since the process began
         self._asked: deque[Asked] = deque()
-        self.due: bool = False
-        """What `is_due` said at the beginning of this turn."""
+        self._sums_due: bool = False
+        """What `_is_due` said at the beginning of this turn."""
         self._own = Aggregate()
         self._self_metrics = None
         if tells:
@@ -99,45 +99,45 @@ class ExportingSender(BaseSender):
             for each in news:
                 before = self._absorbed
                 try:
-                    self.absorb_one(each, now)
+                    self._absorb_one(each, now)
                 except Exception as error:
                     self._absorbed = before
                     self.lose(each.calls, "not taken", error)
 
-    def absorb_one(self, news: News, now: float) -> None:
+    def _absorb_one(self, news: News, now: float) -> None:
         """Take what happened to one series, all of it or nothing."""
         raise NotImplementedError
 
-    def deliver(self, deadline: Deadline | None) -> None:
+    def _deliver(self, deadline: Deadline | None) -> None:
         """Send what was absorbed, as far as that is due; all of it, within the
         deadline, if one is given."""
         raise NotImplementedError
 
-    def is_due(self) -> bool:
-        """Return whether the next `deliver` is to send sums, so that it has to know all
-        that has happened, not only values. Asked once a turn of the worker."""
+    def _is_due(self) -> bool:
+        """Return whether the next `_deliver` is to send sums, so that it has to know
+        all that has happened, not only values. Asked once a turn of the worker."""
         return True
 
-    def accept(self, msg: Message) -> None:
+    def _accept(self, msg: Message) -> None:
         """Take a message that is no metric. By default it is dropped and counted."""
         self.lose(1, "message dropped, this sender takes metrics", msg.get("type"))
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """Return the seconds until the worker's next turn."""
         raise NotImplementedError
 
-    def held(self) -> int:
+    def _held(self) -> int:
         """Return how many calls were absorbed and not delivered yet."""
         return 0
 
-    def discard(self) -> int:
+    def _discard(self) -> int:
         """Forget what was absorbed; return how many calls that were."""
         return 0
 
-    def disconnect(self) -> None:
+    def _disconnect(self) -> None:
         """Close what is open. It may be opened again."""
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Leave what was absorbed, and what is open, to the parent."""
 
     # -- in ------------------------------------------------------------------------
@@ -167,9 +167,9 @@ class ExportingSender(BaseSender):
             self.added()
 
     def send_message(self, msg: Message) -> None:
-        """Take a message: that of a metric is one, all others are for `accept`."""
+        """Take a message: that of a metric is one, all others are for `_accept`."""
         if msg["type"] not in KINDS:
-            self.accept(msg)
+            self._accept(msg)
             return
         try:
             measured = from_message(msg)
@@ -195,7 +195,7 @@ class ExportingSender(BaseSender):
     @property
     def direct(self) -> bool:
         """Return whether a worker looks after it, so that callers need not."""
-        worker = self.worker
+        worker = self._worker
         return (
             worker.started and not (worker.alone or worker.direct) and not self.closed
         )
@@ -208,24 +208,24 @@ class ExportingSender(BaseSender):
     @property
     def _thread(self) -> threading.Thread | None:
         """The worker's thread, for whoever wants to see that it lives."""
-        return self.worker.thread
+        return self._worker.thread
 
     def start(self) -> None:
         """Have a worker look after it. Called often."""
         process.check()
-        self.worker.start()
+        self._worker.start()
 
     def added(self) -> None:
         """Something was added, and there is no worker: do what is due."""
-        self.worker.step()
+        self._worker.step()
 
     def wake(self) -> None:
         """There is much to take."""
-        self.worker.wake()
+        self._worker.wake()
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
         """Count what could not be kept, and say so."""
-        self.tally.drop(calls, why, detail)
+        self._tally.drop(calls, why, detail)
 
     # -- out -----------------------------------------------------------------------
 
@@ -233,10 +233,12 @@ class ExportingSender(BaseSender):
         """One turn of the worker."""
         asked = self._take_asked()
         try:
-            self.due = self.is_due()
-            everything = self.worker.alone or self.worker.direct or bool(asked)
+            self._sums_due = self._is_due()
+            everything = self._worker.alone or self._worker.direct or bool(asked)
             deadline = asked[-1].deadline if asked else None
-            self.turn(self.due or everything, deadline, 0 if self.worker.alone else -1)
+            self._turn(
+                self._sums_due or everything, deadline, 0 if self._worker.alone else -1
+            )
         finally:
             for each in asked:
                 each.done()
@@ -246,11 +248,11 @@ class ExportingSender(BaseSender):
         asked = self._take_asked()
         try:
             if asked:
-                self.turn(True, asked[-1].deadline, -1)
+                self._turn(True, asked[-1].deadline, -1)
         finally:
             self._end()
             if self._left:
-                self.worker.kept.remove(self)
+                self._worker.kept.remove(self)
             for each in asked:
                 each.done()
 
@@ -275,9 +277,9 @@ class ExportingSender(BaseSender):
         if self._is_amid():
             self._left = True
             self._asked.append(Asked(deadline))
-            self.worker.kept.append(self)  # until its last turn
+            self._worker.kept.append(self)  # until its last turn
             deadline = Deadline(0)
-        self.worker.stop(deadline)
+        self._worker.stop(deadline)
         self._end(deadline.left)
 
     @property
@@ -286,13 +288,13 @@ class ExportingSender(BaseSender):
         queued = self._queued()
         if (queued or (self._left and not self.ended)) and self._end_again():
             queued = self._queued()
-        return self.tally.stats(queued)
+        return self._tally.stats(queued)
 
     # -- for the process -----------------------------------------------------------
 
     def hurry(self) -> None:
         """The process ends: begin to hand over."""
-        self.worker.hurry()
+        self._worker.hurry()
 
     def at_exit(self, deadline: Deadline) -> None:
         """Hand over what is held; what comes still later is sent at once."""
@@ -300,23 +302,23 @@ class ExportingSender(BaseSender):
             self._end(deadline.left)
             return
         self._flush_by_worker(deadline)
-        self.worker.at_exit()
+        self._worker.at_exit()
         self._reroute()
         self._flush(deadline)
         self._let_go("not delivered before the process ended")
 
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
-        self.worker.after_fork()
+        self._worker.after_fork()
         self._asked.clear()
         if self._self_metrics is not None:
             self._self_metrics.after_fork()
         for drain in self._drains:
             drain.after_fork()
-        self.reset_after_fork()
+        self._reset_after_fork()
 
     def __del__(self) -> None:
-        worker = getattr(self, "worker", None)  # a constructor may have raised
+        worker = getattr(self, "_worker", None)  # a constructor may have raised
         if worker is None or self.closed or process.ending is None:
             return  # the last: the interpreter is being torn down
         if worker.started:
@@ -331,15 +333,15 @@ class ExportingSender(BaseSender):
 
     def _take(self, everything: bool, deadline: Deadline | None = None) -> None:
         if self._self_metrics is not None:
-            self._self_metrics.tell(self.tally.stats(), self._own)
+            self._self_metrics.tell(self._tally.stats(), self._own)
         for drain in self._drains:
             drain.run(everything, -1 if deadline is None else deadline.left)
 
     def _flush(self, deadline: Deadline) -> None:
         if not self._flush_by_worker(deadline):
-            self.turn(True, deadline)
+            self._turn(True, deadline)
 
-    def turn(
+    def _turn(
         self, everything: bool, deadline: Deadline | None, wait: float | None = None
     ) -> None:
         """Take what happened and deliver it, if that can begin within ``wait`` seconds;
@@ -357,43 +359,43 @@ class ExportingSender(BaseSender):
         nested = _nested[here] = {}
         senders = {self}
         try:
-            self.take_and_deliver(everything, deadline, wait)
+            self._take_and_deliver(everything, deadline, wait)
             end = Deadline(process.EXIT_TIMEOUT)  # signals may come faster than turns
             while nested and end.left:
                 sender, deadline = nested.popitem()
                 senders.add(sender)
-                sender.take_and_deliver(True, deadline)
+                sender._take_and_deliver(True, deadline)  # noqa: SLF001  # one of our own
         finally:
             del _nested[here]
             for sender in senders:  # may have been closed meanwhile
                 sender._end_again()  # noqa: SLF001  # one of our own
 
-    def take_and_deliver(
+    def _take_and_deliver(
         self, everything: bool, deadline: Deadline | None, wait: float | None = None
     ) -> None:
-        """What a `turn` does, wherever it may be nested."""
+        """What a `_turn` does, wherever it may be nested."""
         self._take(everything, deadline)
         if wait is None and deadline is not None and not self._is_interrupted():
             mine = deadline.acquire(self._delivering)
         else:
             mine = self._delivering.acquire(wait or 0)
-            if not mine and self.worker.alone:
+            if not mine and self._worker.alone:
                 # Whoever has it may be past what was taken here, and no worker comes.
                 self._again = True
                 mine = self._delivering.acquire(0)
         while mine:
             self._again = False
             try:
-                self.deliver(deadline)
+                self._deliver(deadline)
             finally:
                 self._delivering.release()
             mine = self._again and self._delivering.acquire(0)
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
         """Have the worker do it, if only it may; return whether it was asked to."""
-        worker = self.worker
+        worker = self._worker
         if (
-            not self.waits_for_answers
+            not self._waits_for_answers
             or worker.alone
             or worker.thread is threading.current_thread()
             or not self._has_thread()
@@ -419,11 +421,11 @@ class ExportingSender(BaseSender):
         return here in _nested or self._is_interrupted()
 
     def _has_thread(self) -> bool:
-        thread = self.worker.thread
+        thread = self._worker.thread
         return thread is not None and thread.is_alive()
 
     def _queued(self) -> int:
-        return self.held() + sum(drain.pending() for drain in self._drains)
+        return self._held() + sum(drain.pending() for drain in self._drains)
 
     def _end(self, wait: float = -1) -> None:
         """It is closed: count as dropped what is still held, wherever that is.
@@ -437,7 +439,7 @@ class ExportingSender(BaseSender):
         for drain in self._drains:
             drain.run(wait=wait)
         self.ended = True
-        if self.waits_for_answers:  # a request may take long, it counts its own calls
+        if self._waits_for_answers:  # a request may take long, it counts its own calls
             self._let_go(_TOO_LATE)
         elif self._delivering.acquire(0):  # else whoever has it comes here afterwards
             try:
@@ -454,10 +456,10 @@ class ExportingSender(BaseSender):
         return False
 
     def _let_go(self, why: str) -> None:
-        lost = self.discard()
+        lost = self._discard()
         if lost:
             self.lose(lost, why, f"{lost} calls")
-        self.disconnect()
+        self._disconnect()
 
     def _reroute(self) -> None:
         for drain in self._drains:

@@ -84,7 +84,7 @@ class OtlpSender(ExportingSender):
     """
 
     makes_room = True
-    waits_for_answers = True
+    _waits_for_answers = True
 
     _totals: Totals
     _exporters: Exporters
@@ -146,7 +146,7 @@ class OtlpSender(ExportingSender):
         for metric in metrics:
             yield from shape.conflicts(metric)
 
-    def accept(self, msg: Message) -> None:
+    def _accept(self, msg: Message) -> None:
         """Keep a message that will be a log record."""
         if self._settings.logs is None or self._opentelemetry.is_exporting():
             return  # the exporter's own complaints, logged to us: not in circles
@@ -181,21 +181,21 @@ class OtlpSender(ExportingSender):
 
     # -- out -----------------------------------------------------------------------
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """Return the seconds until the next export."""
         now = process.now()
         if self._due is None:
             self._due = now + self._settings.interval
         return max(0.0, self._due - now)
 
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         """See `ExportingSender`."""
-        return self.pause() <= 0 or self._is_urgent()
+        return self._pause() <= 0 or self._is_urgent()
 
-    def deliver(self, deadline: Deadline | None) -> None:
+    def _deliver(self, deadline: Deadline | None) -> None:
         """Export what there is: if it is time to, or until ``deadline``."""
         # Whoever asks is not to wait, and the end of the process cannot.
-        asked = deadline is not None or self.worker.direct
+        asked = deadline is not None or self._worker.direct
         if deadline is None:
             deadline = self._if_due()
         if deadline is None or not deadline.left:
@@ -211,12 +211,12 @@ class OtlpSender(ExportingSender):
             if not failing and (asked or self._may_ask("logs")):
                 self._deliver_logs(deadline)
 
-    def held(self) -> int:
+    def _held(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
         kept = sum(each.calls for each in list(self._kept_deltas))
         return self._totals.calls + self._in_flight + kept + len(self._queue)
 
-    def discard(self) -> int:
+    def _discard(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
         calls = self._totals.clear()
         with suppress(IndexError):  # two may come at once
@@ -227,11 +227,11 @@ class OtlpSender(ExportingSender):
             calls += 1
         return calls
 
-    def disconnect(self) -> None:
+    def _disconnect(self) -> None:
         """Close the connections."""
         self._exporters.close()
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """The parent's sums are the parent's, and so are its connections."""
         self._begin()
 
@@ -239,7 +239,7 @@ class OtlpSender(ExportingSender):
 
     def _begin(self) -> None:
         """Start from nothing, in this process."""
-        report = self.tally.report
+        report = self._tally.report
         self._totals = self._opentelemetry.Totals(
             shape=Shape(
                 self._names, semconv=self._semconv, resource=True, report=report
@@ -249,7 +249,7 @@ class OtlpSender(ExportingSender):
             max_series=self.max_series,
             now_ns=_wall_ns(),
             tell=report,
-            lose=self.tally.drop,
+            lose=self._tally.drop,
         )
         self._queue = MessageQueue(*self._queue_limits)
         self._kept_deltas = deque()
@@ -265,16 +265,16 @@ class OtlpSender(ExportingSender):
 
     def _if_due(self) -> Deadline | None:
         """Until when this thread may export now; None: not now, or not this thread."""
-        if self.worker.direct:
+        if self._worker.direct:
             # The process ends. A thread that holds a lock of the application's, say a
             # log handler's, must not wait for an answer then.
             here = threading.current_thread()
-            if here in (self.worker.thread, threading.main_thread()):
+            if here in (self._worker.thread, threading.main_thread()):
                 return process.exit_deadline()
             return None
-        if self.worker.alone:
+        if self._worker.alone:
             return None  # a caller; what is held waits for the end of the process
-        if not self.due:
+        if not self._sums_due:
             return None
         return Deadline(3600)  # each request has its own timeout
 
@@ -365,7 +365,7 @@ class OtlpSender(ExportingSender):
                 return False
             try:
                 waiting.popleft()
-            except IndexError:  # `discard` has counted it
+            except IndexError:  # `_discard` has counted it
                 return False
             waiting.extendleft(reversed(halves))
             if waiting is self._kept_logs and not halves:
@@ -385,12 +385,12 @@ class OtlpSender(ExportingSender):
         export: Callable[[Any, Deadline], Outcome] = getattr(self._exporters, signal)
         for attempt in (1, 2):
             if kept is not None and kept.tries:
-                self.tally.add(retried=kept.calls)
+                self._tally.add(retried=kept.calls)
             outcome = export(what, deadline)
             if outcome.delivered:
                 break
-            self.tally.add(errors=1)
-            self.tally.report("not exported", outcome.why)
+            self._tally.add(errors=1)
+            self._tally.report("not exported", outcome.why)
             if kept is not None and outcome.reached:
                 kept.tries += 1
             if attempt == 1 and not (outcome.broken and deadline.left):
@@ -403,9 +403,9 @@ class OtlpSender(ExportingSender):
 
     def _settle(self, calls: int, outcome: Outcome) -> None:
         rejected = outcome.rejected
-        self.tally.add(sent=max(0, calls - rejected), dropped=rejected)
+        self._tally.add(sent=max(0, calls - rejected), dropped=rejected)
         if rejected:
-            self.tally.report("partly rejected", outcome.why)
+            self._tally.report("partly rejected", outcome.why)
 
 
 class _Kept:

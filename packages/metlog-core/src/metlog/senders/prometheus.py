@@ -105,7 +105,7 @@ class PrometheusSender(ExportingSender):
             integer("max_series", max_series, 1, 10**9),
             self_metrics=self_metrics,
         )
-        self.shape: Shape = Shape(names, semconv=semconv, report=self.tally.report)
+        self.shape: Shape = Shape(names, semconv=semconv, report=self._tally.report)
         """What it calls series."""
         self._begin()
 
@@ -119,7 +119,7 @@ class PrometheusSender(ExportingSender):
     def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
         yield from self._sums.conflicts(metrics)
 
-    def absorb_one(self, news: News, now: float) -> None:
+    def _absorb_one(self, news: News, now: float) -> None:
         """Add to the sums."""
         if self._sums.add(news):
             self._absorbed += news.calls
@@ -145,9 +145,9 @@ class PrometheusSender(ExportingSender):
                 sent = self._absorbed - self._delivered
                 if self.directory is None and sent > 0:
                     self._delivered = self._absorbed
-                    self.tally.add(sent=sent)
+                    self._tally.add(sent=sent)
         if self.directory is None and self.has_siblings():
-            self.tally.report(
+            self._tally.report(
                 "each process tells only its own numbers",
                 "say directory=, or set PROMETHEUS_MULTIPROC_DIR",
             )
@@ -163,9 +163,9 @@ class PrometheusSender(ExportingSender):
         if not self._write(directory):
             return None
         try:
-            return folder.read(directory, self.tally.report)
+            return folder.read(directory, self._tally.report)
         except OSError as error:
-            self.tally.report("the folder cannot be read", error)
+            self._tally.report("the folder cannot be read", error)
             return None
 
     def has_siblings(self) -> bool:
@@ -180,11 +180,11 @@ class PrometheusSender(ExportingSender):
             )
         )
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """See `ExportingSender`."""
         return self._interval
 
-    def deliver(self, deadline: Deadline | None) -> None:
+    def _deliver(self, deadline: Deadline | None) -> None:
         """Write this process's file, if there is a folder and something new."""
         self._serve()
         if self.directory is not None:
@@ -204,8 +204,8 @@ class PrometheusSender(ExportingSender):
                     self._place = folder.Place(directory)
                 self._place.write(copies)
             except OSError as error:
-                self.tally.add(errors=1)
-                self.tally.report("the folder cannot be written", error)
+                self._tally.add(errors=1)
+                self._tally.report("the folder cannot be written", error)
                 return False
             with self._absorbing:
                 for family, copy in zip(families, copies, strict=True):
@@ -214,21 +214,21 @@ class PrometheusSender(ExportingSender):
                 self._delivered = max(self._delivered, absorbed)
                 self._written = absorbed
         if sent > 0:
-            self.tally.add(sent=sent)
+            self._tally.add(sent=sent)
         return True
 
-    def held(self) -> int:
+    def _held(self) -> int:
         """In one process nothing waits: it is read at the scrape."""
         return 0 if self.directory is None else max(0, self._absorbed - self._delivered)
 
-    def discard(self) -> int:
+    def _discard(self) -> int:
         """See `ExportingSender`."""
-        held = self.held()
+        held = self._held()
         with self._absorbing:
             self._delivered = self._absorbed
         return held
 
-    def disconnect(self) -> None:
+    def _disconnect(self) -> None:
         """Leave the folder, stop serving."""
         place, self._place = self._place, None
         if place is not None:
@@ -240,7 +240,7 @@ class PrometheusSender(ExportingSender):
             server[0].shutdown()
             server[0].server_close()
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Start from nothing: what is counted so far, the parent tells."""
         place, self._place = self._place, None
         if place is not None:
@@ -258,7 +258,7 @@ class PrometheusSender(ExportingSender):
     # -- inside ------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self._sums = Sums(self.shape, self.prefix, self.max_series, self.tally)
+        self._sums = Sums(self.shape, self.prefix, self.max_series, self._tally)
         self._absorbed = self._delivered = self._written = 0
         self._ask_port_at = 0.0
 
@@ -275,7 +275,7 @@ class PrometheusSender(ExportingSender):
             self._server = start_http_server(self._port, self._addr, registry(self))
         except OSError as error:
             if self.directory is None:
-                self.tally.report(f"port {self._port} cannot be had", error)
+                self._tally.report(f"port {self._port} cannot be had", error)
 
 
 def collector(client: MetlogClient) -> Collector:

@@ -151,14 +151,14 @@ class StatsdSender(ExportingSender):
             integer("max_names", max_names, 1, 10**9),
             self_metrics=self_metrics,
         )
-        self.worker.kept.append(self._socket)
+        self._worker.kept.append(self._socket)
         if names is None:
             names = "labels" if self._is_dogstatsd else "dotted"
         self._shape = Shape(
             names,
             semconv=semconv,
             tagged=self._is_dogstatsd,
-            report=self.tally.report,  # a method of this sender would keep it alive
+            report=self._tally.report,  # a method of this sender would keep it alive
         )
         self._forms = Forms(
             self._shape,
@@ -167,10 +167,10 @@ class StatsdSender(ExportingSender):
             dogstatsd=self._is_dogstatsd,
             distributions=distributions,
             max_series=self.max_series,
-            report=self.tally.report,
+            report=self._tally.report,
         )
-        self._socket.on_resolved = self.worker.wake
-        self.reset_after_fork()
+        self._socket.on_resolved = self._worker.wake
+        self._reset_after_fork()
 
     # -- what happened -----------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class StatsdSender(ExportingSender):
         for metric in metrics:
             yield from self._shape.conflicts(metric)
 
-    def absorb_one(self, news: News, now: float) -> None:
+    def _absorb_one(self, news: News, now: float) -> None:
         """Turn values into lines; add counters and gauges up for the interval."""
         series = news.series
         if series.kind in self.ignores:
@@ -306,21 +306,21 @@ class StatsdSender(ExportingSender):
 
     # -- out ---------------------------------------------------------------------------
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """See `ExportingSender`."""
         interval = self._interval or 1.0
         left = self._summed_at + interval - process.now()
         seconds = self._pacing.pause(bool(self._backlog), interval)
         return min(seconds, left if left > 0 else interval)
 
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         """See `ExportingSender`."""
         return process.now() - self._summed_at >= self._interval * 0.95
 
-    def deliver(self, deadline: Deadline | None) -> None:
+    def _deliver(self, deadline: Deadline | None) -> None:
         """Send lines as the pace allows; sums and levels when the interval is over."""
-        if not (self.held() or self._socket.is_ready):
-            if self.worker.started:  # a name is looked up before it is needed
+        if not (self._held() or self._socket.is_ready):
+            if self._worker.started:  # a name is looked up before it is needed
                 self._connect(None)
             return
         self._connect(deadline)
@@ -328,8 +328,8 @@ class StatsdSender(ExportingSender):
             return  # an address is being looked for
         now = process.now()
         everything = deadline is not None or self._at_once
-        if everything or self.due:
-            self.due: bool = False
+        if everything or self._sums_due:
+            self._sums_due: bool = False
             self._summed_at = now
             with self._absorbing:
                 self._add_sums()
@@ -401,24 +401,26 @@ class StatsdSender(ExportingSender):
         except BlockingIOError as error:
             if self._is_unix and not self._at_once:
                 self._backlog.put_back(datagram, calls)
-                self.tally.report("the reader is slow", error)
+                self._tally.report("the reader is slow", error)
                 return False
             self._on_dropped(calls, error)
         except OSError as error:
             self._on_dropped(calls, error)
         else:
             if not last_arrived:  # UDP tells by the next one that nobody was there
-                self.tally.add(errors=1, sent=-self._just_sent, dropped=self._just_sent)
-                self.tally.report("refused", "nobody listens there")
+                self._tally.add(
+                    errors=1, sent=-self._just_sent, dropped=self._just_sent
+                )
+                self._tally.report("refused", "nobody listens there")
             self._just_sent = calls
             self._delivered += calls
-            self.tally.add(sent=calls)
+            self._tally.add(sent=calls)
         return True
 
     def _on_dropped(self, calls: int, error: OSError) -> None:
         self._delivered += calls
-        self.tally.add(errors=1, dropped=calls)
-        self.tally.report("not sent", error)
+        self._tally.add(errors=1, dropped=calls)
+        self._tally.report("not sent", error)
 
     def _connect(self, deadline: Deadline | None) -> None:
         """Know the address; `flush` and the end wait for it."""
@@ -431,13 +433,13 @@ class StatsdSender(ExportingSender):
                     return
                 deadline.sleep(0.01)
         except Exception as error:
-            self.tally.add(errors=1)
-            self.tally.report("no address", error)
+            self._tally.add(errors=1)
+            self._tally.report("no address", error)
 
     @property
     def _at_once(self) -> bool:
         """Return whether nothing is to be left for later."""
-        return not self._interval or self.worker.direct
+        return not self._interval or self._worker.direct
 
     @property
     def direct(self) -> bool:
@@ -449,26 +451,26 @@ class StatsdSender(ExportingSender):
         if self._interval:
             super().added()
         elif self._socket.is_ready:
-            self.turn(everything=True, deadline=None)
+            self._turn(everything=True, deadline=None)
 
     # -- what is held ------------------------------------------------------------------
 
-    def held(self) -> int:
+    def _held(self) -> int:
         """See `ExportingSender`."""
         return self._absorbed - self._delivered
 
-    def discard(self) -> int:
+    def _discard(self) -> int:
         """See `ExportingSender`."""
         with self._absorbing:
-            held = self.held()
+            held = self._held()
             self._reset()
         return held
 
-    def disconnect(self) -> None:
+    def _disconnect(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """See `ExportingSender`."""
         self._socket.after_fork()
         self._reset()

@@ -88,38 +88,38 @@ class UdpSender(QueuedSender):
             or any(target.socket.needs_resolving for target in self._targets),
         )
         for target in self._targets:
-            target.socket.on_resolved = self.worker.wake
-            self.worker.kept.append(target.socket)
+            target.socket.on_resolved = self._worker.wake
+            self._worker.kept.append(target.socket)
 
-    def send_now(self, msg: Message) -> bool:
+    def _send_now(self, msg: Message) -> bool:
         """Unless there is a queue, or an address to wait for."""
-        if self._queueing or not self.is_ready():
+        if self._queueing or not self._is_ready():
             return False
         self._transmit([to_json(msg).encode()])
         return True
 
-    def connect(self, *, may_wait: bool) -> None:
+    def _connect(self, *, may_wait: bool) -> None:
         """Look names up, when it is time to."""
         for target in self._targets:
             try:
                 target.socket.resolve(may_wait=may_wait)
             except OSError as error:
-                self.tally.add(errors=1)
-                self.tally.report("no address", error)
+                self._tally.add(errors=1)
+                self._tally.report("no address", error)
 
-    def is_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         """Return whether there is an address, and none still to be looked up first."""
         sockets = [target.socket for target in self._targets]
         return any(one.is_ready for one in sockets) and all(
             one.is_ready or one.has_failed for one in sockets
         )
 
-    def drain(self, deadline: Deadline | None) -> None:
+    def _drain(self, deadline: Deadline | None) -> None:
         """Send as fast as receivers can stand it, packed if so configured."""
         pacing = self._pacing
         pacing.relax()
         while True:
-            waiting = len(self.queue)
+            waiting = len(self._queue)
             came = max(0, waiting - self._left)
             if deadline is not None:
                 pacing.press(waiting * self._each, deadline.left)
@@ -128,17 +128,17 @@ class UdpSender(QueuedSender):
                 tokens = cost(self._transmit(lines))
                 pacing.spend(tokens)
                 self._each += (tokens / len(lines) - self._each) / 16
-            self._left = len(self.queue)
+            self._left = len(self._queue)
             if not self._left or deadline is None or not deadline.left:
                 return
             deadline.sleep(pacing.pause(backlog=True))
 
-    def disconnect(self, timeout: float) -> None:
+    def _disconnect(self, timeout: float) -> None:
         """Close the sockets."""
         for target in self._targets:
             target.socket.close()
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Open sockets of our own."""
         self._pacing = Pacing()
         self._left = 0
@@ -146,23 +146,23 @@ class UdpSender(QueuedSender):
             target.last = None
             target.socket.after_fork()
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """As the pace says."""
         if not self._queueing:
             return self._interval
-        return self._pacing.pause(len(self.queue) > 0, self._interval or 1.0)
+        return self._pacing.pause(len(self._queue) > 0, self._interval or 1.0)
 
     def _next(self) -> list[bytes]:
         """Take the next datagram's lines from the queue; none when it is empty."""
         lines: list[bytes] = []
         size = 0
-        while (msg := self.queue.peek()) is not None:
+        while (msg := self._queue.peek()) is not None:
             if self._encoded is None or self._encoded[0] is not msg:
                 self._encoded = msg, to_json(msg).encode()
             line = self._encoded[1]
             if lines and size + len(line) > self._packet:
                 break
-            if self.queue.pop() is not msg:  # the process ends, and drops them
+            if self._queue.pop() is not msg:  # the process ends, and drops them
                 break
             lines.append(line)
             size += len(line) + 1
@@ -172,7 +172,7 @@ class UdpSender(QueuedSender):
         """Send one datagram to all hosts; return its bytes."""
         data = b"\n".join(lines)
         if len(data) > MAX_DATAGRAM:
-            self.tally.drop(
+            self._tally.drop(
                 len(lines), "too large for a datagram, dropped", f"{len(data)} bytes"
             )
             return len(data)
@@ -182,26 +182,26 @@ class UdpSender(QueuedSender):
                 if not target.socket.send(data):
                     self._refused(target)
             except OSError as error:
-                self.tally.add(errors=1)
-                self.tally.report("not sent", error)
+                self._tally.add(errors=1)
+                self._tally.report("not sent", error)
             else:
                 sent.reached += 1
                 target.last = sent
         if sent.reached:
-            self.tally.add(sent=sent.messages)
+            self._tally.add(sent=sent.messages)
         else:
-            self.tally.add(dropped=sent.messages)
+            self._tally.add(dropped=sent.messages)
         return len(data)
 
     def _refused(self, target: _Target) -> None:
         """UDP tells by the next datagram that nobody was there for the one before."""
-        self.tally.add(errors=1)
-        self.tally.report("refused", "nobody listens there")
+        self._tally.add(errors=1)
+        self._tally.report("refused", "nobody listens there")
         last, target.last = target.last, None
         if last is not None:
             last.reached -= 1
             if last.reached == 0:  # the last of its hosts has refused it
-                self.tally.add(sent=-last.messages, dropped=last.messages)
+                self._tally.add(sent=-last.messages, dropped=last.messages)
 
 
 class _Target:

@@ -51,7 +51,7 @@ class _Publisher(QueuedSender):
             _to_stderr(msg)
         super().send_message(msg)
 
-    def is_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         """Return whether anybody subscribed."""
         if self._socket is None:
             self._open()
@@ -63,17 +63,17 @@ class _Publisher(QueuedSender):
             topics = self._topics
             (topics.add if news[:1] == b"\x01" else topics.discard)(news[1:])
 
-    def drain(self, deadline: Deadline | None) -> None:
+    def _drain(self, deadline: Deadline | None) -> None:
         """Send, until subscribers fall so far behind that ZeroMQ takes no more."""
-        while (msg := self.queue.peek()) is not None:
+        while (msg := self._queue.peek()) is not None:
             try:
                 self._socket.send(to_json(msg).encode(), self._zmq.DONTWAIT)
             except self._zmq.Again:
                 return
-            self.queue.pop()
-            self.tally.add(sent=1)
+            self._queue.pop()
+            self._tally.add(sent=1)
 
-    def disconnect(self, timeout: float) -> None:
+    def _disconnect(self, timeout: float) -> None:
         """Close the socket; it may go on sending for a second."""
         context, socket = self._context, self._socket
         self._context = self._socket = None
@@ -84,21 +84,21 @@ class _Publisher(QueuedSender):
         if context is not None:
             context.term()  # waits for what lingers
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """ZeroMQ's contexts do not survive a fork, nor may they be closed after it."""
         _abandoned.append((self._context, self._socket))
         self._context = self._socket = None
         self._topics = set()
 
     def _unkeep(self, *closing: object) -> None:
-        kept = self.worker.kept
+        kept = self._worker.kept
         kept[:] = [each for each in kept if not any(each is one for one in closing)]
 
     def _open(self) -> None:
         zmq = self._zmq
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        self.worker.kept += [self._context, self._socket]
+        self._worker.kept += [self._context, self._socket]
         self._socket.set(zmq.SNDHWM, self._limit_of_socket)
         self._socket.set(zmq.IMMEDIATE, 1)  # so that we hear of a subscriber who left
         if len(self._addresses) == 1:
@@ -177,7 +177,7 @@ class ZmqHandshakePubSender(_Publisher):
             queue_bytes,
         )
 
-    def connect(self, *, may_wait: bool) -> None:
+    def _connect(self, *, may_wait: bool) -> None:
         """Shake hands, when it is time to. Does not wait for the answer: it is looked
         for again with the next call."""
         now = process.now()
@@ -193,27 +193,27 @@ class ZmqHandshakePubSender(_Publisher):
         elif now - self._asked_at >= self._timeout:
             self._hang_up()
             if self._answered:
-                self.tally.report("no answer to the handshake", self._handshake)
+                self._tally.report("no answer to the handshake", self._handshake)
             self._answered = False
             self._check_at = now + 0.2
 
-    def is_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         """Return whether there was an answer, and a subscription."""
-        return super().is_ready() and self._answered
+        return super()._is_ready() and self._answered
 
-    def disconnect(self, timeout: float) -> None:
+    def _disconnect(self, timeout: float) -> None:
         """Close both sockets."""
         self._hang_up()
-        super().disconnect(timeout)
+        super()._disconnect(timeout)
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Shake hands anew."""
         _abandoned.append((self._asking, self._request))
         self._asking = self._request = None
         self._check_at, self._answered = 0.0, False
-        super().reset_after_fork()
+        super()._reset_after_fork()
 
-    def on_dropped(self, msg: Message) -> None:
+    def _on_dropped(self, msg: Message) -> None:
         """stderr gets it."""
         _to_stderr(msg)
 
@@ -221,7 +221,7 @@ class ZmqHandshakePubSender(_Publisher):
         # A context of its own: sockets of one belong to one thread at a time.
         self._asking = self._zmq.Context()
         self._request = self._asking.socket(self._zmq.REQ)
-        self.worker.kept += [self._asking, self._request]
+        self._worker.kept += [self._asking, self._request]
         self._request.set(self._zmq.LINGER, 0)
         self._request.connect(self._handshake)
         self._request.send(b"", self._zmq.DONTWAIT)

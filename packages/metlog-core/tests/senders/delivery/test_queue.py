@@ -39,21 +39,21 @@ class Backend(QueuedSender):
         self.entered = threading.Event()
         super().__init__("test", limit, 3600.0, **options)
 
-    def is_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         return self.there
 
-    def drain(self, deadline: Deadline | None) -> None:
+    def _drain(self, deadline: Deadline | None) -> None:
         if self.stuck is not None:
             self.entered.set()
             self.stuck.wait(240)
-        while (msg := self.queue.pop()) is not None:
+        while (msg := self._queue.pop()) is not None:
             self.taken.append(msg)
-            self.tally.add(sent=1)
+            self._tally.add(sent=1)
 
-    def disconnect(self, timeout: float) -> None:
+    def _disconnect(self, timeout: float) -> None:
         self.open = False
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         pass
 
 
@@ -87,7 +87,7 @@ def test_what_waits_is_bounded_in_bytes(kind: str) -> None:
     """Messages of a megabyte: 32 MB of them wait, by default, and the rest is dropped
     and counted."""
     sender = UdpSender("127.0.0.1", 9, queue=10_000, flush_interval=3600)
-    sender.worker.start = lambda: None  # type: ignore[method-assign]  # nobody takes any
+    sender._worker.start = lambda: None  # type: ignore[method-assign]  # nobody takes any
     for _ in range(100):
         sender.send_message(LARGE[kind])
     stats = sender.stats
@@ -163,7 +163,7 @@ def test_flush_and_close_take_no_longer_than_they_may(backend: Backend) -> None:
     did not get through stays, what close did not is dropped and counted."""
     backend.stuck = threading.Event()
     backend.send_message(message())
-    backend.worker.wake()
+    backend._worker.wake()
     assert backend.entered.wait(60)
     for _ in range(5):
         backend.send_message(message())
@@ -178,7 +178,7 @@ def test_flush_and_close_take_no_longer_than_they_may(backend: Backend) -> None:
     assert backend.stats.dropped >= 6
     # Who has the connection lets go of it, once it can.
     backend.stuck.set()
-    thread = backend.worker.thread
+    thread = backend._worker.thread
     assert thread is not None
     thread.join(60)
     assert not backend.open
@@ -220,7 +220,7 @@ def test_a_delivery_that_logs_does_not_wait_for_itself(backend: Backend) -> None
     backend.stuck = type("Talks", (), {"wait": lambda _, __: talk()})()  # type: ignore[assignment]
     try:
         backend.send_message(message())
-        backend.worker.wake()
+        backend._worker.wake()
         assert inside.wait(60)
         assert handler.lock is not None
         with handler.lock:
@@ -238,7 +238,7 @@ def test_where_callers_work_a_backend_that_answers_is_left_for_the_end(
 ) -> None:
     """uWSGI without threads: no request waits for the network; what does not fit the
     queue is dropped and counted, the rest goes when the process ends."""
-    backend.waits_for_answers = True
+    backend._waits_for_answers = True
     monkeypatch.setattr(process, "threads_enabled", lambda: False)
     for _ in range(150):
         backend.send_message(message())
@@ -252,8 +252,8 @@ def test_no_thread_of_the_applications_waits_for_an_answer_at_the_end(
     backend: Backend,
 ) -> None:
     """It may hold a lock that others want before the process can end."""
-    backend.waits_for_answers = True
-    backend.worker.start()
+    backend._waits_for_answers = True
+    backend._worker.start()
     backend.at_exit(Deadline(2))
     thread = threading.Thread(target=backend.send_message, args=(message(),))
     thread.start()
@@ -304,7 +304,7 @@ def test_a_backend_that_has_just_been_found_is_waited_for_at_the_end(
         asked += 1
         return asked > 5
 
-    monkeypatch.setattr(backend, "is_ready", is_ready)
+    monkeypatch.setattr(backend, "_is_ready", is_ready)
     if end == "the master":
         monkeypatch.setattr(process, "skips_exit_handlers", lambda: True)
     elif end == "an exit handler":
@@ -312,7 +312,7 @@ def test_a_backend_that_has_just_been_found_is_waited_for_at_the_end(
     backend.send_message(message())
     if end == "hurry":
         backend.hurry()
-        assert backend.worker.thread is not None
+        assert backend._worker.thread is not None
         assert until(lambda: backend.taken)
     assert len(backend.taken) == 1
 

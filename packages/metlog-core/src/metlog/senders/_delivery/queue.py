@@ -95,16 +95,16 @@ class MessageQueue:
 class QueuedSender(BaseSender):
     """What senders have in common whose messages wait for something.
 
-    A subclass says how to `connect` to its backend, when it `is_ready`, how to `drain`
-    the queue and to `disconnect`; only one thread at a time does any of these. What is
-    here sees to the rest: limits, thread, exit, fork, and counting.
+    A subclass says how to `_connect` to its backend, when it `_is_ready`, how to
+    `_drain` the queue and to `_disconnect`; only one thread at a time does any of
+    these. What is here sees to the rest: limits, thread, exit, fork, and counting.
 
     The lock that is held meanwhile is never waited for by a call that sends. So what
-    `drain` does may log, and the log may come back here.
+    `_drain` does may log, and the log may come back here.
     """
 
-    waits_for_answers = False
-    """Does `drain` wait for an answer from the network? Then no caller that sends does
+    _waits_for_answers = False
+    """Does `_drain` wait for an answer from the network? Then no caller that sends does
     it: where there are no threads, messages wait for the end of the process."""
 
     def __init__(
@@ -118,9 +118,9 @@ class QueuedSender(BaseSender):
     ) -> None:
         """At most ``max_messages`` of ``max_bytes`` in all wait. The worker looks after
         them every ``interval`` seconds, and when half of the room is taken."""
-        self.queue: MessageQueue = MessageQueue(max_messages, max_bytes)
-        self.tally: Tally = Tally(owner)
-        self.worker: Worker = Worker(self, self.tally, self.pause, threaded=threaded)
+        self._queue: MessageQueue = MessageQueue(max_messages, max_bytes)
+        self._tally: Tally = Tally(owner)
+        self._worker: Worker = Worker(self, self._tally, self._pause, threaded=threaded)
         self._interval = interval
         self._working = process.Lock()
         self._closed = False
@@ -129,44 +129,44 @@ class QueuedSender(BaseSender):
 
     # -- for subclasses ----------------------------------------------------------------
 
-    def connect(self, *, may_wait: bool) -> None:
-        """Look for the backend. Called again and again, before `is_ready`."""
+    def _connect(self, *, may_wait: bool) -> None:
+        """Look for the backend. Called again and again, before `_is_ready`."""
 
-    def is_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         """Return whether there is a backend to hand over to. Must be quick."""
         raise NotImplementedError
 
-    def drain(self, deadline: Deadline | None) -> None:
+    def _drain(self, deadline: Deadline | None) -> None:
         """Take messages from ``self.queue`` and send them; tell ``self.tally`` what
         became of each. Until the queue is empty or ``deadline`` passes; without one,
         as far as that needs no waiting."""
         raise NotImplementedError
 
-    def disconnect(self, timeout: float) -> None:
-        """Close what is open, within so many seconds. `connect` may open it again."""
+    def _disconnect(self, timeout: float) -> None:
+        """Close what is open, within so many seconds. `_connect` may open it again."""
         raise NotImplementedError
 
-    def reset_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """This is a forked child: leave the parent's sockets alone, get ready anew."""
         raise NotImplementedError
 
-    def pause(self) -> float:
+    def _pause(self) -> float:
         """Return the seconds until the worker looks again."""
         return self._interval or 0.1
 
-    def on_enqueued(self) -> None:
+    def _on_enqueued(self) -> None:
         """Called when something waits that did not, for whoever looks after it."""
-        if self.worker.alone:
-            self.worker.step(at_once=True)
-        elif len(self.queue) * 2 >= self.queue.max_messages or not self._interval:
-            self.worker.wake()
+        if self._worker.alone:
+            self._worker.step(at_once=True)
+        elif len(self._queue) * 2 >= self._queue.max_messages or not self._interval:
+            self._worker.wake()
 
-    def send_now(self, msg: Message) -> bool:
+    def _send_now(self, msg: Message) -> bool:
         """Send it now instead of queueing it, and count it in ``self.tally``; return
         whether that was done. Called by any thread, and must not wait."""
         return False
 
-    def on_dropped(self, msg: Message) -> None:
+    def _on_dropped(self, msg: Message) -> None:
         """A message had to be dropped; it is counted already."""
 
     # -- for everybody -----------------------------------------------------------------
@@ -175,18 +175,20 @@ class QueuedSender(BaseSender):
         """Send it or queue it. Never waits, never raises for the backend's sake."""
         process.check()
         if self._closed:
-            self.drop(msg, "closed")
+            self._drop(msg, "closed")
             return
-        self.worker.start()
-        if self.send_now(msg):
-            self.worker.step()  # without a thread: names are to be looked up again
+        self._worker.start()
+        if self._send_now(msg):
+            self._worker.step()  # without a thread: names are to be looked up again
             return
-        if self.queue.put(msg):
-            self.on_enqueued()
+        if self._queue.put(msg):
+            self._on_enqueued()
         else:
-            self.worker.wake()
-            limits = f"{self.queue.max_messages} messages, {self.queue.max_bytes} bytes"
-            self.drop(msg, f"queue full ({limits})")
+            self._worker.wake()
+            limits = (
+                f"{self._queue.max_messages} messages, {self._queue.max_bytes} bytes"
+            )
+            self._drop(msg, f"queue full ({limits})")
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Hand over what is queued, within ``timeout`` seconds; the rest stays queued.
@@ -205,58 +207,58 @@ class QueuedSender(BaseSender):
         self._closed = True
         deadline = Deadline(timeout)
         self._flush(deadline)
-        self.worker.stop(deadline)
+        self._worker.stop(deadline)
         self._release(deadline, "closed before it was sent")
 
     @property
     def stats(self) -> SenderStats:
         """Counted in messages."""
-        return self.tally.stats(len(self.queue))
+        return self._tally.stats(len(self._queue))
 
     # -- for the room ------------------------------------------------------------------
 
     def tick(self) -> None:
         """See `metlog.senders._delivery.worker.Worked`."""
-        if self.worker.direct:
+        if self._worker.direct:
             self._tick_at_the_end()
-        elif not (self.worker.alone and self.waits_for_answers):
+        elif not (self._worker.alone and self._waits_for_answers):
             self._tick()
-        self.queue.recount()
+        self._queue.recount()
 
     def hurry(self) -> None:
         """See `metlog.senders._delivery.process.Member`."""
-        self.worker.hurry()
+        self._worker.hurry()
 
     def at_exit(self, deadline: Deadline) -> None:
         """Hand over what is queued; what comes still later does not wait."""
         self._flush(deadline)
-        self.worker.at_exit()
+        self._worker.at_exit()
         self._release(deadline, "the process ended before it was sent")
 
     def after_fork(self) -> None:
         """Start from nothing: what is queued here, the parent sends."""
-        self.worker.after_fork()
-        self.queue = MessageQueue(self.queue.max_messages, self.queue.max_bytes)
+        self._worker.after_fork()
+        self._queue = MessageQueue(self._queue.max_messages, self._queue.max_bytes)
         self._at_work = False
         self._unavailable_since = None
-        self.reset_after_fork()
+        self._reset_after_fork()
 
-    def drop(self, msg: Message, why: str) -> None:
+    def _drop(self, msg: Message, why: str) -> None:
         """Count and say that a message was lost."""
-        self.tally.drop(1, "dropped", why)
-        self.on_dropped(msg)
+        self._tally.drop(1, "dropped", why)
+        self._on_dropped(msg)
 
     def __del__(self) -> None:
         with suppress(Exception):  # it was never made, or the interpreter is gone
-            self.worker.dismiss(self)
+            self._worker.dismiss(self)
 
     # -- inside ------------------------------------------------------------------------
 
     def _tick_at_the_end(self) -> None:
         """There is no later: wait for the backend, within everybody's deadline."""
-        if _may_wait_here(self.worker):
+        if _may_wait_here(self._worker):
             self._flush(process.exit_deadline())
-        elif not self.waits_for_answers:
+        elif not self._waits_for_answers:
             self._tick()
 
     def _tick(self) -> None:
@@ -265,32 +267,32 @@ class QueuedSender(BaseSender):
         try:
             if self._at_work:  # a signal handler sends, amid a delivery of its thread
                 return
-            if len(self.queue) or not self._closed:
-                self._drain(None)
+            if len(self._queue) or not self._closed:
+                self._turn(None)
             if self._closed:
-                self.disconnect(0.0)
+                self._disconnect(0.0)
         finally:
             self._working.release()
 
     def _flush(self, deadline: Deadline) -> None:
-        while len(self.queue):
+        while len(self._queue):
             if not deadline.acquire(self._working):
                 return
             if self._at_work:  # a signal handler flushes, amid a delivery of its thread
                 self._working.release()
                 return
             try:
-                ready = self._drain(deadline)
+                ready = self._turn(deadline)
             finally:
                 self._working.release()
-            if not len(self.queue) or not deadline.left:
+            if not len(self._queue) or not deadline.left:
                 break
             if not ready and self._unavailable_for() > FLUSH_TIMEOUT:
                 break
             deadline.sleep(0.005)
-        self.queue.recount()
+        self._queue.recount()
 
-    def _drain(self, deadline: Deadline | None) -> bool:
+    def _turn(self, deadline: Deadline | None) -> bool:
         """Hand over what can be. Return whether the backend was there."""
         self._at_work = True
         try:
@@ -300,18 +302,18 @@ class QueuedSender(BaseSender):
 
     def _deliver(self, deadline: Deadline | None) -> bool:
         try:
-            self.connect(may_wait=deadline is not None and deadline.left > 0)
+            self._connect(may_wait=deadline is not None and deadline.left > 0)
         except Exception as error:
-            self.tally.add(errors=1)
-            self.tally.report("no backend found", error)
+            self._tally.add(errors=1)
+            self._tally.report("no backend found", error)
         try:
-            if self.is_ready():
+            if self._is_ready():
                 self._unavailable_since = None
-                self.drain(deadline)
+                self._drain(deadline)
                 return True
         except Exception as error:
-            self.tally.add(errors=1)
-            self.tally.report("failed", error)
+            self._tally.add(errors=1)
+            self._tally.report("failed", error)
         if self._unavailable_since is None:
             self._unavailable_since = process.now()
         return False
@@ -321,11 +323,11 @@ class QueuedSender(BaseSender):
         return 0.0 if since is None else process.now() - since
 
     def _release(self, deadline: Deadline, why: str) -> None:
-        while (msg := self.queue.pop()) is not None:
-            self.drop(msg, why)
+        while (msg := self._queue.pop()) is not None:
+            self._drop(msg, why)
         if deadline.acquire(self._working):  # otherwise the worker does it, see `tick`
             try:
-                self.disconnect(deadline.left)
+                self._disconnect(deadline.left)
             finally:
                 self._working.release()
 
