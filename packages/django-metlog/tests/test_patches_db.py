@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 import sys
 import threading
@@ -368,43 +367,6 @@ def test_operation_takes_steps_in_proportion(parts: list[str]) -> None:
     few, many = steps(pattern * 20), steps(pattern * 40)
     assert many <= 2 * few + 20
     assert many <= 20 * len(pattern * 40)
-
-
-def test_no_expression_has_a_loop_in_a_loop() -> None:
-    """What meets foreign text is linear: no repetition repeats another one."""
-    from re import _constants, _parser  # type: ignore[attr-defined]
-
-    repeats = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-
-    def loops(tree: Any, inside: bool) -> bool:
-        for kind, argument in tree:
-            is_loop = kind in repeats and argument[1] > 1
-            if is_loop and inside:
-                return True
-            parts = argument if isinstance(argument, (tuple, list)) else [argument]
-            for part in parts:
-                if isinstance(part, _parser.SubPattern):
-                    if loops(part, inside or is_loop):
-                        return True
-                elif isinstance(part, list) and any(
-                    loops(one, inside or is_loop)
-                    for one in part
-                    if isinstance(one, _parser.SubPattern)
-                ):
-                    return True
-        return False
-
-    assert loops(_parser.parse("(?:a|--[^\n]*)*b"), inside=False)
-    expressions = {
-        f"{module.__name__}.{name}": value
-        for module in list(sys.modules.values())
-        if module.__name__.startswith("django_metlog")
-        for name, value in vars(module).items()
-        if isinstance(value, re.Pattern)
-    }
-    assert len(expressions) > 3
-    for name, expression in expressions.items():
-        assert not loops(_parser.parse(expression.pattern), inside=False), name
 
 
 class OddText(str):

@@ -129,7 +129,7 @@ def _shape(metric: Metric) -> tuple[str, str]:
 def _pattern(metric: Metric, prefix: str) -> str:
     """A regular expression of RE2: one group for each placeholder."""
     name = f"{prefix.rstrip('.')}.{metric.name}" if prefix else metric.name
-    parts = re.split(r"<[^.>]*(\.\.\.)?>", name)
+    parts = re.split(r"<[^<.>]*(\.\.\.)?>", name)
     pattern = re.escape(parts[0])
     for many, literal in zip(parts[1::2], parts[2::2], strict=True):
         pattern += ("(.+)" if many else r"([^.]+)") + re.escape(literal)
@@ -137,7 +137,7 @@ def _pattern(metric: Metric, prefix: str) -> str:
 
 
 def _labels(metric: Metric, head: str, indent: str) -> Iterator[str]:
-    placeholders = re.findall(r"<([^.>]*)(?:\.\.\.)?>", metric.name)
+    placeholders = re.findall(r"<([^<.>]*)(?:\.\.\.)?>", metric.name)
     labels = {name: f"${i}" for i, name in enumerate(placeholders, 1)}
     labels.update(metric.fixed)
     if labels:

@@ -16,7 +16,9 @@ from metlog.wire.statsd import number, safe_name
 
 __all__ = ["Command"]
 
-_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE
+)
 
 
 class Command(BaseCommand):

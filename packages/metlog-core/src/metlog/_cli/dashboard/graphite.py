@@ -176,7 +176,7 @@ def _group(texts: Iterable[str]) -> str:
 
 def _names(name: str, wanted: dict[str, str]) -> Iterator[list[tuple[str, str]]]:
     """Yield the nodes of each pattern for a declared name, with their labels."""
-    parts = re.findall(r"<[^>]*>|[^.]+", name)
+    parts = re.findall(r"<[^<>]*>|[^.]+", name)
     for depth in _DEPTHS if "...>" in name else (1,):
         nodes = []
         for part in parts:

@@ -195,7 +195,7 @@ def _without_prefix(segments: list[str]) -> list[str]:
 @cache
 def _parts(pattern: str) -> list[str]:
     """``view.<view...>.<METHOD>`` → ``view``, ``<view...>``, ``<METHOD>``."""
-    return re.findall(r"<[^>]*>|[^.]+", pattern)
+    return re.findall(r"<[^<>]*>|[^.]+", pattern)
 
 
 def _apart(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
