@@ -94,6 +94,36 @@ def test_each_kind_of_metric(receiver: UdpReceiver, do: Send, lines: list[str]) 
     assert sent(receiver, do) == lines
 
 
+def first_and_last(client: MetlogClient, first: Send, last: Send) -> None:
+    """Set one level in two ways, each of which was used before."""
+    for do in (first, last, first, last):
+        do(client)
+
+
+LEVELS: list[Send] = [
+    lambda c: c.gauge("level", 1),
+    lambda c: c.series("gauge", "level").set(2),
+    lambda c: c.series("gauge", "level", {"a": 1}).set(3),
+    lambda c: c.series("gauge", "level", {"a": "b"}).set(4),
+    lambda c: c.gauge("level", 5, fields={"a": 2}),
+    lambda c: c.sender.send_metric("gauge", "level", 6, 1.0, None),
+    lambda c: MetlogClient(c.sender, "other").gauge("level", 7),
+    lambda c: c.sender.send_message(
+        {"type": "gauge", "payload": "8", "fields": {"name": "level"}}
+    ),
+]
+
+
+@pytest.mark.parametrize("last", range(len(LEVELS)))
+@pytest.mark.parametrize("first", range(len(LEVELS)))
+def test_the_last_level_is_the_one_that_was_set_last(
+    receiver: UdpReceiver, first: int, last: int
+) -> None:
+    """However it was set: by name, by a handle, past the client, by another client."""
+    lines = sent(receiver, lambda c: first_and_last(c, LEVELS[first], LEVELS[last]))
+    assert lines[-1] == f"level:{last + 1}|g"
+
+
 def test_a_timer_reports_whole_milliseconds(
     receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

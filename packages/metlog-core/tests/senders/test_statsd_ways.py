@@ -63,9 +63,7 @@ class Call(NamedTuple):
         elif self.kind == "histogram" and self.rate == 1:
             client.series("histogram", self.name, self.fields).record(self.value)
             return
-        elif self.kind == "gauge" and self.rate == 1 and not self.fields:
-            # Without labels, handles with other fields set the same level; that is
-            # told, and which is the last is for the drain to say.
+        elif self.kind == "gauge" and self.rate == 1:
             client.series("gauge", self.name, self.fields).set(self.value)
             return
         self.make(client)

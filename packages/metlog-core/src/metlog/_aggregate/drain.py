@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Protocol, cast
 
 from metlog._aggregate.series import Exporter, News, Series
@@ -200,6 +201,10 @@ class Drain:
             news += seen(taken, aggregate.lens) if aggregate.lens else taken
             if gone and everything:
                 self._sources = [s for s in self._sources if s[1] is not aggregate]
+        levels = [each for each in news if each.order]
+        if len(levels) > 1:
+            news = [each for each in news if not each.order]
+            news += sorted(levels, key=_order)
         return news
 
     def _hand_on(self, news: Sequence[News], at: float) -> None:
@@ -223,6 +228,9 @@ class Drain:
     def _wake(self) -> None:
         for exporter in self.exporters():
             exporter.wake()
+
+
+_order = attrgetter("order")
 
 
 def seen(news: Sequence[News], lens: Lens) -> list[News]:

@@ -226,6 +226,8 @@ class News(NamedTuple):
     entries: Sequence[float] = ()
     """A timer's or a histogram's: see `as_milliseconds`."""
     spilled: Spilled | None = None
+    order: int = 0
+    """A gauge's: when it was set, so that of two that become one the later is told."""
 
 
 class Exporter(Protocol):
@@ -402,27 +404,33 @@ class Distribution(Values):
     kind: Kind = "histogram"
 
 
+_orders = itertools.count(1)
+
+
 class Level(Series):
     """The last value."""
 
-    __slots__ = ("_calls", "_value", "identity", "used")
+    __slots__ = ("_calls", "_order", "_value", "identity", "used")
     kind: Kind = "gauge"
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity: str | Identity = identity
         self.used: float = 0.0
         self._value: float = 0
-        self._calls = 0
+        self._calls = self._order = 0
 
     def add(self, value: float) -> None:
         """Set it."""
         self._value = value
+        self._order = next(_orders)
         self._calls += 1
 
     def drain(self) -> News | None:
         """The level if it was set since the last time, else None."""
         calls, self._calls = self._calls, 0
-        return News(self, calls, self._value) if calls else None
+        if not calls:
+            return None
+        return News(self, calls, self._value, order=self._order)
 
     def pending(self) -> int:
         """How many calls `drain` would tell of."""
