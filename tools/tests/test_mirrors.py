@@ -10,7 +10,7 @@ import pytest
 PACKAGES = Path(__file__).parents[2] / "packages"
 OF_THE_WHOLE = {
     # Every package has these,
-    *("public_api", "readme"),
+    *("expressions", "public_api", "readme"),
     # and these tell of several modules at once.
     *("concurrency", "conflicts", "historic_names", "known_bugs", "mapping"),
     *("names_on_the_wire", "original", "original_page", "originals", "scales"),
