@@ -726,9 +726,9 @@ def test_an_unreadable_file_is_left_alone_and_told(
 
 
 def test_a_folder_that_cannot_be_written_costs_only_others_numbers(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The host goes on, this process is read, and the failures are counted."""
+    """The host goes on, this process is read, and the failures are counted and said."""
     blocked = tmp_path / "file"
     blocked.touch()
     with multi(blocked / "folder") as client:
@@ -736,6 +736,7 @@ def test_a_folder_that_cannot_be_written_costs_only_others_numbers(
         client.flush()
         assert samples(scrape(client)) == {"hits_total": 1}
         assert client.sender_stats.errors > 0
+    assert f"cannot be written: {blocked / 'folder'}: " in capsys.readouterr().err
 
 
 def test_gauges_of_several_processes_are_one_as_declared() -> None:

@@ -205,7 +205,8 @@ class PrometheusSender(ExportingSender):
                 self._place.write(copies)
             except OSError as error:
                 self._tally.add(errors=1)
-                self._tally.report("the folder cannot be written", error)
+                what = f"{directory}: {error}"
+                self._tally.report("the folder cannot be written", what)
                 return False
             with self._absorbing:
                 for family, copy in zip(families, copies, strict=True):
