@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
+from django_metlog.loggers import errors
 from django_metlog.loggers.errors import StatsdHandler
+from metlog.diagnostics import Diagnostics
 
 Fetch = Callable[..., Any]
 
@@ -304,3 +306,78 @@ def test_behind_a_queue_there_is_nothing_to_count(sent: Any) -> None:
         logger.handlers.clear()
     StatsdHandler().handle(records.get())
     assert sent == []
+
+
+@pytest.fixture
+def not_told() -> Iterator[None]:
+    """As in a process in which nothing has been reported yet."""
+    errors.diagnostics, before = Diagnostics("django-metlog"), errors.diagnostics
+    yield
+    errors.diagnostics = before
+
+
+def test_behind_a_queue_it_says_what_it_lacks(
+    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None
+) -> None:
+    """Nothing can be counted there; that is told once a minute, not kept quiet."""
+    records: queue.Queue[logging.LogRecord] = queue.Queue()
+    logger = logging.getLogger("testsite.queued")
+    logger.propagate = False
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    listener = logging.handlers.QueueListener(records, StatsdHandler())
+    listener.start()
+    try:
+        for _ in range(3):
+            try:
+                raise ValueError("text")
+            except ValueError:
+                logger.exception("failed")
+    finally:
+        listener.stop()
+        logger.handlers.clear()
+        logger.propagate = True
+    assert sent == []
+    assert capsys.readouterr().err.splitlines() == [
+        "metlog: django-metlog: StatsdHandler cannot count a traceback without its "
+        "exception: a QueueHandler takes it off: put StatsdHandler beside that, on the "
+        "logger itself"
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["failed", "Traceback", "100 %", None, 5, ValueError("x"), ["Traceback"], b"%s"],
+)
+def test_what_is_no_traceback_is_no_reason(
+    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None, message: Any
+) -> None:
+    """Errors are logged without an exception all the time."""
+    logger = logging.getLogger("testsite.plain")
+    logger.propagate = False
+    handler = StatsdHandler()
+    logger.addHandler(handler)
+    try:
+        logger.error(message)
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    assert sent == []
+    assert capsys.readouterr().err == ""
+
+
+def test_beside_a_queue_it_counts(
+    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None
+) -> None:
+    """Each gets the record itself; what the queue's handler takes off is a copy's."""
+    records: queue.Queue[logging.LogRecord] = queue.Queue()
+    logger = logging.getLogger("testsite.beside")
+    logger.propagate = False
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    logger.addHandler(StatsdHandler())
+    try:
+        logger.error("failed", exc_info=ValueError())
+    finally:
+        logger.handlers.clear()
+        logger.propagate = True
+    assert sent.counters() == {"error.valueerror": 1}
+    assert capsys.readouterr().err == ""

@@ -14,6 +14,7 @@ from django_metlog import _app_check, conf
 from django_metlog._labels import capped
 from django_metlog.catalogue import ERROR
 from django_metlog.scope import Scope, current
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["StatsdHandler"]
 
@@ -24,7 +25,8 @@ class StatsdHandler(logging.Handler):
     Attach it to ``django.request`` for what views raise, or to the root logger. An
     exception is counted once on its way up, however often and by however many loggers
     it is logged; the same object raised again is another error. Behind a `QueueHandler`
-    there are no exceptions to count: it makes text of them. Put both side by side.
+    there are no exceptions to count: it makes text of them. Put both side by side;
+    stderr says so when a traceback comes without its exception.
 
     The level is ERROR unless another is configured: at WARNING Django also logs
     `PermissionDenied` and `BadRequest`, which are answers rather than errors.
@@ -41,7 +43,15 @@ class StatsdHandler(logging.Handler):
             info = record.exc_info
             error = info[1] if isinstance(info, tuple) else None
             scope = current()
-            if error is None or (scope is not None and scope.excluded):
+            if scope is not None and scope.excluded:
+                return
+            if error is None:
+                if isinstance(record.msg, str) and TRACEBACK in record.msg:
+                    diagnostics.report(
+                        "StatsdHandler cannot count a traceback without its exception",
+                        "a QueueHandler takes it off: put StatsdHandler beside that, "
+                        "on the logger itself",
+                    )
                 return
             # Past what the exception's class makes of attributes.
             own = BaseException.__getattribute__(error, "__dict__")
@@ -52,6 +62,10 @@ class StatsdHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
+
+TRACEBACK = "Traceback (most recent call last):\n"
+
+diagnostics = Diagnostics("django-metlog")
 
 MARK = "metlog_counted"
 """The attribute of an exception that has been counted."""
