@@ -338,9 +338,11 @@ def test_behind_a_queue_it_says_what_it_lacks(
         logger.propagate = True
     assert sent == []
     assert capsys.readouterr().err.splitlines() == [
-        "metlog: django-metlog: StatsdHandler cannot count a traceback without its "
-        "exception: a QueueHandler takes it off: put StatsdHandler beside that, on the "
-        "logger itself"
+        (
+            "metlog: django-metlog: StatsdHandler cannot count a traceback without its "
+            "exception: a QueueHandler takes it off: put StatsdHandler beside that, on "
+            "the logger itself"
+        )
     ]
 
 

@@ -240,6 +240,9 @@ IN_PROMETHEUS = [
     ("responses_total_by_status_view_method_total", "request_seconds_count"),
     # Http404 and PermissionDenied are no errors here.
     ("exceptions_total_by_(type|view)_total", "(request_error|response)_total"),
+    ("responses_total_by_templatename_total", "template_seconds_count"),
+    ("responses_streaming_total", "view_stream_seconds_count"),
+    ("ajax_requests_total", None),
     ("requests_body_total_bytes_count", None),
     ("responses_body_total_bytes_count", None),
     ("responses_total_by_charset_total", None),
@@ -252,6 +255,9 @@ SCRAPED = [
     ("django_db_execute_total", "django_db_execute(many)?_seconds_count"),
     ("django_db_execute_many_total", "django_db_executemany_seconds_count"),
     ("django_db_query_duration_seconds_count", "django_db_execute.*_seconds_count"),
+    ("django_db_new_connections_total", "django_db_connect_seconds_count"),
+    ("django_db_new_connection_errors_total", "django_db_error_total"),
+    ("django_db_errors_total", "django_db_error_total"),
     ("django_cache_get_total", "django_cache_call_seconds_count"),
     ("django_cache_get_hits_total", "django_cache_hit_total"),
     ("django_cache_get_misses_total", "django_cache_miss_total"),
@@ -262,7 +268,33 @@ SCRAPED = [
 
 
 def test_django_prometheus() -> None:
-    """The same, as Prometheus is told."""
-    told_alike(
-        original("django-prometheus-2.5.0-django-6.0"), played("SCRAPED"), SCRAPED
-    )
+    """The same, as Prometheus is told; each name that it has is told at least once."""
+    theirs, ours = original(PROMETHEUS), played("SCRAPED")
+    told_alike(theirs, ours, SCRAPED)
+    names = {line.partition(":")[0] for lines in theirs.values() for line in lines}
+    for known, _ in SCRAPED:
+        assert any(re.fullmatch(known, name) for name in names), known
+
+
+PROMETHEUS = "django-prometheus-2.5.0-django-6.0"
+
+
+def test_what_the_upgrade_page_says_of_django_prometheus() -> None:
+    """Where both count alike, and where they do not."""
+    theirs, ours = original(PROMETHEUS), played("SCRAPED")
+    # One that fails is a connection to both; here its error is among the statements.
+    failed = "a connection that fails"
+    assert set(theirs[failed]) == {
+        "django_db_new_connections_total:1",
+        "django_db_new_connection_errors_total:1",
+    }
+    assert ours[failed] == {
+        "django_db_connect_seconds_count:1",
+        "django_db_error_total:1",
+    }
+    # Of templates, theirs counts those of TemplateResponse.
+    by_name = "django_http_responses_total_by_templatename_total:1"
+    rendered = "a template rendered by a function"
+    assert by_name in theirs["a template"]
+    assert by_name not in theirs[rendered]
+    assert "django_template_seconds_count:1" in ours["a template"] & ours[rendered]

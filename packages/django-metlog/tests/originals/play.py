@@ -16,6 +16,7 @@ one wrote then.
 
 import json
 import logging
+import os
 import platform
 import socket
 import sys
@@ -63,6 +64,8 @@ def configure(original, port, switches):
         database = "django_prometheus.db.backends.sqlite3"
     else:
         more["STATSD_PATCHES"] = [package + ".patches.db", package + ".patches.cache"]
+        if more["SCRAPED"]:
+            more["STATSD_PATCHES"].append(package + ".patches.templates")
         more["STATSD_MODEL_SIGNALS"] = more["STATSD_CELERY_SIGNALS"] = True
         if original != "django_statsd" or django.VERSION < (4,):  # its URLs need less
             records = package + ".urls"
@@ -83,7 +86,11 @@ def configure(original, port, switches):
     more.update(
         ALLOWED_HOSTS=["*"],
         CACHES={"default": {"BACKEND": cache}, "sessions": {"BACKEND": cache}},
-        DATABASES={"default": {"ENGINE": database, "NAME": ":memory:"}},
+        DATABASES={
+            "default": {"ENGINE": database, "NAME": ":memory:"},
+            "archive": {"ENGINE": database, "NAME": os.devnull},
+            "lost": {"ENGINE": database, "NAME": os.devnull + "/lost"},
+        },
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
@@ -97,6 +104,19 @@ def configure(original, port, switches):
         RECORDS=records,
         ROOT_URLCONF="shop.urls",
         SECRET_KEY="a shop's",
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {
+                    "loaders": [
+                        (
+                            "django.template.loaders.locmem.Loader",
+                            {"page.html": "a page"},
+                        )
+                    ]
+                },
+            }
+        ],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     )
     settings.configure(**more)
@@ -245,6 +265,43 @@ def events():
         yield "boomerang", lambda: survived(TypeError, record, client.get, boomerang())
     if hasattr(settings, "STATSD_PATCHES"):
         yield "statsd_ping", lambda: call_command("statsd_ping", key="deployed")
+
+    if settings.SCRAPED:
+        for event in of_todays_django(client, survived):  # noqa: UP028
+            yield event
+
+
+def of_todays_django(client, survived):
+    """What django-prometheus measures besides, and no older original does."""
+    from django.db import DatabaseError, IntegrityError, connection, connections
+    from shop.models import OrderItem
+
+    def execute(sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def connect(alias):
+        connections[alias].close()
+        connections[alias].ensure_connection()
+
+    def twice():
+        OrderItem.objects.create(id=7)
+        OrderItem.objects.bulk_create([OrderItem(id=7)])
+
+    yield "a streamed page", lambda: list(client.get("/export").streaming_content)
+    yield "a template", lambda: client.get("/template")
+    yield "a template rendered by a function", lambda: client.get("/rendered")
+    yield (
+        "an ajax request",
+        lambda: client.get("/page", HTTP_X_REQUESTED_WITH="XMLHttpRequest"),
+    )
+    yield "a connection", lambda: connect("archive")
+    yield "a connection that fails", lambda: survived(DatabaseError, connect, "lost")
+    yield (
+        "a statement that is wrong",
+        lambda: survived(DatabaseError, execute, "SELECT nothing"),
+    )
+    yield "a row that is there already", lambda: survived(IntegrityError, twice)
 
 
 def count_errors(package):

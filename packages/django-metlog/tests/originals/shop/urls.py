@@ -19,6 +19,9 @@ urlpatterns = [
     re_path("^gone$", views.gone),
     re_path("^forbidden$", views.forbidden),
     re_path("^fails$", views.fails),
+    re_path("^export$", views.export),
+    re_path("^template$", views.template),
+    re_path("^rendered$", views.rendered),
 ]
 
 if settings.RECORDS:

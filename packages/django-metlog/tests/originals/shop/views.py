@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.views.generic import View
+
+try:
+    from django.http import StreamingHttpResponse
+except ImportError:  # which Django 1.4 does not have, and is not asked for
+    StreamingHttpResponse = None
 
 
 def page(request):
@@ -27,6 +34,18 @@ def forbidden(request):
 
 def fails(request):
     return 1 // 0
+
+
+def export(request):
+    return StreamingHttpResponse(["a", "b"])
+
+
+def template(request):
+    return TemplateResponse(request, "page.html", {})
+
+
+def rendered(request):
+    return render(request, "page.html", {})
 
 
 def handler403(request, exception=None):
