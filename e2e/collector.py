@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
-import http.server
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+
+from metlog.testing import HttpAnswer, HttpReceiver, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,30 +39,13 @@ class Total(NamedTuple):
     buckets: tuple[int, ...] = ()
 
 
-class Collector:
+class Collector(HttpReceiver):
     """Holds for each series what it said last (cumulative) or in all (delta)."""
 
     def __init__(self) -> None:
         self.totals: dict[Key, Total] = {}
-        self.requests = 0
         self._changed = threading.Lock()
-        collector = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                collector._take(self)
-
-            def log_message(self, *args: object) -> None:
-                """Say nothing."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        super().__init__(self._take, keep_alive=True)
 
     def counter(self, name: str, **attributes: Any) -> float:
         """Return the sum over all processes and all other attributes."""
@@ -78,13 +61,6 @@ class Collector:
         count, total = sum(x.count for x in found), sum(x.sum for x in found)
         return Total(found[0].unit, count, total, found[0].bounds, buckets)
 
-    def close(self) -> None:
-        """Take no more; twice is fine."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-
     def _find(self, name: str, attributes: dict[str, Any]) -> Iterator[Total]:
         wanted = {(key, str(value)) for key, value in attributes.items()}
         with self._changed:
@@ -93,19 +69,14 @@ class Collector:
                 if key.name == name and wanted <= has:
                     yield total
 
-    def _take(self, request: http.server.BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
-        if request.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
+    def _take(self, request: HttpRequest) -> HttpAnswer:
+        self.requests.remove(request)  # an hour of load would be much to keep
         if request.path == "/v1/metrics":
             with self._changed:
-                self._read(ExportMetricsServiceRequest.FromString(body))
-        request.send_response(200)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
+                self._read(ExportMetricsServiceRequest.FromString(request.body))
+        return HttpAnswer()
 
     def _read(self, request: Any) -> None:
-        self.requests += 1
         for resource in request.resource_metrics:
             said = attributes_of(resource.resource.attributes)
             instance = str(said.get("service.instance.id") or said.get("process.pid"))

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
-import http.server
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -16,6 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from metlog.testing import HttpReceiver
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,13 +24,24 @@ if TYPE_CHECKING:
 VIEW = "shelf.views.popular"
 
 
-class Collector(http.server.ThreadingHTTPServer):
+class Collector(HttpReceiver):
     """An OpenTelemetry collector that keeps what it gets."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Take)
-        self.metrics: list[ExportMetricsServiceRequest] = []
-        self.logs: list[ExportLogsServiceRequest] = []
+    @property
+    def metrics(self) -> list[ExportMetricsServiceRequest]:
+        return [
+            ExportMetricsServiceRequest.FromString(request.body)
+            for request in self.requests
+            if request.path.endswith("/v1/metrics")
+        ]
+
+    @property
+    def logs(self) -> list[ExportLogsServiceRequest]:
+        return [
+            ExportLogsServiceRequest.FromString(request.body)
+            for request in self.requests
+            if request.path.endswith("/v1/logs")
+        ]
 
     def counts(self, name: str) -> dict[str, int]:
         """Each data point's labels, as text, and how many values the last one has."""
@@ -59,25 +69,6 @@ class Collector(http.server.ThreadingHTTPServer):
         ]
 
 
-class Take(http.server.BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        if self.path.endswith("/v1/metrics"):
-            self.server.metrics.append(ExportMetricsServiceRequest.FromString(body))
-        else:
-            self.server.logs.append(ExportLogsServiceRequest.FromString(body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Nothing on the terminal."""
-
-
 class Visit(NamedTuple):
     lines: Receiver
     collector: Collector
@@ -87,9 +78,8 @@ class Visit(NamedTuple):
 def visit(start_site: Callable[..., Any], browser: Browser) -> Visit:
     """A click that swaps a part of the page, and an error."""
     collector = Collector()
-    threading.Thread(target=collector.serve_forever, daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        patch.setenv("OTLP_ENDPOINT", collector.url)
         site, lines = start_site("wsgi", settings="e2e_site.settings_otlp")
     page = browser.new_page()
     page.goto(f"{site.url}/popular/")
@@ -107,8 +97,7 @@ def visit(start_site: Callable[..., Any], browser: Browser) -> Visit:
     page.close()
     site.stop()
     lines.close()
-    collector.shutdown()
-    collector.server_close()
+    collector.close()
     return Visit(lines, collector)
 
 

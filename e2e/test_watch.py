@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from playwright.sync_api import expect
 from metlog._cli.watch.memory import Memory
 from metlog._cli.watch.receive import remember
 from metlog._cli.watch.serve import PageServer
+from metlog.testing import HttpAnswer, HttpReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -424,24 +424,9 @@ def test_pages_of_other_origins_get_nothing(watched: Watched, page: Page) -> Non
 def other_site(linked: str) -> Iterator[str]:
     """A page of another origin on this machine, as a developer has many."""
     html = f'<a href="{linked}">watch</a><iframe name="inside" src="{linked}"></iframe>'
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(html)))
-            self.end_headers()
-            self.wfile.write(html.encode())
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://localhost:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
+    page = HttpAnswer(200, {"Content-Type": "text/html"}, html.encode())
+    with HttpReceiver(page) as receiver:
+        yield f"http://localhost:{receiver.port}/"
 
 
 # -- how it looks, and how it is used without looking or pointing ----------------------

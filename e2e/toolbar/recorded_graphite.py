@@ -7,11 +7,10 @@ recorded.json is what backends/graphite.py said of one timer and one counter.
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from metlog.testing import HttpAnswer, HttpReceiver, HttpRequest
 
 RECORDED = {
     one["target"]: one["datapoints"]
@@ -26,36 +25,26 @@ def points(target: str) -> list[list[float | None]] | None:
     return RECORDED.get(f"stats.timers.shop.key.{part}", RECORDED["stats.shop.key"])
 
 
-class RecordedGraphite:
+class RecordedGraphite(HttpReceiver):
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        """The targets of each question."""
         self.status = 200
-        graphite = self
+        super().__init__(self._say)
+        self.url += "/render/"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                targets = parse_qs(urlsplit(self.path).query)["target"]
-                graphite.asked.append(targets)
-                answer = [
-                    {"target": target, "tags": {}, "datapoints": found}
-                    for target in targets
-                    if (found := points(target)) is not None
-                ]
-                self.send_response(graphite.status)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
+    @property
+    def asked(self) -> list[list[str]]:
+        """The targets of each question."""
+        return [targets_of(request) for request in self.requests]
 
-            def log_message(self, *args: Any) -> None:
-                pass
+    def _say(self, request: HttpRequest) -> HttpAnswer:
+        said = [
+            {"target": target, "tags": {}, "datapoints": found}
+            for target in targets_of(request)
+            if (found := points(target)) is not None
+        ]
+        headers = {"Content-Type": "application/json"}
+        return HttpAnswer(self.status, headers, json.dumps(said).encode())
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/render/"
-        threading.Thread(
-            target=self.server.serve_forever, args=(0.05,), daemon=True
-        ).start()
 
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+def targets_of(request: HttpRequest) -> list[str]:
+    return parse_qs(urlsplit(request.path).query)["target"]

@@ -47,7 +47,7 @@ def production_site(
 def nested(
     panel: Panel, production_site: Site, graphite: RecordedGraphite
 ) -> Iterator[Panel]:
-    graphite.asked.clear()
+    graphite.requests.clear()
     yield panel.visit(f"{production_site.url}/nested/")
     graphite.status = 200
 
@@ -165,7 +165,7 @@ def test_one_root(
     site = start_panel_site(
         TOOLBAR_METLOG={"graphite": graphite.url, "roots": {root: ["stats.shop"]}}
     )
-    graphite.asked.clear()
+    graphite.requests.clear()
     panel.visit(f"{site.url}/nested/")
     for _, each, name, _ in ONE_ROOT:
         panel.key(each, name).click()

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import statistics
 import subprocess
@@ -19,30 +18,17 @@ from time import perf_counter
 
 from metlog import MetlogClient
 from metlog.senders import StatsdSender
-from metlog.testing import UdpReceiver
+from metlog.testing import HttpReceiver, UdpReceiver
 
 SERIES = 2_000
 GAP = 5e-5
 
 
-class Collector(http.server.BaseHTTPRequestHandler):
-    """Takes everything."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None: ...
-
-
 def collector() -> None:
-    """In a process of its own, until its input ends."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
+    """Take everything, in a process of its own, until its input ends."""
+    with HttpReceiver() as receiver:
+        print(receiver.port, flush=True)
+        sys.stdin.read()
 
 
 def first(port: int) -> float:

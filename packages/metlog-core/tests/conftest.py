@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
-import gzip
-import http.server
 import json
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from metlog import MetlogClient
-from metlog.testing import add_up, until
+from metlog.testing import HttpAnswer, HttpReceiver, HttpRequest, add_up, until
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -91,13 +87,14 @@ def subscriber(subscribers: Callable[..., Subscriber]) -> Subscriber:
     return subscribers()
 
 
-class Collector:
+class Collector(HttpReceiver):
     """An OTLP receiver over HTTP, which decodes what it gets by the official schema."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.logs: list[ExportLogsServiceRequest] = []
-        self.headers: list[dict[str, str]] = []
+        self.headers: list[Mapping[str, str]] = []
+        """Of each request that was taken."""
         self.status = 200
         self.statuses: list[int] = []
         """Of the next requests; then `status` again."""
@@ -105,34 +102,10 @@ class Collector:
         """What is answered to a request that is taken."""
         self.retry_after: str | None = None
         """When to come again, for those that are not taken."""
-        self.tried: list[tuple[str, bytes]] = []
-        """Path and body of every request, taken or not."""
         self.meanwhile: Callable[[], object] = lambda: None
-        collector = self
+        super().__init__(self._take, **options)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                collector.receive(self)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def encrypt(self, certificate: Path) -> None:
-        """Speak TLS from now on, with a certificate and its key in one file."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-
-    def receive(self, request: http.server.BaseHTTPRequestHandler) -> None:
+    def _take(self, request: HttpRequest) -> HttpAnswer:
         # Here, as most tests run where neither this nor ZeroMQ is installed.
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
             ExportLogsServiceRequest,
@@ -141,26 +114,19 @@ class Collector:
             ExportMetricsServiceRequest,
         )
 
-        body = request.rfile.read(int(request.headers["Content-Length"]))
-        if request.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.tried.append((request.path, body))
         self.meanwhile()
         status = self.statuses.pop(0) if self.statuses else self.status
-        answer = self.body if status == 200 else b""
-        if status == 200:
-            self.headers.append(dict(request.headers))
-            if request.path == "/v1/metrics":
-                self.metrics.append(ExportMetricsServiceRequest.FromString(body))
-            elif request.path == "/v1/logs":
-                self.logs.append(ExportLogsServiceRequest.FromString(body))
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(answer)))
-        request.send_header("Location", "/v1/elsewhere")
-        if status != 200 and self.retry_after is not None:
-            request.send_header("Retry-After", self.retry_after)
-        request.end_headers()
-        request.wfile.write(answer)
+        headers = {"Location": "/v1/elsewhere"}
+        if status != 200:
+            if self.retry_after is not None:
+                headers["Retry-After"] = self.retry_after
+            return HttpAnswer(status, headers)
+        self.headers.append(request.headers)
+        if request.path == "/v1/metrics":
+            self.metrics.append(ExportMetricsServiceRequest.FromString(request.body))
+        elif request.path == "/v1/logs":
+            self.logs.append(ExportLogsServiceRequest.FromString(request.body))
+        return HttpAnswer(status, headers, self.body)
 
     def series(self) -> dict[tuple[str, str], Any]:
         """(service instance, metric) → the metric as it was last exported."""
@@ -208,12 +174,6 @@ class Collector:
             return getattr(of, of.WhichOneof("value"))
 
         return {pair.key: value(pair.value) for pair in thing.attributes}
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
 
 
 class Subscriber:

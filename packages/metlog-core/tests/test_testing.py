@@ -8,6 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -206,6 +209,50 @@ def test_a_head_over_http() -> None:
         with got:
             assert (got.headers["Content-Length"], got.read()) == ("5", b"")
     assert [one.method for one in receiver.requests] == ["HEAD"]
+
+
+@pytest.mark.parametrize("kind", [HttpReceiver, UdpReceiver])
+def test_a_receiver_is_closed_once(kind: type[HttpReceiver | UdpReceiver]) -> None:
+    """Closing it again does nothing."""
+    with kind() as receiver:
+        receiver.close()
+    receiver.close()
+
+
+def test_an_answer_in_pieces() -> None:
+    """They go out as they come, without a length, until the client has gone."""
+    gone = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        try:
+            yield b"first"
+            while True:
+                yield b"more" * 1000
+        finally:
+            gone.set()
+
+    with HttpReceiver(HttpAnswer(body=drip())) as receiver:
+        with urlopen(receiver.url, timeout=60) as got:
+            assert got.headers["Content-Length"] is None
+            assert got.read(5) == b"first"
+        assert gone.wait(60)
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_a_connection_with_many_requests(keep_alive: bool) -> None:
+    """It is kept if so wished, until the receiver is closed."""
+    receiver = HttpReceiver(HttpAnswer(body=b"taken"), keep_alive=keep_alive)
+    connection = HTTPConnection("127.0.0.1", receiver.port, timeout=60)
+    with closing(connection):
+        for _ in range(3):
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == b"taken"
+            assert (connection.sock is not None) is keep_alive
+        receiver.close()
+        with pytest.raises(OSError):
+            connection.request("GET", "/")
+            connection.getresponse()
+    assert len(receiver.requests) == 3
 
 
 @pytest.mark.parametrize("kind", ["HttpReceiver", "UdpReceiver"])

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import django
 import hypothesis
 import pytest
 
+from metlog.testing import HttpAnswer, HttpReceiver
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 sys.path.insert(0, str(Path(__file__).parent / "site"))
 os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
@@ -35,45 +35,24 @@ def empty_store() -> Iterator[None]:
     get_store().clear()
 
 
-class Web:
-    """A web server on a free port that answers as ``answer`` does."""
+class Web(HttpReceiver):
+    """A Graphite or a Prometheus, as far as anybody asks for its data."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, list[str]]] = []
-        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda handler: None
-        web = self
+        super().__init__()
+        self.url += "/render/"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                web.asked.append(parse_qs(urlsplit(self.path).query))
-                web.answer(self)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/render/"
-        threading.Thread(
-            target=self.server.serve_forever, args=(0.01,), daemon=True
-        ).start()
+    @property
+    def asked(self) -> list[dict[str, list[str]]]:
+        """The query of each request."""
+        return [parse_qs(urlsplit(request.path).query) for request in self.requests]
 
     def sends(self, body: bytes, status: int = 200, **headers: str) -> None:
         """Give this answer to every request."""
-
-        def answer(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body)
-
-        self.answer = answer
+        self.answer = HttpAnswer(status, headers, body)
 
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    server = Web()
-    yield server
-    server.server.shutdown()
-    server.server.server_close()
+    with Web() as server:
+        yield server

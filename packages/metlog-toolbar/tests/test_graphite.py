@@ -139,15 +139,10 @@ def test_redirect(web):
 @pytest.mark.parametrize("authorization", ["", "Basic YW5uOnNlY3JldA=="])
 def test_authorization(web, authorization):
     """The header goes to Graphite, and only when there is one."""
-    heard = []
-
-    def answer(handler):
-        heard.append(handler.headers["Authorization"])
-        handler.send_error(401)
-
-    web.answer = answer
+    web.sends(b"", status=401)
     with pytest.raises(ProductionError, match="answered 401") as raised:
         fetch(Production(web.url, ("a",), (), authorization), ["a"])
+    heard = [request.headers.get("Authorization") for request in web.requests]
     assert heard == [authorization or None]
     assert "YW5u" not in str(raised.value)
 
@@ -184,16 +179,14 @@ def test_drip(web):
     """A Graphite that sends byte by byte, each in time, is given up all the same."""
     gone = threading.Event()
 
-    def drip(handler):
-        handler.send_response(200)
-        handler.end_headers()
+    def drip():
         try:
             while True:
-                handler.wfile.write(b" ")
-        except OSError:
+                yield b" "
+        finally:
             gone.set()
 
-    web.answer = drip
+    web.sends(drip())
     ticks = iter(range(1000))
 
     with pytest.raises(ProductionError, match="took over 60 seconds"):

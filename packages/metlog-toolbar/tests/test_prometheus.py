@@ -370,16 +370,7 @@ def test_its_own_page():
 
 def test_the_shop_panel_asks_it(settings, web):
     """With Basic authentication, which no page shows; no roots are needed."""
-    heard = []
-
-    def say(handler):
-        heard.append(handler.headers["Authorization"])
-        handler.send_response(200)
-        handler.end_headers()
-        lines = [(str(i), [[1, "0"], [9, "60"]]) for i in range(3)]
-        handler.wfile.write(answer(*lines))
-
-    web.answer = say
+    web.sends(answer(*((str(i), [[1, "0"], [9, "60"]]) for i in range(3))))
     host = web.url.removeprefix("http://").removesuffix("/render/")
     settings.TOOLBAR_METLOG = {"prometheus": f"http://me:secret@{host}/"}
     assert conf.problems() == []
@@ -387,6 +378,7 @@ def test_the_shop_panel_asks_it(settings, web):
     query = {"kind": "timer", "key": "panel.view.shop.GET", "value": "2"}
     html = Client().get("/__debug__/metlog/graph/", query).json()["content"]
 
+    heard = [request.headers["Authorization"] for request in web.requests]
     assert heard == ["Basic bWU6c2VjcmV0"]
     assert "secret" not in html
     assert "bWU6c2VjcmV0" not in html

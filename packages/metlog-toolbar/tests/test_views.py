@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import resolve, reverse
 
 from metlog import catalogue
+from metlog.testing import HttpAnswer
 
 
 @pytest.fixture
@@ -20,16 +21,14 @@ def production(settings, web):
         "roots": {"timers": ["stats.timers.shop"], "counts": ["stats.a", "stats.b"]},
     }
 
-    def answer(handler):
+    def answer(request):
         body = json.dumps(
             [
                 {"target": target, "datapoints": [[1, 0], [2.5, 60]]}
                 for target in web.asked[-1]["target"]
             ]
         ).encode()
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(body)
+        return HttpAnswer(body=body)
 
     web.answer = answer
     return web

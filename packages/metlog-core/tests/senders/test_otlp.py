@@ -368,7 +368,7 @@ def test_another_collector_is_not_left_alone(
             client.incr("a")
             client.info("b")
             assert until(lambda i=i: stats(client).sent >= i + 1)  # type: ignore[misc]
-        assert len(other.tried) == 1
+        assert len(other.requests) == 1
         client.close()
 
 
@@ -429,7 +429,7 @@ def test_messages_that_are_refused_for_good_are_dropped_at_once(
     client.close()
     assert [record.body.string_value for record in collector.records()] == ["good"]
     assert (sender.stats.sent, sender.stats.dropped) == (1, 1)
-    assert [path for path, _ in collector.tried] == ["/v1/logs"] * 2
+    assert [request.path for request in collector.requests] == ["/v1/logs"] * 2
 
 
 def test_messages_that_are_refused_for_now_are_sent_again_five_times(
@@ -447,7 +447,7 @@ def test_messages_that_are_refused_for_now_are_sent_again_five_times(
         assert sender.stats.queued == 3
         client.flush()
     assert sender.stats == (0, 2, 7, 1, 10)
-    *tries, later = [body for _, body in collector.tried]
+    *tries, later = [request.body for request in collector.requests]
     assert len(tries) == 6
     assert b"second" in tries[0]
     assert set(tries) == {tries[0]}
@@ -496,7 +496,7 @@ def test_a_delta_that_was_not_taken_is_sent_again_unchanged(
     assert (sender.stats.sent, sender.stats.queued) == (0, 2)
     client.incr("hits", 1)
     client.flush()
-    bodies = [body for _, body in collector.tried]
+    bodies = [request.body for request in collector.requests]
     assert bodies[0] == bodies[1] == bodies[2]
     assert len(bodies) == 4
     points = [
@@ -577,10 +577,10 @@ def test_nothing_new_is_nothing_to_send(
     client.incr("a")
     client.flush()
     client.flush()
-    assert len(collector.tried) == 1
+    assert len(collector.requests) == 1
     monkeypatch.setattr("metlog.senders.otlp.HEARTBEAT", 0)
     client.flush()
-    assert len(collector.tried) == 2
+    assert len(collector.requests) == 2
     assert collector.counts() == {"a": 1}
 
 
@@ -664,24 +664,24 @@ def test_a_collector_has_a_certificate_of_its_own(
     trusted: bool,
 ) -> None:
     """It is the one that was configured that counts, not that of all requests."""
-    collector.encrypt(certificate)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     if trusted:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-    sender = OtlpSender(collector.url.replace("http:", "https:"), interval=60)
-    client = MetlogClient(sender, "app")
-    for _ in range(2):
-        client.incr("a")
-        client.info("b")
-        client.flush()
-    if trusted:
-        assert sender.stats == (4, 0, 0, 0, 0)
-        assert collector.counts() == {"a": 2}
-        assert collector.headers[0]["Content-Encoding"] == "gzip"
-    else:
-        assert sender.stats[:4] == (0, 0, 2, 4)
-    client.close()
+    with type(collector)(certificate=certificate) as collector:
+        sender = OtlpSender(collector.url, interval=60)
+        client = MetlogClient(sender, "app")
+        for _ in range(2):
+            client.incr("a")
+            client.info("b")
+            client.flush()
+        if trusted:
+            assert sender.stats == (4, 0, 0, 0, 0)
+            assert collector.counts() == {"a": 2}
+            assert collector.headers[0]["Content-Encoding"] == "gzip"
+        else:
+            assert sender.stats[:4] == (0, 0, 2, 4)
+        client.close()
 
 
 @pytest.mark.parametrize("routes", [0, 1, 2])
@@ -749,7 +749,7 @@ def test_a_signal_that_is_off_is_not_sent_and_not_missed(
         client.info("b")
         client.flush()
     client.close()
-    assert sorted({path for path, _ in collector.tried}) == paths
+    assert sorted({request.path for request in collector.requests}) == paths
     sent = sum({"/v1/metrics": 4, "/v1/logs": 2}[path] for path in paths)
     assert sender.stats == (sent, 0, 0, 0, 0)
 
@@ -930,7 +930,7 @@ def test_without_threads_no_caller_waits(
         client.incr("a")
         client.info("b")
         time.sleep(0.02)  # longer than the interval: it would be due
-    assert collector.tried == []
+    assert collector.requests == []
     assert "--enable-threads" in capsys.readouterr().err
     assert (sender.stats.queued, sender.stats.dropped) == (7, 3)
     client.close()

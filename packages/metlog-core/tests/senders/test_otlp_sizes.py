@@ -42,7 +42,7 @@ def takes(collector: Collector, most: int) -> None:
     """Have it answer 413 to what has more bytes than that."""
 
     def decide() -> None:
-        collector.status = 413 if len(collector.tried[-1][1]) > most else 200
+        collector.status = 413 if len(collector.requests[-1].body) > most else 200
 
     collector.meanwhile = decide
 
@@ -84,7 +84,7 @@ def test_requests_have_a_bounded_number_of_bytes(
     client.flush(PATIENCE)
     sent = [collector.attributes(point)["i"] for _, point in points_of(collector)]
     assert sorted(sent) == list(range(count))
-    sizes = [len(body) for _, body in collector.tried]
+    sizes = [len(request.body) for request in collector.requests]
     assert max(sizes) <= MOST or len(sizes) == count
     assert client.sender.stats == (count, 0, 0, 0, 0)  # type: ignore[attr-defined]
     client.close()
@@ -99,7 +99,7 @@ def test_buckets_are_counted_too(collector: Collector, histogram: Any) -> None:
             client.timer_send("t", value, fields={"i": i})
     client.flush(PATIENCE)
     assert sum(point.count for _, point in points_of(collector)) == 8000
-    assert max(len(body) for _, body in collector.tried) <= MOST
+    assert max(len(request.body) for request in collector.requests) <= MOST
     client.close()
 
 
@@ -112,7 +112,7 @@ def test_so_have_those_of_log_records(collector: Collector, letter: str) -> None
         client.info(body)
     client.flush(PATIENCE)
     assert [record.body.string_value for record in collector.records()] == bodies
-    assert max(len(body) for _, body in collector.tried) <= MOST
+    assert max(len(request.body) for request in collector.requests) <= MOST
     assert client.sender.stats == (500, 0, 0, 0, 0)  # type: ignore[attr-defined]
     client.close()
 
@@ -132,10 +132,10 @@ def test_a_series_that_is_too_large_is_dropped_alone(
         [*(f"small.{i}" for i in range(50)), "timer"]
     )
     assert client.sender.stats[:2] == (51, 1)  # type: ignore[attr-defined]
-    collector.tried.clear()
+    collector.requests.clear()
     client.incr("small.0")
     client.flush(PATIENCE)
-    assert [path for path, _ in collector.tried] == ["/v1/metrics"]
+    assert [request.path for request in collector.requests] == ["/v1/metrics"]
     assert client.sender.stats[:2] == (52, 1)  # type: ignore[attr-defined]
     client.close()
 
