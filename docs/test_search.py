@@ -173,7 +173,101 @@ QUESTIONS = [
         ("what is timed", "TemplateResponse rendering"),
         "the rendering of a TemplateResponse",
     ),
+    Asked(
+        "Does it run beside the site in a pod?",
+        ("kubernetes sidecar", "kubernetes", "status.hostIP"),
+        "A sidecar shares the network of its pod",
+    ),
+    Asked("Does it work with IPv6?", ("ipv6", "IPv6 address"), "without brackets"),
+    Asked("How do I get rid of it?", ("uninstall", "remove"), "pip uninstall"),
+    Asked("Does it run on Windows?", ("windows", "macos"), "no POSIX locks"),
+    Asked(
+        "Which of my databases and caches is it?",
+        ("multiple databases", "database alias", "cache alias", "replica"),
+        "db.psql.replica.execute",
+    ),
+    Asked(
+        "Is the commit in the view's time?",
+        ("ATOMIC_REQUESTS", "transaction", "commit"),
+        "after its commit or rollback",
+    ),
+    Asked(
+        "Are async views and websockets measured?",
+        ("async views", "streaming", "websocket", "channels"),
+        "A WebSocket never reaches",
+    ),
+    Asked(
+        "What are the views of REST frameworks called?",
+        ("DRF", "django rest framework", "ninja", "viewset"),
+        "OrderViewSet_list",
+    ),
+    Asked(
+        "Does it see htmx?",
+        ("htmx", "turbo", "single page application"),
+        "visits=True",
+    ),
+    Asked(
+        "Several processes set one gauge. Which wins?",
+        ("gauge", "gauge several processes"),
+        "the last one wins",
+    ),
+    Asked(
+        "How do I find N+1 queries?",
+        ("slow queries", "N+1 queries", "number of queries"),
+        "request.query_time",
+    ),
+    Asked("Does it trace?", ("traces", "spans", "tracing"), "trace_id"),
+    Asked(
+        "Are 404s and static files counted?",
+        ("404", "static files", "admin"),
+        "response.404",
+    ),
+    Asked(
+        "How do I see deployments?",
+        ("deploy", "deployment", "release"),
+        "send --statsd --incr deploys",
+    ),
+    Asked(
+        "How do I send log records?",
+        ("log handler", "log records"),
+        "MetlogHandler",
+    ),
+    Asked(
+        "How does a failed command show?",
+        ("exit code", "command fails"),
+        "command.<name>.failed",
+    ),
+    Asked(
+        "What will a vendor bill?",
+        ("billing", "cost", "custom metrics"),
+        "bills by series",
+    ),
+    Asked("And with an ad blocker?", ("ad blocker",), "no script can tell"),
+    Asked("Is it typed?", ("type hints", "mypy", "py.typed"), "py.typed"),
+    Asked(
+        "How do I add my own?",
+        ("own metrics", "custom metric", "add a metric"),
+        'client.incr("signup")',
+    ),
+    Asked(
+        "Why is something missing?",
+        ("missing data", "numbers too low"),
+        "middlewares in front of ours",
+    ),
+    Asked("How much memory?", ("memory usage", "memory"), "each series and process"),
 ]
+
+
+ENTRIES = [
+    entry.removeprefix("! ")
+    for line in re.findall(
+        r"^```{index} (.+)$",
+        (DOCS / "questions.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    for entry in line.split(", ")
+]
+"""What the questions are indexed by."""
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +283,7 @@ def found(site: Path) -> dict[str, list[str]]:
     """Query → the pages that are found, the best first."""
     node = shutil.which("node")
     assert node, "there is no node here"
-    queries = [words for asked in QUESTIONS for words in asked.words]
+    queries = [words for asked in QUESTIONS for words in asked.words] + ENTRIES
     done = subprocess.run(
         [node, DOCS / "_ext" / "search.js", site],
         input=json.dumps(queries),
@@ -219,3 +313,11 @@ def test_search_finds_the_answer(
     """Whoever searches with these words has the answer on one of the first pages."""
     pages = list(dict.fromkeys(found[words]))[:FIRST]
     assert any(answer in text_of(site / f"{page}.html") for page in pages), pages
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_index_entry_leads_to_its_question(
+    entry: str, found: dict[str, list[str]]
+) -> None:
+    """Whoever searches with one of these words is at the answer with one click."""
+    assert found[entry][0].startswith("questions")
