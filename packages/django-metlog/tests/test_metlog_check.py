@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 
+from django_metlog.management.commands import metlog_check
 from metlog.testing import HttpAnswer, HttpReceiver, UdpReceiver
 
 
@@ -84,6 +86,62 @@ def test_an_address_that_does_not_resolve(settings: Any) -> None:
     assert (
         "gauge      the host 'no-such-host.invalid' is not resolved" in out.getvalue()
     )
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """One that answers when the event is set, with this machine's address."""
+    answers = threading.Event()
+
+    def asked(name: bytes, port: int, **options: Any) -> Any:
+        answers.wait()
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    yield answers
+    answers.set()
+
+
+@pytest.mark.parametrize("kind", ["StatsdSender", "UdpSender"])
+def test_a_name_server_that_says_nothing(
+    settings: Any,
+    name_server: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """What is waited for is said at once, and waited for once, not for each kind."""
+    monkeypatch.setattr(metlog_check, "PATIENCE", 0.5)
+    settings.METLOG = {
+        "sender": {"class": f"metlog.senders.{kind}", "host": "stats.example"}
+    }
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="No name server said in 0 s where the host"):
+        call_command("metlog_check", stdout=out)
+    settings.METLOG.close(0)
+    assert out.getvalue().splitlines() == [
+        f"Through {kind}:",
+        "  Looking up the host 'stats.example', 0 s at most.",
+    ]
+
+
+def test_a_name_server_that_takes_its_time(
+    settings: Any, name_server: threading.Event
+) -> None:
+    """Its answer is waited for before anything is sent, so that all of it leaves."""
+
+    class Told(io.StringIO):
+        def write(self, text: str) -> int:
+            if "Looking up" in text:
+                name_server.set()
+            return super().write(text)
+
+    with UdpReceiver() as receiver:
+        settings.METLOG = {"sender": statsd(receiver.port, "stats.example")}
+        out = Told()
+        call_command("metlog_check", "--wait", "0.2", stdout=out)
+        settings.METLOG.close()
+    assert "Looking up the host 'stats.example', 10 s at most." in out.getvalue()
+    assert "counter    sent" in out.getvalue()
 
 
 def test_messages_that_wait_for_an_address(settings: Any) -> None:

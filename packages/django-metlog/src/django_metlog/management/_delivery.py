@@ -4,12 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from metlog import MetlogClient
 from metlog.senders import PrometheusSender, StatsdSender, UdpSender
 
-__all__ = ["FILTERED", "losses", "queued", "senders", "sent", "told", "unresolved"]
+__all__ = [
+    "FILTERED",
+    "look_up",
+    "looked_for",
+    "losses",
+    "queued",
+    "senders",
+    "sent",
+    "told",
+    "unresolved",
+]
 
 
 def senders(client: MetlogClient) -> Iterator[Any]:
@@ -64,16 +75,33 @@ def sent(client: MetlogClient) -> int:
 
 
 def unresolved(client: MetlogClient) -> list[str]:
-    """Return the hosts whose addresses are still looked for."""
-    found: list[str] = []
-    for sender in senders(client):
-        sockets: list[Any] = []  # nothing public tells
+    """Return the hosts that have no address, or none yet."""
+    return [each._host for each in _sockets(client) if not each.is_ready]  # noqa: SLF001
+
+
+def look_up(client: MetlogClient) -> None:
+    """Begin to look for the addresses that nobody has looked for."""
+    for each in _sockets(client):
+        if not (each.is_ready or each.has_failed):
+            with suppress(OSError):  # seen by `unresolved`
+                each.resolve(may_wait=True)
+
+
+def looked_for(client: MetlogClient) -> list[str]:
+    """Return those of them of which no name server has said anything yet."""
+    return [
+        each._host  # noqa: SLF001
+        for each in _sockets(client)
+        if not (each.is_ready or each.has_failed)
+    ]
+
+
+def _sockets(client: MetlogClient) -> Iterator[Any]:
+    for sender in senders(client):  # nothing public tells
         if isinstance(sender, StatsdSender):
-            sockets = [sender._socket]  # noqa: SLF001
+            yield sender._socket  # noqa: SLF001
         elif isinstance(sender, UdpSender):
-            sockets = [target.socket for target in sender._targets]  # noqa: SLF001
-        found += [each._host for each in sockets if not each.is_ready]  # noqa: SLF001
-    return found
+            yield from (target.socket for target in sender._targets)  # noqa: SLF001
 
 
 def _sum(client: MetlogClient, name: str) -> int:

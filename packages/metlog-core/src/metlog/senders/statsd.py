@@ -429,7 +429,12 @@ class StatsdSender(ExportingSender):
                 self._socket.resolve(
                     may_wait=deadline is not None and deadline.left > 0
                 )
-                if deadline is None or self._socket.is_ready or not deadline.left:
+                if (
+                    deadline is None
+                    or not deadline.left
+                    or self._socket.is_ready
+                    or self._socket.is_hopeless(deadline)
+                ):
                     return
                 deadline.sleep(0.01)
         except Exception as error:

@@ -8,13 +8,16 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metlog import MetlogClient
 from metlog.exceptions import ConfigError
+from metlog.senders import StatsdSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery import socket as room
 from metlog.senders._delivery.process import Deadline
@@ -127,6 +130,45 @@ def test_a_name_that_fails_is_said_once_and_tried_again(
     assert one.send(b"x")
     assert reader.recv(10) == b"x"
     one.close()
+
+
+def test_no_address_can_come_before_the_next_look_up(
+    names: Names, monkeypatch: pytest.MonkeyPatch, reader: socket.socket
+) -> None:
+    """After one that failed; only who can wait for the next one has to."""
+    monkeypatch.setattr(room, "RESOLVE_BACKOFF", 3600.0)
+    names.answers = [OSError("no such name"), "127.0.0.1"]
+    one = DatagramSocket("udp", "statsd.example", port_of(reader))
+    assert not one.is_hopeless(Deadline(2))  # nobody has looked
+    one.resolve(may_wait=False)
+    assert settled(one)
+    assert not one.is_hopeless(Deadline(2))  # it is to be told first
+    with pytest.raises(OSError, match="no such name"):
+        one.resolve(may_wait=False)
+    assert one.is_hopeless(Deadline(2))
+    assert not one.is_hopeless(Deadline(4000))
+    one.after_fork()
+    assert not one.is_hopeless(Deadline(2))  # a child looks for itself
+    assert one.wait_ready(Deadline(60))
+    assert not one.is_hopeless(Deadline(2))
+
+
+def test_a_flush_does_not_wait_for_what_cannot_come(
+    names: Names, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name server said that there is no such name: that is an answer, too."""
+    monkeypatch.setattr(room, "RESOLVE_BACKOFF", 3600.0)
+    names.answers = [OSError("no such name")]
+    client = MetlogClient(StatsdSender("statsd.example", flush_interval=3600), "app")
+    client.incr("a")
+    client.flush(60)
+    before = time.monotonic()
+    client.incr("a")
+    client.flush(60)
+    assert time.monotonic() - before < 50
+    assert client.sender_stats.queued == 2
+    client.close(0)
+    assert "no such name" in capsys.readouterr().err
 
 
 def test_a_name_that_moves_is_followed_and_one_that_fails_later_is_kept(

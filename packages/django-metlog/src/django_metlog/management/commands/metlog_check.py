@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         self._say(f"Through {names}:", options)
         failed = []
         start = _delivery.losses(client)
+        self._wait_for_addresses(client, options)
         for kind, send in _probes(client).items():
             fate, is_failure = _fate(client, kind, send)
             if is_failure:
@@ -70,6 +72,25 @@ class Command(BaseCommand):
             )
         self._say("Nothing was refused.", options)
 
+    def _wait_for_addresses(
+        self, client: MetlogClient, options: dict[str, Any]
+    ) -> None:
+        """Name servers may take their time, which is not that of each kind."""
+        pause, end = Event(), monotonic() + PATIENCE
+        _delivery.look_up(client)
+        pause.wait(0.2 if _delivery.looked_for(client) else 0)
+        if waiting := _delivery.looked_for(client):
+            self._say(
+                f"  Looking up {_hosts(waiting)}, {PATIENCE:.0f} s at most.", options
+            )
+        while waiting := _delivery.looked_for(client):
+            if monotonic() > end:
+                raise CommandError(
+                    f"No name server said in {PATIENCE:.0f} s where "
+                    f"{_hosts(waiting)} is. Is the name right, and is there a network?"
+                )
+            pause.wait(0.05)
+
     def _late_refusals(self, client: MetlogClient, wait: float) -> bool:
         """A closed UDP port is told of by the next datagram, at the earliest."""
         pause = Event()
@@ -88,6 +109,9 @@ class Command(BaseCommand):
 
 
 PREFIX = "metlog.check"
+
+PATIENCE = 10.0
+"""Seconds for a host's name: as long as a resolver tries one name server by default."""
 
 
 def _fate(
@@ -112,8 +136,12 @@ def _fate(
 
 
 def _unresolved(client: MetlogClient) -> str:
-    hosts = ", ".join(map(repr, _delivery.unresolved(client)))
-    return f"the host {hosts} is not resolved" if hosts else ""
+    hosts = _hosts(_delivery.unresolved(client))
+    return f"{hosts} is not resolved" if hosts else ""
+
+
+def _hosts(names: list[str]) -> str:
+    return f"the host {', '.join(map(repr, names))}" if names else ""
 
 
 def _probes(client: MetlogClient) -> dict[str, Callable[[], object]]:

@@ -87,6 +87,16 @@ class DatagramSocket:
         """Return whether the address is known."""
         return self._address is not None
 
+    def is_hopeless(self, deadline: Deadline) -> bool:
+        """Return whether no address can come in time: the last look-up failed, which
+        has been told, and the next one is not due before ``deadline``."""
+        return (
+            self.has_failed
+            and self._failure is None
+            and not (self._looking or self.is_ready)
+            and process.now() + deadline.left < self._resolve_at
+        )
+
     def resolve(self, *, may_wait: bool) -> None:
         """Begin to look the name up when it is time to; raise what the last look-up
         raised, once.
