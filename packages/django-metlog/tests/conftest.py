@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,66 +13,19 @@ from typing import Any
 import django
 import hypothesis
 import pytest
-from asgiref.sync import async_to_sync
-from django.http import HttpResponse
 
-from metlog import MetlogClient, capture
+from metlog import MetlogClient, capture, catalogue
 from metlog.senders import DebugCaptureSender
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "testsite.settings"
 django.setup()
 
+from sending import Fetch, Sent, fetch_asgi, fetch_wsgi  # noqa: E402
 
 # How long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("metlog", deadline=None)
 hypothesis.settings.load_profile("metlog")
-
-OF_EVERY_REQUEST = ("request", "request.query_time")
-
-
-class Sent(list[capture.Captured]):
-    """What was sent, in order."""
-
-    def counters(self) -> dict[str, float]:
-        """Each counter's sum, but for ``request.error``, which is of `errors`."""
-        sums: dict[str, float] = {}
-        for one in self:
-            if one.base == "request.error":
-                continue
-            if one.kind == "counter" and one.value is not None:
-                sums[one.name] = sums.get(one.name, 0) + one.value
-        return sums
-
-    def errors(self) -> dict[str, float]:
-        """What requests ended with, by the exception's class and the view."""
-        return {
-            f"{one.labels['class']} {one.labels.get('view', '')}": one.value or 0
-            for one in self
-            if one.base == "request.error"
-        }
-
-    def timers(self) -> dict[str, list[float]]:
-        """Each timer's values, in milliseconds, but for those of every request."""
-        values: dict[str, list[float]] = {}
-        for one in self:
-            if one.kind == "timer" and one.value is not None:
-                values.setdefault(one.name, []).append(one.value)
-        for name in OF_EVERY_REQUEST:
-            values.pop(name, None)
-        return values
-
-    def of(self, base: str) -> list[capture.Captured]:
-        """What was sent of one base."""
-        return [one for one in self if one.base == base]
-
-    def names(self) -> list[str]:
-        """The metrics' names, in order."""
-        return [one.name for one in self]
-
-    def active(self) -> list[float | None]:
-        """What happened to the number of requests in flight."""
-        return [one.value for one in self if one.name == "request.active"]
 
 
 @pytest.fixture
@@ -88,9 +41,6 @@ def no_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     conf.clear_cache()
 
 
-Fetch = Callable[..., HttpResponse]
-
-
 @pytest.fixture(params=["wsgi", "asgi"])
 def fetch(request: pytest.FixtureRequest) -> Fetch:
     """``fetch(path, method="GET", **environ)``: once under WSGI, once under ASGI.
@@ -100,45 +50,15 @@ def fetch(request: pytest.FixtureRequest) -> Fetch:
     return fetch_wsgi if request.param == "wsgi" else fetch_asgi
 
 
-def fetch_wsgi(path: str, method: str = "GET", **extra: Any) -> HttpResponse:
-    from django.test import Client
-
-    client = extra.pop("client", None) or Client(raise_request_exception=False)
-    response = client.generic(method, path, **extra)
-    if response.streaming:
-        b"".join(response.streaming_content)
-    return response
-
-
-def fetch_asgi(path: str, method: str = "GET", **extra: Any) -> HttpResponse:
-    from django.test import AsyncClient
-
-    @async_to_sync
-    async def fetch() -> Any:
-        client = AsyncClient(raise_request_exception=False)
-        response = await client.generic(method, path, **extra)
-        if response.streaming:
-            if response.is_async:
-                async for _ in response.streaming_content:
-                    pass
-            else:
-                b"".join(response.streaming_content)
-        return response
-
-    return fetch()
-
-
 @pytest.fixture(autouse=True)
 def sent() -> Iterator[Sent]:
     """What this test sends; it fails when a metric is not in the catalogue."""
-    from metlog import catalogue
-
     collected = Sent()
-    with capture.collecting(collected.append, everywhere=True):
+    with capture.collecting(collected.collect, everywhere=True):
         yield collected
     unknown = {
         f"{one.kind} {one.name}"
-        for one in collected
+        for one in collected.captured
         if one.kind != "message" and catalogue.find(one.kind, one.name) is None
     }
     assert not unknown, f"not declared in django_metlog.catalogue: {sorted(unknown)}"

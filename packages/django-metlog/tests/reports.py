@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Sent
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from sending import Sent
 from testsite.views import index
 
 from django_metlog.views import arecord
@@ -88,7 +88,7 @@ def post(ask: Ask, fields: dict[str, str], **kwargs: Any) -> Answer:
 def recorded(sent: Sent) -> dict[str, float]:
     """What a report came to, without the prefix that all names share; once each."""
     prefix = "window.performance."
-    ours = [one for one in sent if one.name.startswith(prefix)]
+    ours = [one for one in sent.captured if one.name.startswith(prefix)]
     names = [one.name.removeprefix(prefix) for one in ours]
     assert len(names) == len(set(names))
     return {name: one.value or 0 for name, one in zip(names, ours, strict=True)}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -322,7 +323,7 @@ def test_a_test_that_sends_something_else_fails(
 ) -> None:
     """The fixture ``sent`` of these tests looks at everything that was sent."""
     conftest = Path(__file__).with_name("conftest.py")
-    monkeypatch.setenv("PYTHONPATH", str(conftest.parent))
+    monkeypatch.setenv("PYTHONPATH", str(conftest.parent), prepend=os.pathsep)
     pytester.makeconftest(conftest.read_text(encoding="utf-8"))
     pytester.makepyfile(
         """

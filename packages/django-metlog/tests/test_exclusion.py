@@ -315,7 +315,7 @@ def test_views_that_are_hard_to_look_into(sent: Any, settings: Any) -> None:
             return object.__getattribute__(self, name)
 
     settings.ROOT_URLCONF = (path("1", Odd()), path("2", Failing()))
-    from conftest import fetch_wsgi
+    from sending import fetch_wsgi
 
     assert [fetch_wsgi(f"/{number}").status_code for number in "12"] == [200, 200]
     assert sent.counters()["response.200"] == 2

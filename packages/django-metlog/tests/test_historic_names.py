@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from conftest import Sent
 from django.db import connection
+from sending import Sent
 from testsite.models import Book
 
 from django_metlog.patches import celery, db, models
@@ -46,7 +46,7 @@ def test_labels_are_as_ever(sent: Sent, settings: Any) -> None:
     Book.objects.create(title="Emma")
     settings.METLOG_HISTORIC_NAMES = False
     Book.objects.create(title="Emma")
-    old, new = sent[:2], sent[2:]
+    old, new = sent.captured[:2], sent.captured[2:]
     assert [one.base for one in old] == [one.base for one in new]
     assert [dict(one.labels) for one in old] == [dict(one.labels) for one in new]
     assert [one.name for one in new] == [

@@ -107,7 +107,7 @@ def test_a_message_s_own_field_wins(arrived: Arrived, settings: Any) -> None:
         return HttpResponse()
 
     settings.ROOT_URLCONF = (path("own", own),)
-    from conftest import fetch_wsgi
+    from sending import fetch_wsgi
 
     fetch_wsgi("/own", headers={"X-Request-ID": "abc-1"})
     assert [m["fields"] for m in arrived() if m["type"] == "sold"] == [

@@ -502,7 +502,7 @@ class TestAfterAUsualOne:
             return HttpResponse()
 
         self.end(respond)
-        (error,) = sent.of("request.error")
+        (error,) = sent.based("request.error")
         assert error.labels == {"class": "keyerror", "view": "testsite.views.index"}
         assert sent.counters()["response.200"] == 1
 
@@ -539,7 +539,7 @@ class TestAfterAUsualOne:
         request = Request(RequestFactory().get("/").environ)
         self.end(lambda request: HttpResponse(), request)
         assert sent.counters() == {"response.200": 1}
-        assert {one.name for one in sent.of("request")} == {"request"}
+        assert {one.name for one in sent.based("request")} == {"request"}
 
     def test_its_response_is_odd(self, sent: Any) -> None:
         """One that does not say whether it streams."""
@@ -675,9 +675,9 @@ def test_a_whole_request_is_timed(
 ) -> None:
     """Once, by view, method and status. What a convention asks besides is a part."""
     fetch(path)
-    (request,) = sent.of("request")
+    (request,) = sent.based("request")
     assert (request.kind, request.name, request.labels) == ("timer", "request", labels)
-    (view,) = sent.of("view") or [None]
+    (view,) = sent.based("view") or [None]
     if view is not None:
         assert request.value is not None
         assert view.value is not None
@@ -695,14 +695,16 @@ def test_a_whole_request_is_timed(
 def test_methods_that_clients_invent_are_one(fetch: Fetch, sent: Any) -> None:
     """In whole requests and in those that are in flight."""
     fetch("/", "BREW")
-    assert {one.labels["method"] for one in sent.of("request")} == {"OTHER"}
-    assert {one.labels["method"] for one in sent.of("request.active")} == {"OTHER"}
+    assert {one.labels["method"] for one in sent.based("request")} == {"OTHER"}
+    assert {one.labels["method"] for one in sent.based("request.active")} == {"OTHER"}
 
 
 def test_sums_of_views_have_no_base(fetch: Fetch, sent: Any) -> None:
     """Where there are labels, the backend adds up."""
     fetch("/")
-    views = {one.name: one.base for one in sent if one.name.startswith("view.")}
+    views = {
+        one.name: one.base for one in sent.captured if one.name.startswith("view.")
+    }
     assert views == {
         "view.testsite.views.index.GET": "view",
         "view.testsite.views.GET": "",
@@ -715,13 +717,16 @@ def test_statements_of_a_request_are_told_if_they_are_seen(
 ) -> None:
     """Also that there were none; without the patch nobody knows."""
     fetch("/")
-    assert sent.of("request.queries") == sent.of("request.query_time") == []
+    assert sent.based("request.queries") == sent.based("request.query_time") == []
     see_queries(True)
     try:
         fetch("/")
     finally:
         see_queries(False)
-    (queries,), (time,) = sent.of("request.queries"), sent.of("request.query_time")
+    (queries,), (time,) = (
+        sent.based("request.queries"),
+        sent.based("request.query_time"),
+    )
     assert (queries.kind, queries.value, time.kind, time.value) == (
         *("histogram", 0, "timer", 0),
     )
@@ -735,13 +740,13 @@ def test_many_views_make_few_names(fetch: Fetch, sent: Any) -> None:
     for page in pages:
         for method in ("GET", "POST"):
             fetch(page, method)
-    bases = {one.base for one in sent} - {""}
+    bases = {one.base for one in sent.captured} - {""}
     assert bases <= {
         *("request", "request.active", "request.queries", "request.query_time"),
         *("response", "response.auth", "view", "request.queue", "view.stream"),
         "request.error",
     }
-    assert len({one.name for one in sent}) > 20
+    assert len({one.name for one in sent.captured}) > 20
 
 
 @pytest.mark.parametrize(
@@ -775,10 +780,10 @@ def test_many_classes_of_errors(fetch: Fetch, sent: Any, settings: Any) -> None:
     settings.ROOT_URLCONF = (path("<int:number>", fails),)
     for number in range(4):
         fetch(f"/{number}")
-    assert [one.labels["class"] for one in sent.of("request.error")] == [
+    assert [one.labels["class"] for one in sent.based("request.error")] == [
         *("error0", "error1", "other", "other"),
     ]
-    assert "secret" not in repr([one.message for one in sent])
+    assert "secret" not in repr([one.message for one in sent.captured])
 
 
 def test_what_an_error_page_raises_is_counted_too(
@@ -801,6 +806,6 @@ def test_what_a_middleware_raises_has_no_view(
     settings.MIDDLEWARE = [*BOTH, "testsite.middleware.raising"]
     fetch("/")
     assert sent.errors() == {"keyerror ": 1}
-    assert [one.name for one in sent if one.base == "request.error"] == [
+    assert [one.name for one in sent.captured if one.base == "request.error"] == [
         "request.error.keyerror"
     ]

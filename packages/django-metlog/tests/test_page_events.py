@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Sent
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from reports import URL, Ask, every_server
+from sending import Sent
 
 from django_metlog import _page_events
 
@@ -35,8 +35,14 @@ def post(ask: Ask, *fields: tuple[str, str], status: int = 204) -> Any:
 
 
 def ours(sent: Sent) -> dict[str, float]:
-    assert not [one for one in sent if one.name.startswith("window.performance.timing")]
-    return {one.name: one.value or 0 for one in sent if one.name.startswith("window.")}
+    assert not [
+        one for one in sent.captured if one.name.startswith("window.performance.timing")
+    ]
+    return {
+        one.name: one.value or 0
+        for one in sent.captured
+        if one.name.startswith("window.")
+    }
 
 
 @every_server
@@ -47,7 +53,7 @@ def test_page_swaps(ask: Ask, sent: Sent) -> None:
     timers = sent.timers()
     assert timers["window.visit.testsite.views.index.settled"] == [412, 32]
     assert timers["window.visit.other.settled"] == [7, 8, 9]
-    views = {one.labels["view"] for one in sent if one.base == "window.visit"}
+    views = {one.labels["view"] for one in sent.captured if one.base == "window.visit"}
     assert views == {"testsite.views.index", "other"}
 
 
@@ -56,7 +62,7 @@ def test_too_many_page_swaps(ask: Ask, sent: Sent) -> None:
     """Fifty a report are taken; the rest, and hours, are dropped and counted."""
     post(ask, ("visits", "\n".join(["5"] * 60)), ("sample", "0.5"))
     assert len(sent.timers()["window.visit.other.settled"]) == 50
-    assert {one.rate for one in sent if "visit" in one.name} == {0.5}
+    assert {one.rate for one in sent.captured if "visit" in one.name} == {0.5}
     assert sent.counters()["window.performance.rejected"] == 20
     sent.clear()
     post(ask, ("visits", "3600001 a\n3600000 b"))
@@ -87,7 +93,7 @@ def test_what_stick_does_not_send(
     answer = post(ask, *fields, status=400)
     assert answer.content.decode().endswith(".")
     assert ours(sent) == {}
-    assert not [one for one in sent if one.kind == "message"]
+    assert not [one for one in sent.captured if one.kind == "message"]
 
 
 @every_server
@@ -103,7 +109,7 @@ def test_javascript_errors(ask: Ask, sent: Sent) -> None:
         "window.error.Error": 2,
         "response.204": 0,
     }
-    for one in sent:
+    for one in sent.captured:
         if one.name.startswith("window.error"):
             assert one.fields == {"view": "testsite.views.index"}
 
@@ -120,7 +126,7 @@ def test_ten_errors_a_page(ask: Ask, sent: Sent) -> None:
 def messages(sent: Sent) -> list[dict[str, Any]]:
     return [
         {"payload": one.message["payload"], **one.message["fields"]}
-        for one in sent
+        for one in sent.captured
         if one.kind == "message" and one.message and one.message["type"] == "webvital"
     ]
 

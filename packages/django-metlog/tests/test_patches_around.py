@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from conftest import Sent
 from django.contrib.auth import aauthenticate, alogout, authenticate
 from django.core import mail
 from django.core.handlers.asgi import ASGIHandler
@@ -22,6 +21,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from sending import Sent
 
 from django_metlog.catalogue import POOL_MAX
 from django_metlog.patches import auth, pool, runtime
@@ -58,7 +58,7 @@ def test_log_ins(patched: None, sent: Sent, django_user_model: Any) -> None:
         "auth.login_failed": 2,
         "auth.logout": 1,
     }
-    assert "anna" not in repr(sent)
+    assert "anna" not in repr(sent.captured)
     sent.clear()
     auth.unpatch()
     client.login(username="anna", password="right")
@@ -97,7 +97,7 @@ def test_log_ins_from_the_event_loop(
         "auth.login_failed": 2,
         "auth.logout": 1,
     }
-    assert "anna" not in repr(sent)
+    assert "anna" not in repr(sent.captured)
 
 
 def send(number: int = 1) -> int:
@@ -126,8 +126,8 @@ def test_mails(patched: None, sent: Sent) -> None:
         mail.send_mail("Hello", "…", "us@example.com", ["anna@example.com"])
     assert sent.counters() == {"mail.sent": 5}
     assert len(sent.timers()["mail.send"]) == 3
-    assert {one.fields["backend"] for one in sent} == {"locmem"}
-    assert "anna" not in repr([one.message for one in sent])
+    assert {one.fields["backend"] for one in sent.captured} == {"locmem"}
+    assert "anna" not in repr([one.message for one in sent.captured])
     mail_patch.unpatch()
     sent.clear()
     EmailBackend().send_messages([])
@@ -188,7 +188,7 @@ def test_many_backends(patched: None, sent: Sent, settings: Any) -> None:
             "send_messages": lambda self, messages: 1,
         }
         type("Backend", (BaseEmailBackend,), body)().send_messages([])
-    assert [one.labels["backend"] for one in sent.of("mail.sent")] == [
+    assert [one.labels["backend"] for one in sent.based("mail.sent")] == [
         *("mail0", "mail1", "other", "other"),
     ]
 

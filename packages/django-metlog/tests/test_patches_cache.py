@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Sent
 from django.core.cache import CacheHandler, caches
 from django.core.cache import cache as default_cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
 from odd_caches import Unlike
+from sending import Sent
 
 from django_metlog.patches import cache as cache_patch
 from django_metlog.scope import open_scope
@@ -56,7 +56,7 @@ def names(sent: Sent) -> list[str]:
     """Timers and counters, a count above 1 with its number."""
     return [
         one.name if one.kind == "timer" or one.value == 1 else f"{one.name}:{one.value}"
-        for one in sent
+        for one in sent.captured
     ]
 
 

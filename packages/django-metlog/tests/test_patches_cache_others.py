@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from conftest import Sent
 from django.core.cache import caches
 from django.test import override_settings
+from sending import Sent
 
 from django_metlog.patches import cache as cache_patch
 
@@ -35,7 +35,7 @@ def test_methods_on_the_object(sent: Sent) -> None:
             cache_patch.unpatch()
         assert cache.get is get
     assert [args[0] for args in called] == ["a", "z"]
-    assert [one.name for one in sent] == [
+    assert [one.name for one in sent.captured] == [
         "cache.locmem.set",
         "cache.locmem.get",
         "cache.locmem.hit",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import services
-from conftest import Sent
 from django.core.cache import caches
 from django.test import override_settings
+from sending import Sent
 from test_patches_cache import Call, both_ways, names
 
 from django_metlog.patches import cache as cache_patch

@@ -11,9 +11,9 @@ from typing import Any
 import celery
 import pytest
 from celery import signals
-from conftest import Sent
 from kombu import Queue
 from redis import ConnectionError as RedisError
+from sending import Sent
 
 from django_metlog.patches import celery as celery_patch
 from django_metlog.patches.celery import SENT_AT

@@ -15,8 +15,8 @@ from urllib.request import urlopen
 import celery
 import pytest
 import services
-from conftest import Sent
 from prometheus_client.parser import text_string_to_metric_families
+from sending import Sent
 
 from django_metlog.patches import celery as celery_patch
 from metlog.testing import UdpReceiver, until

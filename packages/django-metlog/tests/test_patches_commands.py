@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Sent
 from django.core import management
 from django.core.management import CommandError, ManagementUtility, call_command
 from django.core.management.base import BaseCommand
+from sending import Sent
 
 from django_metlog.patches import commands
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from conftest import Sent
 from django.db import (
     IntegrityError,
     OperationalError,
@@ -25,6 +24,7 @@ from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 from hypothesis import given
 from hypothesis import strategies as st
+from sending import Sent
 from testsite.models import Book
 
 from django_metlog.patches import db
@@ -49,7 +49,7 @@ def run(sql: str, params: object = None, alias: str = "default") -> None:
 
 def operations(sent: Sent) -> list[tuple[str, Any]]:
     """Each metric's name and operation, in order."""
-    return [(one.name, one.fields.get("operation")) for one in sent]
+    return [(one.name, one.fields.get("operation")) for one in sent.captured]
 
 
 def test_a_statement(patched: None, sent: Sent) -> None:
@@ -60,7 +60,7 @@ def test_a_statement(patched: None, sent: Sent) -> None:
         (f"{DEFAULT}.execute", "insert"),
         (f"{DEFAULT}.execute", "select"),
     ]
-    for one in sent:
+    for one in sent.captured:
         assert one.value is not None
         assert 0 < one.value < 10_000
         assert round(one.value, 3) == one.value

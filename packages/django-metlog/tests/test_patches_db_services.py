@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import services
 from asgiref.sync import sync_to_async
-from conftest import Sent
 from django.db import OperationalError, ProgrammingError, connections, transaction
 from django.test import override_settings
+from sending import Sent
 from test_semconv import Site
 from testsite.models import Book
 
@@ -71,7 +71,10 @@ def run(sql: Any) -> None:
 
 def told(sent: Sent) -> list[tuple[str, Any]]:
     """The last part of each metric's name, and its operation."""
-    return [(one.name.rpartition(".")[2], one.fields.get("operation")) for one in sent]
+    return [
+        (one.name.rpartition(".")[2], one.fields.get("operation"))
+        for one in sent.captured
+    ]
 
 
 def test_statements(prefix: str, sent: Sent) -> None:
@@ -82,7 +85,7 @@ def test_statements(prefix: str, sent: Sent) -> None:
         with transaction.atomic("real"):
             books.update(title="Emma II")
     assert [book.title for book in books.iterator()] == ["Emma II"]
-    assert {one.name.rpartition(".")[0] for one in sent} == {prefix}
+    assert {one.name.rpartition(".")[0] for one in sent.captured} == {prefix}
     heard = told(sent)
     # On connecting Django asks MariaDB for its version and modes.
     first = heard.index(("execute", "insert"))
@@ -95,7 +98,7 @@ def test_statements(prefix: str, sent: Sent) -> None:
         ("commit", None),
         ("execute", "select"),
     ]
-    assert all((one.value or 0) > 0 for one in sent)
+    assert all((one.value or 0) > 0 for one in sent.captured)
 
 
 def test_many_rows(prefix: str, sent: Sent) -> None:
@@ -253,7 +256,7 @@ def test_procedures_and_copy(prefix: str, sent: Sent) -> None:
         with cursor.copy("COPY (SELECT 1) TO STDOUT") as rows:
             assert [bytes(row) for row in rows] == [b"1\n"]
         assert list(cursor.stream("SELECT generate_series(1, 2)")) == [(1,), (2,)]
-    assert [(one.name, one.fields.get("operation")) for one in sent] == [
+    assert [(one.name, one.fields.get("operation")) for one in sent.captured] == [
         (f"{prefix}.execute", "call"),
         (f"{prefix}.error.programmingerror", None),
         (f"{prefix}.execute", "call"),

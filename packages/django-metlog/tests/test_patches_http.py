@@ -18,7 +18,7 @@ import pytest
 import requests
 import urllib3
 from backends import Collector
-from conftest import Sent
+from sending import Sent
 
 from django_metlog.patches import http
 from django_metlog.scope import open_scope
@@ -94,11 +94,11 @@ def test_a_request_is_timed_once(server: int, sent: Sent, ask: Ask) -> None:
     assert ask("GET", f"http://secret:secret@127.0.0.1:{server}/200?secret=1") == 200
     assert ask("POST", f"http://127.0.0.1:{server}/503") == 503
     assert sent.names() == ["http.client.127_0_0_1"] * 2
-    first, second = sent
+    first, second = sent.captured
     assert dict(first.labels) | {"server": "127.0.0.1"} == dict(first.labels)
     assert (first.labels["method"], first.labels["status"]) == ("GET", "200")
     assert (second.labels["method"], second.labels["status"]) == ("POST", "503")
-    assert "secret" not in json.dumps([one.message for one in sent])
+    assert "secret" not in json.dumps([one.message for one in sent.captured])
 
 
 @every_library
@@ -126,13 +126,13 @@ def test_many_errors_and_statuses(sent: Sent, settings: Any) -> None:
         for number in (*range(1, 6), *range(200, 205)):
             with contextlib.suppress(Exception):
                 client.get(f"http://127.0.0.1/{number}")
-    assert {one.labels.get("status") for one in sent.of("http.client")} == {
+    assert {one.labels.get("status") for one in sent.based("http.client")} == {
         *(None, "200", "201", "other"),
     }
-    assert {one.labels["class"] for one in sent.of("http.client.error")} == {
+    assert {one.labels["class"] for one in sent.based("http.client.error")} == {
         *("error1", "error2", "error3", "other"),
     }
-    assert "secret" not in json.dumps([one.message for one in sent])
+    assert "secret" not in json.dumps([one.message for one in sent.captured])
 
 
 @every_library
@@ -176,21 +176,21 @@ def test_redirects_belong_to_their_request(server: int, sent: Sent, ask: Ask) ->
     """One call of the site's is one request, with the status that it saw."""
     assert ask("GET", f"http://127.0.0.1:{server}/to/404") == 404
     assert sent.names() == ["http.client.127_0_0_1"]
-    assert sent[0].labels["status"] == "404"
+    assert sent.captured[0].labels["status"] == "404"
 
 
 @pytest.mark.parametrize("ask", [with_urllib3, with_requests])
 def test_redirects_are_requests_of_their_own(server: int, sent: Sent, ask: Ask) -> None:
     """Where the library makes them so: often they lead to another host."""
     assert ask("GET", f"http://127.0.0.1:{server}/to/404") == 404
-    assert [one.labels["status"] for one in sent] == ["302", "404"]
+    assert [one.labels["status"] for one in sent.captured] == ["302", "404"]
 
 
 def test_a_method_of_somebody_s_own_is_other(server: int, sent: Sent) -> None:
     """Any word can be one."""
     with pytest.raises(Exception):  # noqa: B017  # the server does not know it
         requests.request("FROB", f"http://127.0.0.1:{server}/200", timeout=60).json()
-    assert sent[0].labels["method"] == "OTHER"
+    assert sent.captured[0].labels["method"] == "OTHER"
 
 
 def test_an_excluded_request_tells_nothing(server: int, sent: Sent) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Sent
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core import serializers
@@ -15,6 +14,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
+from sending import Sent
 from testsite.models import Bar, Book, Cafe, Place, Table, Terrace
 
 from django_metlog.patches import models

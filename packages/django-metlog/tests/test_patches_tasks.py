@@ -9,8 +9,8 @@ from typing import Any
 
 import django
 import pytest
-from conftest import Sent
 from django.test import override_settings
+from sending import Sent
 
 from django_metlog.patches import tasks
 
@@ -45,7 +45,7 @@ def test_a_task_that_succeeds(sent: Sent) -> None:
         "task.some_tasks.double.succeeded",
         "task.some_tasks.double.run",
     ]
-    for one in sent:
+    for one in sent.captured:
         assert one.fields == {"queue": "default", "backend": "default"}
     for [value] in sent.timers().values():
         assert 0 <= value < 10_000

@@ -8,7 +8,6 @@ from typing import Any
 
 import django
 import pytest
-from conftest import Sent
 from django.http import HttpRequest
 from django.shortcuts import render
 from django.template import Context, TemplateDoesNotExist, engines
@@ -17,6 +16,7 @@ from django.template.backends.django import Template
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.test import override_settings
+from sending import Sent
 
 from django_metlog.patches import templates
 
@@ -56,7 +56,7 @@ def test_every_way_to_render(patched: None, sent: Sent) -> None:
     render_to_string("shop/list.html")
     TemplateResponse(HttpRequest(), "shop/list.html").render()
     assert sent.names() == 3 * ["template.shop_list_html"]
-    assert all((one.value or 0) > 0 for one in sent)
+    assert all((one.value or 0) > 0 for one in sent.captured)
 
 
 def test_what_a_template_renders_in_turn(patched: None, sent: Sent) -> None:

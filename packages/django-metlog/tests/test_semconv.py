@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from backends import Collector
-from conftest import fetch_asgi
 from django.db import DatabaseError, connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import override_settings
+from sending import fetch_asgi
 from test_middleware_asgi import application, leave_early, run
 from testsite import views
 

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from conftest import Sent
 from reports import TIMING, Answer, Ask, every_server, recorded
+from sending import Sent
 
 BEACONS = Path(__file__).parent / "beacons"
 NAMES = ["navigate", "reload", "back_forward"]

@@ -8,10 +8,10 @@ from encodings.aliases import aliases
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Sent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reports import FORM, LOAD, URL, Ask, ask_arecord, ask_wsgi, every_server, recorded
+from sending import Sent
 from test_beacons import NAMES, NUMBERS
 
 JUNK = settings(

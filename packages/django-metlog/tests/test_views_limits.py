@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Sent
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.test import RequestFactory, override_settings
 from reports import (
@@ -24,6 +23,7 @@ from reports import (
     recorded,
     too_long,
 )
+from sending import Sent
 
 from django_metlog.views import record
 

@@ -8,7 +8,6 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Sent
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.test import override_settings
 from django.urls import reverse
@@ -27,6 +26,7 @@ from reports import (
     recorded,
     too_long,
 )
+from sending import Sent
 
 
 def test_address() -> None:
@@ -186,12 +186,14 @@ def test_view_name(ask: Ask, sent: Sent, fields: dict[str, str]) -> None:
     """A page's view that is in the URLconf becomes a field of all the page's times."""
     assert post(ask, {**fields, "view": "testsite.views.index"}).status_code == 204
     times = [
-        one for one in sent if one.name.startswith("window.") and one.kind == "timer"
+        one
+        for one in sent.captured
+        if one.name.startswith("window.") and one.kind == "timer"
     ]
     assert times
     for one in times:
         assert one.fields.get("view") == "testsite.views.index", one.name
-    assert not [one.name for one in sent if "performance.view" in one.name]
+    assert not [one.name for one in sent.captured if "performance.view" in one.name]
 
 
 @every_server
@@ -200,7 +202,7 @@ def test_an_unknown_view_name(ask: Ask, sent: Sent) -> None:
     with override_settings(METLOG_RECORD_BY_VIEW=True):
         assert post(ask, {**LOAD, "view": "made.up"}).status_code == 204
     assert recorded(sent)["timing.domComplete"] == 250
-    told = [one for one in sent if one.base.startswith("window.")]
+    told = [one for one in sent.captured if one.base.startswith("window.")]
     assert not [one for one in told if "view" in one.fields or "made" in one.name]
 
 
@@ -239,7 +241,7 @@ def test_own_fields(ask: Ask, sent: Sent) -> None:
     lists = {"release": ["1.2"], "device_type": ["mobile", "desktop"]}
     with override_settings(METLOG_RECORD_FIELDS=lists):
         assert post(ask, {**LOAD, **own, "view": "index"}).status_code == 204
-    for one in sent:
+    for one in sent.captured:
         if one.name.startswith("window."):
             assert one.fields == {"release": "1.2"}, one.name
 
@@ -254,7 +256,7 @@ def test_a_sampled_report(ask: Ask, sent: Sent) -> None:
     assert counters[REDIRECTS] == 80
     assert counters[f"{TYPE}.reload"] == 80
     assert counters["window.performance.rejected"] == 80
-    times = [one for one in sent if one.name == f"{TIMING}domComplete"]
+    times = [one for one in sent.captured if one.name == f"{TIMING}domComplete"]
     assert [one.rate for one in times] == [0.25] * 20
     assert {one.value for one in times} == {250}
 
@@ -379,4 +381,6 @@ def test_a_body_that_somebody_read_before(sent: Sent) -> None:
             METLOG_RECORD_GUARD=lambda request, look=look: look(request) and None
         ):
             assert post(ask_wsgi, LOAD).status_code == 204
-    assert len([one for one in sent if one.name == TIMING + "domComplete"]) == 2
+    assert (
+        len([one for one in sent.captured if one.name == TIMING + "domComplete"]) == 2
+    )

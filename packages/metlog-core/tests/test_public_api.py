@@ -249,7 +249,7 @@ CLASSES: dict[str, str] = {
     "metlog.testing._recording.RecordingSender": (
         "messages metrics send_message send_metric"
     ),
-    "metlog.testing._sent.Sent": "collect counts of timings",
+    "metlog.testing._sent.Sent": "captured collect counts of timings",
     "metlog.wire.prometheus.Families": "claim",
     "metlog.wire.statsd.Measurement": "fields kind name rate value",
     "metlog.wire.statsd.Unreadable": "text",

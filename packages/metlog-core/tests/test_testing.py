@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from metlog import MetlogClient
+from metlog import capture as tee
 from metlog.filters import type_blacklist_provider
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender, StatsdSender, UdpSender
@@ -44,6 +45,37 @@ def test_capture_gives_the_messages_of_all_clients() -> None:
     ]
     assert sent[0]["fields"] == {"page": "home", "name": "hits", "rate": 1.0}
     assert len(sender.msgs) == 1
+
+
+def test_capture_keeps_values_and_labels() -> None:
+    """Each as it was when it was sent; those that are left, when some are taken out."""
+    fields = {"page": "home"}
+    with capture() as sent:
+        client = MetlogClient(None, "app")
+        client.timer_send("load", 12.3456, fields=fields)
+        fields["page"] = "other"
+        client.incr("hits")
+        client.info("hello")
+    first, second, third = sent.captured
+    assert (first.kind, first.base, first.value) == ("timer", "load", 12.3456)
+    assert first.labels == {"page": "home"}
+    assert first.message is sent[0]
+    assert (second.kind, second.value, second.labels) == ("counter", 1, {})
+    assert (third.kind, third.name, third.value) == ("message", "oldstyle", None)
+    del sent[0]
+    assert [one.name for one in sent.captured] == ["hits", "oldstyle"]
+
+
+def test_what_was_cleared_leaves_nothing_behind() -> None:
+    """A message that is appended later has no labels of one that was there before."""
+    sent = Sent()
+    with tee.collecting(sent.collect, everywhere=True):
+        for number in range(100):
+            MetlogClient(None, "app").incr("hits", fields={"number": number})
+            sent.clear()
+            sent.append({"type": "counter", "fields": {"name": "mine"}})  # type: ignore[typeddict-item]
+            assert sent.of("counter", base="mine", labels={}) == sent
+            assert sent.captured == []
 
 
 def test_capture_adds_up() -> None:

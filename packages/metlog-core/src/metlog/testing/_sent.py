@@ -19,14 +19,25 @@ class Sent(list[Message]):
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         super().__init__(messages)
-        self._shapes: dict[int, tuple[str, Mapping[str, Any]]] = {}
+        self._captured: dict[int, tee.Captured] = {}
 
     def collect(self, captured: tee.Captured) -> None:
         """Add what was captured. Its message may change later, this one does not."""
         msg = captured.message.copy()
         msg["fields"] = dict(msg["fields"])
-        self._shapes[id(msg)] = captured.base, captured.labels
+        self._captured[id(msg)] = captured._replace(message=msg)
         self.append(msg)
+
+    @property
+    def captured(self) -> list[tee.Captured]:
+        """The same, with a metric's value, base and labels; only what was collected."""
+        found = (self._captured.get(id(msg)) for msg in self)
+        return [captured for captured in found if captured is not None]
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        super().clear()
+        self._captured.clear()
 
     def of(
         self,
@@ -49,9 +60,11 @@ class Sent(list[Message]):
 
     def _shape(self, msg: Message) -> tuple[str, Mapping[str, Any]]:
         """Base and labels: for a message that was only appended, its name."""
+        captured = self._captured.get(id(msg))
+        if captured is not None:
+            return captured.base, captured.labels
         fields = {k: v for k, v in msg["fields"].items() if k not in {"name", "rate"}}
-        own = str(msg["fields"].get("name", "")), fields
-        return self._shapes.get(id(msg), own)
+        return str(msg["fields"].get("name", "")), fields
 
     @property
     def counts(self) -> dict[str, float]:
