@@ -21,12 +21,14 @@ from opentelemetry.sdk.metrics.view import (
 
 from metlog._aggregate.histograms import (
     COUNTS,
+    MAX_PAUSES,
     SECONDS,
     SLICE,
     Explicit,
     Exponential,
     slices,
 )
+from metlog._aggregate.series import BUFFER, MAX_FULL
 
 usual = st.floats(-1e6, 1e6, allow_subnormal=False) | st.integers(-5000, 5000)
 anything = st.floats(allow_nan=False, allow_infinity=False)
@@ -270,3 +272,19 @@ def test_many_values_are_folded_in_slices() -> None:
         histogram.fold(part)
     assert pauses == [SLICE, 2 * SLICE, 3 * SLICE, 4 * SLICE, 5 * SLICE]
     assert histogram.buckets == folded(lambda: Explicit(COUNTS), [values]).buckets
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        *(0, 1, SLICE, SLICE * MAX_PAUSES, SLICE * (MAX_PAUSES + 1) + 1),
+        *(BUFFER * MAX_FULL, BUFFER * (MAX_FULL + 1), 3_000_017),
+    ],
+)
+def test_a_backlog_is_folded_with_few_pauses(count: int) -> None:
+    """Each may take the 5 ms of a busy interpreter, and callers go on meanwhile."""
+    pauses: list[None] = []
+    values = range(count)
+    parts = list(slices(values, lambda: pauses.append(None)))
+    assert len(pauses) <= MAX_PAUSES
+    assert [value for part in parts for value in part] == list(values)

@@ -28,6 +28,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from requests.adapters import HTTPAdapter
 
 from metlog import MetlogClient
+from metlog._aggregate import series
+from metlog._aggregate.series import fold
 from metlog.config import client_from_text_config
 from metlog.exceptions import ConfigError
 from metlog.logging import hook_logger
@@ -706,6 +708,49 @@ def test_a_loop_that_outruns_the_worker_is_exact(
     assert [point.count for point in points] == [12_345] * max(1, routes)
     assert points[0].sum == pytest.approx(12_345 * 0.005)
     assert sender.stats.dropped == 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_call_folds_for_a_worker_that_keeps_up(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Each full buffer is exchanged for the worker, which folds it, however many come
+    in all. Only who fills as many as may wait, before the worker has one, folds."""
+    folding: list[object] = []
+
+    def seen(*args: Any) -> None:
+        folding.append(threading.current_thread())
+        fold(*args)
+
+    monkeypatch.setattr(series, "MAX_FULL", 3)
+    monkeypatch.setattr(series, "fold", seen)  # the worker has its own name for it
+    sender = OtlpSender(collector.url, interval=3600)
+    client = MetlogClient(sender, "app")
+    record = client.series("timer", "t").record
+    record(5)
+    assert until(lambda: sender.direct)
+
+    def fill(buffers: int) -> None:
+        for _ in range(buffers * series.BUFFER):
+            record(5)
+
+    for _ in range(20):
+        several = [threading.Thread(target=fill, args=(1,)) for _ in range(threads)]
+        for each in several:
+            each.start()
+        for each in several:
+            each.join()
+        assert until(lambda: sender._drain.pending() <= series.BUFFER)
+    assert folding == []
+    with sender._drain._lock:  # the worker waits
+        fill(10)
+    assert {*folding} == {threading.current_thread()}
+    client.flush(60)
+    (point,) = collector.points("t")
+    assert point.count == sender.stats.sent == (20 * threads + 10) * series.BUFFER + 1
+    assert point.sum == pytest.approx(point.count * 0.005)
+    assert sender.stats.dropped == 0
+    client.close()
 
 
 def test_it_counts_its_own_work_if_asked_to(collector: Collector) -> None:

@@ -38,6 +38,10 @@ COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 SLICE = 500
 """Sorting this many values keeps other threads waiting for about 0.07 ms."""
 
+MAX_PAUSES = 40
+"""Where other threads never rest, each pause takes the 5 ms after which the interpreter
+switches: with as many as there are slices, folding took longer than recording."""
+
 Buckets: TypeAlias = dict[int, int]  # index -> count
 
 
@@ -244,12 +248,14 @@ def slices(
     """Parts of many values, to be folded without keeping other threads waiting.
 
     ``pause`` gives the GIL to whoever wants it. Without it the end of a slice would
-    give it to nobody: the interpreter switches threads only every 5 ms.
+    give it to nobody: the interpreter switches threads only every 5 ms. The more values
+    wait, the larger is a slice.
     """
-    for start in range(0, len(values), SLICE):
+    size = max(SLICE, ceil(len(values) / (MAX_PAUSES + 1)))
+    for start in range(0, len(values), size):
         if start:
             pause()
-        yield values[start : start + SLICE]
+        yield values[start : start + size]
 
 
 _SIDES = ("above", "below")
