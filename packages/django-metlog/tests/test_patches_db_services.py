@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError, ProgrammingError, connections, transaction
 from django.test import override_settings
 from sending import Sent
-from test_semconv import Site
+from test_catalogue_semconv import Site
 from testsite.models import Book
 
 from django_metlog.patches import db
