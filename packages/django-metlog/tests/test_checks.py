@@ -564,8 +564,8 @@ def test_aliases_that_have_one_name() -> None:
         (
             "django_metlog.W015",
             (
-                f"settings.{setting} has 'a.b' and 'a_b', which are one in dotted "
-                "names: 'a_b'."
+                f"settings.{setting} has 'a.b' and 'a_b', which share one "
+                "dotted name: 'a_b'."
             ),
         )
         for setting in ("DATABASES", "CACHES")

@@ -234,3 +234,15 @@ def test_nothing_to_change(settings: Any, monkeypatch: pytest.MonkeyPatch) -> No
     out = io.StringIO()
     call_command("metlog_upgrade_check", stdout=out)
     assert out.getvalue() == "Nothing to change.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["-h"], 0), ([], 2), (["--settings"], 2)]
+)
+def test_the_module_says_how_it_is_called(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stdout when asked, on stderr when called in another way."""
+    assert upgrade.main(arguments) == code
+    said = capsys.readouterr()
+    assert "python -m django_metlog.upgrade" in (said.out if code == 0 else said.err)

@@ -8,20 +8,20 @@
 ``E017``              one of the guards is or names what is no guard
 ``E018``              one of our middlewares is listed twice
 ``E022``              ``METLOG_PATCHES`` names what cannot be a patch
-``E023``              ``MIDDLEWARE`` names one of ours by what is not its name
+``E023``              ``MIDDLEWARE`` names one of ours wrongly
 ``E024``              a template has ``{% stick %}`` and cannot be compiled
 ``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
 ``W001``              a setting under its own and under its historic name
 ``W002``              a setting that does not exist
 ``W003``              a middleware that answers by itself stands before ours
 ``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
-``W005``              ``METLOG_MODELS`` has what is no installed app and no model
+``W005``              ``METLOG_MODELS`` has what is neither an app nor a model
 ``W006``              ``METLOG_SERVER_TIMING`` tells everybody (``check --deploy``)
 ``W007``              anybody may report to the record view (``check --deploy``)
 ``W008``              the sender keeps or drops everything (``check --deploy``)
 ``W009``              ``MIDDLEWARE`` has neither of our middlewares
-``W010``              ``INSTALLED_APPS`` lists ``metlog``, which is no app
-``W011``              nobody was said who may read metrics (``check --deploy``)
+``W010``              ``INSTALLED_APPS`` lists ``metlog``, which is not an app
+``W011``              nothing says who may read metrics (``check --deploy``)
 ``W012``              workers do not share their metrics (``check --deploy``)
 ``W013``              the metrics view has nothing to show (``check --deploy``)
 ``W014``              declared metrics that a backend mixes up, or loses labels of
@@ -145,7 +145,7 @@ def _values() -> Iterator[CheckMessage]:
         if setting.name == "METLOG" and conf.lacks_environment():
             yield Caution(
                 wrong,
-                hint="Have it where the site serves; commands run without it.",
+                hint="Provide it where the site is served; commands run without it.",
                 id="django_metlog.W017",
             )
             continue
@@ -239,7 +239,7 @@ def _models() -> Iterator[CheckMessage]:
     for label in sorted(label for label in labels if label.lower() not in known):
         similar = difflib.get_close_matches(label.lower(), known, n=1, cutoff=0.6)
         yield Caution(
-            f"METLOG_MODELS has {label!r}, which is no installed app and no model.",
+            f"METLOG_MODELS has {label!r}, which is neither an app here nor a model.",
             hint=f"Did you mean {similar[0]!r}?" if similar else "Remove it.",
             id="django_metlog.W005",
         )
@@ -282,7 +282,7 @@ def _middleware() -> Iterator[CheckMessage]:
         meant = _middleware_meant(name)
         if meant is not None:
             yield Error(
-                f"MIDDLEWARE lists {name!r}, which there is not.",
+                f"MIDDLEWARE lists {name!r}, which does not exist.",
                 hint=f"Write {meant!r}",
                 id="django_metlog.E023",
             )
@@ -307,7 +307,7 @@ def _middleware() -> Iterator[CheckMessage]:
     if before:
         yield Caution(
             f"MIDDLEWARE lists {before[0]} before {listed[max(places)]}: "
-            "responses that it gives by itself are not measured.",
+            "responses of its own are not measured.",
             hint=(
                 "List django-metlog's middlewares first, or right after "
                 "debug_toolbar.middleware.DebugToolbarMiddleware."
@@ -336,7 +336,7 @@ def _middleware_meant(name: object) -> str | None:
 def _apps() -> Iterator[CheckMessage]:
     if conf.is_listed("metlog"):
         yield Caution(
-            "INSTALLED_APPS lists 'metlog', which is a library and no Django app.",
+            "INSTALLED_APPS lists 'metlog', which is a library, not a Django app.",
             hint="Remove it; 'django_metlog' is the app.",
             id="django_metlog.W010",
         )
@@ -358,8 +358,8 @@ def _conflicts() -> Iterator[CheckMessage]:
         yield Caution(
             f"METLOG: {text}.",
             hint=(
-                "Declare it with another base, make the label a placeholder or name it "
-                "otherwise, or drop one of the metrics by a rule of 'metrics'."
+                "Declare it with another base, make the label a placeholder or rename "
+                "it, or drop one of the metrics by a rule of 'metrics'."
             ),
             id="django_metlog.W014",
         )
@@ -373,9 +373,9 @@ def _mixed_up_views() -> Iterator[CheckMessage]:
     languages = conf.languages() if scheme == "route" else ()
     for name, views in _view_names.mixed_up(get_resolver(), scheme, languages):
         yield Caution(
-            f"The views {_and(views)} are one in metrics: {name!r}.",
+            f"The views {_and(views)} share one name in metrics: {name!r}.",
             hint=(
-                "Rename all but one of them, or name views otherwise: see "
+                "Rename all but one of them, or name views in another way: see "
                 "METLOG_VIEW_NAMES."
             ),
             id="django_metlog.W015",
@@ -390,8 +390,8 @@ def _mixed_up_aliases() -> Iterator[CheckMessage]:
         for name, several in named.items():
             if len(several) > 1:
                 yield Caution(
-                    f"settings.{setting} has {_and(several)}, which are one in dotted "
-                    f"names: {name!r}.",
+                    f"settings.{setting} has {_and(several)}, which share one "
+                    f"dotted name: {name!r}.",
                     hint="Rename all but one of them; labels tell them apart.",
                     id="django_metlog.W015",
                 )
@@ -464,7 +464,7 @@ def _workers_apart() -> Iterator[CheckMessage]:
     if sender is None or sender.directory is not None or not sender.has_siblings():
         return
     yield Caution(
-        "METLOG's PrometheusSender has no directory and the site several workers: "
+        "METLOG's PrometheusSender has no directory, and there are several workers: "
         "each scrape gets the numbers of one of them.",
         hint=(
             "Give all workers one empty folder: 'directory': '/run/shop/metlog', or "
@@ -480,7 +480,7 @@ def _no_delivery() -> Iterator[CheckMessage]:
         keeps = isinstance(sender, DebugCaptureSender)
         yield Caution(
             f"METLOG's sender is a {type(sender).__name__}, which "
-            f"{'keeps' if keeps else 'drops'} everything: nobody gets it.",
+            f"{'keeps' if keeps else 'drops'} everything: nothing is delivered.",
             hint=(
                 "Configure another: METLOG = {'sender': {'class': "
                 "'metlog.senders.StatsdSender', 'host': '127.0.0.1', 'port': 8125}}"

@@ -264,11 +264,19 @@ def _urls(modules: Iterable[str]) -> Iterator[Advice]:
             )
 
 
+USAGE = """\
+usage: python -m django_metlog.upgrade mysite.settings
+
+Say line by line what to change in a site's settings, coming from other packages.
+Exits with 1 if there is something to change."""
+
+
 def main(arguments: list[str]) -> int:
     """Read a settings module; 1 when there is something to change."""
-    if len(arguments) != 1:
-        print("usage: python -m django_metlog.upgrade mysite.settings", file=sys.stderr)
-        return 2
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        asked = arguments in (["-h"], ["--help"])
+        print(USAGE, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     sys.path.insert(0, "")
     module = import_module(arguments[0])
     settings = {name: value for name, value in vars(module).items() if name.isupper()}

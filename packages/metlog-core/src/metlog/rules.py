@@ -158,7 +158,7 @@ def _labelled(labels: object) -> Mapping[str, Label]:
     with within("labels"):
         for label in filter(is_reserved, map(as_text, labels)):
             raise ConfigError(
-                "expected a name that no backend has for something of its own, "
+                "expected a name that no backend uses for something of its own, "
                 f"got {label!r}; choose another word",
                 label,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""See what is sent, send something, and make others understand it."""
+"""See what is sent, send something, and print what backends need to show it."""
 
 from __future__ import annotations
 

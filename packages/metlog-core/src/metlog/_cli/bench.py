@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
         "bench",
         help="blast messages at a receiver",
         description="Send messages of type MBTEST (with --statsd, counters MBTEST) as "
-        "fast as possible, until Ctrl-C, and say how many it were.",
+        "fast as possible, until Ctrl-C, and print how many there were.",
     )
     parser.add_argument("host", metavar="HOST")
     parser.add_argument("port", metavar="PORT", type=numbers.port)

@@ -28,10 +28,10 @@ def add_to(commands: Any) -> None:
     """Enter the command among ``commands``."""
     parser = commands.add_parser(
         "mapping",
-        help="print what makes labels of dotted lines",
-        description="Print a mapping that makes names and labels of dotted StatsD "
-        "lines, from the declarations of metrics. Views are told from their modules' "
-        "sums with METLOG_VIEW_TIMER_DETAILS=False alone.",
+        help="print what turns dotted lines into labels",
+        description="Print a mapping that turns dotted StatsD lines into names and "
+        "labels, from the declarations of metrics. Set METLOG_VIEW_TIMER_DETAILS to "
+        "False with it, or views cannot be told from their modules' sums.",
     )
     parser.add_argument("reader", choices=("statsd-exporter", "datadog"))
     parser.add_argument(

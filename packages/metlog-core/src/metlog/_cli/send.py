@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
         "--port", type=numbers.port, default=8125, help="default: %(default)s"
     )
     parser.add_argument("--type", default="oldstyle", help="default: %(default)s")
-    parser.add_argument("--logger", help="who says so, default: metlog")
+    parser.add_argument("--logger", help="the message's logger, default: metlog")
     parser.add_argument(
         "--severity", type=_severity, help="0 to 7, or a name such as ERROR"
     )
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
         action="append",
         type=_pair,
         default=[],
-        help="may be given many times",
+        help="a field, or label; may be repeated",
     )
     target.add_options(parser)
     parser.set_defaults(run=run)

@@ -439,7 +439,7 @@ def _load_opentelemetry() -> ModuleType:
         from metlog.senders import _otlp_exporters
     except ImportError as error:
         raise ConfigError(
-            "expected the OpenTelemetry SDK and its exporter, they are not installed: "
+            "expected the OpenTelemetry SDK and its exporter, which are not installed: "
             f"pip install 'metlog-core[otlp]' ({error})"
         ) from error
     return _otlp_exporters

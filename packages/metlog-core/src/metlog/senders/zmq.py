@@ -266,7 +266,7 @@ def _import_zmq() -> Any:
         import zmq
     except ImportError as error:
         raise ConfigError(
-            "expected the package pyzmq, it is not installed: "
+            "expected the package pyzmq, which is not installed: "
             "pip install 'metlog-core[zmq]'"
         ) from error
     return zmq

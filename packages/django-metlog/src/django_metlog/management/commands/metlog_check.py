@@ -22,9 +22,9 @@ class Command(BaseCommand):
     """Fails with exit code 1 when something did not go through."""
 
     help = (
-        "Send one of each kind through settings.METLOG, wait for what the backend "
-        "tells (an address that does not resolve, a port that refuses, a collector's "
-        "answer), and say what was seen. UDP tells nobody whether it arrived."
+        "Send one of each kind through settings.METLOG, wait for the backend's answer "
+        "(an address that does not resolve, a port that refuses, a collector's "
+        "response), and report it. UDP tells nobody whether it arrived."
     )
     # It must work while the site does not.
     requires_system_checks: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         "Read this site's settings and say line by line what to change, coming from "
         "django-statsd-mozilla, django-metlog-mozilla, django-statsd or "
         "django-prometheus. When Django cannot start with them, "
-        "`python -m django_metlog.upgrade mysite.settings` reads them alone."
+        "`python -m django_metlog.upgrade mysite.settings` reads them without it."
     )
     # It must work while the site does not.
     requires_system_checks: tuple[str, ...] = ()

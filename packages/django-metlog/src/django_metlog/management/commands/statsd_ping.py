@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     help = (
         "Send one measurement through settings.METLOG: by default a counter, by one. "
-        "Whether it arrived, only the backend knows: UDP tells nobody."
+        "Only the backend knows whether it arrived: UDP tells nobody."
     )
     # It must work while the site does not.
     requires_system_checks: tuple[str, ...] = ()

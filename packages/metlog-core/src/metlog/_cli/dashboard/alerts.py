@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         "alerts",
         help="print rules that say when something is wrong",
         description="Print recording and alerting rules as YAML, from the declarations "
-        "of metrics. Thresholds are a beginning: change them to what your site is.",
+        "of metrics. Thresholds are a starting point: adjust them to your site.",
     )
     parser.add_argument("backend", choices=("prometheus",))
     parser.add_argument("--prefix", help="PrometheusSender's option, if it is set")

@@ -43,7 +43,7 @@ def add_to(commands: Any) -> None:
         "--page-port",
         type=numbers.port,
         default=8127,
-        help="the page's on 127.0.0.1, default: %(default)s; 0 is any free one",
+        help="the page's port on 127.0.0.1, default: %(default)s; 0 is any free one",
     )
     parser.add_argument("--open", action="store_true", help="open it in your browser")
     parser.set_defaults(run=run)
