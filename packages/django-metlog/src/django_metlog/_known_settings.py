@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
+from django_metlog._metlog_dict import no_dict
 from metlog import MetlogClient
 
 __all__ = ["SETTINGS", "Setting"]
@@ -128,6 +129,7 @@ SETTINGS: dict[str, Setting] = {
                 "{'sender': {'class': 'metlog.senders.StatsdSender'}}, or a client"
             ),
             is_valid=lambda value: isinstance(value, (MetlogClient, Mapping)),
+            because=no_dict,
             meaning=(
                 "the client that everything is sent through, or the dict that it is "
                 "made from at start-up; `from django_metlog import client` gives it"

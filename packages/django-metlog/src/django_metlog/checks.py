@@ -29,6 +29,7 @@
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
 ``W017``              ``METLOG`` names a variable or a file that is not there
 ``W018``              ``INSTALLED_APPS`` lacks the app, whose URLs or handler are used
+``W019``              ``METLOG`` has what no client takes, and what is ignored
 ====================  =============================================================
 """
 
@@ -48,7 +49,7 @@ from django.db import connections
 from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
-from django_metlog import _beacons, _view_names, conf
+from django_metlog import _beacons, _metlog_dict, _view_names, conf
 from django_metlog._segments import segment
 from django_metlog._template_check import check_templates
 from metlog import catalogue
@@ -113,6 +114,7 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_models(),
         *_written_twice(),
         *_unknown(),
+        *_ignored(),
         *_patches(),
         *_middleware(),
         *_apps(),
@@ -274,6 +276,21 @@ def _unknown() -> Iterator[CheckMessage]:
                 hint=way_out,
                 id="django_metlog.W002",
             )
+
+
+def _ignored() -> Iterator[CheckMessage]:
+    """The library ignores what it does not know, as metlog-py did."""
+    if conf.why_invalid(conf.SETTINGS["METLOG"]) is not None:
+        return
+    for key, way_out in _metlog_dict.ignored(conf.client()):
+        own = f"METLOG_{key.upper()}"
+        if own in conf.SETTINGS:
+            way_out = f"Write it as a setting of its own: {own} = …"
+        yield Caution(
+            f"settings.METLOG has {key!r}, which no client takes: it is ignored.",
+            hint=way_out,
+            id="django_metlog.W019",
+        )
 
 
 def _middleware() -> Iterator[CheckMessage]:

@@ -23,6 +23,7 @@ from django.core.signals import setting_changed
 
 from django_metlog._imported import as_guard, patch_module
 from django_metlog._known_settings import SETTINGS, Setting
+from django_metlog._metlog_dict import meant
 from metlog import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.diagnostics import Diagnostics
@@ -158,20 +159,10 @@ def _client_fault() -> str | None:
     try:
         settings.METLOG = client_from_dict_config(config)
     except Exception as error:  # whatever a sender's own __init__ raises
-        why = f"settings.METLOG cannot be made into a client: {error}{_meant(config)}"
+        why = f"settings.METLOG cannot be made into a client: {error}{meant(config)}"
         _failed[:] = [_Failed(config, why, error)]
         return why
     return None
-
-
-def _meant(config: Any) -> str:
-    """What to write for a sender that is not where it belongs."""
-    sender = config.get("sender")
-    if isinstance(sender, str):
-        return f"; write 'sender': {{'class': {sender!r}}}"
-    if sender is None and not any(str(key).startswith("sender_") for key in config):
-        return "; write METLOG = {'sender': {'class': 'metlog.senders.StatsdSender'}}"
-    return ""
 
 
 def lacks_environment() -> bool:

@@ -31,9 +31,9 @@ def import_callable(dotted: object, expected: str) -> Callable[..., Any]:
     else:
         found = dotted
     if not callable(found):
+        which = f", which is {found!r}" if isinstance(dotted, str) else ""
         raise ConfigError(
-            f"expected the dotted name of {expected}, got {dotted!r}, "
-            f"which is {found!r}"
+            f"expected the dotted name of {expected}, got {dotted!r}{which}"
         )
     return found  # type: ignore[no-any-return]  # callable() narrows Any no further
 
@@ -120,6 +120,15 @@ _ELSEWHERE = {
 """What is to be said of an option that only other senders have."""
 
 
+def _option_meant(option: object, takes: Sequence[str]) -> str:
+    lowered = str(option).lower()
+    if lowered in {"options", "kwargs"}:
+        return "; what is in there stands beside 'class'"
+    for meant in difflib.get_close_matches(lowered, takes, n=1, cutoff=0.75):
+        return f"; did you mean {meant!r}?"
+    return ""
+
+
 def _check(
     name: str,
     signature: inspect.Signature,
@@ -137,9 +146,9 @@ def _check(
         for option in options:
             if option not in takes:
                 known = ", ".join(takes) or "no options"
+                way_out = _ELSEWHERE.get(option) or _option_meant(option, takes)
                 raise ConfigError(
-                    f"{name} takes {known}, got {option!r}{_ELSEWHERE.get(option, '')}",
-                    option,
+                    f"{name} takes {known}, got {option!r}{way_out}", option
                 )
     try:
         bound = signature.bind_partial(*args, **options)

@@ -32,6 +32,13 @@ __all__ = [
 ]
 
 
+OPTIONS = (
+    *("sender", "logger", "severity", "disabled_timers", "filters", "fields"),
+    *("metrics", "plugins", "global"),
+)
+"""What a configuration may have, but for ``sender_…`` and ``global_…``."""
+
+
 def client_from_dict_config(
     config: Mapping[str, Any],
     client: MetlogClient | None = None,
@@ -215,10 +222,7 @@ def _method_name(method: Any, override: object, client: MetlogClient | None) -> 
 
 
 def _refuse_mistyped(config: Mapping[str, Any]) -> None:
-    known = [
-        *("logger", "severity", "disabled_timers", "filters", "plugins"),
-        *("sender", "global", "sender_class", "fields", "metrics"),
-    ]
+    known = [*OPTIONS, "sender_class"]
     for key in config:
         if key in known or not isinstance(key, str):
             continue
