@@ -89,6 +89,7 @@ HOUSES = {
             "_endpoints",
             "conf",
             "_imported _known_settings",
+            "_metlog_dict",
         ),
         everywhere=frozenset({"asgiref", "django", "metlog"}),
         only={
