@@ -9,20 +9,7 @@ from typing import Any
 
 from django.test.runner import DiscoverRunner
 
-PATCHES = (
-    "auth",
-    "cache",
-    "celery",
-    "commands",
-    "db",
-    "http",
-    "mail",
-    "models",
-    "pool",
-    "runtime",
-    "tasks",
-    "templates",
-)
+from django_metlog._imported import PATCHES
 
 
 class PatchingRunner(DiscoverRunner):

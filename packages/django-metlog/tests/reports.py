@@ -36,6 +36,19 @@ LOAD = {
     TYPE: "1",
 }
 
+LOADED = {
+    "timing.domComplete": 250,
+    "timing.domInteractive": 171,
+    "timing.domLoading": 110,
+    "navigation.redirectCount": 0,
+    "navigation.type.reload": 1,
+    "calculated.network": 95,
+    "calculated.app": 15,
+    "calculated.dom": 140,
+    "calculated.rendering": 1,
+}
+"""What `LOAD` comes to, without ``window.performance.``."""
+
 BOOMERANG = {
     "client": "boomerang",
     "nt_nav_st": "1795470835158",

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reports import BOOMERANG, LOAD, REDIRECTS, TIMING, TYPE
+from reports import BOOMERANG, LOAD, LOADED, REDIRECTS, TIMING, TYPE
 
 from django_metlog import _beacons
 from django_metlog._beacons import BadReportError, Measurement, Report
@@ -36,17 +36,7 @@ def without(fields: dict[str, str], *names: str) -> dict[str, str]:
 def test_stick() -> None:
     """A report of stick becomes the five default keys and the four calculated spans."""
     report = read(LOAD)
-    assert values(report) == {
-        "timing.domComplete": 250,
-        "timing.domInteractive": 171,
-        "timing.domLoading": 110,
-        "navigation.redirectCount": 0,
-        "navigation.type.reload": 1,
-        "calculated.network": 95,
-        "calculated.app": 15,
-        "calculated.dom": 140,
-        "calculated.rendering": 1,
-    }
+    assert values(report) == LOADED
     assert report.rejected == 0
     kinds = {one.name.split(".")[2]: one.kind for one in report.measurements}
     assert kinds == {"navigation": "counter", "timing": "timer", "calculated": "timer"}

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
-import inspect
 import pkgutil
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import get_commands
 from django.urls import reverse
+from public_surface import added, public_classes
 
 import django_metlog
 from django_metlog import conf
@@ -134,43 +131,14 @@ def test_no_other_module_looks_public() -> None:
     assert public == (NAMES.keys() | DJANGO_S) - {"django_metlog"}
 
 
-def ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == "django_metlog"
-
-
-def names(kind: type) -> set[str]:
-    """Every name without an underscore that it, or an instance of it, has."""
-    found = set(dir(kind)) | inspect.get_annotations(kind).keys()
-    if ours(kind):  # and what its methods give an instance
-        found |= {
-            node.attr
-            for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind))))
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and ast.unparse(node.value) == "self"
-        }
-    return {name for name in found if not name.startswith("_")}
-
-
-def public_classes() -> Iterator[type]:
-    """Every class that a public module gives, and what of ours these are made of."""
-    for module in (NAMES.keys() | DJANGO_S) - {"django_metlog.panel"}:  # a toolbar's
-        found = importlib.import_module(module)
-        for name in getattr(found, "__all__", ()):
-            if inspect.isclass(getattr(found, name)):
-                yield from filter(ours, getattr(found, name).__mro__)
-
-
-PUBLIC = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in public_classes()}
+PUBLIC = public_classes((NAMES.keys() | DJANGO_S) - {"django_metlog.panel"})
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC.keys() | CLASSES.keys() | SEAMS.keys()))
 def test_a_class_has_nothing_else(name: str) -> None:
     """What looks public is what this file lists: nothing is public by accident."""
-    kind = PUBLIC[name]
-    inherited = {each for base in kind.__mro__[1:] for each in names(base)}
     listed = [*CLASSES.get(name, "").split(), *SEAMS.get(name, "").split()]
-    assert sorted(names(kind) - inherited) == sorted(listed)
+    assert sorted(added(PUBLIC[name])) == sorted(listed)
 
 
 def test_the_settings() -> None:

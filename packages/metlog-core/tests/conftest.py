@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from metlog import MetlogClient
-from metlog.testing import HttpAnswer, HttpReceiver, HttpRequest, add_up, until
+from metlog import MetlogClient, catalogue
+from metlog.testing import (
+    HttpAnswer,
+    HttpReceiver,
+    HttpRequest,
+    UdpReceiver,
+    add_up,
+    until,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -39,6 +46,25 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What clients flush and close by default takes as long as a busy machine needs."""
     for method in MetlogClient.flush, MetlogClient.close:
         monkeypatch.setattr(method, "__defaults__", (60.0,))
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    """A StatsD server on a free port."""
+    with UdpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A catalogue without metrics, for this test's own."""
+    monkeypatch.setattr(catalogue, "_metrics", {})
+    monkeypatch.setattr(catalogue, "_prefixes", {})
+    catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
+    yield
+    catalogue.find.cache_clear()
+    catalogue.taken_apart.cache_clear()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import copy
 import inspect
 import math
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -19,18 +19,9 @@ from metlog.catalogue import Metric, segment
 from metlog.exceptions import ConfigError
 from metlog.semconv import Semconv
 
+pytestmark = pytest.mark.usefixtures("nothing_declared")
+
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
-
-
-@pytest.fixture(autouse=True)
-def empty_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(catalogue, "_metrics", {})
-    monkeypatch.setattr(catalogue, "_prefixes", {})
-    catalogue.find.cache_clear()
-    catalogue.taken_apart.cache_clear()
-    yield
-    catalogue.find.cache_clear()
-    catalogue.taken_apart.cache_clear()
 
 
 class Client:

@@ -367,12 +367,6 @@ def test_listen_says_what_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> N
 # -- send ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
-
-
 def test_send_a_message(receiver: UdpReceiver) -> None:
     """Text, severity by name or number, fields."""
     options = [

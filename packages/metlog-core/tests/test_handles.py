@@ -23,12 +23,6 @@ from metlog.testing import capture as captured
 
 
 @pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
 def client(receiver: UdpReceiver) -> Iterator[MetlogClient]:
     sender = StatsdSender(port=receiver.port, flush_interval=3600)
     with MetlogClient(sender, "app") as client:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from metlog.metrics import Kind
 from metlog.rules import Rules
 from metlog.semconv import Semconv
 from metlog.shapes import COUNTS, SECONDS, Lens, Seen, Shape, Shaped
+
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 REQUEST = Metric(
     "request",
@@ -73,15 +75,6 @@ class Client:
 
     def declared(self, metric: Metric, name: str, fields: Any, parts: Any) -> Series:
         return Series(metric.kind, name, fields, metric, parts)
-
-
-@pytest.fixture(autouse=True)
-def empty_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(catalogue, "_metrics", {})
-    monkeypatch.setattr(catalogue, "_prefixes", {})
-    catalogue.taken_apart.cache_clear()
-    yield
-    catalogue.taken_apart.cache_clear()
 
 
 def made(metric: Metric, **parts: object) -> Series:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,24 +15,10 @@ from metlog.senders import OtlpSender, PrometheusSender, StatsdSender
 from metlog.senders.prometheus import exposition
 from metlog.testing import UdpReceiver
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("patient", "nothing_declared")
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
-
-
-@pytest.fixture(autouse=True)
-def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "_metrics", {})
-    monkeypatch.setattr(catalogue, "_prefixes", {})
-    catalogue.find.cache_clear()
-    catalogue.taken_apart.cache_clear()
-
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
 
 
 def scraped(do: Callable[[MetlogClient], object], **options: Any) -> list[str]:

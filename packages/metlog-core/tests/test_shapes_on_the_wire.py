@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ from metlog.senders import (
 )
 from metlog.testing import UdpReceiver, capture
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("patient", "nothing_declared")
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 ALL_VIEWS = Metric("view.<method>", "timer", "s", "All views.", sum_of="view")
@@ -39,20 +39,6 @@ SHIFT = Metric(
 )
 SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
 LEVEL = Metric("shop.<what>.level", "gauge", "{item}", "In stock.")
-
-
-@pytest.fixture(autouse=True)
-def _catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "_metrics", {})
-    monkeypatch.setattr(catalogue, "_prefixes", {})
-    catalogue.find.cache_clear()
-    catalogue.taken_apart.cache_clear()
-
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
 
 
 Do = Callable[[MetlogClient], object]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,6 @@ from metlog.senders.otlp import OtlpSender
 from metlog.senders.prometheus import PrometheusSender
 from metlog.shapes import Shape
 from metlog.testing import UdpReceiver
-
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
 
 
 def use(client: MetlogClient) -> None:

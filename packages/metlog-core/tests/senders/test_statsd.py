@@ -7,7 +7,7 @@ import math
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,6 @@ NEVER = 3600  # seconds: these tests flush by themselves
 needs_unix = pytest.mark.skipif(
     not hasattr(socket, "AF_UNIX"), reason="no such sockets"
 )
-
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
 
 
 def sent(receiver: UdpReceiver, do: Send, **options: Any) -> list[str]:

@@ -39,12 +39,6 @@ for _ in range(1000):
 """
 
 
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
-
-
 def run(
     receiver: UdpReceiver, then: str, code: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:

@@ -24,12 +24,6 @@ Unheard = Callable[[], socket.socket]  # see conftest.py
 
 
 @pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
 def closed_port(unheard: Unheard) -> Callable[[], int]:
     """Makes ports on which nobody listens."""
     return lambda: port_of(unheard())

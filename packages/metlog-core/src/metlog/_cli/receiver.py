@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import argparse
 import socket
+import sys
 
 from metlog.exceptions import ConfigError
 from metlog.senders._delivery.socket import host_or_address
 
-__all__ = ["bind", "host", "where"]
+__all__ = ["bind", "bind_or_say", "host", "where"]
 
 
 def host(text: str) -> str:
@@ -33,6 +34,16 @@ def bind(host: str, port: int) -> socket.socket:
         receiver.close()
         raise
     return receiver
+
+
+def bind_or_say(host: str, port: int) -> socket.socket | None:
+    """The same for a command: say why that is not possible, and what to do."""
+    try:
+        return bind(host, port)
+    except (OSError, OverflowError) as error:
+        said = f"cannot listen on {host}:{port}: {error}; try --port"
+        print(said, file=sys.stderr)
+        return None
 
 
 def where(receiver: socket.socket) -> str:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,6 @@ from metlog.senders._delivery.process import Deadline, Lock
 from metlog.testing import UdpReceiver
 
 SOURCE = Path(metlog.__path__[0])
-
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
 
 
 def python(script: str, *args: str, timeout: float = 300) -> str:

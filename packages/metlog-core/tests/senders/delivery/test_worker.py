@@ -19,13 +19,6 @@ from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
 from metlog.testing import UdpReceiver, until
 
-
-@pytest.fixture
-def receiver() -> Iterator[UdpReceiver]:
-    with UdpReceiver() as receiver:
-        yield receiver
-
-
 ENDING = {
     getattr(signal, name)
     for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")

@@ -51,11 +51,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Listen until Ctrl-C or SIGTERM, which are both good ends."""
-    try:
-        bound = receiver.bind(options.host, options.port)
-    except (OSError, OverflowError) as error:
-        where = f"{options.host}:{options.port}"
-        print(f"cannot listen on {where}: {error}; try --port", file=sys.stderr)
+    bound = receiver.bind_or_say(options.host, options.port)
+    if bound is None:
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with bound:
