@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Dotted names: from the text in a configuration to the object it means."""
+"""Dotted names: from the text in a configuration to the object it means.
+
+`pkgutil.resolve_name` is not used: for ``package.broken.name`` it says that the package
+has no attribute ``broken``, whatever it was that kept that module from being imported.
+"""
 
 from __future__ import annotations
 
