@@ -3,11 +3,12 @@
 
 python tools/floors.py --draw    # the picture in docs/architecture.md, anew
 
-import-linter 2.17 was tried: it does not say who alone may import ``django.conf.settings``
-("subpackages of external packages are not valid"), nor that no package but those named
-may come from outside, nor that a sibling's private names (``metlog._*``: "a wildcard can
-only replace a whole module") stay where they are; it takes no import of a package's own
-``__init__`` for one that goes up, and no ``senders.base`` for lower than ``senders``.
+import-linter 2.17 was tried. It does not say who alone may import
+``django.conf.settings`` ("subpackages of external packages are not valid"), nor that
+nothing but the packages named may come from outside, nor that a sibling's private names
+stay where they are (``metlog._*``: "a wildcard can only replace a whole module"). It
+takes no import of a package's own ``__init__`` for one that goes up, and can have
+``senders.base`` on no other floor than ``senders``.
 """
 
 from __future__ import annotations
