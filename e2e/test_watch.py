@@ -495,6 +495,27 @@ def test_nothing_sticks_out(shown: Page) -> None:
     )
 
 
+def test_no_name_is_broken_within_a_word(shop: Watched, open_page: OpenPage) -> None:
+    """In a narrow window a name breaks behind its dots."""
+    page = open_page(shop.url, "narrow")
+    page.get_by_label("Search").fill("view")
+    expect(page.locator("#found")).to_contain_text(" of ")
+    broken = page.locator("#rows b, #rows button").evaluate_all(
+        """all => all.flatMap(e => {
+            const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+            const broken = [];
+            while (texts.nextNode()) {
+                const range = document.createRange();
+                range.selectNode(texts.currentNode);
+                if (range.getClientRects().length > 1)
+                    broken.push(texts.currentNode.data);
+            }
+            return broken;
+        })"""
+    )
+    assert broken == []
+
+
 def test_pictures(shop: Watched, open_page: OpenPage, scheme: str, size: str) -> None:
     """Light and dark, wide and narrow."""
     PICTURES.mkdir(parents=True, exist_ok=True)

@@ -87,6 +87,22 @@ def test_readable(shown: Panel) -> None:
         assert name.evaluate("e => e.clientWidth") >= 100
 
 
+def test_a_name_of_two_lines_begins_both_at_one_place(shown: Panel) -> None:
+    """A key's second line stands below its name, not below the triangle."""
+    indents: list[float] = shown.element.locator("button.mt-toggle").evaluate_all(
+        """all => all.flatMap(e => {
+            const texts = [...e.childNodes].filter(n => n.nodeType == Node.TEXT_NODE);
+            const box = e.getBoundingClientRect();
+            return texts.flatMap(n => {
+                const range = document.createRange();
+                range.selectNode(n);
+                return [...range.getClientRects()].map(r => r.left - box.left);
+            });
+        })"""
+    )
+    assert min(indents) >= 13
+
+
 def test_axe(shown: Panel) -> None:
     """axe finds nothing serious: names, contrast, roles, what can be focused."""
     shown.key("counter", "response.200").click()

@@ -19,6 +19,12 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A dotted name as nodes: where it has no room it breaks behind a dot, not in a word. */
+export function breakable(name) {
+  const [first, ...others] = String(name).split(".");
+  return others.reduce((nodes, part) => [...nodes, ".", element("wbr"), part], [first]);
+}
+
 function shape(name, attributes) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);

@@ -2,7 +2,7 @@
 // Asks for what arrived once a second, and shows it. What is foreign becomes text
 // nodes and attributes, never markup.
 
-import {Chart, element, spark} from "./chart.js";
+import {Chart, breakable, element, spark} from "./chart.js";
 import {duration, many, nothing, number, percent, time} from "./format.js";
 
 const EVERY_MS = 1000;
@@ -216,7 +216,7 @@ function fill(name, rows, cells) {
   body(name).replaceChildren(...rows.map((row) => element("tr", {}, ...cells(row))));
 }
 
-const head = (...content) => element("th", {scope: "row"}, ...content);
+const head = (name, ...more) => element("th", {scope: "row"}, ...breakable(name), ...more);
 const cell = (text, name) => element("td", {class: name}, text);
 const wide = (content) => element("td", {class: "wide"}, content);
 
@@ -264,11 +264,11 @@ class Row {
     this.button = element(
       "button",
       {type: "button", "aria-expanded": "false", "aria-controls": id},
-      name,
+      element("span", {}, ...breakable(name)),
     );
     const tags = Object.entries(labels).flatMap(([label, value]) => [
       " ",
-      element("span", {class: "tag"}, `${label} `, element("b", {}, value)),
+      element("span", {class: "tag"}, `${label} `, element("b", {}, ...breakable(value))),
     ]);
     this.now = element("td", {class: "number"});
     this.small = element("td", {class: "wide"});
