@@ -87,7 +87,7 @@ HOUSES = {
         floors=(
             "__init__ apps asgi metrics_urls urls",
             "middleware views patches loggers checks panel management",
-            "_template_check _app_check",
+            "_template_check _app_check _deployment_check _names_check",
             "templatetags",
             "_reported",
             "_beacons _labels guards _headers _message_fields upgrade _view_names",

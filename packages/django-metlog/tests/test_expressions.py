@@ -29,8 +29,8 @@ WRITTEN: dict[tuple[str, str], list[str]] = {
     ("_view_names.py", r"[\w-]"): ["/", "<", "^$", "a"],
     ("_segments.py", r"[^\w-]+"): ["/", "a/", "é.", "\ud800"],
     # Statements, with whatever comments their authors like.
-    ("patches/db.py", r"[\s(;]*"): ["(", " ;", "-- -\n", "/**/", "--"],
-    ("patches/db.py", r"[A-Za-z]+"): ["a", "SELECT", "a1", "--"],
+    ("patches/_operation.py", r"[\s(;]*"): ["(", " ;", "-- -\n", "/**/", "--"],
+    ("patches/_operation.py", r"[A-Za-z]+"): ["a", "SELECT", "a1", "--"],
     # The site's own settings, templates and command lines.
     ("_known_settings.py", r"[A-Za-z0-9-]+"): ["X-", "-", "a:"],
     (

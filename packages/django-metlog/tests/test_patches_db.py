@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +21,6 @@ from django.db import (
 )
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
-from hypothesis import given
-from hypothesis import strategies as st
 from sending import Sent
 from testsite.models import Book
 
@@ -279,96 +276,6 @@ def test_async(patched: None, sent: Sent) -> None:
     assert sent.timers()[f"{DEFAULT}.execute"] == [ms]
 
 
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    [
-        ("SELECT 1", "select"),
-        ("select 1", "select"),
-        ("\n\t SELECT 1", "select"),
-        ("(SELECT 1) UNION (SELECT 2)", "select"),
-        ("/* route='/a*b' */ SELECT 1", "select"),
-        (
-            "/* one */ /* two **/ -- three\n with x AS (SELECT 1) SELECT * FROM x",
-            "with",
-        ),
-        ("-- only a comment", "other"),
-        ("/* SELECT", "other"),
-        ("INSERT INTO x VALUES (1)", "insert"),
-        ("UPDATE x SET y = 1", "update"),
-        ("DELETE FROM x", "delete"),
-        ("SAVEPOINT s1", "savepoint"),
-        ("RELEASE SAVEPOINT s1", "release"),
-        ("ROLLBACK TO SAVEPOINT s1", "rollback"),
-        ("BEGIN IMMEDIATE", "begin"),
-        ("CREATE TABLE x (y)", "create"),
-        ("EXPLAIN SELECT 1", "explain"),
-        ("TRUNCATE x", "truncate"),
-        ("SELECTED", "other"),
-        ("drop-table", "drop"),
-        ("FROBNICATE x", "other"),
-        ("", "other"),
-        ("(" * 10_000, "other"),
-        ("/**/" * 10_000, "other"),
-        ("/**/" * 10_000 + "DELETE FROM x", "delete"),
-        ("-" * 34 + "\n;", "other"),
-        ("-" * 80 + "\n-- Report\n" + "-" * 80 + "\n;WITH x AS (…) SELECT", "with"),
-        ("--\n" * 10_000 + "x" * 10_000, "other"),
-        ("-- one\r\nSELECT 1", "select"),
-        ("# MySQL's comment\n#\nSELECT 1", "select"),
-        ("/*! SELECT */ # /* \n -- */ \n (/* ( */ (VALUES (1)))", "values"),
-        ("/*/ SELECT */ UPDATE x", "update"),
-        ("-", "other"),
-        ("/", "other"),
-        ("--", "other"),
-        ("#", "other"),
-        ("-SELECT", "other"),
-        (" " * 100_000, "other"),
-        (b"SELECT 1", "other"),
-        (None, "other"),
-        (["SELECT"], "other"),
-    ],
-)
-def test_operation(sql: object, expected: str) -> None:
-    """The operation is the first word of the text, out of a closed list."""
-    assert db.operation(sql) == expected
-
-
-@given(
-    st.lists(
-        st.sampled_from(
-            ["-", "--", "/*", "*/", "*", "/", "\n", " ", "(", ";", "#", "a"]
-        ),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_operation_takes_steps_in_proportion(parts: list[str]) -> None:
-    """However hostile, a statement twice as long takes at most twice the steps."""
-
-    def steps(sql: str) -> int:
-        lines = 0
-
-        def trace(frame: Any, event: str, arg: object) -> Any:
-            nonlocal lines
-            if frame.f_code.co_filename != db.__file__:
-                return None  # the garbage collector's callbacks, Hypothesis' among them
-            lines += event == "line"
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            db.operation(sql)
-        finally:
-            sys.settrace(before)
-        return lines
-
-    pattern = "".join(parts)
-    few, many = steps(pattern * 20), steps(pattern * 40)
-    assert many <= 2 * few + 20
-    assert many <= 20 * len(pattern * 40)
-
-
 class OddText(str):
     """Text whose own methods fail."""
 
@@ -433,9 +340,3 @@ def test_procedures_copies_and_streams(patched: None, sent: Sent) -> None:
     sent.clear()
     assert cursor.callproc("now") == ("callproc", "now")
     assert sent == []
-
-
-@given(st.text())
-def test_operation_of_anything(sql: str) -> None:
-    """Whatever a statement is, its operation is in the list."""
-    assert db.operation(sql) in db.OPERATIONS | {"other"}

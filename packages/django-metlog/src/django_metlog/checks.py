@@ -36,24 +36,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from inspect import ismodule
 from typing import Any
 
 from django.apps import apps
-from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
-from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
-from django_metlog import _beacons, _metlog_dict, _view_names, conf
-from django_metlog._segments import segment
+from django_metlog import _beacons, _metlog_dict, conf
+from django_metlog._deployment_check import check_deployment
+from django_metlog._names_check import check_names
 from django_metlog._template_check import check_templates
 from metlog import catalogue
-from metlog.senders import DebugCaptureSender, NoSendSender, prometheus
 from metlog.senders.base import BaseSender
 
 __all__ = ["check", "check_deployment", "check_names", "register_checks"]
@@ -119,23 +116,6 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_middleware(),
         *_apps(),
         *_conflicts(),
-    ]
-
-
-def check_names(**kwargs: Any) -> list[CheckMessage]:
-    """What is called differently by the site, and the same in metrics. Loads the
-    URLconf, as Django's own checks do."""
-    return [*_mixed_up_views(), *_mixed_up_aliases()]
-
-
-def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """What is fine at home and wrong in public. Loads the URLconf."""
-    return [
-        *_server_timing(),
-        *_open_record_view(),
-        *_metrics_view(),
-        *_workers_apart(),
-        *_no_delivery(),
     ]
 
 
@@ -379,128 +359,4 @@ def _conflicts() -> Iterator[CheckMessage]:
                 "it, or drop one of the metrics by a rule of 'metrics'."
             ),
             id="django_metlog.W014",
-        )
-
-
-def _mixed_up_views() -> Iterator[CheckMessage]:
-    setting = conf.SETTINGS["METLOG_VIEW_NAMES"]
-    scheme = conf.read(setting)
-    if not (setting.is_valid(scheme) and conf.has_urlconf()):
-        return
-    languages = conf.languages() if scheme == "route" else ()
-    for name, views in _view_names.mixed_up(get_resolver(), scheme, languages):
-        yield Caution(
-            f"The views {_and(views)} share one name in metrics: {name!r}.",
-            hint=(
-                "Rename all but one of them, or name views in another way: see "
-                "METLOG_VIEW_NAMES."
-            ),
-            id="django_metlog.W015",
-        )
-
-
-def _mixed_up_aliases() -> Iterator[CheckMessage]:
-    for setting, aliases in (("DATABASES", connections), ("CACHES", caches)):
-        named: dict[str, list[str]] = {}
-        for alias in aliases:
-            named.setdefault(segment(alias), []).append(alias)
-        for name, several in named.items():
-            if len(several) > 1:
-                yield Caution(
-                    f"settings.{setting} has {_and(several)}, which share one "
-                    f"dotted name: {name!r}.",
-                    hint="Rename all but one of them; labels tell them apart.",
-                    id="django_metlog.W015",
-                )
-
-
-def _and(names: Iterable[str]) -> str:
-    return " and ".join(map(repr, names))
-
-
-def _server_timing() -> Iterator[CheckMessage]:
-    if conf.read(conf.SETTINGS["METLOG_SERVER_TIMING"]) is True:
-        yield Caution(
-            "METLOG_SERVER_TIMING is True: every visitor is told how long the site's "
-            "views, queries and cache calls took.",
-            hint=(
-                "Let a function decide: METLOG_SERVER_TIMING = "
-                "lambda request: request.user.is_staff"
-            ),
-            id="django_metlog.W006",
-        )
-
-
-def _open_record_view() -> Iterator[CheckMessage]:
-    if conf.read(conf.SETTINGS["METLOG_RECORD_GUARD"]) is not None:
-        return
-    try:
-        address = reverse("django_metlog.record")
-    except NoReverseMatch:  # it is not in the URLconf
-        return
-    yield Caution(
-        f"METLOG_RECORD_GUARD is not set: anybody may report timings to {address}, "
-        "and as many as they like.",
-        hint=(
-            "Write METLOG_RECORD_GUARD = all_of(same_origin, rate_limit(50)), with "
-            "from django_metlog.guards import all_of, rate_limit, same_origin"
-        ),
-        id="django_metlog.W007",
-    )
-
-
-def _metrics_view() -> Iterator[CheckMessage]:
-    try:
-        address = reverse("django_metlog.metrics")
-    except NoReverseMatch:  # it is not in the URLconf
-        return
-    if conf.read(conf.SETTINGS["METLOG_METRICS_GUARD"]) is None:
-        yield Caution(
-            f"METLOG_METRICS_GUARD is not set: only INTERNAL_IPS may read {address}, "
-            "with DEBUG everybody, and nobody through a proxy.",
-            hint=(
-                'Write METLOG_METRICS_GUARD = bearer(os.environ["METRICS_TOKEN"]), '
-                "with from django_metlog.guards import bearer"
-            ),
-            id="django_metlog.W011",
-        )
-    if prometheus.find(conf.client_or_inert()) is None:
-        yield Caution(
-            f"{address} has nothing to show: METLOG has no PrometheusSender.",
-            hint=(
-                "Write METLOG = {'sender': {'class': "
-                "'metlog.senders.PrometheusSender'}}, or add it as a route of a "
-                "FanOutSender."
-            ),
-            id="django_metlog.W013",
-        )
-
-
-def _workers_apart() -> Iterator[CheckMessage]:
-    sender = prometheus.find(conf.client_or_inert())
-    if sender is None or sender.directory is not None or not sender.has_siblings():
-        return
-    yield Caution(
-        "METLOG's PrometheusSender has no directory, and there are several workers: "
-        "each scrape gets the numbers of one of them.",
-        hint=(
-            "Give all workers one empty folder: 'directory': '/run/shop/metlog', or "
-            "set PROMETHEUS_MULTIPROC_DIR."
-        ),
-        id="django_metlog.W012",
-    )
-
-
-def _no_delivery() -> Iterator[CheckMessage]:
-    sender = conf.client_or_inert().sender
-    if isinstance(sender, (NoSendSender, DebugCaptureSender)):
-        keeps = isinstance(sender, DebugCaptureSender)
-        yield Caution(
-            f"METLOG's sender is a {type(sender).__name__}, which "
-            f"{'keeps' if keeps else 'drops'} everything: nothing is delivered.",
-            hint=(
-                "Configure another: METLOG = {'sender': {'class': "
-                "'metlog.senders.StatsdSender', 'host': '127.0.0.1', 'port': 8125}}"
-            ),
-            id="django_metlog.W008",
         )

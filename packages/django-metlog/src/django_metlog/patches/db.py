@@ -9,7 +9,6 @@ rollbacks nor the making of connections, nor what a driver's cursor can do besid
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
@@ -43,6 +42,7 @@ from django_metlog.catalogue import (
     DB_EXECUTEMANY,
     DB_ROLLBACK,
 )
+from django_metlog.patches._operation import operation
 from django_metlog.patches._sending import (
     client,
     count,
@@ -60,17 +60,6 @@ from metlog.wire.text import as_text
 __all__ = ["patch", "unpatch"]
 
 Execute = Callable[..., Any]
-
-# fmt: off
-OPERATIONS = frozenset({
-    "alter", "analyze", "begin", "call", "close", "commit", "copy", "create", "cursor",
-    "declare", "delete", "drop", "exec", "execute", "explain", "fetch", "grant",
-    "insert", "lock", "merge", "pragma", "refresh", "release", "replace", "reset",
-    "revoke", "rollback", "savepoint", "select", "set", "show", "start", "truncate",
-    "update", "use", "vacuum", "values", "with",
-})
-# fmt: on
-"""What a statement's first word may be; all else is ``other``."""
 
 
 def patch() -> None:
@@ -325,44 +314,6 @@ def _count_error(name: _Name, error: type[Exception]) -> None:
 
 _BEGINNINGS = frozenset({"create", "delete", "insert", "select", "update"})
 """How nearly everything begins that Django writes; found by its first six letters."""
-
-_SKIPPED = re.compile(r"[\s(;]*")
-_WORD = re.compile(r"[A-Za-z]+")
-
-
-def operation(sql: object) -> str:
-    """What a statement does, by its first word: one of `OPERATIONS`, or ``other``.
-
-    Comments, parentheses and semicolons before it are skipped. What is no text is
-    ``other``, as psycopg's composed statements are: rendering them would cost too much.
-    Linear in what it skips: it only ever goes forward, and stops at the first word.
-    """
-    if not isinstance(sql, str):
-        return "other"
-    if type(sql) is not str:  # whose methods may be anything
-        sql = str.__str__(sql)
-    place = _code(sql, 0)
-    while mark := _COMMENTS.get(sql[place : place + 2]) or _COMMENTS.get(
-        sql[place : place + 1]
-    ):
-        end = sql.find(mark, place + 1 if mark == "\n" else place + 2)
-        if end < 0:
-            return "other"
-        place = _code(sql, end + len(mark))
-    word = _WORD.match(sql, place)
-    found = word[0].lower() if word else "other"
-    return found if found in OPERATIONS else "other"
-
-
-def _code(sql: str, place: int) -> int:
-    """Where something comes that tells more, from there on."""
-    skipped = _SKIPPED.match(sql, place)
-    return place if skipped is None else skipped.end()
-
-
-_COMMENTS = {"--": "\n", "#": "\n", "/*": "*/"}
-"""How comments begin and end (``#`` in MySQL). That some databases nest the last kind
-makes no difference to who does not write code into comments."""
 
 
 # -- what cursors do besides execute -----------------------------------------------

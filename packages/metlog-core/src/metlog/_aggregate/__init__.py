@@ -3,7 +3,8 @@
 
 `series` are what a client has seen of one name with one set of fields; `table` holds
 those of one client; `drain` takes what happened since the last time and hands it to
-the exporters of every backend; `handles` are what callers keep who measure often.
+the exporters of every backend; `sampling` keeps some of many values; `handles` are what
+callers keep who measure often.
 """
 
 from __future__ import annotations

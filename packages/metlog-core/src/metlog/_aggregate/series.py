@@ -9,15 +9,13 @@ signal handler can interrupt. Everything else here is called under the aggregate
 from __future__ import annotations
 
 import itertools
-import random
 import sys
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
+from metlog._aggregate.sampling import Reservoir
 from metlog.metrics import Kind
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ __all__ = [
     "Identity",
     "Level",
     "News",
-    "Reservoir",
     "Series",
     "Spilled",
     "Values",
@@ -43,7 +40,6 @@ __all__ = [
     "fold",
     "in_base_units",
     "new_series",
-    "sample",
 ]
 
 LAST = sys.maxsize
@@ -153,39 +149,6 @@ class Series:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {dict(self.fields or {})!r}>"
-
-
-class Reservoir:
-    """A uniform sample, of at most ``limit`` entries, of all that are added."""
-
-    __slots__ = ("kept", "limit", "seen")
-
-    def __init__(self, limit: int) -> None:
-        self.limit: int = limit
-        self.kept: list[float] = []
-        self.seen: int = 0
-
-    def add(self, entries: Sequence[float], seen: int | None = None) -> None:
-        """Add entries, which are all there were or a uniform sample of ``seen``."""
-        count = len(entries)
-        seen = count if seen is None else seen
-        if not seen:
-            return
-        # Both are brought to the same share before they are put together.
-        mine = len(self.kept) / self.seen if self.seen else 1.0
-        theirs = count / seen
-        share = min(mine, theirs)
-        if share < mine:
-            self.kept = sample(self.kept, share / mine)
-        self.kept += sample(entries, share / theirs if theirs else 1.0)
-        self.seen += seen
-        while len(self.kept) > self.limit:
-            least = self.kept[:1]
-            self.kept = sample(self.kept, self.limit / len(self.kept)) or least
-
-    def _count(self, seen: int) -> None:
-        """Keep none of so many entries."""
-        self.seen += seen
 
 
 class Spilled(Reservoir):
@@ -513,33 +476,3 @@ def fold(series: Series, entries: Sequence[float], histogram: Histogram) -> None
         histogram.fold([-entry for entry in ordered[:clocks]])
     if clocks < len(ordered):
         histogram.fold(ordered[clocks:] if clocks else ordered, 1000)
-
-
-def sample(values: Sequence[float], share: float) -> list[float]:
-    """Some of the values, each with the same chance, at random.
-
-    Every second value of a program that does the same things in turn would be all of
-    one kind.
-    """
-    if share >= 1:
-        return list(values)
-    if share > 0.05:
-        # A byte of chance for each, all in C: a tenth of the time of what follows.
-        chances = random.randbytes(len(values))  # noqa: S311  # sampling, no secret
-        return list(
-            itertools.compress(values, chances.translate(_threshold_table(share)))
-        )
-    some: list[float] = []
-    place = -1
-    while True:
-        # How many to pass over: quicker than asking for each when few are to stay.
-        place += 1 + int(log(1.0 - random.random()) / log(1.0 - share))  # noqa: S311
-        if place >= len(values):
-            return some
-        some.append(values[place])
-
-
-@lru_cache(maxsize=64)
-def _threshold_table(share: float) -> bytes:
-    """A table for `bytes.translate`: 1 for so many of the 256, 0 for the others."""
-    return bytes(byte < int(256 * share) for byte in range(256))

@@ -7,13 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from metlog._aggregate.series import (
-    News,
-    Reservoir,
-    Series,
-    as_milliseconds,
-    sample,
-)
+from metlog._aggregate.sampling import Reservoir, sample
+from metlog._aggregate.series import News, Series, as_milliseconds
 from metlog.exceptions import ConfigError
 from metlog.senders import _datadog
 from metlog.senders._delivery import process

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Some of many values, each with the same chance to be kept."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+from math import log
+
+__all__ = ["Reservoir", "sample"]
+
+
+class Reservoir:
+    """A uniform sample, of at most ``limit`` entries, of all that are added."""
+
+    __slots__ = ("kept", "limit", "seen")
+
+    def __init__(self, limit: int) -> None:
+        self.limit: int = limit
+        self.kept: list[float] = []
+        self.seen: int = 0
+
+    def add(self, entries: Sequence[float], seen: int | None = None) -> None:
+        """Add entries, which are all there were or a uniform sample of ``seen``."""
+        count = len(entries)
+        seen = count if seen is None else seen
+        if not seen:
+            return
+        # Both are brought to the same share before they are put together.
+        mine = len(self.kept) / self.seen if self.seen else 1.0
+        theirs = count / seen
+        share = min(mine, theirs)
+        if share < mine:
+            self.kept = sample(self.kept, share / mine)
+        self.kept += sample(entries, share / theirs if theirs else 1.0)
+        self.seen += seen
+        while len(self.kept) > self.limit:
+            least = self.kept[:1]
+            self.kept = sample(self.kept, self.limit / len(self.kept)) or least
+
+    def _count(self, seen: int) -> None:
+        """Keep none of so many entries."""
+        self.seen += seen
+
+
+def sample(values: Sequence[float], share: float) -> list[float]:
+    """Some of the values, each with the same chance, at random.
+
+    Every second value of a program that does the same things in turn would be all of
+    one kind.
+    """
+    if share >= 1:
+        return list(values)
+    if share > 0.05:
+        # A byte of chance for each, all in C: a tenth of the time of what follows.
+        chances = random.randbytes(len(values))  # noqa: S311  # sampling, no secret
+        return list(
+            itertools.compress(values, chances.translate(_threshold_table(share)))
+        )
+    some: list[float] = []
+    place = -1
+    while True:
+        # How many to pass over: quicker than asking for each when few are to stay.
+        place += 1 + int(log(1.0 - random.random()) / log(1.0 - share))  # noqa: S311
+        if place >= len(values):
+            return some
+        some.append(values[place])
+
+
+@lru_cache(maxsize=64)
+def _threshold_table(share: float) -> bytes:
+    """A table for `bytes.translate`: 1 for so many of the 256, 0 for the others."""
+    return bytes(byte < int(256 * share) for byte in range(256))
