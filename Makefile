@@ -23,7 +23,7 @@ demo-graphite demo-prometheus:
 test: .tools/ready node_modules/.package-lock.json ## everything: each Python and Django, JavaScript, browsers
 	@.tools/bin/python tools/run_tests.py
 
-check: .tools/ready node_modules/.package-lock.json ## ruff, spelling, workflows, mypy, pyright, tsc and who may import whom
+check: .tools/ready node_modules/.package-lock.json ## ruff, spelling, tidy files, workflows, mypy, pyright, tsc and who may import whom
 	@$(HATCH) run lint:check
 	@$(HATCH) run types:check
 	@.tools/bin/python tools/floors.py

@@ -134,4 +134,3 @@ export default [
         .map(({ events }) => events.some(({ name }) => name === "domComplete")),
   },
 ];
-
