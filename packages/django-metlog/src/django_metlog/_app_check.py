@@ -42,21 +42,21 @@ def _missing(because: str) -> list[CheckMessage]:
     if conf.is_installed():
         return []
     hint = (
-        "Add 'django_metlog' to INSTALLED_APPS; 'metlog' is the library below it and "
-        "no app."
+        "Add 'django_metlog' to INSTALLED_APPS; 'metlog' is the library below it, "
+        "not an app."
     )
     expected = f"{because}: expected 'django_metlog' in INSTALLED_APPS, got none; "
     if any(str(name).startswith("django_metlog.") for name in conf.middleware()):
         return [
             Error(
-                f"{expected}its middlewares refuse to start without.",
+                f"{expected}its middlewares refuse to start without it.",
                 hint=hint,
                 id="django_metlog.E025",
             )
         ]
     return [
         Caution(
-            f"{expected}nothing is patched or checked without.",
+            f"{expected}nothing is patched or checked without it.",
             hint=hint,
             id="django_metlog.W018",
         )

@@ -397,7 +397,7 @@ LOOP_LAG = Metric(
     "asgi.loop.lag",
     "timer",
     "s",
-    "How much later than it was to the event loop did something, asked every second.",
+    "How much later than due the event loop did something, asked every second.",
 )
 CPU_TIME = Metric(
     "process.cpu.time",

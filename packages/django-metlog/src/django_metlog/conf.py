@@ -66,7 +66,7 @@ DOCUMENTATION = "django-metlog's README has a table of all settings"
 NOT_INSTALLED = (
     "INSTALLED_APPS must list 'django_metlog' when MIDDLEWARE lists its middlewares; "
     "without it METLOG_PATCHES and all checks are ignored. Add 'django_metlog' to "
-    "INSTALLED_APPS; 'metlog' is the library below it and no app."
+    "INSTALLED_APPS; 'metlog' is the library below it, not an app."
 )
 
 

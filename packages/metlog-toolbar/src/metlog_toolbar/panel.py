@@ -182,8 +182,8 @@ class MetlogPanel(Panel):
         if _cache_panel_is_timed():
             found.append(
                 checks.Warning(
-                    "The times of cache calls hold what the toolbar's CachePanel "
-                    "does besides.",
+                    "The times of cache calls include what the toolbar's CachePanel "
+                    "does.",
                     hint='In INSTALLED_APPS, put "django_metlog" before '
                     '"debug_toolbar".',
                     id=f"{_APP}.W003",
