@@ -12,10 +12,8 @@ import contextlib
 import json
 import socket
 import sys
-import threading
 import time
 from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import celery
@@ -35,6 +33,7 @@ from server import PASSWORD, USER
 from django_metlog.patches import celery as of_celery
 from django_metlog.patches import pool, runtime
 from metlog import capture
+from metlog.testing import HttpAnswer, HttpReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,11 +211,8 @@ def write_mails() -> None:
 
 def ask_others() -> None:
     """A server that answers, and a port where nobody listens."""
-    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
-        answering = threading.Thread(target=server.handle_request)
-        answering.start()
-        requests.get(f"http://127.0.0.1:{server.server_port}/nowhere", timeout=60)
-        answering.join()
+    with HttpReceiver(HttpAnswer(404)) as server:
+        requests.get(f"{server.url}/nowhere", timeout=60)
     with contextlib.suppress(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{free_port()}/", timeout=60)
 
