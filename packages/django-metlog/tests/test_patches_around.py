@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, partialmethod
 from threading import Barrier, Event
 from types import ModuleType
 from typing import Any
@@ -191,6 +191,76 @@ def test_many_backends(patched: None, sent: Sent, settings: Any) -> None:
     assert [one.labels["backend"] for one in sent.based("mail.sent")] == [
         *("mail0", "mail1", "other", "other"),
     ]
+
+
+class Frozen(type):
+    """Of classes that nobody may change."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise TypeError("frozen")
+
+
+def sends(self: object, messages: list[Any]) -> int:
+    return len(messages)
+
+
+class Calls:
+    """Something that can be called, and is no method."""
+
+    def __call__(self, messages: list[Any]) -> int:
+        return len(messages)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        staticmethod(len),
+        classmethod(sends),
+        property(lambda self: len),
+        partialmethod(sends),
+        Calls(),
+        len,
+    ],
+    ids=lambda method: type(method).__name__,
+)
+@patch_of(mail_patch)
+def test_what_is_no_plain_method_stays_what_it_is(
+    patched: None, sent: Sent, method: Any
+) -> None:
+    """It is called in a way of its own, and not measured rather than broken."""
+    odd: Any = type("Odd", (BaseEmailBackend,), {"send_messages": method})
+    assert odd().send_messages(["one", "two"]) == 2
+    assert vars(odd)["send_messages"] is method
+    assert sent == []
+
+
+@patch_of(mail_patch)
+def test_a_class_that_nobody_may_change(
+    patched: None, sent: Sent, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its mails are sent as without us."""
+    odd: Any = Frozen("Odd", (BaseEmailBackend,), {"send_messages": sends})
+    assert odd().send_messages(["one", "two"]) == 2
+    assert sent == []
+
+
+def test_a_loop_that_cannot_be_watched(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no weak references, as something written in C may; requests go on."""
+
+    class Bare:
+        __slots__ = ()
+
+    async def handle(handler: object) -> str:
+        return "answered"
+
+    async def ask() -> Any:
+        monkeypatch.setattr(asyncio, "get_running_loop", Bare)
+        return await runtime._watching(handle)(None)
+
+    assert async_to_sync(ask)() == "answered"
+    assert sent == []
 
 
 def test_the_process(asked: Any) -> None:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -19,6 +22,7 @@ from django.db import (
     connections,
     transaction,
 )
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 from sending import Sent
@@ -26,6 +30,7 @@ from testsite.models import Book
 
 from django_metlog.patches import db
 from django_metlog.scope import open_scope
+from metlog.testing import until
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -340,3 +345,47 @@ def test_procedures_copies_and_streams(patched: None, sent: Sent) -> None:
     sent.clear()
     assert cursor.callproc("now") == ("callproc", "now")
     assert sent == []
+
+
+@pytest.mark.parametrize(
+    "odd", [None, object(), SimpleNamespace(alias="a", vendor="b"), Mock()], ids=ascii
+)
+def test_a_signal_of_what_is_no_connection(patched: None, sent: Sent, odd: Any) -> None:
+    """Anybody may send it; what is no connection of Django's is left alone."""
+    connection_created.send(sender=object, connection=odd)
+    run("SELECT 1")
+    assert operations(sent) == [(f"{DEFAULT}.execute", "select")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_patched_and_unpatched_while_in_use(sent: Sent) -> None:
+    """Threads go on, and are measured or not; nothing raises and nothing stays."""
+    failures: list[BaseException] = []
+    over = threading.Event()
+    rounds = itertools.count()
+
+    def use() -> None:
+        try:
+            while not over.is_set():
+                with transaction.atomic():
+                    run("SELECT 1")
+                next(rounds)
+        except BaseException as error:
+            failures.append(error)
+        finally:  # one in memory stays open when it is asked nicely
+            BaseDatabaseWrapper.close(connections["default"])
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: next(rounds) > 10)
+    for _ in range(200):
+        db.patch()
+        db.unpatch()
+    over.set()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    before = len(sent)
+    run("SELECT 1")
+    assert len(sent) == before

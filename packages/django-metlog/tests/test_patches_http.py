@@ -10,6 +10,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -200,6 +202,92 @@ def test_an_excluded_request_tells_nothing(server: int, sent: Sent) -> None:
     with_requests("GET", f"http://127.0.0.1:{server}/200")
     scope.close()
     assert sent == []
+
+
+def test_a_task_that_outlives_the_request_it_was_begun_in(
+    server: int, sent: Sent
+) -> None:
+    """It takes the context along, and its own requests are requests all the same."""
+
+    async def ask() -> None:
+        begun: list[asyncio.Task[Any]] = []
+        over = asyncio.Event()
+
+        async def later() -> None:
+            await over.wait()
+            async with httpx.AsyncClient() as other:
+                for _ in range(2):
+                    await other.get(f"http://127.0.0.1:{server}/204")
+
+        async def hook(request: httpx.Request) -> None:
+            begun.append(asyncio.create_task(later()))
+
+        hooks = {"request": [hook]}
+        async with httpx.AsyncClient(event_hooks=hooks) as client:
+            await client.get(f"http://127.0.0.1:{server}/200")
+        over.set()
+        await asyncio.gather(*begun)
+
+    asyncio.run(ask())
+    assert [one.labels["status"] for one in sent.captured] == ["200", "204", "204"]
+
+
+def test_requests_inside_a_request_are_a_part_of_it(server: int, sent: Sent) -> None:
+    """A hook that asks for a token, say."""
+
+    def hook(request: httpx.Request) -> None:
+        httpx.get(f"http://127.0.0.1:{server}/204")
+
+    with httpx.Client(event_hooks={"request": [hook]}) as client:
+        client.get(f"http://127.0.0.1:{server}/200")
+        client.get(f"http://127.0.0.1:{server}/200")
+    assert [one.labels["status"] for one in sent.captured] == ["200", "200"]
+
+
+class Bare:
+    """In the place of a module, with nothing that one has."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize("name", ["urllib3.connectionpool", "httpx", "aiohttp.client"])
+@pytest.mark.parametrize("double", [ModuleType("double"), Bare(), None])
+def test_another_module_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, double: Any
+) -> None:
+    """The site's own, or a test's double: it is left alone."""
+    http.unpatch()
+    monkeypatch.setitem(sys.modules, name, double)
+    http.patch()
+    http.unpatch()
+
+
+def test_a_module_of_the_site_s_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is imported later, and can be."""
+    http.unpatch()
+    (tmp_path / "httpx.py").write_text("OURS = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "httpx")
+    http.patch()
+    own: Any = importlib.import_module("httpx")
+    assert own.OURS == 1
+    monkeypatch.undo()
+
+
+def test_what_answers_and_has_no_status(sent: Sent) -> None:
+    """A pool of somebody's own kind, and an answer of its own kind."""
+
+    class Pool(urllib3.HTTPConnectionPool):
+        def __init__(self) -> None:
+            """Without all that the base has."""
+
+    answer = object()
+    timed = http._timed_urlopen(lambda pool, method, url: answer)
+    assert timed(Pool(), "GET", "/") is answer
+    assert sent.names() == ["http.client.other"]
 
 
 def test_unpatch(server: int, sent: Sent) -> None:

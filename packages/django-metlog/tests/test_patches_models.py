@@ -11,7 +11,13 @@ from django.core import serializers
 from django.db import connection
 from django.db.migrations.state import ProjectState, StateApps
 from django.db.models import Model, QuerySet
-from django.db.models.signals import post_delete, post_save, pre_delete
+from django.db.models.deletion import Collector
+from django.db.models.signals import (
+    class_prepared,
+    post_delete,
+    post_save,
+    pre_delete,
+)
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext, isolate_apps
 from sending import Sent
@@ -285,3 +291,34 @@ def test_models_that_are_made_later(settings: Any) -> None:
     )
     assert post_save.has_listeners(late)
     assert not post_save.has_listeners(fake)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        7,
+        (1,),
+        (1, None),
+        (1, {"nodot": 1}),
+        (1, {"nowhere.Book": 1}),
+        (1, {"testsite.Book": "many"}),
+        (1, {None: 1}),
+        (1, [("testsite.Book", 1)]),
+        (1, {}, "more"),
+    ],
+    ids=ascii,
+)
+def test_a_deletion_that_returns_something_else(
+    sent: Any, monkeypatch: pytest.MonkeyPatch, result: object
+) -> None:
+    """A library that deletes in its own way gets its own answer through."""
+    monkeypatch.setattr(Collector, "delete", lambda collector: result)
+    assert Book(pk=1).delete() == result
+    assert not [name for name in sent.counters() if name.endswith(".delete")]
+
+
+def test_a_class_that_is_no_model(sent: Any) -> None:
+    """Anybody may send a signal."""
+    class_prepared.send(sender=object)
+    class_prepared.send(sender=type("Own", (), {}))

@@ -136,3 +136,37 @@ def test_without_jinja2(monkeypatch: Any, sent: Sent) -> None:
     templates.unpatch()
     templates._swaps.cache_clear()
     assert sent.names() == ["template.inline"]
+
+
+class Hostile:
+    """Raises whatever it is asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("not yours")
+
+
+class Unreadable(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise RuntimeError("not yours")
+
+
+ODD: dict[str, tuple[str, Any]] = {
+    "hostile origin": ("origin", Hostile),
+    "no origin": ("origin", lambda: None),
+    "path": ("name", lambda: Path("page.html")),
+    "number": ("name", lambda: 7),
+    "unreadable": ("name", lambda: Unreadable("page.html")),
+    "hostile name": ("name", Hostile),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_template_that_is_odd(patched: None, sent: Any, odd: str) -> None:
+    """The page is rendered, whatever the template says of itself."""
+    template: Any = engines["django"].from_string("a page")
+    template.template.name = "page.html"
+    attribute, value = ODD[odd]
+    setattr(template.template, attribute, value())
+    assert template.render() == "a page"

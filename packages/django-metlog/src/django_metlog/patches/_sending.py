@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from time import perf_counter
-from typing import Any
+from typing import Any, ParamSpec
 
 from django_metlog import conf
 from django_metlog._labels import capped
@@ -14,8 +14,11 @@ from django_metlog.patches._historic import as_named
 from django_metlog.scope import current
 from metlog import MetlogClient
 from metlog.catalogue import Metric
+from metlog.diagnostics import Diagnostics
 
-__all__ = ["client", "count", "milliseconds", "series", "tell", "time"]
+__all__ = ["client", "count", "milliseconds", "series", "survives", "tell", "time"]
+
+Arguments = ParamSpec("Arguments")
 
 client: Callable[[], MetlogClient] = conf.client_or_inert
 """``settings.METLOG``, read when it is needed. Never raises."""
@@ -32,6 +35,22 @@ def tell(send: Callable[..., object], *args: Any, **named: Any) -> None:
         send(*args, **named)
     elif not scope.excluded:
         scope.hold(partial(send, *args, **named))
+
+
+def survives(measure: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Have it raise nothing: what it was to measure goes on, whatever that is like."""
+
+    @wraps(measure)
+    def surviving(*args: Arguments.args, **named: Arguments.kwargs) -> None:
+        try:
+            measure(*args, **named)
+        except Exception as error:
+            _diagnostics.report(f"{measure.__name__.strip('_')} failed", error)
+
+    return surviving
+
+
+_diagnostics = Diagnostics("django_metlog.patches")
 
 
 def milliseconds(start: float, end: float) -> float:

@@ -92,7 +92,8 @@ _instrumented: WeakSet[BaseDatabaseWrapper] = WeakSet()
 
 
 def _created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    _instrument(connection)
+    if isinstance(connection, BaseDatabaseWrapper):  # anybody may send the signal
+        _instrument(connection)
 
 
 def _instrument(connection: BaseDatabaseWrapper) -> None:

@@ -22,7 +22,7 @@ from django_metlog._labels import OTHER
 from django_metlog._segments import method_name
 from django_metlog.catalogue import HTTP_CLIENT, HTTP_CLIENT_ERROR
 from django_metlog.patches._late import cancel, when_imported
-from django_metlog.patches._sending import count, time
+from django_metlog.patches._sending import count, survives, time
 from django_metlog.patches._swap import Function, Swap
 from metlog.diagnostics import Diagnostics
 
@@ -46,8 +46,9 @@ def unpatch() -> None:
 _swaps: dict[str, Swap] = {}
 """One for each method that was ever patched, by a name for it."""
 
-_nested: ContextVar[bool] = ContextVar("django_metlog_http", default=False)
-"""Is this inside a request that is timed already? Redirects and retries are."""
+_around: ContextVar[_Request | None] = ContextVar("django_metlog_http", default=None)
+"""The request that this is inside of: redirects and retries are. A task that was begun
+there may outlive it, and takes its context along."""
 
 _diagnostics = Diagnostics("django_metlog.patches.http")
 
@@ -57,16 +58,19 @@ def _swap(name: str, owner: Any, method: str, wrap: Callable[..., Any]) -> None:
     swap.on()
 
 
+@survives  # another module may have the name of one of these, or a test's double
 def _on_urllib3(module: ModuleType) -> None:
     pool: Any = module.HTTPConnectionPool
     _swap("urllib3", pool, "urlopen", _timed_urlopen)
 
 
+@survives
 def _on_httpx(module: ModuleType) -> None:
     _swap("httpx", module.Client, "send", _timed_send)
     _swap("httpx async", module.AsyncClient, "send", _timed_asend)
 
 
+@survives
 def _on_aiohttp(module: ModuleType) -> None:
     _swap("aiohttp", module.ClientSession, "_request", _timed_request)
 
@@ -85,19 +89,23 @@ _PORTS = {"http": 80, "https": 443}
 def _timed_urlopen(urlopen: Function) -> Function:
     def timed(pool: Any, *args: Any, **named: Any) -> Any:
         method = args[0] if args else named.get("method")
-        with _Request(method, pool.host, getattr(pool, "port", None)) as request:
+        with _Request(method, *_place(pool)) as request:
             response = urlopen(pool, *args, **named)
-            request.status = response.status
+            request.status = getattr(response, "status", None)
             return response
 
     return timed
+
+
+def _place(pool: Any) -> tuple[Any, Any]:
+    return getattr(pool, "host", None), getattr(pool, "port", None)
 
 
 def _timed_send(send: Function) -> Function:
     def timed(client: Any, *args: Any, **named: Any) -> Any:
         with _httpx_request(args, named) as request:
             response = send(client, *args, **named)
-            request.status = response.status_code
+            request.status = getattr(response, "status_code", None)
             return response
 
     return timed
@@ -107,7 +115,7 @@ def _timed_asend(send: Function) -> Function:
     async def timed(client: Any, *args: Any, **named: Any) -> Any:
         with _httpx_request(args, named) as request:
             response = await send(client, *args, **named)
-            request.status = response.status_code
+            request.status = getattr(response, "status_code", None)
             return response
 
     return timed
@@ -130,7 +138,7 @@ def _timed_request(send: Function) -> Function:
         host, port = _address(session, url)
         with _Request(method, host, port) as request:
             response = await send(session, *args, **named)
-            request.status = response.status
+            request.status = getattr(response, "status", None)
             return response
 
     return timed
@@ -151,6 +159,7 @@ class _Request:
     """One request, from its call to its answer. Raises nothing of its own."""
 
     status: Any = None
+    is_over = False
 
     def __init__(self, method: object, host: object, port: object) -> None:
         self._method = method
@@ -158,16 +167,18 @@ class _Request:
         self._port = port
 
     def __enter__(self) -> _Request:
-        self._is_nested = _nested.get()
+        around = _around.get()
+        self._is_nested = around is not None and not around.is_over
         if not self._is_nested:
-            _nested.set(True)
+            _around.set(self)
             self._start = perf_counter()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if self._is_nested:
             return
-        _nested.set(False)
+        self.is_over = True
+        _around.set(None)
         try:
             self._tell(kind)
         except Exception as error:  # an object unlike the library's own

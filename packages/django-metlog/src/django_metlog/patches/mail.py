@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: MPL-2.0
 """Mails sent, by backend; how long sending took, and how often it failed.
 
-Every backend that calls the ``__init__`` of Django's base class is seen. Nothing of a
-mail is told: no address, no subject.
+Every backend that calls the ``__init__`` of Django's base class is seen, unless its
+``send_messages`` is no plain method. Nothing of a mail is told: no address, no
+subject.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from time import perf_counter
+from types import FunctionType
 from typing import Any
 
 from django.core.mail.backends.base import BaseEmailBackend
 
 from django_metlog.catalogue import MAIL_FAILED, MAIL_SEND, MAIL_SENT
-from django_metlog.patches._sending import count, time
+from django_metlog.patches._sending import count, survives, time
 from django_metlog.patches._swap import Function, Swap
 
 __all__ = ["patch", "unpatch"]
@@ -42,13 +44,22 @@ _nested: ContextVar[bool] = ContextVar("django_metlog_mail", default=False)
 def _created(init: Function) -> Function:
     def created(backend: Any, *args: Any, **named: Any) -> None:
         init(backend, *args, **named)
-        for owner in type(backend).__mro__:
-            if "send_messages" in vars(owner):
-                swap = _sending.setdefault(owner, Swap(owner, "send_messages", _timed))
-                swap.on()
-                return
+        _see_backend(type(backend))
 
     return created
+
+
+@survives
+def _see_backend(backend: type) -> None:
+    for owner in backend.__mro__:
+        found = vars(owner).get("send_messages")
+        if found is None:
+            continue
+        # What is no plain function is called in some other way: it stays what it is.
+        if isinstance(found, FunctionType):
+            swap = _sending.setdefault(owner, Swap(owner, "send_messages", _timed))
+            swap.on()
+        return
 
 
 _creation = Swap(BaseEmailBackend, "__init__", _created)

@@ -23,7 +23,7 @@ from django.db.models.signals import class_prepared, post_save
 
 from django_metlog import conf
 from django_metlog.catalogue import MODEL_CREATE, MODEL_DELETE, MODEL_UPDATE
-from django_metlog.patches._sending import count
+from django_metlog.patches._sending import count, survives
 from django_metlog.patches._swap import Function, Swap
 from metlog.catalogue import Metric
 
@@ -71,6 +71,7 @@ def _listen_to(model: type[Model]) -> None:
         post_save.connect(_saved, sender=model, dispatch_uid=__name__)
 
 
+@survives
 def _made(sender: type[Model], **kwargs: Any) -> None:
     if sender.__module__ != _MIGRATIONS:
         _models.add(sender)
@@ -116,14 +117,19 @@ _MIGRATIONS = "__fake__"
 def _counted(delete: Function) -> Function:
     def deleted(these: Any, *args: Any, **named: Any) -> Any:
         result = delete(these, *args, **named)
-        model = type(these) if isinstance(these, Model) else these.model
-        if model.__module__ != _MIGRATIONS and isinstance(result, tuple):
-            for gone, number in _objects(result[1]).items():
-                if number > 0 and _is_wanted(gone):
-                    _count(MODEL_DELETE, gone, number)
+        _count_deleted(these, result)
         return result
 
     return deleted
+
+
+@survives
+def _count_deleted(these: Any, result: Any) -> None:
+    model = type(these) if isinstance(these, Model) else these.model
+    if model.__module__ != _MIGRATIONS and isinstance(result, tuple):
+        for gone, number in _objects(result[1]).items():
+            if number > 0 and _is_wanted(gone):
+                _count(MODEL_DELETE, gone, number)
 
 
 _deletions = (Swap(Model, "delete", _counted), Swap(QuerySet, "delete", _counted))

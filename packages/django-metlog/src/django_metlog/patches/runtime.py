@@ -27,7 +27,7 @@ from django_metlog.catalogue import (
     MEMORY_USAGE,
     THREAD_COUNT,
 )
-from django_metlog.patches._sending import client, series
+from django_metlog.patches._sending import client, series, survives
 from django_metlog.patches._swap import Function, Swap
 from metlog.catalogue import Metric
 
@@ -103,13 +103,17 @@ _watched: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 def _watching(handle: Function) -> Function:
     async def watching(handler: Any, *args: Any, **named: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        if loop not in _watched:
-            _watched.add(loop)
-            loop.call_later(LAG_EVERY, _look, loop, loop.time() + LAG_EVERY)
+        _watch(asyncio.get_running_loop())
         return await handle(handler, *args, **named)
 
     return watching
+
+
+@survives
+def _watch(loop: asyncio.AbstractEventLoop) -> None:
+    if loop not in _watched:
+        _watched.add(loop)
+        loop.call_later(LAG_EVERY, _look, loop, loop.time() + LAG_EVERY)
 
 
 _handling = Swap(ASGIHandler, "__call__", _watching)

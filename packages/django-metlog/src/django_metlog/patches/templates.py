@@ -14,7 +14,7 @@ from typing import Any
 from django.template.backends.django import Template as DjangoTemplate
 
 from django_metlog.catalogue import TEMPLATE
-from django_metlog.patches._sending import time
+from django_metlog.patches._sending import survives, time
 from django_metlog.patches._swap import Function, Swap
 
 __all__ = ["patch", "unpatch"]
@@ -45,9 +45,14 @@ def _timed(render: Function) -> Function:
             return render(template, *args, **named)
         finally:
             _nested.set(False)
-            time(TEMPLATE, start, name=_name(template.template) or "inline")
+            _tell_render(template, start)
 
     return timed
+
+
+@survives
+def _tell_render(template: Any, start: float) -> None:
+    time(TEMPLATE, start, name=_name(template.template) or "inline")
 
 
 @cache
