@@ -127,6 +127,50 @@ def test_one_name_of_two_kinds_for_statsd(
     assert ("'shop.wait'" in said) is told
 
 
+@pytest.mark.parametrize("dialect", ["plain", "dogstatsd"])
+@pytest.mark.parametrize("kind", ["gauge", "counter", "timer", "histogram"])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a.b", "a..b"), True),
+        (("a..b", "a.b"), True),
+        ((".a.b", "a.b", "a.b.", "a...b"), True),
+        (("a b", "a_b"), True),
+        (("a:b", "a|b"), True),
+        (("a#b", "a@b", "a\nb"), True),
+        (("\ud800", "?"), True),
+        (("a..b", "a..b"), False),
+        (("a.b", "a_b", "ab", "A.b"), False),
+        (("a..b", "a..c"), False),
+    ],
+)
+def test_two_names_that_statsd_has_as_one(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    dialect: Any,
+    kind: Any,
+    names: tuple[str, ...],
+    told: bool,
+) -> None:
+    """A line has no empty segment, and none of the characters that part it: levels
+    would overwrite each other, and counts add up. Told once, however many they are."""
+    client = MetlogClient(StatsdSender(port=receiver.port, dialect=dialect), "x")
+    for _ in range(2):
+        for name in names:
+            handle: Any = client.series(kind, name)
+            act = getattr(
+                handle, {"gauge": "set", "counter": "add"}.get(kind, "record")
+            )
+            getattr(handle, act)(1)
+        client.flush()
+    client.close()
+    said = capsys.readouterr().err
+    assert said.count("two metrics that backends take for one") == told
+    if told:
+        assert repr(names[0]) in said
+        assert repr(names[1]) in said
+
+
 def test_one_name_with_two_units_for_otlp(
     collector: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

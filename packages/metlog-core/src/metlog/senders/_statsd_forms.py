@@ -74,14 +74,15 @@ class Forms:
             pass
         form = None
         shaped = self._shape.of(series)
-        if shaped is not None and not safe_name(shaped.name):
+        safe = "" if shaped is None else safe_name(shaped.name)
+        if shaped is not None and not safe:
             raise ValueError(f"expected a name of more than dots, got {shaped.name!r}")
         if shaped is not None and not self._is_overwritten(series, shaped):
-            name, kind = shaped.name, series.kind
+            kind = series.kind
             # In plain StatsD the letters are told apart, and some kinds share one.
             letter = "" if self._is_dogstatsd else self._letters[kind]
-            self._namesakes[letter].watch(name, kind, name)
-            form = self._new(series, shaped)
+            self._namesakes[letter].watch(safe, kind, shaped.name)
+            form = self._new(series, shaped, safe)
         if len(self._forms) >= 2 * self._max_series:
             self.clear()
         self._forms[series] = form
@@ -96,14 +97,13 @@ class Forms:
         self._forms.clear()
         self._common.clear()
 
-    def _new(self, series: Series, shaped: Shaped) -> Form:
+    def _new(self, series: Series, shaped: Shaped, name: str) -> Form:
         tags = ""
         if self._is_dogstatsd:
             tags = tags_part({**self._tags, **shaped.attributes})
         kind = self._letters[series.kind]
         # The rate of values is known when they are sampled.
         middle = rate_part(series.rate) if series.kind == "counter" else ""
-        name = safe_name(shaped.name)
         head = None if name == series.name else f"{self._prefix}{name}"
         tail = f"|{kind}{middle}{tags}{self._suffix}"
         form = Form(head, tail, shaped.scale, shaped.rate)
