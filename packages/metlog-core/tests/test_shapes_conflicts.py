@@ -158,9 +158,7 @@ def test_two_names_that_statsd_has_as_one(
     for _ in range(2):
         for name in names:
             handle: Any = client.series(kind, name)
-            act = getattr(
-                handle, {"gauge": "set", "counter": "add"}.get(kind, "record")
-            )
+            act = {"gauge": "set", "counter": "add"}.get(kind, "record")
             getattr(handle, act)(1)
         client.flush()
     client.close()
