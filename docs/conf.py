@@ -10,7 +10,7 @@ project = "metlog"
 author = "metlog maintainers"
 copyright = "metlog maintainers"  # noqa: A001  # Sphinx's name
 
-extensions = ["myst_parser", "reference", "sphinx.ext.autodoc"]
+extensions = ["index_words", "myst_parser", "reference", "sphinx.ext.autodoc"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
