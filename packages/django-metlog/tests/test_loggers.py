@@ -7,6 +7,7 @@ import logging.config
 import logging.handlers
 import pickle
 import queue
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
+from django_metlog import checks
 from django_metlog.loggers import errors
 from django_metlog.loggers.errors import StatsdHandler
 from metlog.diagnostics import Diagnostics
@@ -365,6 +367,44 @@ def test_what_is_no_traceback_is_no_reason(
         logger.propagate = True
     assert sent == []
     assert capsys.readouterr().err == ""
+
+
+def queued(handlers: list[str], behind: list[str]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {
+            "errors": {"class": "django_metlog.loggers.errors.StatsdHandler"},
+            "file": {"class": "logging.NullHandler"},
+            "queue": {"class": "logging.handlers.QueueHandler", "handlers": behind},
+        },
+        "loggers": {"testsite.queued": {"handlers": handlers}},
+    }
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="Python 3.11 configures no handlers behind one"
+)
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        (queued(["queue"], ["errors"]), ["django_metlog.W020"]),
+        (queued(["queue"], ["file", "errors"]), ["django_metlog.W020"]),
+        (queued(["queue", "errors"], ["file"]), []),
+    ],
+)
+def test_a_check_tells_of_it(config: dict[str, Any], found: list[str]) -> None:
+    """At start-up, where ``LOGGING`` says it; with the line to write."""
+    logging.config.dictConfig(config)
+    try:
+        messages = checks.check()
+        assert [one.id for one in messages] == found
+        for one in messages:
+            assert "'errors', a StatsdHandler, behind 'queue'" in one.msg
+            assert "'handlers': ['queue', 'errors']" in str(one.hint)
+    finally:
+        logging.getLogger("testsite.queued").handlers.clear()
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
 
 
 def test_beside_a_queue_it_counts(

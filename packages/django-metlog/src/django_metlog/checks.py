@@ -30,12 +30,14 @@
 ``W017``              ``METLOG`` names a variable or a file that is not there
 ``W018``              ``INSTALLED_APPS`` lacks the app, whose URLs or handler are used
 ``W019``              ``METLOG`` has what no client takes, and what is ignored
+``W020``              ``LOGGING`` has ``StatsdHandler`` behind a ``QueueHandler``
 ====================  =============================================================
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterator
 from inspect import ismodule
 from typing import Any
@@ -50,6 +52,7 @@ from django_metlog import _beacons, _metlog_dict, conf
 from django_metlog._deployment_check import check_deployment
 from django_metlog._names_check import check_names
 from django_metlog._template_check import check_templates
+from django_metlog.loggers.errors import StatsdHandler
 from metlog import catalogue
 from metlog.senders.base import BaseSender
 
@@ -112,6 +115,7 @@ def check(**kwargs: Any) -> list[CheckMessage]:
         *_written_twice(),
         *_unknown(),
         *_ignored(),
+        *_queued(),
         *_patches(),
         *_middleware(),
         *_apps(),
@@ -271,6 +275,26 @@ def _ignored() -> Iterator[CheckMessage]:
             hint=way_out,
             id="django_metlog.W019",
         )
+
+
+def _queued() -> Iterator[CheckMessage]:
+    """A queue's handler takes exceptions off records. Python 3.11 knows no names of
+    handlers, and makes none that has others behind it."""
+    names: Any = getattr(logging, "getHandlerNames", tuple)()
+    for name in sorted(names):
+        handler: Any = logging.getHandlerByName(name)  # type: ignore[attr-defined,unused-ignore]
+        listener = getattr(handler, "listener", None)
+        for behind in getattr(listener, "handlers", ()):
+            if isinstance(behind, StatsdHandler):
+                yield Caution(
+                    f"LOGGING has the handler {behind.name!r}, a StatsdHandler, behind "
+                    f"{name!r}, which takes exceptions off records: it counts nothing.",
+                    hint=(
+                        f"Write it beside that in a logger: "
+                        f"'handlers': [{name!r}, {behind.name!r}]"
+                    ),
+                    id="django_metlog.W020",
+                )
 
 
 def _middleware() -> Iterator[CheckMessage]:
