@@ -313,9 +313,9 @@ def test_behind_a_queue_there_is_nothing_to_count(sent: Any) -> None:
 @pytest.fixture
 def not_told() -> Iterator[None]:
     """As in a process in which nothing has been reported yet."""
-    errors.diagnostics, before = Diagnostics("django-metlog"), errors.diagnostics
+    errors._diagnostics, before = Diagnostics("django-metlog"), errors._diagnostics
     yield
-    errors.diagnostics = before
+    errors._diagnostics = before
 
 
 def test_behind_a_queue_it_says_what_it_lacks(

@@ -47,7 +47,7 @@ class StatsdHandler(logging.Handler):
                 return
             if error is None:
                 if isinstance(record.msg, str) and TRACEBACK in record.msg:
-                    diagnostics.report(
+                    _diagnostics.report(
                         "StatsdHandler cannot count a traceback without its exception",
                         "a QueueHandler takes it off: put StatsdHandler beside that, "
                         "on the logger itself",
@@ -65,7 +65,7 @@ class StatsdHandler(logging.Handler):
 
 TRACEBACK = "Traceback (most recent call last):\n"
 
-diagnostics = Diagnostics("django-metlog")
+_diagnostics = Diagnostics("django-metlog")
 
 MARK = "metlog_counted"
 """The attribute of an exception that has been counted."""
