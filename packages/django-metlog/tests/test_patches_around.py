@@ -4,27 +4,47 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import inspect
+import pickle
 from collections.abc import Iterator
 from functools import partial, partialmethod
 from threading import Barrier, Event
 from types import ModuleType
 from typing import Any
 
+import aiohttp
+import httpx
 import pytest
+import urllib3
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import aauthenticate, alogout, authenticate
-from django.core import mail
+from django.core import mail, management
 from django.core.handlers.asgi import ASGIHandler
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.locmem import EmailBackend
+from django.core.management.base import BaseCommand
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.backends.django import Template
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 from sending import Sent
 
 from django_metlog.catalogue import POOL_MAX
-from django_metlog.patches import auth, pool, runtime
+from django_metlog.patches import (
+    auth,
+    commands,
+    db,
+    http,
+    models,
+    pool,
+    runtime,
+    templates,
+)
 from django_metlog.patches import mail as mail_patch
 from metlog import MetlogClient, testing
 from metlog.senders import PrometheusSender
@@ -261,6 +281,55 @@ def test_a_loop_that_cannot_be_watched(
 
     assert async_to_sync(ask)() == "answered"
     assert sent == []
+
+
+FUNCTIONS: dict[ModuleType, list[tuple[Any, str]]] = {
+    commands: [(BaseCommand, "execute"), (management, "load_command_class")],
+    db: [(BaseDatabaseWrapper, "connect"), (CursorWrapper, "callproc")],
+    http: [
+        (urllib3.HTTPConnectionPool, "urlopen"),
+        (httpx.Client, "send"),
+        (httpx.AsyncClient, "send"),
+        (aiohttp.ClientSession, "_request"),
+    ],
+    mail_patch: [(BaseEmailBackend, "__init__"), (EmailBackend, "send_messages")],
+    models: [(Model, "delete"), (QuerySet, "delete")],
+    runtime: [(ASGIHandler, "__call__")],
+    templates: [(Template, "render")],
+}
+
+
+def seen(owner: Any, name: str) -> dict[str, Any]:
+    """What others see of a function."""
+    function = getattr(owner, name)
+    return {
+        "signature": str(inspect.signature(function)),
+        "name": (function.__module__, function.__qualname__, function.__doc__),
+        "asynchronous": inspect.iscoroutinefunction(function),
+        "attributes": {
+            key: value for key, value in vars(function).items() if key != "__wrapped__"
+        },
+        "pickled": pickle.loads(pickle.dumps(function)) is function,
+        "copied": copy.copy(function) is function,
+    }
+
+
+@pytest.mark.parametrize(
+    ("patched", "owner", "name"),
+    [(patch, *one) for patch, found in FUNCTIONS.items() for one in found],
+    indirect=["patched"],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_is_patched_looks_as_it_did(
+    patched: None, request: Any, owner: Any, name: str
+) -> None:
+    """Its name, signature, kind and attributes (``alters_data``, say) are its own."""
+    EmailBackend()
+    while_on = seen(owner, name)
+    own = getattr(owner, name).__wrapped__
+    request.node.callspec.params["patched"].unpatch()
+    assert seen(owner, name) == while_on
+    assert getattr(owner, name) is own
 
 
 def test_the_process(asked: Any) -> None:
