@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -469,6 +469,81 @@ def test_a_line_too_long_is_dropped_and_counted(receiver: UdpReceiver) -> None:
     assert receiver.wait_until(lambda r: len(r.lines) == 2)
     assert receiver.lines == ["x" * 59 + ":1|c", "fine:1|c"]
     assert sender.stats == (2, 2, 0, 0, 0)
+
+
+VALUES = [0, 1, 1, 0.5, 12.25, 1e-9, 1e21, 123456789012345678, 3.0, 0.1]
+"""What has long and short texts."""
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "options"),
+    [
+        ("page.load", None, {}),
+        ("page.load", {"path": "/a\nb", "host": "ä|ö"}, {"dialect": "dogstatsd"}),
+        ("page\nload\r\n:1|c", None, {"prefix": "a\nb"}),
+        ("page\u2028load\x85\x0b\x1cend", None, {}),
+        ("seite.größe.€.\U0001f600", None, {"prefix": "münchen"}),
+        ("half.\ud83d.pair", None, {}),
+        ("page.load", {"empty": ""}, {"dialect": "dogstatsd", "prefix": "site"}),
+        ("page.load", None, {"dialect": "dogstatsd", "distributions": True}),
+        ("n" * 55, None, {"max_packet": 64}),
+        ("ä" * 27, None, {"max_packet": 64}),
+        ("n" * 61, None, {"max_packet": 64}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["timer", "histogram"])
+def test_many_values_are_the_lines_that_each_alone_would_be(
+    kind: Literal["timer", "histogram"],
+    name: str,
+    fields: dict[str, Any] | None,
+    options: dict[str, Any],
+) -> None:
+    """In their order; and those that are too long for a datagram are counted."""
+
+    def come(flushing: bool) -> tuple[list[str], SenderStats]:
+        def do(client: MetlogClient) -> None:
+            handle = client.series(kind, name, fields)
+            for value in VALUES:
+                handle.record(value)
+                if flushing:
+                    client.flush()
+            clients.append(client)
+
+        clients: list[MetlogClient] = []
+        with UdpReceiver() as receiver:
+            lines = sent(receiver, do, packed=False, **options)
+        return lines, clients[0].sender_stats
+
+    together, stats = come(flushing=False)
+    assert (together, stats) == come(flushing=True)
+    assert len(together) == stats.sent
+    assert stats.sent + stats.dropped == len(VALUES)
+    longest = options.get("max_packet", 1432)
+    assert all(len(line.encode()) <= longest for line in together)
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 31, 32, 100, 148, 149, 150, 1000])
+@pytest.mark.parametrize("name", ["page.load", "größe.€"])
+def test_values_that_find_no_room_are_counted_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, room: int, name: str
+) -> None:
+    """Those that come first are kept, as many as if each came alone."""
+    monkeypatch.setattr("metlog.senders.statsd.MAX_BACKLOG", room)
+
+    def do(client: MetlogClient) -> None:
+        handle = client.series("timer", name)
+        for value in range(10, 20):
+            handle.record(value)
+        clients.append(client)
+
+    clients: list[MetlogClient] = []
+    with UdpReceiver() as receiver:
+        lines = sent(receiver, do)
+    size = len(f"{name}:10|ms\n".encode())
+    kept = min(10, room // size + 1)
+    assert lines == [f"{name}:{value}|ms" for value in range(10, 10 + kept)]
+    stats = clients[0].sender_stats
+    assert (stats.sent, stats.dropped, stats.queued) == (kept, 10 - kept, 0)
 
 
 def test_every_timing_arrives_up_to_the_limit(receiver: UdpReceiver) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from itertools import repeat
 
 __all__ = ["Backlog"]
 
@@ -33,6 +35,11 @@ class Backlog:
         """``calls`` is how many of them the line stands for."""
         self._bytes_in += len(line) + 1
         self._lines.append((line, calls))
+
+    def add_all(self, lines: Sequence[bytes], size: int) -> None:
+        """The same for many, of one call each and ``size`` bytes with their ends."""
+        self._bytes_in += size
+        self._lines.extend(zip(lines, repeat(1)))
 
     def came(self) -> int:
         """Return how many bytes came since this was asked."""

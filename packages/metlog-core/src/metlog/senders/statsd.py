@@ -244,7 +244,8 @@ class StatsdSender(ExportingSender):
             entries = as_milliseconds(entries, series.decimals)
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
-        values = [number(entry) for entry in entries if _is_finite(entry)]
+        # As `_is_finite`, without a call for each value.
+        values = [number(entry) for entry in entries if -_MAX <= entry <= _MAX]
         head, tail = self._forms.head(series, form), form.tail
         if len(values) < len(entries):
             self._lose_beyond(len(entries) - len(values), head)
@@ -259,9 +260,8 @@ class StatsdSender(ExportingSender):
             tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
         if self._packed:
             self._pack_values(head, values, tail)
-        else:
-            for value in values:
-                self._add_line(f"{head}:{value}{tail}".encode(), 1)
+        elif values:
+            self._add_lines(head, values, tail)
 
     def _thinned(self, news: News, share: float) -> News:
         """A sample, because a rule wants one: what is left out is not lost."""
@@ -288,6 +288,19 @@ class StatsdSender(ExportingSender):
             size += len(value) + 1
         if batch:
             self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
+
+    def _add_lines(self, head: str, values: list[str], tail: str) -> None:
+        """A line for each value; all at once if there is room, as there mostly is."""
+        lines = [f"{head}:{value}{tail}".encode() for value in values]
+        size = sum(map(len, lines)) + len(lines)
+        if (
+            max(map(len, lines)) <= self._max_packet
+            and self._backlog.size + size <= MAX_BACKLOG
+        ):
+            self._backlog.add_all(lines, size)
+            return
+        for line in lines:
+            self._add_line(line, 1)
 
     def _add_line(self, line: bytes, calls: int) -> None:
         if len(line) > self._max_packet:
