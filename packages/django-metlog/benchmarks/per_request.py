@@ -15,7 +15,7 @@ of one run can be compared. A run ends with an error when something that should 
 been measured was not.
 
 What a package does in the background falls mostly between the series and is not in the
-rows: metlog's flush (its thread took 11 µs for a request to the trivial view, when they
+rows: metlog's flush (its thread took 6 µs for a request to the trivial view, when they
 came without pause on a busy machine), the scrape of django-prometheus.
 """
 
