@@ -390,8 +390,7 @@ def test_the_first_record_of_a_signal_handler_amid_a_change_is_put_off(
     """Nobody had used the handle, and its thread was making another series."""
     client.incr("a")
     handle = client.series(kind, "new")
-    with client._route.aggregate._held() as held:
-        assert held
+    with client._route.aggregate._lock.here:
         use(handle)
         assert client.stats.invalid == client.sender_stats.dropped == 0
     client.flush(timeout=30)

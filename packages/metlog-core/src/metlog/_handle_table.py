@@ -32,7 +32,7 @@ class HandleTable:
 
     def add(self, kind: Kind, identity: Identity, recorder: Recorder) -> Handle:
         """Return the handle for a series, made now or by another thread just before."""
-        with self._lock:
+        with self._lock.here:
             new = HANDLES[kind](identity, recorder)
             return self._known.setdefault(_key(kind, identity), new)
 

@@ -190,14 +190,14 @@ class _Asking:
     def add(self, observation: Observation) -> None:
         """Ask it from now on."""
         process.check()
-        with self._lock:
+        with self._lock.here:
             self._observations.append(observation)
         self.worker.start()
         self.worker.wake()
 
     def remove(self, observation: Observation) -> None:
         """Ask it no more. Twice is as good as once."""
-        with self._lock:
+        with self._lock.here:
             self._observations = [o for o in self._observations if o is not observation]
 
     def pause(self) -> float:

@@ -324,7 +324,7 @@ class Route:
     def _add_by(self, handle: Handle, entry: float) -> str | None:
         why = self.aggregate.add_by(handle, entry)
         if self.direct:
-            with self.choosing:
+            with self.choosing.here:
                 if self.direct:
                     handle.arm()
         return why

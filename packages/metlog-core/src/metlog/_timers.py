@@ -137,7 +137,7 @@ class Timer:
 
     def _enter_again(self, start: float) -> None:
         if self.special is None:
-            with _sharing:
+            with _sharing.here:
                 if self.special is None:
                     self.special = Special()
         self.special.enter(start)

@@ -95,7 +95,9 @@ class Wired(metaclass=_patching.Patchable):
 
     def reroute(self) -> None:
         """Decide anew how metrics travel. The library calls it when that may change."""
-        with self._route.choosing:  # whoever comes last has seen what all others did
+        with (
+            self._route.choosing.here
+        ):  # whoever comes last has seen what all others did
             self._choose()
 
     def _choose(self) -> None:

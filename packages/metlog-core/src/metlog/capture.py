@@ -80,7 +80,7 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
     time this returns, also to whoever is not the first.
     """
     global _everywhere, _running
-    with _lock:
+    with _lock.here:
         _running += 1
         if everywhere:
             _everywhere = (*_everywhere, collector)
@@ -93,7 +93,7 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
 def stop(collection: Collection) -> None:
     """End a collection; to be called in the context that started it."""
     global _everywhere, _running
-    with _lock:
+    with _lock.here:
         _running -= 1
         if collection.token is None:
             rest = list(_everywhere)
@@ -123,7 +123,7 @@ def is_active() -> bool:
 def subscribe(listener: Listener) -> None:
     """Call ``listener.reroute()`` when collecting begins or ends, and now if anybody
     collects: it may have begun since the listener last asked."""
-    with _lock:
+    with _lock.here:
         _listeners.add(listener)
         if _running:
             listener.reroute()

@@ -294,8 +294,7 @@ def test_a_signal_handler_in_the_midst_of_a_change_is_put_off() -> None:
     """What interrupts the aggregate in its own thread is done when that is over."""
     aggregate = Aggregate()
     aggregate.add("counter", "a", 1)
-    with aggregate._held() as held:
-        assert held
+    with aggregate._lock.here:
         assert aggregate.add("counter", "a", 5) is None
         assert aggregate.add("counter", "new", 2, fields={"x": 1}) is None
         assert aggregate.drain(0.0) == []

@@ -34,6 +34,12 @@ class Watched(Lock):
             self.wanted.set()
         return super().acquire(timeout)
 
+    @property
+    def here(self) -> Any:
+        if self.held and not self.is_mine:
+            self.wanted.set()
+        return super().here
+
 
 def statsd(path: Path) -> Any:
     return StatsdSender("127.0.0.1", 9, flush_interval=0.01)

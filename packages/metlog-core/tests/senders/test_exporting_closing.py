@@ -181,15 +181,16 @@ def test_a_datagram_that_is_being_sent_counts_once() -> None:
 
 
 def amid_a_change(client: Any) -> AbstractContextManager[Any]:
-    held: AbstractContextManager[Any] = client._route.aggregate._held()
+    held: AbstractContextManager[Any] = client._route.aggregate._lock.here
     return held
 
 
 def amid_absorbing(client: Any) -> AbstractContextManager[Any]:
     sender = getattr(client.sender, "routes", [client])[0].sender
     totals = getattr(sender, "_totals", None)
-    lock: AbstractContextManager[Any] = totals._lock if totals else sender._absorbing
-    return lock
+    lock = totals._lock if totals else sender._absorbing
+    held: AbstractContextManager[Any] = lock.here
+    return held
 
 
 @pytest.mark.usefixtures("threads")

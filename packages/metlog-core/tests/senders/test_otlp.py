@@ -742,7 +742,7 @@ def test_no_call_folds_for_a_worker_that_keeps_up(
             each.join()
         assert until(lambda: sender._drain.pending() <= series.BUFFER)
     assert folding == []
-    with sender._drain._lock:  # the worker waits
+    with sender._drain._lock.here:  # the worker waits
         fill(10)
     assert {*folding} == {threading.current_thread()}
     client.flush(60)

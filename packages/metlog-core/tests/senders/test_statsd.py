@@ -252,7 +252,7 @@ def test_what_a_signal_handler_recorded_and_finds_no_room_is_counted(
 
     def do(client: MetlogClient) -> None:
         client.incr("a")
-        with client._route.aggregate._held():  # where a signal may interrupt
+        with client._route.aggregate._lock.here:  # where a signal may interrupt
             client.incr("a", 2)
             for name in "bcd":
                 client.incr(name)

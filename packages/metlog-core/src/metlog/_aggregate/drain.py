@@ -71,7 +71,6 @@ class Drain:
         self._exporters: list[weakref.ref[DrainedSender]] = []
         self._sources: list[tuple[weakref.ref[Client] | None, Aggregate]] = []
         self._lock = Lock()
-        self._running = False
         self._scanned_at = -FULL_SCAN
 
     # -- who ---------------------------------------------------------------------------
@@ -85,7 +84,7 @@ class Drain:
 
     def add_source(self, aggregate: Aggregate, owner: Client | None = None) -> None:
         """Drain that aggregate, for as long as ``owner`` lives and once more."""
-        with self._lock:
+        with self._lock.here:
             if all(known is not aggregate for _, known in self._sources):
                 ref = None if owner is None else weakref.ref(owner)
                 self._sources.append((ref, aggregate))
@@ -94,7 +93,7 @@ class Drain:
     def remove_source(self, aggregate: Aggregate) -> None:
         """Drain it once more, and no longer."""
         self.run()
-        with self._lock:
+        with self._lock.here:
             self._sources = [
                 source for source in self._sources if source[1] is not aggregate
             ]
@@ -157,23 +156,23 @@ class Drain:
         """
         if self.is_mine:
             wait = 0
-        if not self._lock.acquire(wait):
+        lock = self._lock.here
+        if lock._is_owned():  # noqa: SLF001  # a signal handler flushes amid a drain
             return False
         try:
-            if self._running:  # a signal handler flushes amid a drain
+            if not lock.acquire(timeout=wait):
                 return False
-            self._running = True
-            try:
-                at = now()
-                if at - self._scanned_at >= FULL_SCAN:
-                    everything = True
-                if everything:
-                    self._scanned_at = at
-                self._hand_on(self._taken(at, everything), at)
-            finally:
-                self._running = False
+            at = now()
+            if at - self._scanned_at >= FULL_SCAN:
+                everything = True
+            if everything:
+                self._scanned_at = at
+            self._hand_on(self._taken(at, everything), at)
         finally:
-            self._lock.release()
+            try:  # noqa: SIM105  # no step of Python before it
+                lock.release()
+            except RuntimeError:
+                pass  # it was not had
         return everything
 
     def pending(self) -> int:
@@ -187,7 +186,6 @@ class Drain:
 
     def after_fork(self) -> None:
         """What the aggregates hold is the parent's."""
-        self._running = False
         for _, aggregate in self._sources:
             aggregate.reset()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from math import isfinite
 from numbers import Number
@@ -90,7 +89,6 @@ class Aggregate:
         self._hot: list[AnySeries] = []
         self._leaving: list[AnySeries] = []
         self._lock = Lock()
-        self._busy = False
         self._made_at = 0.0
         self._deferred: deque[tuple[Any, ...]] = deque(maxlen=MAX_DEFERRED)
 
@@ -113,10 +111,10 @@ class Aggregate:
         """
         if rate > 1 or not rate or kind == "gauge" or kind == "updown":
             rate = 1.0
-        with self._held() as held:
-            if not held:
-                fields = dict(fields) if fields else None  # as it is now
-                return self._defer(self.add, kind, name, value, rate, fields)
+        if self._lock.is_mine:
+            fields = dict(fields) if fields else None  # as it is now
+            return self._defer(self.add, kind, name, value, rate, fields)
+        with self._lock.here:
             identity: str | Identity = _text(name)
             if rate != 1.0 or fields:
                 identity = _plainest(Identity(_text(name), labels_of(fields), rate))
@@ -126,30 +124,33 @@ class Aggregate:
             self._put(series, value)
             if fields and rate == 1.0:
                 self._publish_labels(series, name, fields)
+        self._make_up()
         return None
 
     def add_to(self, series: AnySeries, value: float) -> None:
         """Add to a series that is known."""
-        with self._held() as held:
-            if held:
-                self._put(series, value)
-            else:
-                self._defer(self.add_to, series, value)
+        if self._lock.is_mine:
+            self._defer(self.add_to, series, value)
+            return
+        with self._lock.here:
+            self._put(series, value)
+        self._make_up()
 
     def series(self, kind: Kind, identity: str | Identity) -> AnySeries | str:
         """The series, made if need be; or why there is none."""
-        with self._held() as held:
-            if not held:
-                return "amid a change"
+        if self._lock.is_mine:
+            return "amid a change"
+        with self._lock.here:
             found, refused = self._found(kind, _plainest(identity))
+        self._make_up()
         return found if found is not None else refused or "refused"
 
     def add_by(self, handle: Handle, value: float) -> str | None:
         """Add to a handle's series, which is made if need be; return why it was
         refused, None if it was not. The handle is told when the series is forgotten."""
-        with self._held() as held:
-            if not held:
-                return self._defer(self.add_by, handle, value)
+        if self._lock.is_mine:
+            return self._defer(self.add_by, handle, value)
+        with self._lock.here:
             series = handle.series
             if series is None:
                 series, refused = self._found(handle.kind, _plainest(handle.identity))
@@ -158,6 +159,7 @@ class Aggregate:
                 handle.series = series
                 self._handles[series] = weakref.ref(handle)
             self._put(series, value)
+        self._make_up()
         return None
 
     # -- out -----------------------------------------------------------------------
@@ -166,9 +168,7 @@ class Aggregate:
         """What happened since the last time; of timers and histograms alone that had
         values lately, unless ``everything`` is wanted."""
         news: list[News] = []
-        if self._deferred:  # the change was cut short, say by a handler's `sys.exit`
-            with self._held():
-                pass
+        self._make_up()  # the change was cut short, say by a handler's `sys.exit`
         if everything:
             self._hot = []
             leaving, self._leaving = self._leaving, []
@@ -176,11 +176,12 @@ class Aggregate:
         else:
             todo = iter(list(self._hot))
         while chunk := list(islice(todo, _CHUNK)):
-            with self._held() as held:
-                if not held:
-                    return news  # a signal handler flushed amid a drain
+            if self._lock.is_mine:
+                return news  # a signal handler flushed amid a drain
+            with self._lock.here:
                 for series in chunk:
                     self._take_one(series, at, everything, news)
+            self._make_up()
         if everything and self.makes_room and len(self) >= self.max_series:
             self._make_room()
         return news
@@ -193,15 +194,15 @@ class Aggregate:
 
     def pending(self) -> int:
         """How many calls `drain` would tell of."""
-        with self._held() as held:
-            calls = len(self._deferred)
-            if held:
+        calls = len(self._deferred)
+        if not self._lock.is_mine:
+            with self._lock.here:
+                calls = len(self._deferred)
                 calls += sum(each.pending() for each in self._leaving + self._all())
-            return calls
+        return calls
 
     def reset(self) -> None:
         """This is another process: forget what the series hold, the parent tells it."""
-        self._busy = False
         self._deferred.clear()
         self._leaving.clear()
         for series in self._all():
@@ -214,20 +215,10 @@ class Aggregate:
         tables: list[dict[Any, AnySeries]] = [*self._plain.values(), self._others]
         return [series for table in tables for series in list(table.values())]
 
-    @contextmanager
-    def _held(self) -> Iterator[bool]:
-        """Hold the lock. False: this very thread holds it already, and a signal handler
-        or a finalizer interrupted it amid a change."""
-        with self._lock:
-            if self._busy:
-                yield False
-                return
-            self._busy = True
-            try:
-                yield True
-            finally:
-                self._busy = False
-        while self._deferred and not self._busy:
+    def _make_up(self) -> None:
+        """Do what signal handlers and finalizers left, as they interrupted a change in
+        their own thread."""
+        while self._deferred and not self._lock.is_mine:
             try:
                 call, *arguments = self._deferred.popleft()
             except IndexError:
@@ -369,14 +360,15 @@ class Aggregate:
 
     def _make_room(self) -> None:
         """Let the series go that were not used for longest: an eighth of all."""
-        with self._held() as held:
-            if not held:
-                return
+        if self._lock.is_mine:
+            return
+        with self._lock.here:
             oldest = sorted(self._all(), key=lambda series: series.used)
             surplus = len(oldest) - self.max_series * 7 // 8
             for series in oldest[: max(0, surplus)]:
                 if not series.pending():
                     self._expire(series)
+        self._make_up()
 
 
 def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

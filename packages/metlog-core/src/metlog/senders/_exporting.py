@@ -95,7 +95,7 @@ class ExportingSender(BaseSender):
     def absorb(self, news: Sequence[News], now: float) -> None:
         """Take what happened; see `metlog._aggregate.series.Exporter`. What cannot be
         taken is lost alone."""
-        with self._absorbing:
+        with self._absorbing.here:
             for each in news:
                 before = self._absorbed
                 try:
@@ -356,9 +356,10 @@ class ExportingSender(BaseSender):
         if nested is not None:
             nested[self] = deadline
             return
-        nested = _nested[here] = {}
+        nested = {}
         senders = {self}
         try:
+            _nested[here] = nested
             self._take_and_deliver(everything, deadline, wait)
             end = Deadline(process.EXIT_TIMEOUT)  # signals may come faster than turns
             while nested and end.left:
@@ -366,7 +367,7 @@ class ExportingSender(BaseSender):
                 senders.add(sender)
                 sender._take_and_deliver(True, deadline)  # noqa: SLF001  # one of our own
         finally:
-            del _nested[here]
+            _nested.pop(here, None)
             for sender in senders:  # may have been closed meanwhile
                 sender._end_again()  # noqa: SLF001  # one of our own
 
@@ -375,21 +376,33 @@ class ExportingSender(BaseSender):
     ) -> None:
         """What a `_turn` does, wherever it may be nested."""
         self._take(everything, deadline)
+        lock = self._delivering.here
+        if lock._is_owned():  # noqa: SLF001  # see `Lock.is_mine`
+            return  # it has this thread deliver, who comes from that
+        seconds: float = wait or 0
         if wait is None and deadline is not None and not self._is_interrupted():
-            mine = deadline.acquire(self._delivering)
-        else:
-            mine = self._delivering.acquire(wait or 0)
-            if not mine and self._worker.alone:
-                # Whoever has it may be past what was taken here, and no worker comes.
-                self._again = True
-                mine = self._delivering.acquire(0)
-        while mine:
-            self._again = False
+            seconds = deadline.left
+        while True:
             try:
-                self._deliver(deadline)
+                mine = lock.acquire(timeout=seconds)
+                if not mine and seconds and deadline is not None:
+                    deadline.waited(seconds)
+                if not mine and not seconds and self._worker.alone:
+                    # Whoever has it may be past what was taken here, and no worker
+                    # comes.
+                    self._again = True
+                    mine = lock.acquire(timeout=0)
+                if mine:
+                    self._again = False
+                    self._deliver(deadline)
             finally:
-                self._delivering.release()
-            mine = self._again and self._delivering.acquire(0)
+                try:  # noqa: SIM105  # no step of Python before it
+                    lock.release()
+                except RuntimeError:
+                    pass  # it was not had
+            if not (mine and self._again):
+                return
+            seconds = 0
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
         """Have the worker do it, if only it may; return whether it was asked to."""
@@ -441,11 +454,16 @@ class ExportingSender(BaseSender):
         self.ended = True
         if self._waits_for_answers:  # a request may take long, it counts its own calls
             self._let_go(_TOO_LATE)
-        elif self._delivering.acquire(0):  # else whoever has it comes here afterwards
+        elif not self._delivering.is_mine:
+            lock = self._delivering.here
             try:
-                self._let_go(_TOO_LATE)
+                if lock.acquire(timeout=0):  # else whoever has it comes here afterwards
+                    self._let_go(_TOO_LATE)
             finally:
-                self._delivering.release()
+                try:  # noqa: SIM105  # no step of Python before it
+                    lock.release()
+                except RuntimeError:
+                    pass  # it was not had
 
     def _end_again(self) -> bool:
         """Do so if more came since, or if the worker that was to do it is none; return

@@ -106,7 +106,7 @@ class Totals:
 
         ``exporter`` is whose histograms are ours where callers had to fold.
         """
-        with self._lock:
+        with self._lock.here:
             for each in news:
                 try:
                     self._add(each, exporter)
@@ -116,13 +116,13 @@ class Totals:
 
     def cumulative(self, now_ns: int) -> Iterator[Batch]:
         """All cumulative cells as they are, in batches of a size that can be sent."""
-        with self._lock:
+        with self._lock.here:
             cells = list(self._cumulative.values())
         yield from self._batches(cells, now_ns, AggregationTemporality.CUMULATIVE)
 
     def deltas(self, now_ns: int) -> Iterator[Batch]:
         """What happened since the last time. It is not told again."""
-        with self._lock:
+        with self._lock.here:
             cells, self._deltas = list(self._deltas.values()), {}
             start = self._told_ns
             self._told_ns = max(clamped(now_ns), start)
@@ -132,7 +132,7 @@ class Totals:
 
     def put_back(self, batch: Batch) -> None:
         """It did not arrive: its calls are still to be told."""
-        with self._lock:
+        with self._lock.here:
             for cell, _, calls in batch.told:
                 if not cell.forgotten:
                     cell.calls += calls
@@ -141,7 +141,7 @@ class Totals:
 
     def forget(self, batch: Batch, why: str) -> None:
         """It can never arrive: lose its calls, and what its series added up to."""
-        with self._lock:
+        with self._lock.here:
             for cell, _, calls in batch.told:
                 if not cell.forgotten:  # then the rest is counted already
                     cell.forgotten = True
@@ -152,7 +152,7 @@ class Totals:
 
     def clear(self) -> int:
         """Forget all calls; return how many calls were in no batch."""
-        with self._lock:
+        with self._lock.here:
             calls = self.calls
             for cell in self._cells():
                 cell.forgotten, cell.calls = True, 0  # a batch may be made of it yet
@@ -169,7 +169,7 @@ class Totals:
     # -- inside --------------------------------------------------------------------
 
     def _cells(self) -> list[Cell]:
-        with self._lock:
+        with self._lock.here:
             return [*self._cumulative.values(), *self._deltas.values()]
 
     def _add(self, news: News, exporter: object) -> None:
@@ -291,7 +291,7 @@ class Totals:
         for i in range(0, len(cells), _CHUNK):
             if i:
                 time.sleep(0)
-            with self._lock:
+            with self._lock.here:
                 for cell in cells[i : i + _CHUNK]:
                     point = point_of(cell, max(now_ns, cell.start_ns))
                     told.append(Snapshot(cell, point, cell.calls))

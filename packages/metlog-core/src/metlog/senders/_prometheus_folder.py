@@ -128,7 +128,7 @@ def _readers(path: Path) -> Iterator[None]:
     Not with ``flock``: a child forked meanwhile would have a copy of the descriptor,
     and with it the lock, for as long as it lives.
     """
-    with _reading:
+    with _reading.here:
         guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.lockf(guard, fcntl.LOCK_EX)

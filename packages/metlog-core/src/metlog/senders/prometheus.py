@@ -113,7 +113,7 @@ class PrometheusSender(ExportingSender):
 
     def histogram(self, series: Series) -> Histogram | None:
         """See `ExportingSender`."""
-        with self._absorbing:
+        with self._absorbing.here:
             return self._sums.histogram(series)
 
     def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
@@ -138,7 +138,7 @@ class PrometheusSender(ExportingSender):
         self._take(everything=True)
         families = None if self.directory is None else self._shared(self.directory)
         if families is None:
-            with self._absorbing:
+            with self._absorbing.here:
                 families = {
                     name: each.copy() for name, each in self._sums.families.items()
                 }
@@ -192,8 +192,8 @@ class PrometheusSender(ExportingSender):
 
     def _write(self, directory: str) -> bool:
         """Replace this process's file if it is old; return whether it is current."""
-        with self._writing:
-            with self._absorbing:
+        with self._writing.here:
+            with self._absorbing.here:
                 absorbed = self._absorbed
                 families = list(self._sums.families.values())
                 if absorbed == self._written:
@@ -208,7 +208,7 @@ class PrometheusSender(ExportingSender):
                 what = f"{directory}: {error}"
                 self._tally.report("the folder cannot be written", what)
                 return False
-            with self._absorbing:
+            with self._absorbing.here:
                 for family, copy in zip(families, copies, strict=True):
                     family.written(copy)
                 sent = absorbed - self._delivered
@@ -225,7 +225,7 @@ class PrometheusSender(ExportingSender):
     def _discard(self) -> int:
         """See `ExportingSender`."""
         held = self._held()
-        with self._absorbing:
+        with self._absorbing.here:
             self._delivered = self._absorbed
         return held
 
@@ -234,7 +234,7 @@ class PrometheusSender(ExportingSender):
         place, self._place = self._place, None
         if place is not None:
             place.leave()
-            with self._absorbing:  # it is in the file of those that ended now
+            with self._absorbing.here:  # it is in the file of those that ended now
                 self._begin()
         server, self._server = self._server, None
         if server is not None:

@@ -339,10 +339,10 @@ class StatsdSender(ExportingSender):
         if everything or self._sums_due:
             self._sums_due: bool = False
             self._summed_at = now
-            with self._absorbing:
+            with self._absorbing.here:
                 self._add_sums()
         if self._sampled_since:
-            with self._absorbing:
+            with self._absorbing.here:
                 self._add_samples(now, everything)
         if self._is_unix:
             self._send_all(deadline or Deadline(0.0 if self._at_once else 1.0))
@@ -474,7 +474,7 @@ class StatsdSender(ExportingSender):
 
     def _discard(self) -> int:
         """See `ExportingSender`."""
-        with self._absorbing:
+        with self._absorbing.here:
             held = self._held()
             self._reset()
         return held

@@ -18,7 +18,6 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol
 
 from metlog.diagnostics import Diagnostics
@@ -104,6 +103,10 @@ class Deadline:
         self._waited += left
         return False
 
+    def waited(self, seconds: float) -> None:
+        """Count what was waited elsewhere."""
+        self._waited += seconds
+
     def join(self, thread: threading.Thread) -> None:
         """Wait for the end of ``thread``."""
         left = self.left
@@ -118,6 +121,11 @@ class Lock:
     Re-entrant: a signal handler, a ``__del__`` and a stream that logs may call us while
     their own thread is in here. And fresh in every forked child, whichever thread of
     the parent held it.
+
+    A signal handler may also raise, which ends what it interrupts between any two steps
+    of Python. So ``with lock.here:`` takes a lock of C and lets go of it, each in one
+    step, where ``with lock:`` may keep it for ever. Who may not wait, tries it within
+    ``try``, and calls its ``release`` at the end, whether it was had or not.
     """
 
     __slots__ = ("_locks",)
@@ -142,6 +150,11 @@ class Lock:
             # acquired before a fork, by this thread when it was the parent's
 
     @property
+    def here(self) -> Any:
+        """This process's, for ``with``."""
+        return self._here()
+
+    @property
     def is_mine(self) -> bool:
         """Return whether the current thread holds it."""
         # What `threading.Condition` asks of every lock. A note of our own would be made
@@ -153,12 +166,7 @@ class Lock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release()
 
     def _here(self) -> Any:
@@ -206,7 +214,7 @@ def register(member: Forked) -> None:
     parent's finalizers.
     """
     check()
-    with _lock:
+    with _lock.here:
         _members.add(member)
         if "atexit" not in _hooked:
             _hooked.add("atexit")

@@ -156,7 +156,7 @@ class DatagramSocket:
 
     def close(self) -> None:
         """Close the socket; the next `send` opens another."""
-        with self._lock:
+        with self._lock.here:
             current, self._socket = self._socket, None
         if current is not None:
             current.close()
@@ -229,7 +229,7 @@ class DatagramSocket:
         self._address = address
 
     def _open(self) -> socket.socket:
-        with self._lock:
+        with self._lock.here:
             if self._socket is None:
                 if self._address is None:
                     raise OSError(f"no address for {self._host!r} yet")

@@ -100,13 +100,19 @@ class Worker:
         if self.started and not (self.alone and self._may_retry()):
             return
         sender = self._sender()
-        if sender is None or not self._starting.acquire(0):
-            return  # whoever has it does it
+        lock = self._starting.here
+        if sender is None or lock._is_owned():  # noqa: SLF001  # see `Lock.is_mine`
+            return
         try:
+            if not lock.acquire(timeout=0):
+                return  # whoever has it does it
             if not self.started or self.alone:
                 self._start(sender)
         finally:
-            self._starting.release()
+            try:  # noqa: SIM105  # no step of Python before it
+                lock.release()
+            except RuntimeError:
+                pass  # it was not had
 
     def wake(self) -> None:
         """Have the thread tick now. Safe in signal handlers and in ``__del__``."""
@@ -354,7 +360,6 @@ class Tally:
         self._pid = os.getpid()
         self._sums = (0, 0, 0, 0)
         self._news: deque[tuple[int, int, int, int]] = deque()
-        self._settling = False
         self._diagnostics = Diagnostics(self.owner)
 
     def _check(self) -> None:
@@ -362,19 +367,21 @@ class Tally:
             self._begin()
 
     def _settle(self, timeout: float) -> None:
-        if not self._lock.acquire(timeout):
+        lock = self._lock.here
+        if lock._is_owned():  # noqa: SLF001  # by what a signal has interrupted
             return
         try:
-            if self._settling:  # by this thread, which a signal has interrupted
+            if not lock.acquire(timeout=timeout):
                 return
-            self._settling = True
-            sums = self._sums
-            try:
-                for _ in range(len(self._news)):
-                    a, b = sums, self._news.popleft()
-                    sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
-            finally:
+            news = self._news
+            for _ in range(len(news)):
+                # No call is between the last two: no signal handler, which may raise.
+                a, b = self._sums, news[0]
+                sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
                 self._sums = sums
-                self._settling = False
+                news.popleft()
         finally:
-            self._lock.release()
+            try:  # noqa: SIM105  # no step of Python before it
+                lock.release()
+            except RuntimeError:
+                pass  # it was not had

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A signal handler may raise wherever a function begins: no lock stays behind."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from metlog import MetlogClient
+from metlog.senders import StatsdSender
+from metlog.testing import UdpReceiver, until
+
+PATIENCE = 60.0
+
+CALLS: dict[str, Callable[[MetlogClient], object]] = {
+    "incr": lambda client: client.incr("new", 2),
+    "timer_send": lambda client: client.timer_send("new", 1, fields={"a": 1}, rate=0.9),
+    "handle.add": lambda client: client.series("counter", "new").add(2),
+    "gauge": lambda client: client.gauge("new", 1),
+}
+
+
+class Interrupted:
+    """The n-th function of ours that is entered is interrupted as by a signal."""
+
+    def __init__(self, n: int, handler: Callable[[], object]) -> None:
+        self.left = n
+        self.handler = handler
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> None:
+        if frame.f_globals.get("__name__", "").startswith("metlog."):
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self.handler()
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_handler_that_raises_leaves_nothing_locked_and_nothing_uncounted(
+    call: str, closes: bool
+) -> None:
+    """Whichever function it interrupts, other threads go on, and all is told."""
+    n = 0
+    with UdpReceiver() as receiver:
+        while True:
+            n += 1
+            sender = StatsdSender(port=receiver.port, flush_interval=3600)
+            client = MetlogClient(sender, "app")
+            client.incr("a", 2)
+            assert until(lambda sender=sender: sender.direct)
+            client.incr("a", 2)
+
+            def handler(client: Any = client) -> None:
+                if closes:
+                    client.close(0)
+                raise SystemExit
+
+            tracing = sys.gettrace()
+            interrupted = Interrupted(n, handler)
+            sys.settrace(interrupted)
+            try:
+                CALLS[call](client)
+            except SystemExit:
+                pass
+            finally:
+                sys.settrace(tracing)
+            other = threading.Thread(target=client.incr, args=("b", 2), daemon=True)
+            other.start()
+            other.join(PATIENCE)
+            assert not other.is_alive(), n
+            flushing = threading.Thread(target=client.flush, daemon=True)
+            flushing.start()
+            flushing.join(PATIENCE)
+            assert not flushing.is_alive(), n
+            client.close()
+
+            def is_told(sender: Any = sender) -> bool:
+                stats = sender.stats
+                return not stats.queued and stats.sent + stats.dropped in (3, 4)
+
+            assert until(is_told, PATIENCE), (n, sender.stats)
+            if interrupted.left > 0:
+                break  # the call was over before
+    assert n > 10
