@@ -402,7 +402,7 @@ class Prometheus(Backend):
     def sender(self) -> Any:
         from metlog.senders import PrometheusSender
 
-        self.last = PrometheusSender()
+        self.last = PrometheusSender(interval=LONG)
         return self.last
 
     def told(self) -> Any:
