@@ -69,8 +69,8 @@ class Panel:
         return self.open()
 
     def open(self) -> Panel:
-        """Press the panel's name in the toolbar, and wait until all is drawn and its
-        buttons work; each of its two scripts comes when it comes."""
+        """Press the panel's name in the toolbar, and wait until all is drawn, has its
+        style and works; its two scripts and its stylesheet come when they come."""
         handle = self.page.locator("#djShowToolBarButton")
         name = self.page.locator("#djDebugPanelList a.MetlogPanel")
         handle.or_(name).filter(visible=True).first.wait_for()
@@ -79,6 +79,9 @@ class Panel:
         name.click()
         self.waterfall.locator(".mt-grid line").first.wait_for(state="attached")
         self.page.locator("metlog-panel:defined").wait_for(state="attached")
+        self.page.locator('link[href*="metlog_toolbar/panel"]').evaluate(
+            "link => Boolean(link.sheet) || new Promise(done => { link.onload = done; })"
+        )
         return self
 
     @property
