@@ -80,7 +80,7 @@ class Panel:
         self.waterfall.locator(".mt-grid line").first.wait_for(state="attached")
         self.page.locator("metlog-panel:defined").wait_for(state="attached")
         self.page.locator('link[href*="metlog_toolbar/panel"]').evaluate(
-            "link => Boolean(link.sheet) || new Promise(done => { link.onload = done; })"
+            "link => !!link.sheet || new Promise(done => { link.onload = done; })"
         )
         return self
 
