@@ -29,9 +29,13 @@ def test_many_threads_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
     holder = MetlogClientHolder()
     clients: list[MetlogClient] = []
     waiting = threading.Semaphore(0)
-    lock = holder._lock
+    lock = holder._lock.here
 
     class Lock:
+        @property
+        def here(self) -> Lock:
+            return self
+
         def __enter__(self) -> None:
             waiting.release()
             lock.acquire()

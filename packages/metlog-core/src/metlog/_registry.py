@@ -28,7 +28,7 @@ class MetlogClientHolder:
         it is given a sender. The first one becomes the default."""
         client = self._clients.get(name)
         if client is None:
-            with self._lock:
+            with self._lock.here:
                 client = self._clients.get(name)
                 if client is None:
                     client = MetlogClient(None, name)
@@ -41,7 +41,7 @@ class MetlogClientHolder:
     def set_client(self, name: str, client: MetlogClient) -> None:
         """Put a client of yours under ``name``; the only one there is the default."""
         _keep_name(client, name)
-        with self._lock:
+        with self._lock.here:
             self._clients[name] = client
             if len(self._clients) == 1:
                 self.global_config["default"] = name
@@ -58,7 +58,7 @@ class MetlogClientHolder:
 
     def delete_client(self, name: str) -> None:
         """Forget a client, if it is there. The client itself goes on working."""
-        with self._lock:
+        with self._lock.here:
             self._clients.pop(name, None)
             if self.global_config.get("default") == name:
                 del self.global_config["default"]

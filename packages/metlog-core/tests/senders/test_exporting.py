@@ -29,16 +29,12 @@ class Watched(Lock):
         self.held = False
         self.wanted = threading.Event()
 
-    def acquire(self, timeout: float = -1) -> bool:
-        if self.held and not self.is_mine:
-            self.wanted.set()
-        return super().acquire(timeout)
-
     @property
     def here(self) -> Any:
-        if self.held and not self.is_mine:
+        here = super().here
+        if self.held and not here._is_owned():
             self.wanted.set()
-        return super().here
+        return here
 
 
 def statsd(path: Path) -> Any:
@@ -86,7 +82,7 @@ def test_a_flush_amid_a_change_of_its_own_thread_waits_for_nobody(
     setattr(attrgetter(where)(client), name, watched)
 
     def interrupted() -> None:
-        with watched:
+        with watched.here:
             watched.held = True
             assert watched.wanted.wait(PATIENCE)
             client.flush(timeout=10 * PATIENCE)

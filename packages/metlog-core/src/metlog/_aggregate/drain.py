@@ -154,26 +154,20 @@ class Drain:
         looked at, unless the last full look is a second ago. If another thread is at
         it, ``wait`` seconds for it, for ever by default; not at all if it `is_mine`.
         """
-        if self.is_mine:
-            wait = 0
-        lock = self._lock.here
-        if lock._is_owned():  # noqa: SLF001  # a signal handler flushes amid a drain
-            return False
-        try:
-            if not lock.acquire(timeout=wait):
-                return False
+
+        def take() -> None:
+            nonlocal everything
             at = now()
             if at - self._scanned_at >= FULL_SCAN:
                 everything = True
             if everything:
                 self._scanned_at = at
             self._hand_on(self._taken(at, everything), at)
-        finally:
-            try:  # noqa: SIM105  # no step of Python before it
-                lock.release()
-            except RuntimeError:
-                pass  # it was not had
-        return everything
+
+        if self.is_mine:
+            wait = 0
+        had = self._lock.run(wait, take)  # not if a signal handler flushes amid it
+        return had and everything
 
     def pending(self) -> int:
         """How many calls `run` would tell of."""

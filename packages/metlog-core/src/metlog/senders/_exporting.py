@@ -376,33 +376,23 @@ class ExportingSender(BaseSender):
     ) -> None:
         """What a `_turn` does, wherever it may be nested."""
         self._take(everything, deadline)
-        lock = self._delivering.here
-        if lock._is_owned():  # noqa: SLF001  # see `Lock.is_mine`
-            return  # it has this thread deliver, who comes from that
-        seconds: float = wait or 0
+        if self._delivering.is_mine:
+            return  # this thread delivers, it comes from there
+
+        def deliver() -> None:
+            self._again = False
+            self._deliver(deadline)
+
         if wait is None and deadline is not None and not self._is_interrupted():
-            seconds = deadline.left
-        while True:
-            try:
-                mine = lock.acquire(timeout=seconds)
-                if not mine and seconds and deadline is not None:
-                    deadline.waited(seconds)
-                if not mine and not seconds and self._worker.alone:
-                    # Whoever has it may be past what was taken here, and no worker
-                    # comes.
-                    self._again = True
-                    mine = lock.acquire(timeout=0)
-                if mine:
-                    self._again = False
-                    self._deliver(deadline)
-            finally:
-                try:  # noqa: SIM105  # no step of Python before it
-                    lock.release()
-                except RuntimeError:
-                    pass  # it was not had
-            if not (mine and self._again):
-                return
-            seconds = 0
+            mine = deadline.run(self._delivering, deliver)
+        else:
+            mine = self._delivering.run(wait or 0, deliver)
+            if not mine and self._worker.alone:
+                # Whoever has it may be past what was taken here, and no worker comes.
+                self._again = True
+                mine = self._delivering.run(0, deliver)
+        while mine and self._again:
+            mine = self._delivering.run(0, deliver)
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
         """Have the worker do it, if only it may; return whether it was asked to."""
@@ -454,16 +444,8 @@ class ExportingSender(BaseSender):
         self.ended = True
         if self._waits_for_answers:  # a request may take long, it counts its own calls
             self._let_go(_TOO_LATE)
-        elif not self._delivering.is_mine:
-            lock = self._delivering.here
-            try:
-                if lock.acquire(timeout=0):  # else whoever has it comes here afterwards
-                    self._let_go(_TOO_LATE)
-            finally:
-                try:  # noqa: SIM105  # no step of Python before it
-                    lock.release()
-                except RuntimeError:
-                    pass  # it was not had
+        else:  # whoever has it comes here afterwards
+            self._delivering.run(0, lambda: self._let_go(_TOO_LATE))
 
     def _end_again(self) -> bool:
         """Do so if more came since, or if the worker that was to do it is none; return

@@ -114,15 +114,17 @@ class FileSender(BaseSender):
 
     def close(self, timeout: float = 2.0) -> None:
         """Close the file. A message after that opens it again."""
-        with self._turns.mine(timeout):
-            fd, self._fd = self._fd, -1
-            if fd >= 0:
-                os.close(fd)
+        self._turns.run(timeout, self._close)
 
     @property
     def stats(self) -> SenderStats:
         """Nothing is ever queued."""
         return self._tally.stats()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)

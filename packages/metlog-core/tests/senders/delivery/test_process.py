@@ -51,16 +51,20 @@ def test_the_library_has_one_kind_of_lock() -> None:
 def test_a_lock_is_re_entrant_and_can_be_given_up_on() -> None:
     """The same thread may have it twice; another gets it in time or not at all."""
     lock = Lock()
-    with lock, lock:
+    with lock.here, lock.here:
         got: list[bool] = []
-        other = threading.Thread(target=lambda: got.append(lock.acquire(0.01)))
+        other = threading.Thread(target=lambda: got.append(lock.run(0.01, int)))
         other.start()
         other.join()
         assert got == [False]
-    assert lock.acquire(0)
-    lock.release()
+        assert not lock.run(0, int)  # this comes from who has it
+        assert lock.is_mine
+    assert lock.run(0, int)
+    with pytest.raises(ZeroDivisionError):
+        lock.run(0, lambda: 1 / 0)
+    assert not lock.is_mine
     with pytest.raises(RuntimeError):
-        lock.release()
+        lock.here.release()
 
 
 EVERY_LOCK = """
@@ -93,7 +97,7 @@ assert len(locks) > 10, len(locks)
 held, over = threading.Event(), threading.Event()
 
 def hold():
-    for lock in locks: lock.acquire()
+    for lock in locks: lock.here.acquire()
     held.set(); over.wait()
 
 threading.Thread(target=hold).start()
@@ -127,10 +131,10 @@ def test_who_forks_while_it_holds_a_lock_may_let_go_of_it_in_the_child() -> None
 import os
 from metlog.senders._delivery.process import Lock
 lock = Lock()
-with lock, lock:
+with lock.here, lock.here:
     child = os.fork()
-    with lock: pass
-assert lock.acquire(0)
+    with lock.here: pass
+assert lock.run(0, int)
 os._exit(0) if child == 0 else print(os.waitpid(child, 0)[1])
 """
     assert python(script) == "0\n"
@@ -149,7 +153,7 @@ def test_a_deadline_passes_though_the_clock_stands_still() -> None:
     lock, held, over = Lock(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with lock:
+        with lock.here:
             held.set()
             over.wait()
 
@@ -157,15 +161,14 @@ def test_a_deadline_passes_though_the_clock_stands_still() -> None:
     thread.start()
     held.wait()
     deadline = Deadline(0.01, clock=lambda: 5.0)
-    assert not deadline.acquire(lock)
+    assert not deadline.run(lock, int)
     assert deadline.left == 0
     deadline = Deadline(0.01, clock=lambda: 5.0)
     deadline.join(thread)
     assert deadline.left == 0
     over.set()
     thread.join()
-    assert Deadline(1.0, clock=lambda: 5.0).acquire(lock)
-    lock.release()
+    assert Deadline(1.0, clock=lambda: 5.0).run(lock, int)
 
 
 FROZEN = {
@@ -569,7 +572,7 @@ def test_without_an_end_it_waits_for_what_can_be_had() -> None:
     lock, thread = Lock(), threading.Thread(target=int)
     thread.start()
     deadline = Deadline(float("inf"))
-    assert deadline.acquire(lock)
+    assert deadline.run(lock, int)
     deadline.join(thread)
     assert not thread.is_alive()
     assert deadline.left > 3600

@@ -95,17 +95,13 @@ class Deadline:
         _sleep(seconds)
         self._waited += seconds
 
-    def acquire(self, lock: Lock, seconds: float | None = None) -> bool:
-        """Return whether ``lock`` could be had, within ``seconds`` if given."""
-        left = self.left if seconds is None else min(seconds, self.left)
-        if lock.acquire(left):
+    def run(self, lock: Lock, work: Callable[[], object]) -> bool:
+        """Call ``work`` while ``lock`` is held; return whether it could be had."""
+        left = self.left
+        if lock.run(left, work):
             return True
         self._waited += left
         return False
-
-    def waited(self, seconds: float) -> None:
-        """Count what was waited elsewhere."""
-        self._waited += seconds
 
     def join(self, thread: threading.Thread) -> None:
         """Wait for the end of ``thread``."""
@@ -124,8 +120,7 @@ class Lock:
 
     A signal handler may also raise, which ends what it interrupts between any two steps
     of Python. So ``with lock.here:`` takes a lock of C and lets go of it, each in one
-    step, where ``with lock:`` may keep it for ever. Who may not wait, tries it within
-    ``try``, and calls its ``release`` at the end, whether it was had or not.
+    step, where methods of ours might keep it for ever. `run` is for who cannot wait.
     """
 
     __slots__ = ("_locks",)
@@ -135,41 +130,9 @@ class Lock:
             int, Any
         ] = {}  # process id → its lock; `setdefault` is atomic
 
-    def acquire(self, timeout: float = -1) -> bool:
-        """Return whether it could be had within ``timeout`` seconds; -1: for ever."""
-        acquired: bool = self._here().acquire(timeout=timeout)
-        return acquired
-
-    def release(self) -> None:
-        """Let go of it once."""
-        try:
-            self._here().release()
-        except RuntimeError:
-            if os.getpid() == _first_pid:
-                raise
-            # acquired before a fork, by this thread when it was the parent's
-
     @property
     def here(self) -> Any:
         """This process's, for ``with``."""
-        return self._here()
-
-    @property
-    def is_mine(self) -> bool:
-        """Return whether the current thread holds it."""
-        # What `threading.Condition` asks of every lock. A note of our own would be made
-        # just after the lock is had, and a signal handler may come between.
-        mine: bool = self._here()._is_owned()  # noqa: SLF001
-        return mine
-
-    def __enter__(self) -> Lock:
-        self.acquire()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.release()
-
-    def _here(self) -> Any:
         pid = os.getpid()
         found = self._locks.get(pid)
         if found is None:
@@ -178,6 +141,31 @@ class Lock:
                 if other != pid:
                     self._locks.pop(other, None)
         return found
+
+    def run(self, timeout: float, work: Callable[[], object]) -> bool:
+        """Call ``work`` while the lock is held. Return whether it could be had within
+        ``timeout`` seconds; not if this very thread has it, who comes from there."""
+        lock = self.here
+        if lock._is_owned():  # noqa: SLF001  # see `is_mine`
+            return False
+        try:
+            if not lock.acquire(timeout=timeout):
+                return False
+            work()
+            return True
+        finally:
+            try:  # noqa: SIM105  # no step of Python before it
+                lock.release()
+            except RuntimeError:
+                pass  # it was not had
+
+    @property
+    def is_mine(self) -> bool:
+        """Return whether the current thread holds it."""
+        # What `threading.Condition` asks of every lock. A note of our own would be made
+        # just after the lock is had, and a signal handler may come between.
+        mine: bool = self.here._is_owned()  # noqa: SLF001
+        return mine
 
 
 class Forked(Protocol):
@@ -199,7 +187,7 @@ class Member(Forked, Protocol):
         """The process ends: hand over what is held, by everybody's deadline."""
 
 
-_first_pid = _pid = os.getpid()
+_pid = os.getpid()
 _members: weakref.WeakSet[Forked] = weakref.WeakSet()
 _lock = Lock()
 _hooked: set[str] = set()

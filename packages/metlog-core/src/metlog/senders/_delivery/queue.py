@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from metlog.message import Message
@@ -124,7 +125,6 @@ class QueuedSender(BaseSender):
         self._interval = interval
         self._working = process.Lock()
         self._closed = False
-        self._at_work = False
         self._unavailable_since: float | None = None
 
     # -- for subclasses ----------------------------------------------------------------
@@ -239,7 +239,6 @@ class QueuedSender(BaseSender):
         """Start from nothing: what is queued here, the parent sends."""
         self._worker.after_fork()
         self._queue = MessageQueue(self._queue.max_messages, self._queue.max_bytes)
-        self._at_work = False
         self._unavailable_since = None
         self._reset_after_fork()
 
@@ -262,45 +261,27 @@ class QueuedSender(BaseSender):
             self._tick()
 
     def _tick(self) -> None:
-        if not self._working.acquire(0):
-            return  # whoever has it, takes all
-        try:
-            if self._at_work:  # a signal handler sends, amid a delivery of its thread
-                return
-            if len(self._queue) or not self._closed:
-                self._turn(None)
-            if self._closed:
-                self._disconnect(0.0)
-        finally:
-            self._working.release()
+        self._working.run(0, self._turn)  # whoever has it, takes all
+
+    def _turn(self) -> None:
+        if len(self._queue) or not self._closed:
+            self._deliver(None)
+        if self._closed:
+            self._disconnect(0.0)
 
     def _flush(self, deadline: Deadline) -> None:
         while len(self._queue):
-            if not deadline.acquire(self._working):
-                return
-            if self._at_work:  # a signal handler flushes, amid a delivery of its thread
-                self._working.release()
-                return
-            try:
-                ready = self._turn(deadline)
-            finally:
-                self._working.release()
+            if not deadline.run(self._working, partial(self._deliver, deadline)):
+                return  # or a signal handler flushes, amid a delivery of its thread
             if not len(self._queue) or not deadline.left:
                 break
-            if not ready and self._unavailable_for() > FLUSH_TIMEOUT:
+            if self._unavailable_for() > FLUSH_TIMEOUT:
                 break
             deadline.sleep(0.005)
         self._queue.recount()
 
-    def _turn(self, deadline: Deadline | None) -> bool:
-        """Hand over what can be. Return whether the backend was there."""
-        self._at_work = True
-        try:
-            return self._deliver(deadline)
-        finally:
-            self._at_work = False
-
-    def _deliver(self, deadline: Deadline | None) -> bool:
+    def _deliver(self, deadline: Deadline | None) -> None:
+        """Hand over what can be."""
         try:
             self._connect(may_wait=deadline is not None and deadline.left > 0)
         except Exception as error:
@@ -310,13 +291,12 @@ class QueuedSender(BaseSender):
             if self._is_ready():
                 self._unavailable_since = None
                 self._drain(deadline)
-                return True
+                return
         except Exception as error:
             self._tally.add(errors=1)
             self._tally.report("failed", error)
         if self._unavailable_since is None:
             self._unavailable_since = process.now()
-        return False
 
     def _unavailable_for(self) -> float:
         since = self._unavailable_since
@@ -325,11 +305,10 @@ class QueuedSender(BaseSender):
     def _release(self, deadline: Deadline, why: str) -> None:
         while (msg := self._queue.pop()) is not None:
             self._drop(msg, why)
-        if deadline.acquire(self._working):  # otherwise the worker does it, see `tick`
-            try:
-                self._disconnect(deadline.left)
-            finally:
-                self._working.release()
+        if self._working.is_mine:  # a signal handler closes, amid a delivery
+            self._disconnect(deadline.left)
+        else:  # if it cannot be had, the worker does it, see `_turn`
+            deadline.run(self._working, lambda: self._disconnect(deadline.left))
 
 
 def _may_wait_here(worker: Worker) -> bool:

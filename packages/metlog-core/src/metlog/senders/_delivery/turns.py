@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Generic, TypeVar
 
@@ -45,28 +44,28 @@ class Turns(Generic[T]):
                 raise RecursionError("dropped: it came from writing another")
             self._nested.append(item)
             return
-        with self.mine(TURN_SECONDS):
-            self._at_work, self._nested = here, deque()
-            try:
-                self._work(item)
-            finally:
-                nested, self._nested = self._nested, None
-                try:
-                    self._do_nested(nested)
-                finally:
-                    self._at_work = None
+        self.run(TURN_SECONDS, lambda: self._do(here, item))
 
-    @contextmanager
-    def mine(self, timeout: float) -> Iterator[None]:
-        """Have everybody else wait. TimeoutError when somebody takes too long."""
-        if not self._lock.acquire(timeout):
+    def run(self, timeout: float, work: Callable[[], object]) -> None:
+        """Call ``work`` while everybody else waits. TimeoutError when somebody takes
+        too long."""
+        if self._lock.is_mine:  # closed by a stream that is written to, or so
+            work()
+        elif not self._lock.run(timeout, work):
             raise TimeoutError(f"busy for {timeout:g} s")
-        try:
-            yield
-        finally:
-            self._lock.release()
 
-    def _do_nested(self, items: deque[T]) -> None:
+    def _do(self, here: tuple[int, int], item: T) -> None:
+        try:
+            self._at_work, self._nested = here, deque()
+            self._work(item)
+        finally:
+            nested, self._nested = self._nested, None
+            try:
+                self._do_nested(nested or ())
+            finally:
+                self._at_work = None
+
+    def _do_nested(self, items: Iterable[T]) -> None:
         for item in items:
             try:
                 self._work(item)

@@ -88,8 +88,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         self._thread_is_over = False
         self._bell = _Bell()
-        self._stepping = threading.Lock()  # is never waited for
-        self._stepper = 0  # the thread that has it
+        self._stepping = process.Lock()  # is never waited for
         self._again = False  # whether somebody left another step to that
         self._due = self._retry = 0.0
 
@@ -100,19 +99,8 @@ class Worker:
         if self.started and not (self.alone and self._may_retry()):
             return
         sender = self._sender()
-        lock = self._starting.here
-        if sender is None or lock._is_owned():  # noqa: SLF001  # see `Lock.is_mine`
-            return
-        try:
-            if not lock.acquire(timeout=0):
-                return  # whoever has it does it
-            if not self.started or self.alone:
-                self._start(sender)
-        finally:
-            try:  # noqa: SIM105  # no step of Python before it
-                lock.release()
-            except RuntimeError:
-                pass  # it was not had
+        if sender is not None:  # whoever has it does it
+            self._starting.run(0, lambda: self._start(sender))
 
     def wake(self) -> None:
         """Have the thread tick now. Safe in signal handlers and in ``__del__``."""
@@ -126,23 +114,20 @@ class Worker:
         now = process.now()
         if now < self._due and not (at_once or self.direct):
             return
-        here = threading.get_ident()
-        if self._stepper == here:
+        if self._stepping.is_mine:
             return  # out of its own step
         # Said before trying: whoever steps meanwhile may have looked already, and at
         # the end of a process nobody steps again.
         self._again = True
-        while self._again and self._stepping.acquire(False):
-            self._stepper = here
-            try:
-                self._again = False
-                self._due = process.now() + self._seconds()
-                sender = self._sender()
-                if sender is not None:
-                    self._do(sender.tick)
-            finally:
-                self._stepper = 0
-                self._stepping.release()
+        while self._again and self._stepping.run(0, self._step):
+            pass
+
+    def _step(self) -> None:
+        self._again = False
+        self._due = process.now() + self._seconds()
+        sender = self._sender()
+        if sender is not None:
+            self._do(sender.tick)
 
     # -- for senders -------------------------------------------------------------------
 
@@ -179,6 +164,8 @@ class Worker:
     # -- inside ------------------------------------------------------------------------
 
     def _start(self, sender: Worked) -> None:
+        if self.started and not self.alone:
+            return  # another thread was first
         process.register(sender)
         self.started = True
         if process.ending() or process.skips_exit_handlers():
@@ -367,21 +354,13 @@ class Tally:
             self._begin()
 
     def _settle(self, timeout: float) -> None:
-        lock = self._lock.here
-        if lock._is_owned():  # noqa: SLF001  # by what a signal has interrupted
-            return
-        try:
-            if not lock.acquire(timeout=timeout):
-                return
-            news = self._news
-            for _ in range(len(news)):
-                # No call is between the last two: no signal handler, which may raise.
-                a, b = self._sums, news[0]
-                sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
-                self._sums = sums
-                news.popleft()
-        finally:
-            try:  # noqa: SIM105  # no step of Python before it
-                lock.release()
-            except RuntimeError:
-                pass  # it was not had
+        self._lock.run(timeout, self._add_up)
+
+    def _add_up(self) -> None:
+        news = self._news
+        for _ in range(len(news)):
+            # No call is between the last two: no signal handler, which may raise.
+            a, b = self._sums, news[0]
+            sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
+            self._sums = sums
+            news.popleft()
