@@ -632,7 +632,7 @@ EIGHTHS = st.integers(-(2**40), 2**40).map(lambda n: n / 8)
 TIMES = st.integers(0, 2**30).map(lambda n: n * 125)
 BAD_VALUES = st.sampled_from(["3", None, True, float("nan"), float("inf"), 1j, -125])
 VALUES = st.just(1) | st.integers(-(2**40), 2**40) | EIGHTHS | BAD_VALUES
-# No two of them are one on a wire: which of such gives its sentence is the drain's order.
+# No two are one on a wire: of such, the drain's order decides which gives its text.
 NAMES = st.sampled_from(["a", "b.c", "b.c", "é", "x y", "z\ud800", "", 5])
 RATES = st.sampled_from([1.0, 1.0, 1.0, 1, 0.5, 0.25, 2.5, -1, "x", float("nan")])
 FIELDS = st.none() | st.dictionaries(
