@@ -10,13 +10,13 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from metlog import MetlogClient, capture
@@ -703,8 +703,16 @@ PROPERTY = settings(
 )
 
 
+FAST = [
+    Call(kind, f"{kind}.a", 125, 1.0, fields, timed=False)
+    for kind, fields in product(KINDS, (None, {"k": "x"}))
+] * 3
+"""Each series again and again: from the second time on it is found by its name."""
+
+
 @PROPERTY
 @given(calls=st.lists(calls(), max_size=12))
+@example(calls=FAST)
 def test_each_way_says_the_same(
     backend: Backend, clock: Clock, calls: list[Call]
 ) -> None:
