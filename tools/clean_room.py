@@ -75,7 +75,7 @@ def furnish(room: Path, package: str, python: str, *, oldest: bool) -> Path:
 
 
 def unpack(room: Path, package: str) -> Path:
-    """Return a folder with the sdist's tests, its README and pytest's options."""
+    """Return a folder with the sdist's tests, what they import, and pytest's options."""
     stem = wheel(package).name.partition("-py3")[0]
     with tarfile.open(DIST / f"{stem}.tar.gz") as archive:
         archive.extractall(room, filter="data")
@@ -84,7 +84,7 @@ def unpack(room: Path, package: str) -> Path:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lines = ["[pytest]"]
     for name, value in options["tool"]["pytest"]["ini_options"].items():
-        if name not in {"pythonpath", "testpaths"}:
+        if name != "testpaths":
             lines.append(f"{name} = " + ini(value))
     (folder / "pytest.ini").write_text("\n".join(lines), encoding="utf-8")
     return folder
