@@ -75,7 +75,7 @@ def furnish(room: Path, package: str, python: str, *, oldest: bool) -> Path:
 
 
 def unpack(room: Path, package: str) -> Path:
-    """Return a folder with the sdist's tests, what they import, and pytest's options."""
+    """Return a folder with the sdist's tests, their helpers, and pytest's options."""
     stem = wheel(package).name.partition("-py3")[0]
     with tarfile.open(DIST / f"{stem}.tar.gz") as archive:
         archive.extractall(room, filter="data")
