@@ -567,6 +567,15 @@ def test_a_fork_that_only_the_process_id_tells_of_is_told_once(
     assert "failed after a fork" in capsys.readouterr().err
 
 
+def test_a_deadline_loses_no_time_by_a_lock_that_its_thread_has() -> None:
+    """A handler that flushes amid a delivery leaves the others' share of it alone."""
+    lock, deadline = Lock(), Deadline(1.0, clock=lambda: 5.0)
+    with lock.here:
+        assert not deadline.run(lock, int)
+    assert deadline.left == 1.0
+    assert deadline.run(lock, int)
+
+
 def test_without_an_end_it_waits_for_what_can_be_had() -> None:
     """Infinity is more than locks and threads can be waited for."""
     lock, thread = Lock(), threading.Thread(target=int)

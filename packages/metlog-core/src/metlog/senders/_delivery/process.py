@@ -97,6 +97,8 @@ class Deadline:
 
     def run(self, lock: Lock, work: Callable[[], object]) -> bool:
         """Call ``work`` while ``lock`` is held; return whether it could be had."""
+        if lock.is_mine:
+            return False  # and nothing was waited for
         left = self.left
         if lock.run(left, work):
             return True

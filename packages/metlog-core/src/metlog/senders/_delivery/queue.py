@@ -137,7 +137,7 @@ class QueuedSender(BaseSender):
         raise NotImplementedError
 
     def _drain(self, deadline: Deadline | None) -> None:
-        """Take messages from ``self.queue`` and send them; tell ``self.tally`` what
+        """Take messages from ``self._queue`` and send them; tell ``self._tally`` what
         became of each. Until the queue is empty or ``deadline`` passes; without one,
         as far as that needs no waiting."""
         raise NotImplementedError
@@ -162,7 +162,7 @@ class QueuedSender(BaseSender):
             self._worker.wake()
 
     def _send_now(self, msg: Message) -> bool:
-        """Send it now instead of queueing it, and count it in ``self.tally``; return
+        """Send it now instead of queueing it, and count it in ``self._tally``; return
         whether that was done. Called by any thread, and must not wait."""
         return False
 
