@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What happened, added up in this process: the middle of the library.
+"""Measurements, aggregated in this process: the middle of the library.
 
-`series` are what a client has seen of one name with one set of fields; `table` holds
-those of one client; `drain` takes what happened since the last time and hands it to
-the exporters of every backend; `sampling` keeps some of many values; `handles` are what
-callers keep who measure often.
+A series in `series` is what a client has seen of one name with one set of fields;
+`table` holds all series of one client; `drain` takes what happened since the last drain
+and hands it to the exporters of every backend; `histograms` and `sampling` keep many
+values in little space.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""From series to exporters: what happened, taken once and handed to all of them."""
+"""From series to exporters: what happened is taken once and handed to all of them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from metlog.shapes import Lens
 __all__ = ["Drain", "DrainedSender", "seen"]
 
 FULL_SCAN = 1.0
-"""Seconds after which series that had no values lately are looked at again."""
+"""Seconds after which a drain also looks at series that had no values lately."""
 
 
 class Client(Protocol):
-    """Whose aggregate it is."""
+    """The client that an aggregate belongs to."""
 
     def reroute(self) -> None:
-        """Decide anew how metrics travel."""
+        """Decide again how metrics travel."""
 
 
 class DrainedSender(Exporter, Protocol):
-    """What a drain needs of a sender besides."""
+    """What a drain needs of a sender, beyond `Exporter`."""
 
     max_series: int
     makes_room: bool
@@ -37,34 +37,34 @@ class DrainedSender(Exporter, Protocol):
 
     @property
     def closed(self) -> bool:
-        """Return whether nothing is taken any more."""
+        """Return whether it takes nothing any more."""
 
     @property
     def direct(self) -> bool:
-        """Return whether a worker looks after it, so that callers need not."""
+        """Return whether a worker drains it, so that callers need not."""
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of it."""
+        """Return whether the current thread is in the middle of changing it."""
 
     def start(self) -> None:
-        """Have a worker look after it. Called often."""
+        """Have a worker drain it. Called often."""
 
     def added(self) -> None:
-        """Something was added while it was not `direct`."""
+        """Take note that something was added while it was not `direct`."""
 
     def wake(self) -> None:
-        """There is much to take."""
+        """Have the worker drain now: a lot is waiting."""
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
-        """Count what could not be kept."""
+        """Count calls that could not be kept."""
 
 
 class Drain:
     """The aggregates of all clients that use one sender, or one `FanOutSender`.
 
-    Any exporter's worker calls `run`; every exporter is handed the same news. It refers
-    to exporters and clients weakly: whoever drops them must not have to say so here.
+    Any exporter's worker calls `run`; every exporter is handed the same news. Exporters
+    and clients are referenced weakly, so nobody has to unregister them.
     """
 
     def __init__(self) -> None:
@@ -76,14 +76,14 @@ class Drain:
     # -- who ---------------------------------------------------------------------------
 
     def add_exporter(self, exporter: DrainedSender) -> None:
-        """Hand it what happens from now on. Twice is as good as once."""
+        """Hand it what happens from now on. Idempotent."""
         if all(known is not exporter for known in self.exporters()):
             self._exporters.append(weakref.ref(exporter))
         for _, aggregate in self._sources:
             self._settle(aggregate)
 
     def add_source(self, aggregate: Aggregate, owner: Client | None = None) -> None:
-        """Drain that aggregate, for as long as ``owner`` lives and once more."""
+        """Drain that aggregate as long as ``owner`` lives, and once after that."""
         with self._lock.here:
             if all(known is not aggregate for _, known in self._sources):
                 ref = None if owner is None else weakref.ref(owner)
@@ -91,7 +91,7 @@ class Drain:
         self._settle(aggregate)
 
     def remove_source(self, aggregate: Aggregate) -> None:
-        """Drain it once more, and no longer."""
+        """Drain it one last time."""
         self.run()
         with self._lock.here:
             self._sources = [
@@ -99,36 +99,36 @@ class Drain:
             ]
 
     def exporters(self) -> list[DrainedSender]:
-        """Those that are alive."""
+        """Return those that are still alive."""
         return [found for ref in self._exporters if (found := ref()) is not None]
 
     @property
     def bare(self) -> bool:
-        """Return whether fields make no difference to anybody."""
+        """Return whether fields make no difference to any exporter."""
         return not any(exporter.reads_fields for exporter in self.exporters())
 
     @property
     def direct(self) -> bool:
-        """Return whether workers look after all of them, so that callers need not."""
+        """Return whether workers drain for all of them, so that callers need not."""
         return all(exporter.direct for exporter in self.exporters())
 
     @property
     def closed(self) -> str | None:
-        """Return why nothing is taken any more, None if it is."""
+        """Return why nothing is taken any more, or None if something is."""
         exporters = self.exporters()
         return "closed" if all(exporter.closed for exporter in exporters) else None
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of an aggregate or of an
-        exporter: this is a signal handler or a finalizer, and must not wait for other
-        threads, which may wait for that change."""
+        """Return whether the current thread is in the middle of changing an aggregate
+        or an exporter. Then this is a signal handler or a finalizer, and must not wait
+        for other threads, because they may be waiting for that change."""
         return any(aggregate.is_mine for _, aggregate in list(self._sources)) or any(
             exporter.is_mine for exporter in self.exporters()
         )
 
     def start(self) -> None:
-        """Have workers look after the exporters."""
+        """Start the exporters' workers."""
         for exporter in self.exporters():
             exporter.start()
 
@@ -139,7 +139,7 @@ class Drain:
                 exporter.added()
 
     def reroute(self) -> None:
-        """Have the clients ask anew whether callers may help themselves."""
+        """Have the clients decide again whether calls may use the tables directly."""
         for owner, _ in list(self._sources):
             client = None if owner is None else owner()
             if client is not None:
@@ -151,8 +151,9 @@ class Drain:
         """Take what there is and hand it on; return whether everything was looked at.
 
         Without ``everything``, only timers and histograms that had values lately are
-        looked at, unless the last full look is a second ago. If another thread is at
-        it, ``wait`` seconds for it, for ever by default; not at all if it `is_mine`.
+        looked at, unless the last full look is `FULL_SCAN` seconds ago. If another
+        thread is draining, wait ``wait`` seconds for it, by default for ever; do not
+        wait at all if `is_mine`.
         """
 
         def take() -> None:
@@ -166,20 +167,20 @@ class Drain:
 
         if self.is_mine:
             wait = 0
-        had = self._lock.run(wait, take)  # not if a signal handler flushes amid it
+        had = self._lock.run(wait, take)  # False in a signal handler during a drain
         return had and everything
 
     def pending(self) -> int:
-        """How many calls `run` would tell of."""
+        """Return how many calls `run` would hand on."""
         return sum(aggregate.pending() for _, aggregate in list(self._sources))
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
-        """Have every exporter count what could not be kept."""
+        """Have every exporter count calls that could not be kept."""
         for exporter in self.exporters():
             exporter.lose(calls, why, detail)
 
     def after_fork(self) -> None:
-        """What the aggregates hold is the parent's."""
+        """Empty the aggregates: the parent sends what they hold."""
         for _, aggregate in self._sources:
             aggregate.reset()
 
@@ -207,7 +208,7 @@ class Drain:
                 exporter.lose(sum(each.calls for each in news), "not taken", error)
 
     def _settle(self, aggregate: Aggregate) -> None:
-        """Have the aggregate know what its exporters want."""
+        """Tell the aggregate what its exporters want."""
         exporters = self.exporters()
         aggregate.exporters = self.exporters
         aggregate.max_series = max(
@@ -226,7 +227,7 @@ _order = attrgetter("order")
 
 
 def seen(news: Sequence[News], lens: Lens) -> list[News]:
-    """Return the news as they look through ``lens``; what a rule drops is left out."""
+    """Return the news as seen through ``lens``, without what a rule drops."""
     shown = []
     for each in news:
         series = lens.see(each.series)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Distributions of values: buckets with given bounds, or with bounds that adapt.
 
-Count, sum, minimum, maximum and every bucket are exact. Nothing here knows a clock, a
-thread or a backend.
+Count, sum, minimum, maximum and every bucket are exact. Nothing here knows about
+clocks, threads or backends.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-"""Default bounds for times."""
+"""Default bounds for times, in seconds."""
 
 COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-"""Default bounds for what is counted."""
+"""Default bounds for everything else."""
 
 SLICE = 500
 """Sorting this many values keeps other threads waiting for about 0.07 ms."""
 
 MAX_PAUSES = 40
-"""Where other threads never rest, each pause takes the 5 ms after which the interpreter
-switches: with as many as there are slices, folding took longer than recording."""
+"""If other threads never block, each pause lasts the 5 ms after which the interpreter
+switches threads: with one pause per slice, folding took longer than recording."""
 
 Buckets: TypeAlias = dict[int, int]  # index -> count
 
 
 class _Totals:
-    """What every distribution knows beside its buckets."""
+    """What every distribution has besides its buckets."""
 
     __slots__ = ("count", "maximum", "minimum", "sum")
 
@@ -59,7 +59,7 @@ class _Totals:
         """``-math.inf`` while there is no value."""
 
     def _total(self, values: Sequence[float], divisor: float) -> None:
-        """Add ``values``, which are sorted and at least one."""
+        """Add ``values``, which are sorted and not empty."""
         self.count += len(values)
         if divisor == 1:
             self.sum = _finite_sum(chain((self.sum,), values))
@@ -100,8 +100,8 @@ class Explicit(_Totals):
     def fold(self, values: Iterable[float], divisor: float = 1) -> None:
         """Add values, each divided by ``divisor``.
 
-        Sorting first costs less than looking each of them up, and multiplying the few
-        bounds less than dividing all values.
+        Sorting first costs less than looking up each value, and multiplying the few
+        bounds costs less than dividing all values.
         """
         ordered = sorted(values)
         if not ordered:
@@ -125,7 +125,7 @@ class Explicit(_Totals):
         self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
 
     def copy(self) -> Explicit:
-        """Return one with the same values, which goes its own way."""
+        """Return an independent copy."""
         copy = self._copy_to(Explicit(self.bounds))
         copy.buckets = self.buckets.copy()
         return copy
@@ -141,9 +141,9 @@ class Range(NamedTuple):
 class Exponential(_Totals):
     """Buckets that grow by a factor of ``2 ** 2 ** -scale``, as many as are needed.
 
-    Bucket ``i`` holds values above ``2 ** (i * 2 ** -scale)``, up to and with
+    Bucket ``i`` holds values above ``2 ** (i * 2 ** -scale)``, up to and including
     ``2 ** ((i + 1) * 2 ** -scale)``. With more than ``max_buckets`` on one side of zero
-    the scale falls, which joins neighbours in pairs. See
+    the scale is lowered, which merges neighbours in pairs. See
     https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogram
     """
 
@@ -157,16 +157,16 @@ class Exponential(_Totals):
         self.above: Buckets = {}
         """Index → count of the values above zero."""
         self.below: Buckets = {}
-        """The same of the absolutes of values below zero."""
+        """The same for the absolute values of those below zero."""
 
     @property
     def positive(self) -> Range:
-        """The buckets of `above`, in a row."""
+        """The buckets of `above` as one range."""
         return _range(self.above)
 
     @property
     def negative(self) -> Range:
-        """The buckets of `below`, in a row."""
+        """The buckets of `below` as one range."""
         return _range(self.below)
 
     @property
@@ -195,7 +195,7 @@ class Exponential(_Totals):
         _count_into(self.below, negative, self.scale)
 
     def merge(self, other: Exponential) -> None:
-        """Add what ``other`` holds, at the coarser of both scales or a coarser one."""
+        """Add what ``other`` holds, at the coarser of both scales or coarser still."""
         other = other.copy()
         self.coarsen(self.scale - min(self.scale, other.scale))
         other.coarsen(other.scale - self.scale)
@@ -211,14 +211,14 @@ class Exponential(_Totals):
         _add(self.below, other.below)
 
     def copy(self) -> Exponential:
-        """Return one with the same values, which goes its own way."""
+        """Return an independent copy."""
         copy = self._copy_to(Exponential(self.scale, self.max_buckets))
         copy.zero_count = self.zero_count
         copy.above, copy.below = self.above.copy(), self.below.copy()
         return copy
 
     def _make_room(self, side: str, low: int, high: int) -> None:
-        """Lower the scale until there is room from ``low`` to ``high``, too."""
+        """Lower the scale until ``low`` to ``high`` fits as well."""
         buckets: Buckets = getattr(self, side)
         if buckets:
             low, high = min(low, *buckets), max(high, *buckets)
@@ -245,11 +245,10 @@ Histogram: TypeAlias = Explicit | Exponential
 def slices(
     values: Sequence[float], pause: Callable[[], object] = lambda: time.sleep(0)
 ) -> Iterator[Sequence[float]]:
-    """Parts of many values, to be folded without keeping other threads waiting.
+    """Yield many values in slices, to be folded without holding up other threads.
 
-    ``pause`` gives the GIL to whoever wants it. Without it the end of a slice would
-    give it to nobody: the interpreter switches threads only every 5 ms. The more values
-    wait, the larger is a slice.
+    ``pause`` releases the GIL between slices; without it the interpreter would switch
+    threads only every 5 ms. The more values there are, the larger the slices.
     """
     size = max(SLICE, ceil(len(values) / (MAX_PAUSES + 1)))
     for start in range(0, len(values), size):
@@ -264,19 +263,19 @@ _MAX = sys.float_info.max
 
 
 def _finite_sum(values: Iterable[float], divisor: float = 1) -> float:
-    """The exact sum, or the largest float where none can hold it."""
+    """Return the exact sum, or the largest float if it is beyond that."""
     values = list(values)
     try:
         total = fsum(values) / divisor
-    except (OverflowError, ValueError):  # beyond a float on the way, or at the end
+    except (OverflowError, ValueError):  # a partial sum, or the sum, is too large
         total = sum(value / divisor / 2**64 for value in values) * 2**64
     return max(-_MAX, min(_MAX, total))
 
 
 @lru_cache(maxsize=1_000)
 def _multiplied(bounds: tuple[float, ...], factor: float) -> tuple[float, ...]:
-    """Bounds for values that were to be divided first: the largest that would belong
-    below each of them."""
+    """Return bounds for values that have not been divided yet: for each bound, the
+    largest value whose quotient belongs below it."""
     found = []
     for bound in bounds:
         largest = bound * factor
@@ -289,7 +288,7 @@ def _multiplied(bounds: tuple[float, ...], factor: float) -> tuple[float, ...]:
 
 
 def _index(value: float, scale: int) -> int:
-    """The bucket of a value above zero."""
+    """Return the bucket of a value above zero."""
     return ceil(log2(value) * 2.0**scale) - 1
 
 
@@ -302,7 +301,7 @@ def _count_into(buckets: Buckets, ordered: list[float], scale: int) -> None:
     done, end = 0, len(ordered)
     while done < end:
         index = _index(ordered[done], scale)
-        # The logarithm and the power are rounded: the value itself is always in.
+        # Logarithm and power are rounded, so make sure the value itself is included.
         upto = max(bisect_right(ordered, _upper_bound(index, scale), done), done + 1)
         buckets[index] = buckets.get(index, 0) + upto - done
         done = upto

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Some of many values, each with the same chance to be kept."""
+"""Random samples: each value has the same chance of being kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Reservoir", "sample"]
 
 
 class Reservoir:
-    """A uniform sample, of at most ``limit`` entries, of all that are added."""
+    """A uniform sample of at most ``limit`` of all the entries that are added."""
 
     __slots__ = ("kept", "limit", "seen")
 
@@ -23,12 +23,12 @@ class Reservoir:
         self.seen: int = 0
 
     def add(self, entries: Sequence[float], seen: int | None = None) -> None:
-        """Add entries, which are all there were or a uniform sample of ``seen``."""
+        """Add entries: all there were, or a uniform sample of ``seen``."""
         count = len(entries)
         seen = count if seen is None else seen
         if not seen:
             return
-        # Both are brought to the same share before they are put together.
+        # Thin both to the same share before merging them.
         mine = len(self.kept) / self.seen if self.seen else 1.0
         theirs = count / seen
         share = min(mine, theirs)
@@ -41,20 +41,20 @@ class Reservoir:
             self.kept = sample(self.kept, self.limit / len(self.kept)) or least
 
     def _count(self, seen: int) -> None:
-        """Keep none of so many entries."""
+        """Count entries of which none is kept."""
         self.seen += seen
 
 
 def sample(values: Sequence[float], share: float) -> list[float]:
-    """Some of the values, each with the same chance, at random.
+    """Return a random sample, each value with the same chance.
 
-    Every second value of a program that does the same things in turn would be all of
-    one kind.
+    Taking every second value could pick only one kind, if the program alternates
+    between two.
     """
     if share >= 1:
         return list(values)
     if share > 0.05:
-        # A byte of chance for each, all in C: a tenth of the time of what follows.
+        # One random byte for each, all in C: a tenth of the time of the loop below.
         chances = random.randbytes(len(values))  # noqa: S311  # sampling, no secret
         return list(
             itertools.compress(values, chances.translate(_threshold_table(share)))
@@ -62,7 +62,7 @@ def sample(values: Sequence[float], share: float) -> list[float]:
     some: list[float] = []
     place = -1
     while True:
-        # How many to pass over: quicker than asking for each when few are to stay.
+        # How many to skip: faster than one draw per value when few are kept.
         place += 1 + int(log(1.0 - random.random()) / log(1.0 - share))  # noqa: S311
         if place >= len(values):
             return some
@@ -71,5 +71,5 @@ def sample(values: Sequence[float], share: float) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _threshold_table(share: float) -> bytes:
-    """A table for `bytes.translate`: 1 for so many of the 256, 0 for the others."""
+    """A table for `bytes.translate`: 1 for this share of the 256 bytes, else 0."""
     return bytes(byte < int(256 * share) for byte in range(256))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One series each: what a process has seen of one name with one set of fields.
+"""Series: what a process has seen of one name with one set of fields.
 
-Callers on the fast path use a series without any lock: ``next(counter)`` and
-``values.put(LAST, entry)`` are one call of C code each, which no other thread and no
+On the fast path callers use a series without a lock: ``next(counter)`` and
+``values.put(LAST, entry)`` are a single call of C code each, which no other thread or
 signal handler can interrupt. Everything else here is called under the aggregate's lock.
 """
 
@@ -43,24 +43,25 @@ __all__ = [
 ]
 
 LAST = sys.maxsize
-"""Where to insert: behind everything. ``deque.insert`` raises when the deque is full,
-which ``append`` does not."""
+"""The index for ``deque.insert``: it appends there, and raises when the deque is full,
+where ``append`` would drop the oldest entry."""
 
 BUFFER = 5_000
 """Entries in one buffer; a full one is exchanged for a fresh one."""
 
 MAX_FULL = 40
-"""Full buffers of one series that wait for the worker (6 MB); then callers fold."""
+"""Full buffers of one series that may wait for the worker (6 MB); beyond, callers fold
+theirs themselves."""
 
 NEVER: Callable[[int, float], None] = deque[float](maxlen=0).insert
-"""Raises IndexError, always: the ``put`` of a handle that must take the slow path."""
+"""Always raises IndexError: the ``put`` of a handle that must take the slow path."""
 
 NO_TICKS: Any = iter(())
-"""Raises StopIteration, always: the same for a counter."""
+"""Always raises StopIteration: the same for a counter."""
 
 
 class Identity:
-    """Who a series is, when it is more than a name."""
+    """What identifies a series that has more than a name."""
 
     __slots__ = ("decimals", "fields", "metric", "name", "observed", "parts", "rate")
 
@@ -81,11 +82,11 @@ class Identity:
         self.parts: Mapping[str, str] | None = parts
         self.decimals: int = decimals
         self.observed: bool = observed
-        """Whether it is a level that every process tells of itself."""
+        """Whether it is a level that each process reports for itself."""
 
     @property
     def is_plain(self) -> bool:
-        """Return whether it is only a name after all."""
+        """Return whether it has nothing but a name."""
         return (
             not self.fields
             and self.metric is None
@@ -96,14 +97,14 @@ class Identity:
 
 
 class Series:
-    """What all series have in common; exporters read it, nobody writes it."""
+    """What all series have in common. Exporters only read it."""
 
     __slots__ = ()
 
     kind: Kind
     identity: str | Identity
     used: float
-    """The clock's seconds at which there was news of it, or when it was made."""
+    """When there last was news of it, or when it was made, in the clock's seconds."""
 
     @property
     def name(self) -> str:
@@ -113,19 +114,19 @@ class Series:
 
     @property
     def fields(self) -> Mapping[str, Any] | None:
-        """The caller's fields, and the parts that are no placeholder."""
+        """The caller's fields, and the parts that are not placeholders."""
         identity = self.identity
         return None if type(identity) is str else identity.fields  # type: ignore[union-attr]
 
     @property
     def metric(self) -> Metric | None:
-        """The declaration it was made by, None for a plain name."""
+        """The declaration it was made from, None for a plain name."""
         identity = self.identity
         return None if type(identity) is str else identity.metric  # type: ignore[union-attr]
 
     @property
     def parts(self) -> Mapping[str, str] | None:
-        """What was handed to the declaration: label → its real value."""
+        """The parts given to the declaration: label → its real value."""
         identity = self.identity
         return None if type(identity) is str else identity.parts  # type: ignore[union-attr]
 
@@ -137,13 +138,13 @@ class Series:
 
     @property
     def observed(self) -> bool:
-        """Return whether it is a level that every process tells, of itself."""
+        """Return whether it is a level that each process reports for itself."""
         identity = self.identity
         return False if type(identity) is str else identity.observed  # type: ignore[union-attr]
 
     @property
     def decimals(self) -> int:
-        """Decimals of the milliseconds that a clock's entries are told with."""
+        """How many decimals the milliseconds of a clock's entries have."""
         identity = self.identity
         return 0 if type(identity) is str else identity.decimals  # type: ignore[union-attr]
 
@@ -152,7 +153,7 @@ class Series:
 
 
 class Spilled(Reservoir):
-    """What callers kept of a buffer that the worker was too slow to take.
+    """What callers kept of buffers that the worker was too slow to take.
 
     ``histograms`` are exact, by exporter; if some exporter wants values, ``kept`` is a
     uniform sample of ``seen`` entries.
@@ -170,8 +171,8 @@ class Spilled(Reservoir):
         self.keeps_values: bool = keeps_values
 
     def add(self, entries: Sequence[float], seen: int | None = None) -> None:
-        """See `Reservoir`; only counted if nobody wants values, as a sample costs more
-        than a histogram."""
+        """See `Reservoir`. If no exporter wants values, entries are only counted,
+        because a sample costs more than a histogram."""
         if self.keeps_values:
             super().add(entries, seen)
         else:
@@ -179,38 +180,40 @@ class Spilled(Reservoir):
 
 
 class News(NamedTuple):
-    """What one drain says of one series."""
+    """What one drain found in one series."""
 
     series: Series
     calls: int
-    """How many calls it tells of."""
+    """How many calls it stands for."""
     value: float = 0.0
-    """A counter's increments, a gauge's last level, an updown's changes."""
+    """The sum of a counter's increments or an updown's changes, or a gauge's last
+    level."""
     entries: Sequence[float] = ()
-    """A timer's or a histogram's: see `as_milliseconds`."""
+    """The entries of a timer or a histogram: see `as_milliseconds`."""
     spilled: Spilled | None = None
     order: int = 0
-    """A gauge's: when it was set, so that of two that become one the later is told."""
+    """When a gauge was set: if two become one, the later value wins."""
 
 
 class Exporter(Protocol):
     """A sender that takes drained metrics."""
 
     def histogram(self, series: Series) -> Histogram | None:
-        """An empty one of the form it wants for that series; None: it wants values."""
+        """Return an empty one in the form it wants for that series, None if it wants
+        the values."""
 
     def absorb(self, news: Sequence[News], now: float) -> None:
-        """Take what happened. Called by whichever thread drains: be quick."""
+        """Take what happened, quickly: whichever thread drains calls this."""
 
 
 if TYPE_CHECKING:
     _Count = itertools.count[int]
 else:
-    _Count = itertools.count  # which is generic for type checkers only
+    _Count = itertools.count  # generic for type checkers only
 
 
 class Counter(Series, _Count):
-    """A sum. Increments by 1 are ``next(counter)``, all others are added.
+    """A sum. Increments by 1 are ``next(counter)``, all others go through `add`.
 
     It *is* the `itertools.count`, which saves a third of its memory.
     """
@@ -219,14 +222,14 @@ class Counter(Series, _Count):
     kind: Kind = "counter"
 
     def __new__(cls, identity: str | Identity) -> Self:
-        """Begin at 0: `itertools.count` would take an argument for its start."""
+        """Begin at 0: `itertools.count` would take ``identity`` for its start."""
         return super().__new__(cls)  # type: ignore[return-value]  # typeshed says count
 
     def __init__(self, identity: str | Identity) -> None:
         self.identity: str | Identity = identity
         self.used: float = 0.0
         self._seen = 0  # the tick that comes next
-        self._others: tuple[float, int] | None = None  # what `add` added, in calls
+        self._others: tuple[float, int] | None = None  # the sum of `add`, and its calls
 
     def add(self, value: float) -> None:
         """Add an increment."""
@@ -234,8 +237,8 @@ class Counter(Series, _Count):
         self._others = total + value, calls + 1
 
     def drain(self) -> News | None:
-        """The increments since the last time, None if there were none."""
-        tick: int = next(self)  # reading is ticking: there is no other exact way
+        """Return the increments since the last drain, None if there were none."""
+        tick: int = next(self)  # a tick is the only exact way to read it
         ticks = tick - self._seen
         self._seen = tick + 1
         if self._others is None:
@@ -244,7 +247,7 @@ class Counter(Series, _Count):
         return News(self, ticks + calls, ticks + value)
 
     def pending(self) -> int:
-        """How many calls `drain` would tell of."""
+        """Return how many calls `drain` would stand for."""
         ticks: int = next(self) - self._seen
         self._seen += 1  # because of the tick above
         return ticks + (self._others[1] if self._others else 0)
@@ -257,8 +260,8 @@ class Counter(Series, _Count):
 class Values(Series):
     """Every entry of a timer or a histogram, until somebody takes them.
 
-    ``put(LAST, entry)`` keeps one without a lock and raises IndexError when the buffer
-    is full: then the caller comes by `exchange`, under the lock.
+    ``put(LAST, entry)`` keeps one without a lock, and raises IndexError when the buffer
+    is full; then the caller makes room with `exchange`, under the lock.
     """
 
     __slots__ = ("_recent", "_waiting", "identity", "put", "used")
@@ -281,11 +284,11 @@ class Values(Series):
     def exchange(self, exporters: Iterable[Exporter]) -> None:
         """Make room: put the full buffer aside for the worker and begin another.
 
-        The full one stays full for good. A caller who looked its ``insert`` up before
-        now gets an IndexError and comes back.
+        The full one stays full for good: a caller that still has its ``insert`` gets an
+        IndexError, and takes the slow path to the new one.
         """
         if len(self._recent) < BUFFER:
-            return  # somebody else was quicker
+            return  # another thread was quicker
         if self._waiting is None:
             self._waiting = _Waiting()
         if len(self._waiting.full) < MAX_FULL:
@@ -296,11 +299,11 @@ class Values(Series):
         self.put = self._recent.insert
 
     def drain(self) -> News | None:
-        """The entries since the last time, None if there were none."""
+        """Return the entries since the last drain, None if there were none."""
         waiting, self._waiting = self._waiting, None
         entries: list[float] = []
         for buffer in waiting.full if waiting else ():
-            entries += buffer  # full for good: nobody adds to it meanwhile
+            entries += buffer  # full, so nothing can be added to it meanwhile
         pop = self._recent.popleft
         entries += [pop() for _ in range(len(self._recent))]
         spilled = waiting.spilled if waiting else None
@@ -308,7 +311,7 @@ class Values(Series):
         return News(self, calls, 0.0, entries, spilled) if calls else None
 
     def pending(self) -> int:
-        """How many calls `drain` would tell of."""
+        """Return how many calls `drain` would stand for."""
         calls = len(self._recent)
         if self._waiting is not None:
             calls += len(self._waiting.full) * BUFFER
@@ -317,7 +320,7 @@ class Values(Series):
         return calls
 
     def reset(self) -> None:
-        """Forget what was kept. Callers must look ``put`` up anew."""
+        """Forget what was kept. Callers must look up ``put`` again."""
         self._recent = deque(maxlen=BUFFER)
         self.put = self._recent.insert
         self._waiting = None
@@ -340,11 +343,11 @@ def _histogram(exporter: Exporter, series: Series) -> Histogram | None:
     try:
         return exporter.histogram(series)
     except Exception:
-        return None  # it fails again where that is counted: when it takes the series
+        return None  # it raises again, and is counted, when it absorbs the series
 
 
 class _Waiting:
-    """What callers put aside for the worker; few series ever have any."""
+    """Buffers that callers put aside for the worker; few series ever have any."""
 
     __slots__ = ("full", "spilled")
 
@@ -389,7 +392,7 @@ class Level(Series):
         self._calls += 1
 
     def drain(self) -> News | None:
-        """The level if it was set since the last time, else None."""
+        """Return the level if it was set since the last drain, else None."""
         calls, self._calls = self._calls, 0
         if not calls:
             return None
@@ -416,7 +419,7 @@ class Balance(Level):
         self._calls += 1
 
     def drain(self) -> News | None:
-        """The changes since the last time, None if there were none."""
+        """Return the changes since the last drain, None if there were none."""
         news = super().drain()
         self._value = 0
         return news
@@ -438,16 +441,16 @@ _CLASSES: dict[Kind, Callable[[str | Identity], AnySeries]] = {
 
 
 def new_series(kind: Kind, identity: str | Identity) -> AnySeries:
-    """An empty one."""
+    """Return an empty one."""
     return _CLASSES[kind](identity)
 
 
 def as_milliseconds(entries: Iterable[float], decimals: int = 0) -> list[float]:
-    """A timer's entries in milliseconds.
+    """Return a timer's entries in milliseconds.
 
-    An entry is milliseconds as somebody measured them; or, below zero, minus the
-    seconds of a clock, which are told as whole milliseconds or with three decimals.
-    Not to round, nor to change the sign, in the caller saves it 30 ns of 400.
+    An entry is milliseconds that the caller measured, or, if negative, minus the
+    seconds of a clock, which become milliseconds with ``decimals`` decimals. Rounding
+    and changing the sign here saves the caller 30 ns of 400.
     """
     if decimals:
         return [e if e >= 0 else int(0.5 - e * 1e6) / 1000 for e in entries]
@@ -455,18 +458,18 @@ def as_milliseconds(entries: Iterable[float], decimals: int = 0) -> list[float]:
 
 
 def as_seconds(entries: Iterable[float]) -> list[float]:
-    """A timer's entries in seconds, as exact as they were recorded."""
+    """Return a timer's entries in seconds, as exact as they were recorded."""
     return [e / 1000 if e >= 0 else -e for e in entries]
 
 
 def in_base_units(series: Series, entries: Sequence[float]) -> list[float]:
-    """Entries as histogram backends want them: seconds for a timer."""
+    """Return entries as histogram backends want them: seconds for a timer."""
     return as_seconds(entries) if series.kind == "timer" else list(entries)
 
 
 def fold(series: Series, entries: Sequence[float], histogram: Histogram) -> None:
-    """Add entries to a histogram of base units: milliseconds as they are, as it is the
-    few bounds that cost least to convert."""
+    """Add entries to a histogram of base units. Milliseconds are not converted, because
+    converting the few bounds costs less."""
     if series.kind != "timer":
         histogram.fold(entries)
         return

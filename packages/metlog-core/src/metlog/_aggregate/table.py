@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """The series of one client.
 
-Four tables are the fast path: a call looks its name up and uses what it finds there,
-without a lock. Whatever is not found goes by `Aggregate.add`, which makes the series.
+Four tables are the fast path: a call looks up its name and uses what it finds, without
+a lock. What is not found goes through `Aggregate.add`, which makes the series.
 """
 
 from __future__ import annotations
@@ -35,24 +35,25 @@ if TYPE_CHECKING:
 __all__ = ["IDLE_TTL", "MAX_LABEL", "MAX_NAME", "Aggregate", "labels_of"]
 
 IDLE_TTL = 120.0
-"""A series unused for so many seconds is forgotten and makes room for another."""
+"""Seconds after which an unused series is forgotten and makes room for another."""
 
 MAX_NAME = 4_096
 MAX_LABEL = 1_024
-"""Characters of a name, which is refused when it is longer, and of a label's value,
-which is cut: every distinct one is kept in memory."""
+"""The most characters of a name, which is refused if longer, and of a label's value,
+which is truncated. There is a limit because each distinct one is kept in memory."""
 
 MAX_DEFERRED = 10_000
-"""Measurements of signal handlers that interrupted the aggregate in their thread."""
+"""How many measurements may wait that signal handlers made while they interrupted the
+aggregate in their own thread."""
 
 _MAX_ALIASES = 24
-"""Orders of the same fields that one series is found by: those of four."""
+"""In how many orders of its fields a series is found: all orders of four fields."""
 
 _EXACT = 2**53
-"""Up to here floats are as exact as the ints that they equal."""
+"""Up to here every int has an exact float."""
 
 _CHUNK = 500
-"""Series that one hold of the lock looks at."""
+"""How many series are drained before the lock is released in between."""
 
 Insert = Callable[[int, float], object]
 Labels = tuple[tuple[str, Any], ...]
@@ -71,16 +72,16 @@ class Aggregate:
         self.labelled_timers: dict[str, dict[Any, Insert]] = {}
         self.max_series = max_series
         self.lens: Lens = Lens()
-        """How exporters see the series."""
+        """The rules and common fields through which exporters see the series."""
         self.arms_handles = False
-        """Whether handles may use their series by themselves."""
+        """Whether handles may write to their series directly."""
         self.makes_room = False
-        """Do idle series go at the limit? Their sums are kept elsewhere then."""
+        """Whether idle series are forgotten at the limit; exporters keep the sums."""
         self.exporters: Callable[[], Iterable[Exporter]] = tuple
         self.wake: Callable[[], object] = lambda: None
         """Called when a buffer is full, or there is no room for another series."""
         self.lose: Callable[[int, str, object], object] = lambda calls, why, detail: 0
-        """Called with what is refused only when its caller has gone on."""
+        """Called for a measurement that is refused after its call has returned."""
         self._plain: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._plain["counter"] = self.counters
         self._others: dict[object, AnySeries] = {}
@@ -112,7 +113,7 @@ class Aggregate:
         if rate > 1 or not rate or kind == "gauge" or kind == "updown":
             rate = 1.0
         if self._lock.is_mine:
-            fields = dict(fields) if fields else None  # as it is now
+            fields = dict(fields) if fields else None  # the caller may change them
             return self._defer(self.add, kind, name, value, rate, fields)
         with self._lock.here:
             identity: str | Identity = _text(name)
@@ -137,9 +138,9 @@ class Aggregate:
         self._make_up()
 
     def series(self, kind: Kind, identity: str | Identity) -> AnySeries | str:
-        """The series, made if need be; or why there is none."""
+        """Return the series, made if need be, or a text that says why there is none."""
         if self._lock.is_mine:
-            return "amid a change"
+            return "in the middle of a change"
         with self._lock.here:
             found, refused = self._found(kind, _plainest(identity))
         self._make_up()
@@ -165,10 +166,10 @@ class Aggregate:
     # -- out -----------------------------------------------------------------------
 
     def drain(self, at: float, everything: bool = True) -> list[News]:
-        """What happened since the last time; of timers and histograms alone that had
-        values lately, unless ``everything`` is wanted."""
+        """Return what happened since the last drain. Without ``everything`` only timers
+        and histograms that had values lately are looked at."""
         news: list[News] = []
-        self._make_up()  # the change was cut short, say by a handler's `sys.exit`
+        self._make_up()  # left over if a change was cut short, say by `sys.exit`
         if everything:
             self._hot = []
             leaving, self._leaving = self._leaving, []
@@ -177,7 +178,7 @@ class Aggregate:
             todo = iter(list(self._hot))
         while chunk := list(islice(todo, _CHUNK)):
             if self._lock.is_mine:
-                return news  # a signal handler flushed amid a drain
+                return news  # a signal handler flushes during a drain of its thread
             with self._lock.here:
                 for series in chunk:
                     self._take_one(series, at, everything, news)
@@ -188,12 +189,12 @@ class Aggregate:
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of it: this is a signal
-        handler or a finalizer."""
+        """Return whether the current thread is in the middle of changing it, so that
+        this is a signal handler or a finalizer."""
         return self._lock.is_mine
 
     def pending(self) -> int:
-        """How many calls `drain` would tell of."""
+        """Return how many calls `drain` would stand for."""
         calls = len(self._deferred)
         if not self._lock.is_mine:
             with self._lock.here:
@@ -202,7 +203,7 @@ class Aggregate:
         return calls
 
     def reset(self) -> None:
-        """This is another process: forget what the series hold, the parent tells it."""
+        """Forget what the series hold, in a forked child: the parent sends that."""
         self._deferred.clear()
         self._leaving.clear()
         for series in self._all():
@@ -216,8 +217,8 @@ class Aggregate:
         return [series for table in tables for series in list(table.values())]
 
     def _make_up(self) -> None:
-        """Do what signal handlers and finalizers left, as they interrupted a change in
-        their own thread."""
+        """Do what signal handlers and finalizers deferred because they interrupted a
+        change in their own thread."""
         while self._deferred and not self._lock.is_mine:
             try:
                 call, *arguments = self._deferred.popleft()
@@ -229,7 +230,7 @@ class Aggregate:
 
     def _defer(self, *call: Any) -> str | None:
         if len(self._deferred) >= MAX_DEFERRED:
-            return "too much in signal handlers"
+            return "too many measurements in signal handlers"
         self._deferred.append(call)
         return None
 
@@ -263,7 +264,7 @@ class Aggregate:
     def _place(
         self, kind: Kind, identity: str | Identity
     ) -> tuple[dict[Any, Any], object]:
-        """In which table a series stands, and by which key."""
+        """Return the table that a series belongs in, and its key there."""
         if isinstance(identity, str):
             return self._plain[kind], identity
         return self._others, (
@@ -305,9 +306,9 @@ class Aggregate:
         """Have the next call with the same fields, in the same order, find it."""
         if series.kind not in ("counter", "timer") or type(name) is not str:
             return
-        # 1 == True == 1.0: none of these may find what another has left. Other numbers
-        # are labels as the int that they equal, and a subclass of str is its text:
-        # see `labels_of`.
+        # 1 == True == 1.0, so none of these may be part of a key, or one would find the
+        # other's series. Larger ints may: whatever equals one is the same label, and
+        # so is a subclass of str with the same text. See `labels_of`.
         if not all(
             isinstance(k, str) and (isinstance(v, str) or (type(v) is int and v > 1))
             for k, v in fields.items()
@@ -341,10 +342,10 @@ class Aggregate:
             self._expire(series)
 
     def _expire(self, series: AnySeries) -> None:
-        """Unpublish it, and look at it once more: a caller may still hold it."""
+        """Unpublish it, and drain it once more, because a caller may still hold it."""
         table, key = self._place(series.kind, series.identity)
         if table.get(key) is not series:
-            return  # it was forgotten before, and this was the second look
+            return  # already forgotten: this was its last drain
         del table[key]
         self._leaving.append(series)
         handle = self._handle_of(series)
@@ -359,7 +360,7 @@ class Aggregate:
                 del tables[name]
 
     def _make_room(self) -> None:
-        """Let the series go that were not used for longest: an eighth of all."""
+        """Forget the eighth of all series that have been unused for longest."""
         if self._lock.is_mine:
             return
         with self._lock.here:
@@ -372,11 +373,11 @@ class Aggregate:
 
 
 def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A copy of fields with values that can be labels, in the order of their names.
+    """Return a copy of fields with values that can be labels, sorted by name.
 
-    A label is its text, a number, or true or false; None is none. A subclass of ``str``
-    (an Enum, Django's safe strings) is its text, and a number that equals an int is
-    that int, so that equal keys mean equal labels.
+    A label is a text, a number, or true or false; None is left out. A subclass of
+    ``str`` (an Enum, Django's safe strings) becomes plain text, and a number that
+    equals an int becomes that int, so that equal keys mean equal labels.
     """
     if not fields:
         return None
@@ -398,14 +399,14 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def _plainest(identity: str | Identity) -> str | Identity:
-    """Only the name, if it is no more than that."""
+    """Return only the name, if there is no more to it."""
     if isinstance(identity, Identity) and identity.is_plain:
         return identity.name
     return identity
 
 
 def _number(value: Any) -> Any:
-    """An int, a float, or the text of what is neither."""
+    """Return an int, a float, or the text of anything else."""
     try:
         if isinstance(value, int) or (abs(value) < _EXACT and value == int(value)):
             return int(value)
