@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -10,9 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.test import AsyncClient
 from django.urls import path
 from django.views import View
 from ninja import NinjaAPI
@@ -43,8 +47,6 @@ def work() -> HttpResponse:
     Book.objects.create(title="Emma")
     cache.get("a")
     logging.getLogger("testsite.errors").error("no", exc_info=ValueError())
-    from django.template import engines
-
     return HttpResponse(engines["django"].from_string("ok").render())
 
 
@@ -319,3 +321,50 @@ def test_views_that_are_hard_to_look_into(sent: Any, settings: Any) -> None:
 
     assert [fetch_wsgi(f"/{number}").status_code for number in "12"] == [200, 200]
     assert sent.counters()["response.200"] == 2
+
+
+class Outlives:
+    """A view that begins a task of its process, as the first request that comes does;
+    it works once the response is sent."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        self.task = asyncio.create_task(self.later())
+        return HttpResponse()
+
+    async def later(self) -> None:
+        await self.over.wait()
+        for _ in range(2):
+            await cache.aget("a")
+            engines["django"].from_string("ok").render()
+            logging.getLogger("testsite.errors").error("no", exc_info=ValueError())
+
+
+@pytest.mark.parametrize("why", ["path", "function", "view"])
+def test_what_outlives_an_excluded_request(sent: Any, settings: Any, why: str) -> None:
+    """A task that such a request began is not a part of it any more when it is over."""
+
+    @async_to_sync
+    async def visit() -> None:
+        begins = Outlives()
+
+        async def view(request: HttpRequest) -> HttpResponse:
+            return await begins(request)
+
+        settings.ROOT_URLCONF = (path("go", exclude(view) if why == "view" else view),)
+        await AsyncClient().get("/go")
+        assert sent.counters() == {}
+        assert begins.task is not None
+        begins.over.set()
+        await begins.task
+
+    if why != "view":
+        settings.METLOG_EXCLUDE = ["^/go"] if why == "path" else lambda request: True
+    visit()
+    assert len(sent.timers()["cache.locmem.get"]) == 2
+    assert len(sent.timers()["template.inline"]) == 2
+    assert sent.counters()["error.valueerror"] == 2
+    assert not [name for name in sent.names() if name.startswith("response")]

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient
 from django.urls import path
 
 from django_metlog import client as site_client
@@ -77,6 +80,37 @@ def test_outside_of_requests_there_is_none(fetch: Fetch, arrived: Arrived) -> No
     fetch("/sync", headers={"X-Request-ID": "abc-1"})
     conf.client().metlog("later")
     assert arrived()[-1]["fields"] == {}
+
+
+def test_a_task_that_outlives_its_request_has_none(
+    arrived: Arrived, settings: Any
+) -> None:
+    """It may go on for ever, and what it says then is of no request."""
+
+    @async_to_sync
+    async def visit() -> None:
+        over = asyncio.Event()
+        tasks = []
+
+        async def later() -> None:
+            conf.client().metlog("early")
+            await over.wait()
+            conf.client().metlog("late")
+
+        async def view(request: HttpRequest) -> HttpResponse:
+            tasks.append(asyncio.create_task(later()))
+            await asyncio.sleep(0)
+            return HttpResponse()
+
+        settings.ROOT_URLCONF = (path("go", view),)
+        await AsyncClient().get("/go", headers={"X-Request-ID": "abc-1"})
+        over.set()
+        await asyncio.gather(*tasks)
+
+    visit()
+    told = {message["type"]: message["fields"] for message in arrived()}
+    assert told["early"] == {"request_id": "abc-1"}
+    assert told["late"] == {}
 
 
 @pytest.mark.parametrize("value", ["", "x" * 201, "a\tb", "a\x00b", None])

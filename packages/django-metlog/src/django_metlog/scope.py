@@ -140,7 +140,13 @@ class Scope:
         if self.excluded is None:
             self.decide(excluded=False)
         self.exception = None  # its traceback holds the request, which holds this
-        # Tasks that outlive the request go on adding: to nothing, or that would grow.
+        # Tasks that outlive the request have this one for all their life. What they
+        # send is of no request any more; what they add goes nowhere, or that would
+        # grow.
+        if self.excluded:
+            self.excluded = False
+        if self.request_id is not None:
+            self.request_id = None
         queries, calls = self.query_times, self.cache_times
         self.query_times = _Sealed(queries) if queries else _NOTHING
         self.cache_times = _Sealed(calls) if calls else _NOTHING

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
 from functools import lru_cache, wraps
 from time import perf_counter
 from types import FunctionType
@@ -30,6 +29,7 @@ from django_metlog.catalogue import (
     CACHE_MISS,
     CACHE_MISS_OF,
 )
+from django_metlog.patches._nesting import OUTSIDE, nesting
 from django_metlog.patches._sending import client, milliseconds, series, tell
 from django_metlog.patches._swap import Function, Swap
 from django_metlog.scope import current, current_or_nobody
@@ -92,8 +92,8 @@ with what reports its calls."""
 _wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
 """What stood in a class under a name, and what stands there now."""
 
-_nested: ContextVar[bool] = ContextVar("django_metlog_cache_call", default=False)
-"""Is this inside a call that is timed already? Goes along into ``sync_to_async``."""
+_around = nesting("django_metlog_cache_call")
+"""The call that this is inside of; ``sync_to_async`` takes it along."""
 
 _diagnostics = Diagnostics("django_metlog.patches.cache")
 
@@ -224,7 +224,7 @@ class _OnObject:
 def _reporter(cache: Any, method: str) -> _Report | None:
     """Who reports this call; None inside of another, and for a cache of no alias."""
     known = _measured.get(id(cache))
-    return None if known is None or _nested.get() else known[1][method]
+    return None if known is None or _around.get() else known[1][method]
 
 
 @lru_cache(maxsize=1024)
@@ -261,7 +261,6 @@ class _Report:
 
     def __call__(self, start: float, hits: int = 0, misses: int = 0) -> None:
         end = perf_counter()
-        _nested.set(False)
         timer, hit, miss = self.handles()
         tell(timer.between, start, end)
         if hits:
@@ -306,7 +305,7 @@ def _leaf_get(call: Function) -> Function:
         except KeyError:  # not seen yet, or no cache of an alias
             return slow(cache, key, default, version)
         scope = current_or_nobody()
-        if _nested.get() or scope.excluded is not False:
+        if _around.get() or scope.excluded is not False:
             return slow(cache, key, default, version)
         start = perf_counter()
         try:
@@ -343,9 +342,10 @@ def _get(call: Function) -> Function:
             return call(cache, *args, **named)
         args, named, default = _asking(args, named)
         hits = misses = 0
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             value = call(cache, *args, **named)
             if _is_missing(value):
                 misses = 1
@@ -353,6 +353,7 @@ def _get(call: Function) -> Function:
             hits = 1
             return value
         finally:
+            inside.clear()
             report(start, hits, misses)
             _found[id(cache)] = report.handles()
 
@@ -366,9 +367,10 @@ def _aget(call: Function) -> Function:
             return await call(cache, *args, **named)
         args, named, default = _asking(args, named)
         hits = misses = 0
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             value = await call(cache, *args, **named)
             if _is_missing(value):
                 misses = 1
@@ -376,6 +378,7 @@ def _aget(call: Function) -> Function:
             hits = 1
             return value
         finally:
+            inside.clear()
             report(start, hits, misses)
 
     return aget
@@ -416,12 +419,14 @@ def _call(call: Function, name: str, prepare: Prepare) -> Function:
             return call(cache, *args, **named)
         args, named, judge = prepare(args, named)
         answer: Any = _RAISED
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             answer = call(cache, *args, **named)
             return answer
         finally:
+            inside.clear()
             report(start, *judge(answer))
 
     return method
@@ -434,12 +439,14 @@ def _acall(call: Function, name: str, prepare: Prepare) -> Function:
             return await call(cache, *args, **named)
         args, named, judge = prepare(args, named)
         answer: Any = _RAISED
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             answer = await call(cache, *args, **named)
             return answer
         finally:
+            inside.clear()
             report(start, *judge(answer))
 
     return amethod
@@ -491,11 +498,13 @@ def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
         asked = True
         if not callable(default):
             return default
-        _nested.set(False)  # what the site's function calls is no part of this call
+        around = _around.get()
         try:
+            # What the site's function calls is no part of this call.
+            _around.set(OUTSIDE)
             return default()
         finally:
-            _nested.set(True)
+            _around.set(around)
 
     if len(args) > 1:
         args = (args[0], make, *args[2:])

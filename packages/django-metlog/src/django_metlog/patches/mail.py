@@ -8,7 +8,6 @@ subject.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from time import perf_counter
 from types import FunctionType
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from django.core.mail.backends.base import BaseEmailBackend
 
 from django_metlog.catalogue import MAIL_FAILED, MAIL_SEND, MAIL_SENT
+from django_metlog.patches._nesting import nesting
 from django_metlog.patches._sending import count, survives, time
 from django_metlog.patches._swap import Function, Swap
 
@@ -37,8 +37,8 @@ def unpatch() -> None:
 _sending: dict[type, Swap] = {}
 """By the class that has the method."""
 
-_nested: ContextVar[bool] = ContextVar("django_metlog_mail", default=False)
-"""Is this inside a backend that is counted already? Some hand on to another one."""
+_around = nesting("django_metlog_mail")
+"""The call of a backend that this is inside of: some hand on to another one."""
 
 
 def _created(init: Function) -> Function:
@@ -67,12 +67,13 @@ _creation = Swap(BaseEmailBackend, "__init__", _created)
 
 def _timed(send_messages: Function) -> Function:
     def timed(backend: Any, *args: Any, **named: Any) -> Any:
-        if _nested.get():
+        if _around.get():
             return send_messages(backend, *args, **named)
         name = type(backend).__module__.rpartition(".")[2]
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             sent = send_messages(backend, *args, **named)
         except Exception:
             count(MAIL_FAILED, backend=name)
@@ -82,7 +83,7 @@ def _timed(send_messages: Function) -> Function:
                 count(MAIL_SENT, sent, backend=name)
             return sent
         finally:
-            _nested.set(False)
+            inside.clear()
             time(MAIL_SEND, start, backend=name)
 
     return timed

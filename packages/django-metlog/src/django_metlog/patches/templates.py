@@ -6,7 +6,6 @@ What a template renders in turn, included or by a form's widget, belongs to its 
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from django.template.backends.django import Template as DjangoTemplate
 
 from django_metlog.catalogue import TEMPLATE
+from django_metlog.patches._nesting import nesting
 from django_metlog.patches._sending import survives, time
 from django_metlog.patches._swap import Function, Swap
 
@@ -32,19 +32,21 @@ def unpatch() -> None:
         swap.off()
 
 
-_nested: ContextVar[bool] = ContextVar("django_metlog_render", default=False)
+_around = nesting("django_metlog_render")
+"""The render that this is inside of."""
 
 
 def _timed(render: Function) -> Function:
     def timed(template: Any, /, *args: Any, **named: Any) -> Any:
-        if _nested.get():
+        if _around.get():
             return render(template, *args, **named)
-        _nested.set(True)
+        inside = [True]
         start = perf_counter()
         try:
+            _around.set(inside)
             return render(template, *args, **named)
         finally:
-            _nested.set(False)
+            inside.clear()
             _tell_render(template, start)
 
     return timed
