@@ -88,6 +88,11 @@ REFUSED: list[tuple[object, str]] = [
         {"sender": {"class": "metlog.senders.StatsdSender", "host": "stats:8125"}},
         "without port",
     ),
+    # Two that differ.
+    (
+        {"sender": NO_SEND, "sender_class": "metlog.senders.StatsdSender"},
+        "expected the option here or as 'class' in 'sender', got both, which differ",
+    ),
 ]
 
 

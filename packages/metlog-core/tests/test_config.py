@@ -594,6 +594,100 @@ def test_errors_in_dicts_say_where_what_was_wanted_and_what_came(
         client_from_dict_config(config)
 
 
+TWICE = "as 'class' in 'sender', got both, which differ; remove one of them"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"sender": {"class": CAPTURE}, "sender_class": "metlog.senders.UdpSender"},
+            f"config['sender_class']: expected the option here or {TWICE}",
+        ),
+        (
+            {"sender": {"class": "metlog.senders.UdpSender", "port": 1}}
+            | {"sender_port": 2},
+            "config['sender_port']: expected the option here or as 'port' in 'sender'",
+        ),
+        (
+            {"sender_class": CAPTURE, "sender": {"class": None}},
+            "config['sender_class']: ",
+        ),
+        ({"sender_args": [1], "sender": {"args": []}}, "config['sender_args']: "),
+        ({"sender_host": "", "sender": {"host": "a"}}, "config['sender_host']: "),
+        ({"sender_port": True, "sender": {"port": 2}}, "config['sender_port']: "),
+        (
+            {"sender_class": CAPTURE, "global": {"a": 1}, "global_a": 2},
+            "config['global_a']: expected the option here or as 'a' in 'global'",
+        ),
+        (
+            {"sender_class": CAPTURE, "global": {"a": {"b": 1}}, "global_a": {}},
+            "config['global_a']: ",
+        ),
+        (
+            {"sender": {"routes": [], "class": CAPTURE}, "sender_routes": [1]},
+            "config['sender_routes']: ",
+        ),
+    ],
+)
+def test_an_option_that_is_given_twice(config: dict[str, Any], said: str) -> None:
+    """With a prefix and without: two values that differ are not one configuration."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}") as caught:
+        client_from_dict_config(config)
+    assert "UdpSender" not in str(caught.value)  # values may be secrets
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"sender": {"class": CAPTURE}, "sender_class": CAPTURE},
+        {"sender": {"class": "metlog.senders.UdpSender"}, "sender_port": 5000},
+        {"sender": {"port": 5000}, "sender_class": "metlog.senders.UdpSender"},
+        {"sender_class": CAPTURE, "sender": {}, "global_a": 1, "global": {"b": 2}},
+        {"sender_class": CAPTURE, "sender": None, "global": None, "global_a": 1},
+    ],
+)
+def test_both_ways_to_write_options_add_up(config: dict[str, Any]) -> None:
+    """As in metlog-py, and what is said twice in the same words is said."""
+    client = client_from_dict_config(config)
+    assert client.is_active
+    again = client_from_dict_config(json.loads(client._config))
+    assert type(again.sender) is type(client.sender)
+    client.close()
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("ini", "option", "said"),
+    [
+        (f"{OK}filters = x", "filters", "sections [metlog_filter_…]"),
+        (f"{OK}filters =", "filters", "sections [metlog_filter_…]"),
+        (f"{OK}plugins = x", "plugins", "sections [metlog_plugin_…]"),
+        (
+            f"{OK}metrics = x\n[metlog_rule_a]\nmatch = a\ndrop = true",
+            *("metrics", "sections [metlog_rule_…]"),
+        ),
+        (
+            f"{OK}fields = x\n[metlog_fields]\nenv = prod",
+            *("fields", "section [metlog_fields]"),
+        ),
+        (
+            f"{OK}sender = x\n[metlog_route_a]\nsender_class = {CAPTURE}",
+            *("sender", "sections [metlog_route_…]"),
+        ),
+        (
+            f"{OK}sender_routes = x\n[metlog_route_a]\nsender_class = {CAPTURE}",
+            *("sender_routes", "sections [metlog_route_…]"),
+        ),
+    ],
+)
+def test_an_option_of_what_stands_in_sections(ini: str, option: str, said: str) -> None:
+    """It was read, and the sections took its place."""
+    where = f"section [metlog], option {option!r}: expected it in {said}, got an option"
+    with pytest.raises(ConfigError, match=f"^{re.escape(where)}"):
+        client_from_text_config(ini, "metlog")
+
+
 ADDRESS = "tcp://127.0.0.1:5565"
 SENDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "DebugCaptureSender": ({}, {}),

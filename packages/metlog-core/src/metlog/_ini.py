@@ -18,7 +18,7 @@ from typing import Any
 
 from metlog.exceptions import ConfigError, EnvironmentNotFoundError
 
-__all__ = ["TEXTS", "expand", "nest_prefixes", "read"]
+__all__ = ["TEXTS", "expand", "nest_prefixes", "read", "refuse_both"]
 
 TEXTS = frozenset(
     (
@@ -87,6 +87,20 @@ def read(
     labels_of_routes = [_labels_of_rules(parser, n, rules) for n in route_sections]
     routed = {label for labels in labels_of_routes for label in labels}
     own_rules = [label for label in rules if label not in routed]
+    has_fields = f"{section}_fields" in sections
+    for option, in_sections in (
+        ("filters", f"sections [{section}_filter_…]"),
+        ("plugins", f"sections [{section}_plugin_…]"),
+        ("metrics", own_rules and f"sections [{section}_rule_…]"),
+        ("fields", has_fields and f"section [{section}_fields]"),
+        ("sender", route_sections and f"sections [{section}_route_…]"),
+        ("sender_routes", route_sections and f"sections [{section}_route_…]"),
+    ):
+        if in_sections and option in config:
+            raise ConfigError(
+                f"expected it in {in_sections}, got an option; remove it",
+                f"section [{section}], option {option!r}",
+            )
     if route_sections:
         routes = [_route(parser, name) for name in route_sections]
         for route, labels in zip(routes, labels_of_routes, strict=True):
@@ -95,7 +109,7 @@ def read(
         config["sender"] = {"routes": routes}
     if own_rules:
         config["metrics"] = [rules[label] for label in own_rules]
-    if f"{section}_fields" in sections:
+    if has_fields:
         config["fields"] = _texts(parser, f"{section}_fields")
     config["filters"] = [_provided(parser, name) for name in filter_sections]
     config["plugins"] = {
@@ -120,8 +134,22 @@ def nest_prefixes(
             if str(key).startswith(start)
         }
         if nested:
-            config_dict[prefix] = {**config_dict.get(prefix, {}), **nested}
+            config_dict[prefix] = {**(config_dict.get(prefix) or {}), **nested}
     return config_dict
+
+
+def refuse_both(config: Mapping[str, Any]) -> None:
+    """Raise for an option that is written with its prefix and without, differently."""
+    for prefix in ("sender", "global"):
+        nested = config.get(prefix)
+        for key, value in nested.items() if isinstance(nested, Mapping) else ():
+            option = f"{prefix}_{key}"
+            if option in config and config[option] != value:
+                raise ConfigError(  # without the values, which may be secrets
+                    f"expected the option here or as {key!r} in {prefix!r}, got both, "
+                    "which differ; remove one of them",
+                    option,
+                )
 
 
 def expand(text: str, *path: object) -> str:

@@ -15,7 +15,7 @@ from textwrap import dedent
 from typing import Any
 
 from metlog._factory import import_callable, instantiate, make_sender
-from metlog._ini import expand, nest_prefixes, read
+from metlog._ini import expand, nest_prefixes, read, refuse_both
 from metlog._registry import CLIENT_HOLDER
 from metlog._severity import as_severity
 from metlog.client import MetlogClient
@@ -47,7 +47,8 @@ def client_from_dict_config(
     """Make a client, or configure ``client`` anew.
 
     * ``sender``: ``{"class": dotted name, "args": [...], **options}``, or the same as
-      top level keys with a prefix: ``sender_class``, ``sender_host`` …
+      top level keys with a prefix: ``sender_class``, ``sender_host`` … An option may
+      be written in one of these ways, not in both.
     * ``logger`` (``""``), ``severity`` (6): the defaults of every message
     * ``disabled_timers``: names, or one name; ``*`` is all
     * ``filters``: ``[(dotted name of a provider, its options), …]``
@@ -136,6 +137,7 @@ def _configure(
     _refuse_mistyped(config)
     for key in ("sender", "global"):
         part(key, Mapping, "a dict", {})
+    refuse_both(config)
     nest_prefixes(config)
     logger = part("logger", str, "text", "")
     severity = as_severity(config.get("severity", 6), "severity")
