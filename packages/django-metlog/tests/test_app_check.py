@@ -158,3 +158,142 @@ errors.StatsdHandler()
 assert len(ours()) == 1
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+SITE = """
+import sys
+from types import ModuleType
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=%(apps)r,
+    METLOG={"sender": {"class": "metlog.senders.NoSendSender"}},
+    ROOT_URLCONF="django_metlog.urls",
+    SECRET_KEY="s",
+    ALLOWED_HOSTS=["*"],
+    **%(settings)r,
+)
+%(before)s
+django.setup()
+%(use)s
+"""
+
+PATCHES = {"METLOG_PATCHES": ["django_metlog.patches.db"]}
+CLIENT = "from django_metlog import client; client.incr('a'); client.incr('a')"
+LOG = """
+import logging
+from django_metlog.loggers.errors import StatsdHandler
+logging.getLogger("a").addHandler(StatsdHandler())
+logging.getLogger("a").propagate = False
+for _ in range(3): logging.getLogger("a").error("no", exc_info=ValueError())
+"""
+REPORT = """
+from django.test import Client
+for _ in range(3): Client().post("/record", {"client": "stick"})
+"""
+FLUSHING = """
+from django.core.asgi import get_asgi_application
+from django_metlog.asgi import flush_at_shutdown
+flush_at_shutdown(get_asgi_application())
+"""
+SCRAPE = """
+from django.test import override_settings, Client
+with override_settings(ROOT_URLCONF="django_metlog.metrics_urls"):
+    Client().get("/metrics")
+"""
+
+
+def run_site(**used: Any) -> str:
+    """What a server of this site writes to stderr, which runs no checks."""
+    site: dict[str, Any] = {"apps": [], "settings": {}, "before": "", "use": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", SITE % (site | used)],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("use", "settings"),
+    [
+        (CLIENT, PATCHES),
+        (f"{CLIENT}\n{CLIENT}", {"STATSD_PATCHES": PATCHES["METLOG_PATCHES"]}),
+        (LOG, {"STATSD_MODEL_SIGNALS": True}),
+        (REPORT, {"STATSD_CELERY_SIGNALS": True}),
+        (FLUSHING, PATCHES),
+        (SCRAPE, PATCHES),
+        (CLIENT + LOG, PATCHES),
+    ],
+)
+def test_what_is_not_patched_is_told_by_what_is_used(
+    use: str, settings: dict[str, Any]
+) -> None:
+    """Once, on stderr: servers run no checks."""
+    (name,) = settings
+    assert run_site(use=use, settings=settings) == (
+        f"metlog: django-metlog: nothing is patched: {name} is set: expected "
+        "'django_metlog' in INSTALLED_APPS, got none; add it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("apps", "settings", "use"),
+    [
+        ([], {}, CLIENT),
+        ([], {"METLOG_PATCHES": []}, FLUSHING),
+        ([], {"METLOG_PATCHES": (), "STATSD_MODEL_SIGNALS": False}, SCRAPE),
+        (["django_metlog"], PATCHES, CLIENT + LOG + REPORT),
+        (["django_metlog.apps.DjangoMetlogConfig"], PATCHES, CLIENT),
+    ],
+)
+def test_what_is_patched_or_not_wanted_is_not_told(
+    apps: list[str], settings: dict[str, Any], use: str
+) -> None:
+    """The client alone works without the app."""
+    assert run_site(use=use, apps=apps, settings=settings) == ""
+
+
+def test_an_app_of_the_site_s_own(tmp_path: Path) -> None:
+    """Which config stands in INSTALLED_APPS is only known when all are loaded."""
+    own = """
+from django_metlog.apps import DjangoMetlogConfig
+module = sys.modules["own"] = ModuleType("own")
+module.Own = type("Own", (DjangoMetlogConfig,), {"__module__": "own"})
+from django_metlog import client
+client.incr("early")
+"""
+    settings = {"apps": ["own.Own"], "settings": PATCHES, "before": own}
+    assert run_site(use=CLIENT, **settings) == ""
+
+
+def test_a_client_that_is_imported_while_apps_load() -> None:
+    """As ``apps.py`` of a site does: then the next use tells, and so does ``check``."""
+    early = "from django_metlog import client"
+    assert run_site(settings=PATCHES, before=early) == ""
+    assert "nothing is patched" in run_site(
+        settings=PATCHES, before=early, use="from django_metlog import client"
+    )
+    check = """
+from django.core.management import call_command
+call_command("check")
+"""
+    told = run_site(settings=PATCHES, before=early, use=check)
+    assert "(django_metlog.W018) METLOG_PATCHES is set: expected" in told
+    assert run_site(before=early, use=check).count("METLOG_PATCHES") == 0
+
+
+def test_without_settings_the_client_is_one_that_drops_all(tmp_path: Path) -> None:
+    """Nothing can be said of INSTALLED_APPS."""
+    program = "from django_metlog import client; client.incr('a')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert "nothing is patched" not in done.stderr

@@ -36,6 +36,7 @@ def __getattr__(name: str) -> Any:
     """
     if name != "client":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from django_metlog import conf
+    from django_metlog import _app_check, conf
 
+    _app_check.look_once()
     return conf.client_or_inert()

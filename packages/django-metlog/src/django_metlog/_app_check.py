@@ -2,20 +2,24 @@
 """What ``manage.py check`` says when ``INSTALLED_APPS`` lacks the app.
 
 All other checks are the app's, and do not run then. These come from what a site uses
-of it all the same: its URLs and its logging handler, which Django finds without it.
+of it all the same: its URLs, its client and its logging handler, which are found
+without it. What is used says so on stderr, too, because servers run no checks.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 from django.urls import URLPattern
 
 from django_metlog import conf
+from metlog.diagnostics import Diagnostics
 
-__all__ = ["of_app", "watch_handler"]
+__all__ = ["look_once", "of_app", "watch_handler"]
 
 
 def of_app(pattern: URLPattern) -> URLPattern:
@@ -26,6 +30,43 @@ def of_app(pattern: URLPattern) -> URLPattern:
 def watch_handler() -> None:
     """Have it checked, because there is a handler of ours now."""
     register(_check_handler, "metlog")
+
+
+def look_once() -> None:
+    """Say on stderr that nothing is patched, if the settings name patches and there is
+    no app to apply them; and have it checked."""
+    if _looked:
+        return
+    register(_check_patches, "metlog")
+    if not apps.apps_ready:  # what is installed is not known yet
+        return
+    _looked.append(True)
+    with suppress(Exception):  # there are no settings, or they raise
+        name = _names_patches()
+        if name is not None and not conf.is_installed():
+            detail = f"{name} is set: {EXPECTED}; add it"
+            _diagnostics.report("nothing is patched", detail)
+
+
+_looked: list[bool] = []
+
+_diagnostics = Diagnostics("django-metlog")
+
+EXPECTED = "expected 'django_metlog' in INSTALLED_APPS, got none"
+
+
+def _names_patches() -> str | None:
+    """The setting that does, as the settings file has it."""
+    for row in ("METLOG_PATCHES", "STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS"):
+        setting = conf.SETTINGS[row]
+        if conf.read(setting):
+            return conf.name_in_use(setting)
+    return None
+
+
+def _check_patches(**kwargs: Any) -> list[CheckMessage]:
+    name = _names_patches()
+    return [] if name is None else _missing(f"{name} is set")
 
 
 class _OfApp(URLPattern):
@@ -45,7 +86,7 @@ def _missing(because: str) -> list[CheckMessage]:
         "Add 'django_metlog' to INSTALLED_APPS; 'metlog' is the library below it, "
         "not an app."
     )
-    expected = f"{because}: expected 'django_metlog' in INSTALLED_APPS, got none; "
+    expected = f"{because}: {EXPECTED}; "
     if any(str(name).startswith("django_metlog.") for name in conf.middleware()):
         return [
             Error(

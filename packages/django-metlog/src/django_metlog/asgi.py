@@ -14,7 +14,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from django_metlog import conf
+from django_metlog import _app_check, conf
 
 __all__ = ["flush_at_shutdown"]
 
@@ -29,6 +29,7 @@ def flush_at_shutdown(application: Application) -> Application:
     Raises `ImproperlyConfigured` for a METLOG that cannot work.
     """
     conf.client()
+    _app_check.look_once()
 
     async def flushing(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":

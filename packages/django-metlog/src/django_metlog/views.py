@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
 from django.views.decorators.csrf import csrf_exempt
 
-from django_metlog import _beacons, _reported, _view_names, conf, guards
+from django_metlog import _app_check, _beacons, _reported, _view_names, conf, guards
 from django_metlog._labels import OTHER, capped
 from metlog.exceptions import ConfigError
 from metlog.senders import prometheus
@@ -65,6 +65,7 @@ def record(request: HttpRequest) -> HttpResponseBase:
     Answers 204, or 4xx with one sentence. A report is recorded completely or not at
     all.
     """
+    _app_check.look_once()
     guard = _guard()
     refusal: HttpResponseBase | None = _wrong_method(request)
     if refusal is None and guard is not None:
@@ -75,6 +76,7 @@ def record(request: HttpRequest) -> HttpResponseBase:
 @_public
 async def arecord(request: HttpRequest) -> HttpResponseBase:
     """The same without a thread, for a URLconf that is only served by ASGI."""
+    _app_check.look_once()
     guard = _guard()
     refusal: HttpResponseBase | None = _wrong_method(request)
     if refusal is None and guard is not None:
@@ -92,6 +94,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
     Text or OpenMetrics, as ``Accept`` asks. 404 with one sentence when the client has
     no such sender. ``METLOG_METRICS_GUARD`` says who may read.
     """
+    _app_check.look_once()
     refusal: HttpResponseBase | None = _wrong_method(request, READING)
     if refusal is None:
         refusal = guards.ask(_metrics_guard() or guards.internal, request)
@@ -101,6 +104,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
 @_public
 async def ametrics(request: HttpRequest) -> HttpResponseBase:
     """The same for a URLconf only served by ASGI; a thread reads what there is."""
+    _app_check.look_once()
     refusal: HttpResponseBase | None = _wrong_method(request, READING)
     if refusal is None:
         refusal = await guards.aask(_metrics_guard() or guards.internal, request)

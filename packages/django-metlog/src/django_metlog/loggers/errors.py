@@ -39,6 +39,7 @@ class StatsdHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises into the code that logs."""
         try:
+            _app_check.look_once()
             # exc_info=True outside of an except block gives (None, None, None).
             info = record.exc_info
             error = info[1] if isinstance(info, tuple) else None
