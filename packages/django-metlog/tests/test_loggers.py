@@ -8,6 +8,7 @@ import logging.handlers
 import pickle
 import queue
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -346,6 +347,32 @@ def test_behind_a_queue_it_says_what_it_lacks(
             "the logger itself"
         )
     ]
+
+
+@pytest.mark.parametrize("before", ["", "no answer:\n"])
+def test_a_traceback_that_is_logged_as_text(
+    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None, before: str
+) -> None:
+    """There is no queue to blame; the line says how to log the exception itself."""
+    logger = logging.getLogger("testsite.plain")
+    logger.propagate = False
+    handler = StatsdHandler()
+    logger.addHandler(handler)
+    try:
+        for _ in range(2):
+            try:
+                raise ValueError("text")
+            except ValueError:
+                text = before + traceback.format_exc()
+                logger.error(text)
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    assert sent == []
+    assert capsys.readouterr().err == (
+        "metlog: django-metlog: StatsdHandler cannot count a traceback without its "
+        "exception: it was logged as text: log it with exc_info=True\n"
+    )
 
 
 @pytest.mark.parametrize(

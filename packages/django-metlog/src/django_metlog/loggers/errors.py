@@ -50,8 +50,8 @@ class StatsdHandler(logging.Handler):
                 if isinstance(record.msg, str) and TRACEBACK in record.msg:
                     _diagnostics.report(
                         "StatsdHandler cannot count a traceback without its exception",
-                        "a QueueHandler takes it off: put StatsdHandler beside that, "
-                        "on the logger itself",
+                        # `QueueHandler.prepare` sets it so; a logger never does.
+                        QUEUED if record.args is None else AS_TEXT,
                     )
                 return
             # Past what the exception's class makes of attributes.
@@ -65,6 +65,11 @@ class StatsdHandler(logging.Handler):
 
 
 TRACEBACK = "Traceback (most recent call last):\n"
+
+QUEUED = (
+    "a QueueHandler takes it off: put StatsdHandler beside that, on the logger itself"
+)
+AS_TEXT = "it was logged as text: log it with exc_info=True"
 
 _diagnostics = Diagnostics("django-metlog")
 
