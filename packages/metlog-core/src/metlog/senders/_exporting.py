@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,7 +22,7 @@ from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._delivery.worker import Asked, Tally, Worker
+from metlog.senders._delivery.worker import Tally, Worker
 from metlog.senders._self_metrics import SelfMetrics
 from metlog.senders.base import BaseSender, SenderStats
 
@@ -73,7 +72,6 @@ class ExportingSender(BaseSender):
         # Held while what was taken is added to, or taken out.
         self._absorbing = Lock()
         self._absorbed = 0  # calls, since the process began
-        self._asked: deque[Asked] = deque()
         self._sums_due: bool = False
         """What `_is_due` said at the beginning of this turn."""
         self._own = Aggregate()
@@ -231,30 +229,22 @@ class ExportingSender(BaseSender):
 
     def tick(self) -> None:
         """One turn of the worker."""
-        asked = self._take_asked()
-        try:
+        with self._worker.asked() as deadline:
             self._sums_due = self._is_due()
-            everything = self._worker.alone or self._worker.direct or bool(asked)
-            deadline = asked[-1].deadline if asked else None
-            self._turn(
-                self._sums_due or everything, deadline, 0 if self._worker.alone else -1
-            )
-        finally:
-            for each in asked:
-                each.done()
+            alone = self._worker.alone
+            everything = alone or self._worker.direct or deadline is not None
+            self._turn(self._sums_due or everything, deadline, 0 if alone else -1)
 
     def last_turn(self) -> None:
         """Deliver what `close` left to the worker, within its deadline; then end."""
-        asked = self._take_asked()
-        try:
-            if asked:
-                self._turn(True, asked[-1].deadline, -1)
-        finally:
-            self._end()
-            if self._left:
-                self._worker.kept.remove(self)
-            for each in asked:
-                each.done()
+        with self._worker.asked() as deadline:
+            try:
+                if deadline is not None:
+                    self._turn(True, deadline, -1)
+            finally:
+                self._end()
+                if self._left:
+                    self._worker.kept.remove(self)
 
     def flush(self, timeout: float = 2.0) -> None:
         """Send what was accepted, within ``timeout`` seconds. The rest stays queued."""
@@ -276,7 +266,7 @@ class ExportingSender(BaseSender):
         self._flush(deadline)
         if self._is_amid():
             self._left = True
-            self._asked.append(Asked(deadline))
+            self._worker.ask_later(deadline)
             self._worker.kept.append(self)  # until its last turn
             deadline = Deadline(0)
         self._worker.stop(deadline)
@@ -310,7 +300,6 @@ class ExportingSender(BaseSender):
     def after_fork(self) -> None:
         """Start from nothing: what is held here, the parent sends."""
         self._worker.after_fork()
-        self._asked.clear()
         if self._self_metrics is not None:
             self._self_metrics.after_fork()
         for drain in self._drains:
@@ -395,28 +384,15 @@ class ExportingSender(BaseSender):
             mine = self._delivering.run(0, deliver)
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
-        """Have the worker do it, if only it may; return whether it was asked to."""
-        worker = self._worker
-        if (
-            not self._waits_for_answers
-            or worker.alone
-            or worker.thread is threading.current_thread()
-            or not self._has_thread()
-        ):
+        """Have the worker do it; return whether it was asked to. Without any time it
+        is, if only the worker may."""
+        if not (deadline.left or self._waits_for_answers):
             return False
-        asked = Asked(deadline)
-        self._asked.append(asked)
-        worker.wake()
-        if not self._is_interrupted():
-            asked.wait()
-        return True
+        return self._worker.ask(deadline, wait=not self._is_interrupted())
 
     def _is_interrupted(self) -> bool:
         """Return whether others may wait for what this thread was amid."""
         return any(drain.is_mine for drain in self._drains)
-
-    def _take_asked(self) -> list[Asked]:
-        return [self._asked.popleft() for _ in range(len(self._asked))]
 
     def _is_amid(self) -> bool:
         """Return whether this thread is amid a change, or amid a turn."""

@@ -23,6 +23,8 @@ from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.queue import MessageQueue, QueuedSender, size_of
 from metlog.testing import until
 
+PATIENCE = 120.0
+
 
 def message(payload: object = "", **fields: object) -> Any:
     return {"type": "note", "payload": payload, "fields": fields, "severity": 6}
@@ -315,6 +317,39 @@ def test_a_backend_that_has_just_been_found_is_waited_for_at_the_end(
         assert backend._worker.thread is not None
         assert until(lambda: backend.taken)
     assert len(backend.taken) == 1
+
+
+def test_flush_waits_for_what_somebody_has_taken_out(backend: Backend) -> None:
+    """Nothing is queued then, and it is not sent either."""
+    backend.stuck = threading.Event()
+    drain = backend._drain
+
+    def take_first(deadline: Deadline | None) -> None:
+        msg = backend._queue.pop()
+        drain(deadline)
+        if msg is not None:
+            backend.taken.append(msg)
+
+    backend._drain = take_first  # type: ignore[method-assign]
+    other = threading.Thread(target=backend._tick)
+    backend._queue.put(message())
+    other.start()
+    assert backend.entered.wait(PATIENCE)
+    assert len(backend._queue) == 0
+    seen: list[int] = []
+
+    def flush() -> None:
+        backend.flush(PATIENCE)
+        seen.append(len(backend.taken))
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    flusher.join(0.2)  # on a busy machine it has not even begun, and nothing is wrong
+    assert seen == []
+    backend.stuck.set()
+    flusher.join(PATIENCE)
+    other.join(PATIENCE)
+    assert seen == [1]
 
 
 def test_no_other_thread_waits_for_a_backend_at_the_end(

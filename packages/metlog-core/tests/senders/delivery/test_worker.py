@@ -73,6 +73,8 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", start)
 
 
+PATIENCE = 120.0
+
 RAISED = [
     *(ValueError("x"), StopIteration(), SystemExit(3), KeyboardInterrupt()),
     *(GeneratorExit(), MemoryError(), RecursionError(), BaseException("bare")),
@@ -131,6 +133,42 @@ def test_the_pause_may_be_a_number_or_asked_for_each_time() -> None:
     sender.worker.start()
     assert sender.ticked(4)
     sender.close()
+
+
+def test_who_asks_waits_for_a_tick_by_the_latest_deadline(sender: Sender) -> None:
+    """Who asked for less time goes on with the others, or at its own deadline."""
+    seen: list[float | None] = []
+
+    def work() -> None:
+        with sender.worker.asked() as deadline:
+            seen.append(None if deadline is None else deadline.left)
+
+    sender.work = work
+    sender.worker.ask_later(Deadline(50))
+    sender.worker.ask_later(Deadline(5000))
+    assert not sender.worker.ask(Deadline(500))  # nobody works yet
+    sender.worker.start()
+    assert sender.worker.ask(Deadline(PATIENCE))
+    assert seen[0] is not None
+    assert seen[0] > 3000
+    sender.worker.wake()
+    assert until(lambda: seen[-1] is None)
+
+
+def test_nobody_waits_for_a_thread_that_has_ended(sender: Sender) -> None:
+    """Neither who asks when it is over, nor who asked while it was ending."""
+    sender.worker.start()
+    thread = sender.worker.thread
+    assert thread is not None
+    asked = sender.worker.ask_later(Deadline(PATIENCE))  # its ticks tell nobody
+    sender.close()
+    thread.join(PATIENCE)
+    before = process.now()
+    asked.wait()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "is_alive", lambda self: True)  # only just
+        assert not sender.worker.ask(Deadline(PATIENCE))
+    assert process.now() - before < PATIENCE / 2
 
 
 def test_starting_is_once_for_each_process(sender: Sender) -> None:

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from metlog.message import Message
@@ -219,11 +218,14 @@ class QueuedSender(BaseSender):
 
     def tick(self) -> None:
         """See `metlog.senders._delivery.worker.Worked`."""
-        if self._worker.direct:
-            self._tick_at_the_end()
-        elif not (self._worker.alone and self._waits_for_answers):
-            self._tick()
-        self._queue.recount()
+        with self._worker.asked() as deadline:
+            if deadline is not None:
+                self._flush_here(deadline)
+            elif self._worker.direct:
+                self._tick_at_the_end()
+            elif not (self._worker.alone and self._waits_for_answers):
+                self._tick()
+            self._queue.recount()
 
     def hurry(self) -> None:
         """See `metlog.senders._delivery.process.Member`."""
@@ -270,9 +272,16 @@ class QueuedSender(BaseSender):
             self._disconnect(0.0)
 
     def _flush(self, deadline: Deadline) -> None:
-        while len(self._queue):
-            if not deadline.run(self._working, partial(self._deliver, deadline)):
-                return  # or a signal handler flushes, amid a delivery of its thread
+        if not (deadline.left and self._worker.ask(deadline)):
+            self._flush_here(deadline)
+
+    def _flush_here(self, deadline: Deadline) -> None:
+        def deliver() -> None:
+            if len(self._queue):
+                self._deliver(deadline)
+
+        # Also when nothing waits: somebody may have the last one in their hands.
+        while deadline.run(self._working, deliver):  # not amid one of this thread's own
             if not len(self._queue) or not deadline.left:
                 break
             if self._unavailable_for() > FLUSH_TIMEOUT:

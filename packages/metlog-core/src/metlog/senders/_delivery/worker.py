@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import Any, Protocol
 
 from metlog.diagnostics import Diagnostics
@@ -16,7 +17,7 @@ from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders.base import SenderStats
 
-__all__ = ["Asked", "Tally", "Worked", "Worker"]
+__all__ = ["Tally", "Worked", "Worker"]
 
 RETRY_SECONDS = 5.0
 """How soon a thread is asked for again, where none could be had."""
@@ -34,8 +35,8 @@ class Worked(process.Member, Protocol):
     """
 
     def tick(self) -> None:
-        """Do what is due, in the worker's thread, or in a caller's (`Worker.step`):
-        then without waiting."""
+        """Do what is due, and what was asked for (`Worker.asked`), in the worker's
+        thread; or in a caller's (`Worker.step`), then without waiting."""
 
     def close(self, timeout: float = ...) -> None:
         """Hand over what is held and let go of everything."""
@@ -88,6 +89,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         self._thread_is_over = False
         self._bell = _Bell()
+        self._asked: deque[_Asked] = deque()
         self._stepping = process.Lock()  # is never waited for
         self._again = False  # whether somebody left another step to that
         self._due = self._retry = 0.0
@@ -130,6 +132,42 @@ class Worker:
             self._do(sender.tick)
 
     # -- for senders -------------------------------------------------------------------
+
+    def ask(self, deadline: Deadline, *, wait: bool = True) -> bool:
+        """Have the thread tick, and wait for that until the deadline. Return whether
+        there was a thread to ask, other than the current one.
+
+        What a caller does can be interrupted anywhere, by a signal handler that raises;
+        the thread cannot, and loses nothing that it has taken out.
+        """
+        thread = self.thread
+        if self.alone or thread is None or thread is threading.current_thread():
+            return False
+        asked = self.ask_later(deadline)
+        if self._thread_is_over or not thread.is_alive():
+            return False
+        if wait:
+            asked.wait()
+        return True
+
+    def ask_later(self, deadline: Deadline) -> _Asked:
+        """Have whoever ticks next know of the deadline."""
+        asked = _Asked(deadline)
+        self._asked.append(asked)
+        self.wake()
+        return asked
+
+    @contextmanager
+    def asked(self) -> Iterator[Deadline | None]:
+        """The latest deadline of those who wait for this tick; they go on after the
+        block. None: nobody does."""
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]
+        try:
+            deadlines = [each.deadline for each in asked]
+            yield max(deadlines, key=attrgetter("left"), default=None)
+        finally:
+            for each in asked:
+                each.done()
 
     def hurry(self) -> None:
         """The process ends: from now on nothing is left for later."""
@@ -219,6 +257,8 @@ class Worker:
             # Said before looking for the last time: `dismiss` does it the other way
             # round, so one of the two finds what is to be closed.
             self._thread_is_over = True
+            with self.asked():
+                pass  # nobody else lets them go on
             self._take_farewell(process.EXIT_TIMEOUT)
             return False
         self._do(sender.tick)
@@ -262,7 +302,7 @@ class _Bell:
         self._lock.acquire(timeout=min(max(seconds, 0.0), 3600.0))
 
 
-class Asked:
+class _Asked:
     """Somebody waits for a tick, until a deadline."""
 
     __slots__ = ("_bell", "deadline")
