@@ -92,7 +92,9 @@ def _is_header(value: object) -> bool:
 
 def _is_question(value: object) -> bool:
     # A coroutine would always be true.
-    return callable(value) and not iscoroutinefunction(value)
+    return callable(value) and not any(
+        iscoroutinefunction(call) for call in (value, type(value).__call__)
+    )
 
 
 def _is_exclusion(value: object) -> bool:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-__all__ = ["METHODS", "method_name", "segment"]
+__all__ = ["METHODS", "class_name", "method_name", "module_name", "segment"]
 
 METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
@@ -22,6 +23,20 @@ def segment(text: str) -> str:
     ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
     """
     return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
+
+
+class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
+"""What a class is called, whatever its metaclass says."""
+
+
+_module: Callable[[type], object] = type.__dict__["__module__"].__get__
+
+
+def module_name(cls: type) -> str:
+    """Return the last part of the name of a class's module: of ``a.locmem`` locmem."""
+    module = _module(cls)
+    name = module.rpartition(".")[2] if isinstance(module, str) else ""
+    return name or "unnamed"
 
 
 def method_name(method: str | None) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -150,7 +151,9 @@ class Scope:
         queries, calls = self.query_times, self.cache_times
         self.query_times = _Sealed(queries) if queries else _NOTHING
         self.cache_times = _Sealed(calls) if calls else _NOTHING
-        _current.reset(self.token)
+        # What a stopping server forgot the garbage collector ends, in another context.
+        with suppress(ValueError, RuntimeError):
+            _current.reset(self.token)
 
 
 _NOTHING: Times = deque(maxlen=0)

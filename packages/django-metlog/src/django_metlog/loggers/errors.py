@@ -12,6 +12,7 @@ from types import TracebackType
 
 from django_metlog import _app_check, conf
 from django_metlog._labels import capped
+from django_metlog._segments import class_name
 from django_metlog.catalogue import ERROR
 from django_metlog.scope import Scope, current
 from metlog.diagnostics import Diagnostics
@@ -58,7 +59,7 @@ class StatsdHandler(logging.Handler):
             own = BaseException.__getattribute__(error, "__dict__")
             before, own[MARK] = own.get(MARK), _raise_of(error, scope)
             if not _is_same(before, own[MARK]):
-                kind = capped("class", type(error).__name__.lower())
+                kind = capped("class", class_name(type(error)).lower())
                 ERROR.series(conf.client_or_inert(), class_=kind).add()
         except Exception:
             self.handleError(record)

@@ -19,18 +19,36 @@ __all__ = [
     "is_excluded",
     "is_logged_in",
     "load_user",
+    "scheme",
 ]
 
 diagnostics = Diagnostics("django-metlog")
 
 
-def asked(question: Callable[[HttpRequest], object], request: HttpRequest) -> bool:
-    """What the site's own function says; no when it fails."""
+def asked(
+    setting: str, question: Callable[[HttpRequest], object], request: HttpRequest
+) -> bool:
+    """What the site's own function says, which a setting names; no when it fails."""
     try:
-        return bool(question(request))
+        answer = question(request)
+        if hasattr(type(answer), "__await__"):  # which would always be true
+            close: Any = getattr(answer, "close", None)
+            if close is not None:  # a coroutine, of which Python would complain
+                close()
+            raise TypeError("expected a function that is not async, got one that is")
+        return bool(answer)
     except Exception as error:
-        diagnostics.report(f"{question!r} failed", error)
+        diagnostics.report(f"{setting} failed", error)
         return False
+
+
+def scheme(request: HttpRequest) -> str:
+    """``http`` or ``https``; empty when SECURE_PROXY_SSL_HEADER makes it fail."""
+    try:
+        return request.scheme or ""
+    except Exception as error:
+        diagnostics.report("the scheme of a request could not be read", error)
+        return ""
 
 
 def is_logged_in(request: HttpRequest) -> bool:

@@ -22,6 +22,7 @@ from django_metlog.catalogue import (
     VIEW_MODULE,
     VIEW_STREAM,
 )
+from django_metlog.middleware._asking import scheme
 from django_metlog.scope import sees_queries
 from metlog import MetlogClient
 from metlog.handles import (
@@ -80,7 +81,7 @@ class Handles:
         self.cancelled: CounterHandle = RESPONSE_CANCELLED.series(client)
         self._details = details
         self._auth_responses: dict[int, CounterHandle] = {}
-        self._active: dict[tuple[str, str | None], UpdownHandle] = {}
+        self._active: dict[tuple[str, str], UpdownHandle] = {}
         self._tells_requests = not client.drops(REQUEST.name)
         self._tells_queries = sees_queries() and not (
             client.drops(REQUEST_QUERIES.name) and client.drops(REQUEST_QUERY_TIME.name)
@@ -96,12 +97,11 @@ class Handles:
 
     def active(self, request: HttpRequest) -> UpdownHandle:
         """The level of requests in flight."""
-        key = method_name(request.method), request.scheme
+        key = method_name(request.method), scheme(request)
         try:
             return self._active[key]
         except KeyError:
-            method, scheme = key
-            handle = REQUEST_ACTIVE.series(self.client, method=method, scheme=scheme)
+            handle = REQUEST_ACTIVE.series(self.client, method=key[0], scheme=key[1])
             return self._active.setdefault(key, handle)
 
     def ending(
@@ -110,7 +110,7 @@ class Handles:
         method: str,
         route: str,
         status: int | None,
-        scheme: str | None,
+        by_scheme: str,
         error: str,
     ) -> Ending:
         """What tells of requests that end so; ``names`` is None without a view."""
@@ -127,7 +127,7 @@ class Handles:
                 view=view,
                 method=method,
                 status="" if status is None else _told(status),
-                scheme=scheme or "",
+                scheme=by_scheme,
                 route=capped("route", route),
                 error=capped("error", error),
             )

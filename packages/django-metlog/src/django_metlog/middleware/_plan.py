@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from django.http import HttpRequest
@@ -78,7 +79,7 @@ class Plan:
         match: ResolverMatch,
         method: str | None,
         status: int | None,
-        scheme: str | None,
+        scheme: str,
         failed: str,
     ) -> Ending:
         """How requests like this one end."""
@@ -87,7 +88,7 @@ class Plan:
                 *(match.func, match.view_name, match.route),
                 *(method, status, scheme, failed),
             ]
-        except (KeyError, TypeError):  # not seen yet, or a view that has no hash
+        except Exception:  # not seen yet, or a view that has no hash, or raises for it
             return self.new_ending(match, method, status, scheme, failed)
 
     def new_ending(
@@ -95,7 +96,7 @@ class Plan:
         match: ResolverMatch,
         method: str | None,
         status: int | None,
-        scheme: str | None,
+        scheme: str,
         failed: str,
     ) -> Ending:
         """The ending of a request whose like was not seen yet."""
@@ -106,7 +107,20 @@ class Plan:
             _route(match) if seen else "",
             *(status, scheme, failed),
         )
-        if method in METHODS and isinstance(match.func, Hashable):
+        with suppress(Exception):  # a view that cannot be told from others
+            self._remember(ending, match, method, status, scheme, failed)
+        return ending
+
+    def _remember(
+        self,
+        ending: Ending,
+        match: ResolverMatch,
+        method: str | None,
+        status: int | None,
+        scheme: str,
+        failed: str,
+    ) -> None:
+        if method in METHODS:
             if len(self.endings) >= self.max_endings:  # views made for each request
                 self.endings.clear()
                 self.usual.clear()
@@ -119,7 +133,6 @@ class Plan:
                 or self.adds_headers_or_queue
             ):
                 self.usual[(*key, False)] = ending
-        return ending
 
 
 def _nothing() -> None: ...

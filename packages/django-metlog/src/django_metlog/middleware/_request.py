@@ -17,12 +17,14 @@ from django.http.response import HttpResponseBase
 from django_metlog import _exclusion, conf
 from django_metlog._headers import queued_ms, request_id, server_timing, view_entry
 from django_metlog._labels import capped
+from django_metlog._segments import class_name
 from django_metlog.catalogue import REQUEST_ERROR
 from django_metlog.middleware._asking import (
     asked,
     diagnostics,
     is_excluded,
     is_logged_in,
+    scheme,
 )
 from django_metlog.middleware._endings import Ending
 from django_metlog.middleware._plan import NO_MATCH, Plan, latest
@@ -51,24 +53,28 @@ _NOTHING_USUAL: dict[Any, Ending] = {}
 
 def open_request(request: HttpRequest, part: int) -> Scope | None:
     """A scope to be closed by the caller; None when it is not the caller's."""
-    plan = latest.plan
-    if (
-        plan is None
-        or plan.client is not _setting("METLOG")
-        or plan.sender is not plan.client._sender  # noqa: SLF001  # as quick as it gets
-    ):
-        plan = latest.renewed()
-    around = getattr(request, "_metlog_scope", None)
-    if type(around) is Scope:
-        around.parts |= part
-        return None
-    scope = Scope(perf_counter(), part)
-    scope.token = enter(scope)
-    scope.plan = plan
-    scope.usual = plan.usual
-    request._metlog_scope = scope  # type: ignore[attr-defined]  # noqa: SLF001
-    if plan.asks_first or _exclusion.used:
-        _ask_first(request, scope, plan)
+    scope = None
+    try:
+        plan = latest.plan
+        if (
+            plan is None
+            or plan.client is not _setting("METLOG")
+            or plan.sender is not plan.client._sender  # noqa: SLF001  # the quickest way
+        ):
+            plan = latest.renewed()
+        around = getattr(request, "_metlog_scope", None)
+        if type(around) is Scope:
+            around.parts |= part
+            return None
+        scope = Scope(perf_counter(), part)
+        scope.plan = plan
+        scope.usual = plan.usual
+        scope.token = enter(scope)
+        request._metlog_scope = scope  # type: ignore[attr-defined]  # noqa: SLF001
+        if plan.asks_first or _exclusion.used:
+            _ask_first(request, scope, plan)
+    except Exception as error:  # a setting that was changed into what cannot work
+        diagnostics.report("a request could not be measured", error)
     return scope
 
 
@@ -84,7 +90,7 @@ def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
     )
     if plan.request_id is not None:
         scope.request_id = request_id(request.META.get(plan.request_id))
-    if plan.excludes is not None and asked(plan.excludes, request):
+    if plan.excludes is not None and asked("METLOG_EXCLUDE", plan.excludes, request):
         scope.excluded = True
         scope.usual = _NOTHING_USUAL
         return
@@ -125,7 +131,7 @@ def close_request(
             scope.active.add(-1)
         try:
             match: Any = request.resolver_match
-            scheme = (
+            plain = (
                 request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
             )
             ending = scope.usual[
@@ -134,11 +140,11 @@ def close_request(
                 match.route,
                 request.method,
                 response.status_code,  # type: ignore[union-attr]
-                request.scheme if scheme is None else scheme,
+                request.scheme if plain is None else plain,
                 response.streaming,  # type: ignore[union-attr]
             ]
             is_usual = True
-        except (AttributeError, KeyError, TypeError):
+        except Exception:  # some view may raise when it is compared
             found = _look_closer(request, scope, response, error)
             if found is None:
                 return
@@ -199,14 +205,14 @@ def _look_closer(
     if scope.excluded:
         return None
     plan: Plan = scope.plan
-    status = _status_after(error) if response is None else response.status_code
+    status = _status_after(error) if error is not None else _status_of(response)
     failed = "" if status is None or status < 500 else _failed(scope, status, error)
-    scheme = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
+    plain = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
     ending = plan.ending(
         request.resolver_match or NO_MATCH,
         request.method,
         status,
-        request.scheme if scheme is None else scheme,
+        scheme(request) if plain is None else plain,
         failed,
     )
     if ending.excluded:
@@ -229,7 +235,8 @@ def _tell_more(
             plan.handles.cancelled.add()
         if error is not None or scope.exception is not None:
             _count_errors(scope, plan, scope.view, error)
-    if response is not None and response.streaming and scope.parts & TIMES:
+    streams = getattr(response, "streaming", False)
+    if response is not None and streams and scope.parts & TIMES:
         time_body(request, response, plan.handles.stream, now)
     if plan.adds_headers_or_queue:
         _report_more(request, scope, response, now)
@@ -239,16 +246,23 @@ def _count_errors(
     scope: Scope, plan: Plan, view: str | None, error: BaseException | None
 ) -> None:
     """What the view raised, and what the error page did in turn."""
-    for cause in {scope.exception, error}:
+    for cause in (scope.exception, None if error is scope.exception else error):
         if isinstance(cause, Exception):
-            name = capped("class", type(cause).__name__.lower())
+            name = capped("class", class_name(type(cause)).lower())
             REQUEST_ERROR.series(plan.client, class_=name, view=view or "").add()
 
 
 def _failed(scope: Scope, status: int, error: BaseException | None) -> str:
     """The name of what a request failed with."""
     cause = scope.exception or error
-    return type(cause).__name__ if cause is not None else str(status)
+    return class_name(type(cause)) if cause is not None else str(status)
+
+
+def _status_of(response: Any) -> int:
+    """What the client gets: a 500 for what is no response, as of a middleware that
+    forgets to return one, because Django fails to send it."""
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else 500
 
 
 def _status_after(error: BaseException | None) -> int | None:
@@ -281,7 +295,9 @@ def _report_more(
         return
     if scope.view_started is not None:
         scope.view_ms = _ms(now - scope.view_started)
-    if plan.server_timing is not None and asked(plan.server_timing, request):
+    if plan.server_timing is not None and asked(
+        "METLOG_SERVER_TIMING", plan.server_timing, request
+    ):
         ours = server_timing(scope, _ms(now - scope.started))
     elif plan.names_view and scope.view is not None:
         ours = view_entry(scope.view)
