@@ -34,7 +34,7 @@ class DjangoMetlogConfig(AppConfig):
 
         checks.register_checks()
         with suppress(ImproperlyConfigured):
-            conf.client()
+            conf.validate_values()
             apply_patches()
         if "celery" in sys.modules:
             from django_metlog.patches.celery import refuse_wrong_settings

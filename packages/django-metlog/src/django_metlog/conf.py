@@ -56,6 +56,7 @@ __all__ = [
     "trusts",
     "urlconf_is_loaded",
     "validate",
+    "validate_values",
     "why_invalid",
 ]
 
@@ -225,10 +226,16 @@ def patch_modules() -> dict[str, ModuleType]:
     return {name: patch_module(name) for name in patches()}
 
 
-def validate() -> None:
-    """Raise `ImproperlyConfigured` for the first setting that cannot work."""
+def validate_values() -> None:
+    """Raise `ImproperlyConfigured` for the first setting whose value cannot work.
+    Imports nothing that a setting names."""
     for name in SETTINGS:
         get(name)
+
+
+def validate() -> None:
+    """The same, with what they name."""
+    validate_values()
     guard()
     metrics_guard()
     patch_modules()

@@ -66,11 +66,13 @@ def series(metric: Metric, /, **parts: object) -> Any:
     )
 
 
+@survives
 def count(metric: Metric, number: float = 1, /, **parts: object) -> None:
     """Count so many, unless the request is excluded."""
     tell(series(metric, **parts).add, number)
 
 
+@survives
 def time(metric: Metric, start: float, /, **parts: object) -> None:
     """Tell of the time since ``start`` (``perf_counter`` seconds), likewise."""
     tell(series(metric, **parts).between, start, perf_counter())

@@ -10,7 +10,7 @@ one made by hand, the wrapped method does nothing else.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from time import perf_counter
 from types import FunctionType
@@ -21,6 +21,7 @@ from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, CacheHandler, caches
 
 from django_metlog import conf
+from django_metlog._segments import module_name
 from django_metlog.catalogue import (
     CACHE_CALL,
     CACHE_CALL_OF,
@@ -30,7 +31,13 @@ from django_metlog.catalogue import (
     CACHE_MISS_OF,
 )
 from django_metlog.patches._nesting import OUTSIDE, nesting
-from django_metlog.patches._sending import client, milliseconds, series, tell
+from django_metlog.patches._sending import (
+    client,
+    milliseconds,
+    series,
+    survives,
+    tell,
+)
 from django_metlog.patches._swap import Function, Swap
 from django_metlog.scope import current, current_or_nobody
 from metlog.diagnostics import Diagnostics
@@ -116,7 +123,8 @@ def _measure(cache: Any, alias: str) -> None:
         return
     try:
         _wrap_methods(type(cache))
-        reports = _reports(_backend(type(cache)), alias)
+        # ``locmem``, ``redis``: as the original had it.
+        reports = _reports(module_name(type(cache)), alias)
         forgotten = ref(cache, lambda _: _drop(key))
         # What stands on the object comes before its class: django-debug-toolbar puts
         # its methods there, and may have done so first.
@@ -176,11 +184,6 @@ def _own(cache: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return own
-
-
-def _backend(own: type) -> str:
-    """``locmem``, ``redis``: the last part of the module, as the original had it."""
-    return own.__module__.rpartition(".")[2]
 
 
 def _method(call: Function, name: str) -> Any:
@@ -248,17 +251,18 @@ class _Report:
     def handles(self) -> tuple[TimerHandle, CounterHandle, CounterHandle]:
         """Those of the call, of a hit and of a miss."""
         if self._client is not client():
-            self._client = client()
             call, hit, miss = self._metrics
             self._handles = (
                 series(call, **self._parts, method=self._method),
                 series(hit, **self._parts),
                 series(miss, **self._parts),
             )
+            self._client = client()
             _found.clear()
         found: tuple[TimerHandle, CounterHandle, CounterHandle] = self._handles
         return found
 
+    @survives
     def __call__(self, start: float, hits: int = 0, misses: int = 0) -> None:
         end = perf_counter()
         timer, hit, miss = self.handles()
@@ -355,9 +359,14 @@ def _get(call: Function) -> Function:
         finally:
             inside.clear()
             report(start, hits, misses)
-            _found[id(cache)] = report.handles()
+            _remember(cache, report)
 
     return get
+
+
+@survives
+def _remember(cache: Any, report: _Report) -> None:
+    _found[id(cache)] = report.handles()
 
 
 def _aget(call: Function) -> Function:
@@ -480,8 +489,8 @@ def _get_many(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
 
 
 def _kept(keys: Any) -> Any:
-    """An iterator would give its keys only once."""
-    return list(keys) if isinstance(keys, Iterable) else keys
+    """An iterator would give its keys only once; all else stays what it is."""
+    return list(keys) if isinstance(keys, Iterator) else keys
 
 
 def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:

@@ -13,6 +13,7 @@ from typing import Any
 from django.core import management
 from django.core.management.base import BaseCommand
 
+from django_metlog._segments import module_name
 from django_metlog.catalogue import COMMAND_FAILED, COMMAND_OK, COMMAND_RUN
 from django_metlog.patches._sending import count, time
 from django_metlog.patches._swap import Function, Swap
@@ -74,7 +75,7 @@ def _name(command: BaseCommand) -> str:
         if known is command:
             return name
     # Made by hand, for call_command(Command()).
-    return type(command).__module__.rpartition(".")[2]
+    return module_name(type(command))
 
 
 _load = Swap(management, "load_command_class", _naming)

@@ -34,6 +34,7 @@ from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
 from django_metlog import conf
+from django_metlog._segments import class_name
 from django_metlog.catalogue import (
     DB_COMMIT,
     DB_CONNECT,
@@ -47,6 +48,7 @@ from django_metlog.patches._sending import (
     client,
     count,
     series,
+    survives,
     tell,
     time,
 )
@@ -156,7 +158,7 @@ def _wrapper(name: _Name) -> Execute:
             end = perf_counter()
             failed = ""
             if isinstance(error, Exception):
-                failed = type(error).__name__
+                failed = class_name(type(error))
                 _count_error(name, type(error))
             statements[bool(many)].report(
                 start, end, operation(sql), failed, context["connection"]
@@ -193,6 +195,7 @@ class _Statements:
         """How a statement begins that Django writes → its timer."""
         conf.on_change(self.by_start.clear)
 
+    @survives
     def report(
         self,
         start: float,
@@ -310,7 +313,7 @@ _connect = Swap(BaseDatabaseWrapper, "connect", _timed_connect)
 
 
 def _count_error(name: _Name, error: type[Exception]) -> None:
-    count(DB_ERROR, **name.parts, class_=error.__name__.lower())
+    count(DB_ERROR, **name.parts, class_=class_name(error).lower())
 
 
 _BEGINNINGS = frozenset({"create", "delete", "insert", "select", "update"})
@@ -342,7 +345,7 @@ def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
     except Exception as error:
         kind = _django_class(connection, error)
         if issubclass(kind, _DJANGO_ERRORS):  # and no error of the site's own code
-            failed = kind.__name__
+            failed = class_name(kind)
             _count_error(name, kind)
         raise
     finally:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django_metlog import conf
 from django_metlog._labels import OTHER
-from django_metlog._segments import method_name
+from django_metlog._segments import class_name, method_name
 from django_metlog.catalogue import HTTP_CLIENT, HTTP_CLIENT_ERROR
 from django_metlog.patches._late import cancel, when_imported
 from django_metlog.patches._sending import count, survives, time
@@ -188,7 +188,7 @@ class _Request:
         server = _server(self._host)
         failure = ""
         if kind is not None and issubclass(kind, Exception):
-            failure = kind.__name__.lower()
+            failure = class_name(kind).lower()
             count(HTTP_CLIENT_ERROR, server=server, class_=failure)
         method = self._method if isinstance(self._method, str) else ""
         time(

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.core.mail.backends.base import BaseEmailBackend
 
+from django_metlog._segments import module_name
 from django_metlog.catalogue import MAIL_FAILED, MAIL_SEND, MAIL_SENT
 from django_metlog.patches._nesting import nesting
 from django_metlog.patches._sending import count, survives, time
@@ -69,7 +70,7 @@ def _timed(send_messages: Function) -> Function:
     def timed(backend: Any, *args: Any, **named: Any) -> Any:
         if _around.get():
             return send_messages(backend, *args, **named)
-        name = type(backend).__module__.rpartition(".")[2]
+        name = module_name(type(backend))
         inside = [True]
         start = perf_counter()
         try:
