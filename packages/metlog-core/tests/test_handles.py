@@ -10,12 +10,14 @@ import pickle
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from metlog import MetlogClient, capture
 from metlog._aggregate.series import BUFFER
+from metlog.catalogue import Metric
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
 from metlog.testing import UdpReceiver
@@ -171,6 +173,30 @@ def test_a_handle_without_a_name_is_no_other_ones(
     client.series("counter", "None").add()
     assert total(receiver, client, "a") == 1
     assert receiver.counts["None"] == 1
+    assert client.stats.invalid == 1
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        *("0.5", " 0.5", b"0.5", bytearray(b"0.5"), Decimal("0.5"), Fraction(1, 2)),
+        *(None, [], (0.5,), {0.5}, 0.5 + 0j),
+    ],
+    ids=repr,
+)
+def test_a_rate_that_is_no_number_spoils_no_other_handle(
+    client: MetlogClient, receiver: UdpReceiver, rate: Any, comes_first: bool
+) -> None:
+    """A handle with such a rate drops and counts, the one with the number does not."""
+    metric = Metric("shop.sale", "counter", "{sale}", "One basket was paid.")
+    rates = [rate, 0.5] if comes_first else [0.5, rate]
+    handles = [metric.sampled(client, each) for each in rates]
+    for handle in handles:
+        handle.add()
+    client.flush()
+    assert receiver.wait_until(lambda it: it.lines)
+    assert receiver.lines == ["shop.sale:1|c|@0.5"]
     assert client.stats.invalid == 1
 
 

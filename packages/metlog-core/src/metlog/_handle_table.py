@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The handles of one client: one object for each series, while somebody has it."""
+"""The handles of one client: one object for each series, while somebody holds it."""
 
 from __future__ import annotations
 
@@ -31,29 +31,32 @@ class HandleTable:
         return self._known.get(_key(kind, identity))
 
     def add(self, kind: Kind, identity: Identity, recorder: Recorder) -> Handle:
-        """Return the handle for a series, made now or by another thread just before."""
+        """Return the handle for a series, made here or just now by another thread."""
         with self._lock.here:
             new = HANDLES[kind](identity, recorder)
             return self._known.setdefault(_key(kind, identity), new)
 
     def arm(self) -> None:
-        """Let all of them go straight into their series, from now on."""
+        """Have all of them record straight into their series from now on."""
         for handle in list(self._known.values()):
             handle.arm()
 
     def disarm(self) -> None:
-        """Let all of them go the slow path, from now on."""
+        """Have all of them take the slow path from now on."""
         for handle in list(self._known.values()):
             handle.disarm()
 
 
 def _key(kind: Kind, identity: Identity) -> object:
-    """What is no text has no handle in common with the text that it looks like, and
-    what is no rate drops."""
+    """Return what tells handles apart: a name that is not text must not share one with
+    the text it looks like, nor a rate that is not a number with the number it reads
+    like."""
     name, metric, parts = identity.name, identity.metric, identity.parts
+    rate = identity.rate
     return (
         *(kind, as_text(name), isinstance(name, str)),
-        *(metric and metric.name, as_text(identity.rate), identity.observed),
+        *(as_text(rate), isinstance(rate, (int, float))),
+        *(metric and metric.name, identity.observed),
         *((k, type(v), v) for k, v in (identity.fields or {}).items()),
         *(sorted(parts.items()) if parts else ()),
     )
