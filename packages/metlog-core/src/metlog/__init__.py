@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""metlog: application code says what happened to one client.
+"""metlog: application code tells one client what happened.
 
-The client makes a message of it, filters it and hands it to a sender; which sender,
-and so which backend gets the data, is configuration.
+The client turns that into a metric or a message, filters it and hands it to a sender;
+which sender, and so which backend gets the data, is configuration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["SEVERITY", "MetlogClient", "get_client"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, since every pytest run with metlog installed imports metlog.pytest_plugin.
+    # Late, because any pytest run with metlog installed imports metlog.pytest_plugin.
     if name == "get_client":
         from metlog.holder import get_client as found
     elif name in {"MetlogClient", "SEVERITY"}:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Making senders, filters and plugins from their configuration.
+"""Make senders, filters and plugins from their configuration.
 
-All errors are for the person who wrote the configuration: where, what was expected,
-what came.
+All errors are for the person who wrote the configuration: where it is wrong, what was
+expected and what was found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["import_callable", "instantiate", "make_sender"]
 
 
 def import_callable(dotted: object, expected: str) -> Callable[..., Any]:
-    """What ``dotted`` names; a callable passes as it is."""
+    """Return what ``dotted`` names; a callable is returned as it is."""
     if isinstance(dotted, str):
         try:
             found = resolve_name(dotted)
@@ -39,7 +39,7 @@ def import_callable(dotted: object, expected: str) -> Callable[..., Any]:
 
 
 def _meant(dotted: str) -> str:
-    """The name of ours that was meant, as the end of a sentence."""
+    """Return the name of ours that was probably meant, as the end of a sentence."""
     from metlog import filters, senders
 
     ours = {
@@ -50,7 +50,7 @@ def _meant(dotted: str) -> str:
     }
     last = dotted.replace(":", ".").rpartition(".")[2].lower()
     for name in difflib.get_close_matches(last, ours, n=1, cutoff=0.65):
-        if ours[name] != dotted:  # else something else is missing: an extra
+        if ours[name] != dotted:  # if equal, something else is missing, say an extra
             return f"; did you mean {ours[name]!r}?"
     return ""
 
@@ -58,12 +58,12 @@ def _meant(dotted: str) -> str:
 def instantiate(
     target: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
-    """``target(*args, **options)``; whatever it raises becomes a `ConfigError`."""
+    """Return ``target(*args, **options)``; what it raises becomes a `ConfigError`."""
     name = getattr(target, "__name__", repr(target))
     positions: dict[Any, int] = {}
     try:
         signature: inspect.Signature | None = inspect.signature(target)
-    except (TypeError, ValueError):  # some callables written in C have none
+    except (TypeError, ValueError):  # some callables written in C have no signature
         signature = None
     if signature is not None:
         _check(name, signature, args, options)
@@ -82,7 +82,7 @@ def instantiate(
 
 
 def make_sender(spec: object) -> Any:
-    """A sender from ``{"class": dotted name, "args": [...], **options}``."""
+    """Make a sender from ``{"class": dotted name, "args": [...], **options}``."""
     if not isinstance(spec, Mapping):
         raise ConfigError(
             f"expected a dict with 'class' and the sender's options, got {spec!r}"
@@ -117,7 +117,7 @@ _ELSEWHERE = {
     "self_metrics": _FOR_METRICS
     + "; the work of others is in client.sender_stats, for client.observe() to tell",
 }
-"""What is to be said of an option that only other senders have."""
+"""What to add to the error about an option that only other senders have."""
 
 
 def _option_meant(option: object, takes: Sequence[str]) -> str:

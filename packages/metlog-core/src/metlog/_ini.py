@@ -2,10 +2,10 @@
 """INI lines → the dict that `metlog.config` makes clients from.
 
 Values are converted: whole numbers become ints and ``true t on yes false f off no``
-bools, unless the option is a text by nature (`TEXTS`: a host stays a host even if it
+become bools, unless the option is always text (`TEXTS`: a host stays a host even if it
 looks like a number). Several lines make a list. ``${NAME}`` is that environment
-variable, converted likewise; ``%(option)s`` is another option. A value's ``;`` with a
-blank before it begins a comment.
+variable, and is converted the same way; ``%(option)s`` is another option. A ``;`` after
+a blank begins a comment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WORDS = {
 def read(
     stream: Iterable[str], section: str
 ) -> tuple[dict[str, Any], Callable[..., str]]:
-    """The configuration, and a function that says where a part of it was written."""
+    """Return the configuration, and a function that says where a part of it is."""
     parser = _parsed(stream)
     sections = parser.sections()
     if section not in sections:
@@ -125,7 +125,7 @@ def nest_prefixes(
     separator: str = "_",
 ) -> MutableMapping[str, Any]:
     """Copy ``sender_host`` to ``["sender"]["host"]``, for each of ``prefixes``
-    (``sender`` and ``global``). Changes the dict and returns it."""
+    (by default ``sender`` and ``global``). Changes the dict and returns it."""
     for prefix in ("sender", "global") if prefixes is None else prefixes:
         start = prefix + separator
         nested = {
@@ -153,8 +153,8 @@ def refuse_both(config: Mapping[str, Any]) -> None:
 
 
 def expand(text: str, *path: object) -> str:
-    """``text``, found at ``path``, with each ``${NAME}`` replaced by that environment
-    variable."""
+    """Return ``text``, found at ``path``, with each ``${NAME}`` replaced by that
+    environment variable."""
 
     def variable(found: re.Match[str]) -> str:
         name = found[1]
@@ -166,7 +166,7 @@ def expand(text: str, *path: object) -> str:
 
 
 def _parsed(stream: Iterable[str]) -> Any:
-    import configparser  # 5 ms that only INI users pay
+    import configparser  # takes 5 ms, which only INI users should pay
 
     parser = configparser.ConfigParser(inline_comment_prefixes=(";",))
     try:
@@ -215,7 +215,7 @@ def _route(parser: Any, section: str) -> dict[str, Any]:
 def _labels_of_rules(
     parser: Any, section: str, rules: Mapping[str, object]
 ) -> list[str]:
-    """The rules that a route names, in its order."""
+    """Return the rules that a route names, in its order."""
     if not parser.has_option(section, "rules"):
         return []
     where = f"section [{section}], option 'rules'"
@@ -242,7 +242,7 @@ def _rule(parser: Any, section: str) -> dict[str, Any]:
 
 
 def _texts(parser: Any, section: str) -> dict[str, str]:
-    """The options as they are written: a release 1.10 or 007 is a text."""
+    """Return the options as they are written: a release 1.10 or 007 is text."""
     texts = {}
     for option in parser.options(section):
         where = f"section [{section}], option {option!r}"
@@ -271,7 +271,7 @@ def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
 
 
 def _of_provider(where: object = None, option: object = "", *_: object) -> object:
-    """0 is the provider, 1 its options."""
+    """Return the option: 0 is the provider, 1 its options."""
     return "provider" if where == 0 else option
 
 
@@ -284,7 +284,7 @@ def _of_route(
 ) -> tuple[str, str]:
     option = "" if steps == ("sender",) else "_".join(map(str, steps[:2]))
     if not isinstance(index, int) or index >= len(sections):
-        index = 0  # a sender of somebody else's, with routes of another kind
+        index = 0  # somebody else's sender, whose routes are of another kind
     return sections[index], option
 
 
@@ -300,11 +300,11 @@ def _convert(option: str, text: str, where: str) -> Any:
 
 
 def _value(text: str) -> object:
-    if text == '""':  # how to write an empty text
+    if text == '""':  # this is how to write an empty text
         return ""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    # 007 and 1_000 would come back as something else: they are texts
+    # 007 and 1_000 are text: as ints they would read back differently
     if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text):
         return int(text)
     return text

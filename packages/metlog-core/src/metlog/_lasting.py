@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Functions whose call is not the whole of their run: coroutines and generators."""
+"""Functions that go on running after their call returns: coroutines and generators."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ def lasting(
     clock: Callable[[], float],
     done: Callable[[float], object],
 ) -> Callable[..., Any] | None:
-    """Wrap an ``async def``, a generator function or one that is both, so that
+    """Wrap an ``async def``, a generator function or an async generator function.
+
     ``done(start)`` is called at the end of each run, however it ends; ``start`` is what
-    ``clock`` said at its beginning. A generator runs from its first item to its last,
-    or until it is closed. Return None for any other callable.
+    ``clock`` said when it began. A generator runs from its first item to its last, or
+    until it is closed. Return None for any other callable.
     """
     if inspect.iscoroutinefunction(fn):
 
@@ -54,7 +55,7 @@ def lasting(
             source = fn(*args, **kwargs)
             try:
                 step = source.__anext__()
-                while True:  # what ``yield from`` is to a generator
+                while True:  # ``yield from``, which async generators do not have
                     try:
                         item = await step
                     except StopAsyncIteration:
@@ -77,8 +78,9 @@ def lasting(
 
 
 def _undecorated(fn: Any) -> Any:
-    """What our own decorators are on: their functions hand generators on as they are.
-    Not ``__wrapped__``, which `contextlib.contextmanager` sets, too."""
+    """Return the function below our own decorators, which return its generators as they
+    are. ``__wrapped__`` does not tell, because `contextlib.contextmanager` sets it too.
+    """
     while (decorator := getattr(fn, "metlog_decorator", None)) is not None:
         fn = decorator.fn
     return fn

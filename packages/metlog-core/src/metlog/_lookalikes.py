@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Gauges that overwrite each other where nobody reads what they differ in: their
-fields."""
+"""Gauges that overwrite each other, because they differ only in fields and the backend
+has none."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["Lookalikes"]
 
 MAX_NAMES = 1_000
-"""Names that are watched; of more, nobody would read it."""
+"""How many names are watched; nobody would read about more."""
 
 
 class Lookalikes:
-    """The gauges of one client or one sender; each name is told once."""
+    """The gauges of one client or one sender; each name is reported once."""
 
     def __init__(self) -> None:
         self._known: dict[str, Mapping[str, Any]] = {}
@@ -26,7 +26,7 @@ class Lookalikes:
         fields: Mapping[str, Any],
         report: Callable[[str, object], None],
     ) -> None:
-        """A gauge of that name is set, with these fields."""
+        """Note that a gauge of that name was set with these fields."""
         if len(self._known) >= MAX_NAMES or name in self._told:
             return
         first = self._known.setdefault(name, fields)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One measurement on the slow path, in every form in which it goes on."""
+"""One measurement on the slow path, in every form that something needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Measurement:
         clock: Clock | None = None,
         handle: Handle | None = None,
     ) -> None:
-        """Between the readings of ``clock``, ``value`` milliseconds passed."""
+        """``value`` milliseconds passed between the two readings in ``clock``."""
         self.kind: Kind = kind
         self.name: str = name
         self.value: float = value
@@ -52,14 +52,14 @@ class Measurement:
 
     @property
     def entry(self) -> float:
-        """As a series keeps it: see `metlog._aggregate.series.as_milliseconds`."""
+        """The entry for a series: see `metlog._aggregate.series.as_milliseconds`."""
         clock = self.clock
         return self.value if clock is None else clock[0] - clock[1]
 
     @property
     def told(self) -> float:
-        """In the dotted shape: a clock's as whole milliseconds or, by a handle, with
-        three decimals; and as the declaration multiplies it."""
+        """The value in the dotted shape, multiplied by the declaration's scale. A
+        clock's time is in whole milliseconds; a handle's has three decimals."""
         value, handle = self.value, self.handle
         if self.clock is not None:
             seconds = self.clock[1] - self.clock[0]
@@ -72,7 +72,7 @@ class Measurement:
 
     @property
     def shown(self) -> float:
-        """To collectors: as told, but a plain timer's is not rounded."""
+        """The value for collectors: as `told`, but a plain timer's is not rounded."""
         if self.clock is None or (self.handle and self.handle.identity.metric):
             return self.told
         return (self.clock[1] - self.clock[0]) * 1000
@@ -80,7 +80,7 @@ class Measurement:
     def message(
         self, origin: Origin, name: str, fields: Mapping[str, Any] | None
     ) -> Message:
-        """A message of it, under that name and with those fields."""
+        """Return it as a message, under that name and with those fields."""
         own = {"name": name, "rate": self.rate}
         if fields:
             own = {**fields, **own}

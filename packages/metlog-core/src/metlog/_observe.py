@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Functions that are asked now and then: gauges of the process, of pools, of queues.
+"""Functions that are called periodically: gauges of the process, of pools, of queues.
 
-One worker of the process asks them, never a request. `MetlogClient.observe` is the way
-in.
+One worker of the process calls them, never a request. The public function is
+`MetlogClient.observe`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Observed = Literal["gauge", "counter"]
 
 
 class Observation:
-    """A function that is asked every so often, until `stop`."""
+    """A function that is called periodically, until `stop`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Observation:
     ) -> None:
         self.every = every
         self.due: float = 0.0
-        """``process.now()`` seconds at which it is to be asked; at once at first."""
+        """When it is next to be called, in ``process.now()`` seconds; at first, now."""
         self._client = weakref.ref(client)
         self._kind = kind
         self._name = name
@@ -59,20 +59,20 @@ class Observation:
         self._last: Number | None = 0
 
     def stop(self) -> None:
-        """Ask it no more."""
+        """Stop calling it."""
         _asking.remove(self)
         if self._lock is not None:
             self._lock.release()
 
     def after_fork(self) -> None:
-        """What only grows has grown in the parent; the first answer is where we are."""
+        """Start from the next answer: what grew until now, the parent has counted."""
         if self._last == 0:
             self._last = None
         if self._lock is not None:
             self._lock.after_fork()
 
     def ask(self) -> None:
-        """Ask it, and record the answer. What it raises is counted by the client."""
+        """Call it and record the answer. The client counts what it raises."""
         client = self._client()
         if client is None:
             self.stop()
@@ -102,7 +102,7 @@ def observe(
     once_per_host: bool = False,
     kind: Observed = "gauge",
 ) -> Observation:
-    """Have ``function`` asked every ``every`` seconds; see `MetlogClient.observe`."""
+    """Have ``function`` called every ``every`` seconds; see `MetlogClient.observe`."""
     if not isinstance(name, str):
         kind = name.kind  # type: ignore[assignment]  # the next line looks
         name.check(fields or {})
@@ -123,12 +123,15 @@ def observe(
 
 
 def name_of(name: str | Metric) -> str:
-    """Return the name of what is asked for, as people know it."""
+    """Return the name of what is observed, as people know it."""
     return as_text(name if isinstance(name, str) else name.name)
 
 
 class HostLock:
-    """Held by one process of this host and user at a time, freed by the kernel."""
+    """A lock that one process of this host and user holds at a time.
+
+    The kernel frees it when the process dies.
+    """
 
     def __init__(self, key: str) -> None:
         self._file = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32]
@@ -142,7 +145,7 @@ class HostLock:
         if self._descriptor is not None:
             return True
         if sys.platform == "win32":
-            return True  # there is no such lock: every process tells
+            return True  # there is no such lock here: every process reports
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(_folder() / f"{self._file}.lock", flags, 0o600)
         self._descriptor = descriptor  # first, so that a child forked now closes it
@@ -163,7 +166,7 @@ class HostLock:
             os.close(descriptor)
 
     def after_fork(self) -> None:
-        """It is the parent's. To close a copy leaves the parent's lock as it is."""
+        """Close this copy, which leaves the parent's lock as it is."""
         self.release()
 
 
@@ -180,7 +183,7 @@ def _folder() -> Path:
 
 
 class _Asking:
-    """The worker of this process that asks, and whom."""
+    """The worker of this process, and the functions that it calls."""
 
     def __init__(self) -> None:
         self._observations: list[Observation] = []
@@ -188,7 +191,7 @@ class _Asking:
         self.worker = Worker(self, Tally("observe"), self.pause)
 
     def add(self, observation: Observation) -> None:
-        """Ask it from now on."""
+        """Call it from now on."""
         process.check()
         with self._lock.here:
             self._observations.append(observation)
@@ -196,17 +199,17 @@ class _Asking:
         self.worker.wake()
 
     def remove(self, observation: Observation) -> None:
-        """Ask it no more. Twice is as good as once."""
+        """Stop calling it. Idempotent."""
         with self._lock.here:
             self._observations = [o for o in self._observations if o is not observation]
 
     def pause(self) -> float:
-        """Until the next is due; an hour when there is none."""
+        """Return the seconds until the next is due; an hour if there is none."""
         dues = [observation.due for observation in list(self._observations)]
         return max(0.0, min(dues) - process.now()) if dues else 3600.0
 
     def tick(self) -> None:
-        """Ask those that are due."""
+        """Call those that are due."""
         now = process.now()
         for observation in list(self._observations):
             if observation.due <= now:
@@ -214,13 +217,13 @@ class _Asking:
                 observation.ask()
 
     def close(self, timeout: float = 0.0) -> None:
-        """There is nothing to deliver."""
+        """Do nothing: there is nothing to deliver."""
 
     def at_exit(self, deadline: Deadline) -> None:
-        """There is nothing to deliver."""
+        """Do nothing: there is nothing to deliver."""
 
     def after_fork(self) -> None:
-        """Begin anew in a child: nobody else would, as no request asks."""
+        """Start a worker in a forked child: no call of the application would."""
         self.worker.after_fork()
         for observation in self._observations:
             observation.due = 0.0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Methods that somebody replaces: whoever does gets every call made through them.
+"""Notice methods that somebody replaces, so that every call goes through them.
 
 The fast path calls neither ``timer_send`` of a client nor ``send_metric`` of a sender.
-A subclass that overrides them, and ``mock.patch.object`` on an instance or on the
-class, must be noticed: then the slow path is taken.
+When a subclass overrides one of them, or ``mock.patch.object`` replaces it on an
+instance or on the class, calls take the slow path.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ __all__ = [
 
 
 class Routed(Protocol):
-    """Whose calls travel by what was decided before: a client."""
+    """A client, which decides beforehand how its calls travel."""
 
     def reroute(self) -> None:
-        """Decide anew."""
+        """Decide again."""
 
 
 ROUTED = ("metlog", "send_message", "timer_send")
-"""The client's methods that others of its methods would call."""
+"""Methods of the client that the slow path calls and the fast path does not."""
 
 SENDING = ("send_message", "send_metric")
-"""A sender's methods that clients would call."""
+"""Methods of a sender that the slow path calls and the fast path does not."""
 
 _watching: weakref.WeakSet[Routed] = weakref.WeakSet()
 _originals: dict[tuple[type, str], Any] = {}
 
 
 class Patchable(type):
-    """The class of classes whose methods may be replaced while they are in use."""
+    """The metaclass of classes whose methods may be replaced while in use."""
 
     def __init__(
         cls, name: str, bases: tuple[type, ...], space: dict[str, Any]
@@ -66,7 +66,7 @@ class Patchable(type):
 
 
 def is_unchanged(sender: object, base: type) -> bool:
-    """Return whether its methods that send are those that ``base`` was made with."""
+    """Return whether its sending methods are the original ones of ``base``."""
     return all(
         getattr(type(sender), name, None) is _originals.get((base, name))
         and name not in vars(sender)
@@ -75,7 +75,7 @@ def is_unchanged(sender: object, base: type) -> bool:
 
 
 def is_original(cls: type, name: str) -> bool:
-    """Return whether a client's method is the library's own, and nobody's since."""
+    """Return whether a client's method is the library's own and was not replaced."""
     found = getattr(cls, name)
     return any(
         base.__module__ == "metlog.client" and _originals.get((base, name)) is found
@@ -89,22 +89,22 @@ def watch(client: Routed) -> None:
 
 
 def replaced() -> None:
-    """A method was replaced: have every client decide anew how its calls travel."""
+    """Have every client decide again how its calls travel: a method was replaced."""
     for client in list(_watching):
         client.reroute()
 
 
 def has_own(thing: object, name: str) -> bool:
-    """Return whether it has that attribute of its own, or its class has.
+    """Return whether the object or its class really has that attribute.
 
-    A proxy that answers for every name by ``__getattr__`` has not, nor has a Mock.
+    A proxy or a Mock, which makes up any name in ``__getattr__``, does not.
     """
     return getattr_static(thing, name, None) is not None
 
 
 def takes_metrics(sender: object) -> bool:
-    """Return whether a sender needs no message for a metric: it has ``send_metric``,
-    and nobody has replaced ``send_message`` since."""
+    """Return whether a sender takes metrics without a message: it has ``send_metric``,
+    and ``send_message`` was not overridden or replaced after that."""
     if not has_own(sender, "send_metric"):
         return False
     if _distance(sender, "send_message") < _distance(sender, "send_metric"):
@@ -115,8 +115,8 @@ def takes_metrics(sender: object) -> bool:
 
 
 def _distance(thing: object, name: str) -> int:
-    """How far from the object a method was given: 0 by itself, more by its class, and
-    less by a class that somebody patched than by the same class as it was."""
+    """Return how far from the object a method is defined: 0 on the object itself, more
+    on its classes, and less on a class where somebody replaced it than otherwise."""
     if name in getattr(thing, "__dict__", ()):
         return 0
     bases = type(thing).__mro__

@@ -14,8 +14,8 @@ __all__ = ["CLIENT_HOLDER", "MetlogClientHolder"]
 class MetlogClientHolder:
     """Clients by name. There is one holder, `CLIENT_HOLDER`.
 
-    ``global_config`` applies to all clients; ``disabled_decorators`` (class names)
-    and ``default`` (a client's name) are what metlog itself reads there.
+    ``global_config`` applies to all clients; metlog itself reads ``default`` (a
+    client's name) and ``disabled_decorators`` (class names) from it.
     """
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class MetlogClientHolder:
         self._lock = Lock()
 
     def get_client(self, name: str) -> MetlogClient:
-        """Same name, same client, in every thread. A new one drops everything until
-        it is given a sender. The first one becomes the default."""
+        """Return the client of that name, the same one in every thread. A new client
+        drops everything until it is given a sender. The first becomes the default."""
         client = self._clients.get(name)
         if client is None:
             with self._lock.here:
@@ -39,7 +39,8 @@ class MetlogClientHolder:
         return client
 
     def set_client(self, name: str, client: MetlogClient) -> None:
-        """Put a client of yours under ``name``; the only one there is the default."""
+        """Register a client of yours as ``name``; if it is the only one, it becomes the
+        default."""
         _keep_name(client, name)
         with self._lock.here:
             self._clients[name] = client
@@ -47,17 +48,17 @@ class MetlogClientHolder:
                 self.global_config["default"] = name
 
     def set_default_client_name(self, name: str | None) -> None:
-        """Say which client `default_client` is; None for no one."""
+        """Say which client is the `default_client`; None for no client."""
         self.global_config["default"] = name
 
     @property
     def default_client(self) -> MetlogClient | None:
-        """What decorators use that were given no client. None: there is none yet."""
+        """The client for decorators that were given none; None if there is none yet."""
         name = self.global_config.get("default")
         return None if name is None else self._clients.get(name)
 
     def delete_client(self, name: str) -> None:
-        """Forget a client, if it is there. The client itself goes on working."""
+        """Forget a client, if there is one. The client itself keeps working."""
         with self._lock.here:
             self._clients.pop(name, None)
             if self.global_config.get("default") == name:
@@ -69,12 +70,12 @@ CLIENT_HOLDER = MetlogClientHolder()
 
 def _keep_name(client: object, name: str) -> None:
     if not isinstance(client, MetlogClient):
-        return  # a double in somebody's tests
+        return  # a test double
     client._name = name  # noqa: SLF001  # for pickle
     if client._remake is None:  # noqa: SLF001
         client._remake = named  # noqa: SLF001
 
 
 def named(name: str | None, config: str | None) -> MetlogClient:
-    """The client of that name in this process: a pickled one, unpickled."""
+    """Return the client of that name in this process: unpickles a client."""
     return CLIENT_HOLDER.get_client(name or "")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""From a call to its sender: check, sample, filter, show, deliver.
+"""From a call to its sender: check, sample, filter, show to collectors, deliver.
 
 What can be decided once is decided in `Route.choose`, when a client is set up and when
-a collector comes or goes, so that no call has to.
+collecting begins or ends, so that no call has to.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Caller", "Route", "sampled_out"]
 
 
 class Caller(Protocol):
-    """The client, as far as its route needs it."""
+    """What a route needs of its client."""
 
     def metlog(
         self,
@@ -56,16 +56,16 @@ class Caller(Protocol):
 
 @runtime_checkable
 class Divided(Protocol):
-    """A sender of which a part takes metrics out of an aggregate: `FanOutSender`."""
+    """A sender some of whose parts drain an aggregate: `FanOutSender`."""
 
     def rest_for_clients(self) -> Sender | None:
-        """What has to be called for each metric besides; None: nothing."""
+        """Return what has to be called for each metric besides, None for nothing."""
 
 
 class Route:
-    """How the metrics and messages of one client travel, and what it lost of them.
+    """How the metrics and messages of one client travel, and how many it lost.
 
-    It refers to no client, so that one that is dropped goes at once.
+    It does not reference the client, so that a dropped client is freed at once.
     """
 
     def __init__(self, owner: str) -> None:
@@ -76,9 +76,9 @@ class Route:
         self.diagnostics = Diagnostics(owner)
         self.drain: Drain | None = None
         self.direct = False
-        """Whether calls may use the aggregate's tables by themselves."""
+        """Whether calls may use the aggregate's tables directly."""
         self.choosing = Lock()
-        """Held while `choose` is called and while its outcome is put to use."""
+        """Held while `choose` runs, and while its outcome is applied."""
         self._warned: set[str] = set()
         self._lookalikes = Lookalikes()
 
@@ -119,7 +119,7 @@ class Route:
             filters or self._through_metlog or self._through_send_message
         )
         self.bare = drain is not None and drain.bare
-        """Whether fields make no difference."""
+        """Whether fields make no difference to any exporter."""
         self.direct = (
             drain is not None
             and drain.direct
@@ -133,7 +133,7 @@ class Route:
             self.handles.disarm()
 
     def after_fork(self) -> None:
-        """Another process: nothing is direct before its sender's worker runs."""
+        """Take the slow path until the sender's worker runs in this process."""
         self.direct = self.aggregate.arms_handles = False
         self.handles.disarm()
 
@@ -153,10 +153,10 @@ class Route:
         sampled: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """Take one measurement the slow way. Never raises.
+        """Take one measurement on the slow path. Never raises.
 
-        ``sampled``: the caller drew lots already; ``clock``: between which readings
-        ``value`` milliseconds passed.
+        ``sampled`` says that the caller has sampled already; ``value`` milliseconds
+        passed between the two readings in ``clock``.
         """
         try:
             if self._accepts(kind, name, value, fields, rate) and (
@@ -179,14 +179,15 @@ class Route:
         *,
         observed: bool = False,
     ) -> Handle:
-        """The handle for a series; for what cannot be measured one that drops and
-        counts. ``observed``: each process tells this level of itself."""
+        """Return the handle for a series; for something that cannot be measured, one
+        that drops and counts. ``observed``: each process reports this level for itself.
+        """
         labels = None
         try:
             labels = labels_of(fields)
-        except Exception as error:  # no mapping, or one that raises
+        except Exception as error:  # not a mapping, or one that raises
             self.refuse(f"{kind} handle drops, bad fields", (error,))
-            name = ""  # so it refuses what it is given, and counts it
+            name = ""  # an empty name makes it refuse and count each value
         if isinstance(name, str):
             name = str.__str__(name)
         decimals = 3 if kind == "timer" else 0
@@ -196,21 +197,21 @@ class Route:
         )
 
     def refuse(self, why: str, detail: tuple[object, ...] = ()) -> None:
-        """Count what is no measurement, and say each kind of it once."""
+        """Count something that is not a measurement, and report each kind once."""
         self.invalid += 1
         if why not in self._warned:
             self._warned.add(why)
             self._warn(why, ", ".join(_shown(part) for part in detail))
 
     def drops(self, name: str) -> bool:
-        """Return whether a rule drops it. What goes to a drain is dropped there: a
-        series that is in the table costs a call less than one that is not."""
+        """Return whether a rule drops it. Where there is a drain, the drain drops it: a
+        call costs less if its series is in the table than if it is not."""
         return self._lens.drops(name)
 
     def _record(
         self, caller: Caller, handle: Handle, value: Any, clock: Clock | None = None
     ) -> None:
-        """A handle's slow path."""
+        """Take a handle's measurement on the slow path."""
         kind, it = handle.kind, handle.identity
         name, fields, rate = it.name, it.fields, it.rate
         try:
@@ -223,7 +224,7 @@ class Route:
     def _accepts(
         self, kind: Kind, name: str, value: float, fields: object, rate: float
     ) -> bool:
-        """Return whether it can be measured, and somebody wants it."""
+        """Return whether it is a measurement, of a kind that the sender takes."""
         why = why_invalid(kind, name, value, rate)
         if why is None and not (fields is None or isinstance(fields, Mapping)):
             why = "fields are no mapping"
@@ -241,12 +242,12 @@ class Route:
             self._deliver(caller, taken)
 
     def _by_message(self, caller: Caller, taken: Measurement) -> None:
-        """Somebody wants to see a message of it."""
+        """Make a message of it, which a filter, a collector or an override gets."""
         if self.drops(taken.name):
             return
         told = taken.told
         if not -LIMIT < told < LIMIT and not self._messages_only:
-            # No message can say it; but where there are labels, it is not scaled.
+            # Scaled, it is beyond a float; but labelled backends do not scale it.
             self._deliver(caller, taken)
             return
         if self._is_beyond(taken):
@@ -330,7 +331,7 @@ class Route:
         return why
 
     def _is_beyond(self, taken: Measurement) -> bool:
-        """Return whether no float holds what its declaration multiplied; count that."""
+        """Return whether it is beyond a float once scaled; if so, count it."""
         if -LIMIT < taken.told < LIMIT:
             return False
         why = f"{taken.kind} dropped, value is not finite when scaled"
@@ -347,7 +348,7 @@ class Route:
         payload: object,
         fields: object,
     ) -> Message | None:
-        """A message of whatever comes; None, and counted, if it cannot be made."""
+        """Make a message from any arguments; None, and counted, if that fails."""
         try:
             text = payload if isinstance(payload, str) else as_text(payload)
             own = dict(self._lens.common)
@@ -371,7 +372,7 @@ class Route:
         self._hand_over(msg)
 
     def _dispatch(self, msg: Message) -> None:
-        """To collectors; a ready message may be that of a metric, too."""
+        """Show a message to collectors; it may be that of a metric."""
         if not (self._is_captured and capture.has_collectors()):
             return
         if msg["type"] in KINDS:
@@ -396,7 +397,7 @@ class Route:
                     self.filtered += 1
                     return False
             except Exception as error:
-                # A filter may be there to keep secrets in: broken means closed.
+                # A filter may be there to hold secrets back, so it fails closed.
                 self.diagnostics.report("a filter failed, message dropped", error)
                 return False
         return True
@@ -408,24 +409,25 @@ class Route:
             self.diagnostics.report("the sender failed", error)
 
     def _warn(self, why: str, detail: object) -> None:
-        """Say what is counted elsewhere, or is no error."""
+        """Report something that is counted elsewhere, or is not an error."""
         Diagnostics(f"client {self._origin.logger!r}").report(why, detail)
 
 
 def sampled_out(rate: float) -> bool:
-    """Return whether this call is one of those that sampling leaves out."""
+    """Return whether sampling leaves this call out."""
     return rate < 1.0 and rate <= random.random()  # noqa: S311  # sampling, no secret
 
 
 def _drain_of(sender: Sender) -> Drain | None:
-    """What takes metrics off a client's hands without being called for each of them."""
+    """Return what drains the client's aggregate, None if the sender is called for each
+    metric."""
     if not has_own(sender, "drain_for_clients"):
         return None
     return cast("Drain | None", cast(Any, sender).drain_for_clients())
 
 
 def _shown(value: object) -> str:
-    """A text for a diagnostic line, whatever it is."""
+    """Return text for a diagnostic line, whatever the value is."""
     try:
         return repr(value)[:100]
     except Exception:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The client as other rooms of the library call it: timers when they stop, declared
-metrics, functions that are asked now and then. What application code calls is in
+"""The client as other parts of the library call it: timers when they stop, declared
+metrics, functions that are called periodically. What application code calls is in
 `metlog.client`."""
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["SLOW_PATH", "Seams"]
 
 SLOW_PATH = (KeyError, IndexError, TypeError, AttributeError)
-"""What the fast path raises by design: a name or fields not seen yet, a full buffer,
-a name without a hash, fields that are no mapping. Anything else is counted."""
+"""What the fast path raises by design: for a name or fields not seen yet, for a full
+buffer, a name that is not hashable, fields that are not a mapping. Anything else is
+counted."""
 
 
 class Seams(Wired):
-    """A client as far as other rooms call it, which is for nobody to type."""
+    """The methods of a client that other parts of the library call."""
 
     remembered: dict[Any, Any]
-    """The handles that `metlog.catalogue.Metric.series` found before."""
+    """The handles that `metlog.catalogue.Metric.series` has found so far."""
 
     # Of the client:
     metlog: Callable[..., None]
@@ -46,7 +47,7 @@ class Seams(Wired):
         fields: Mapping[str, Any] | None = None,
         rate: float = 1.0,
     ) -> None:
-        """What a `Timer` calls when it stops; the times are `perf_counter` seconds."""
+        """Take a `Timer`'s measurement when it stops, in `perf_counter` seconds."""
         try:  # as in MetlogClient.timer_send
             if rate == 1.0:
                 if fields is None or self._bare:
@@ -82,8 +83,8 @@ class Seams(Wired):
         parts: Mapping[str, str],
         rate: float = 1.0,
     ) -> Handle:
-        """What `metlog.catalogue.Metric.series` calls: the handle for a series of a
-        declared metric, by its dotted name and by its parts."""
+        """Return the handle for a series of a declared metric, by its dotted name and
+        its parts: for `metlog.catalogue.Metric.series`."""
         return self._route.handle(self, metric.kind, name, fields, metric, parts, rate)
 
     def observed(
@@ -94,7 +95,7 @@ class Seams(Wired):
         value: float,
         lock: HostLock | None,
     ) -> None:
-        """Record what a function returned that is asked: see `MetlogClient.observe`."""
+        """Record what an observed function returned: see `MetlogClient.observe`."""
         per_process = kind == "gauge" and lock is None
         handle: Any
         if isinstance(name, str):
@@ -107,12 +108,12 @@ class Seams(Wired):
             handle.set(value)
 
     def observed_error(self, name: str | Metric, error: Exception) -> None:
-        """Count that such a function raised."""
+        """Count that an observed function raised."""
         self._route.diagnostics.report(f"the function of {name_of(name)} failed", error)
 
 
 class _Observing:
-    """The client as `Metric.series` sees it, for what each process has for itself."""
+    """A client for `Metric.series` whose handles may be levels of each process."""
 
     def __init__(self, client: Seams, per_process: bool) -> None:
         self.remembered: dict[Any, Any] = {}

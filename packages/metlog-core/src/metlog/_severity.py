@@ -11,7 +11,7 @@ __all__ = ["SEVERITY", "as_severity"]
 
 
 class SEVERITY(IntEnum):
-    """0 is the worst. A member is an int and travels as one."""
+    """0 is the most severe. A member is an int, and is sent as one."""
 
     EMERGENCY = 0
     ALERT = 1
@@ -24,7 +24,7 @@ class SEVERITY(IntEnum):
 
 
 def as_severity(value: object, *path: object) -> int:
-    """``value`` if it is a severity; raises `ConfigError` about ``path`` if not."""
+    """Return ``value`` if it is a severity, else raise `ConfigError` for ``path``."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 7:
         return value
     raise ConfigError(f"expected 0 (EMERGENCY) to 7 (DEBUG), got {value!r}", *path)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 # ruff: noqa: SLF001  # a timer is a part of its client
-"""Timers: what ``client.timer(...)`` gives, for ``with`` and for decorating."""
+"""Timers: what ``client.timer(...)`` returns, for ``with`` and as a decorator."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reporter(Protocol):
-    """Whom a timer tells when it stops: a client."""
+    """What a timer reports to when it stops: a client."""
 
     @property
     def _put_timed(self) -> Mapping[str, Callable[[int, float], object]] | None:
-        """By name, for a timer without options: ``_put_timed[name](LAST, -seconds)``.
-        When it is None or that raises, `_timed` is called."""
+        """The fast path of a timer without options: ``_put_timed[name](LAST,
+        -seconds)``. If it is None or that raises, the timer calls `_timed`."""
 
     @property
     def _timed(self) -> Callable[..., None]:
@@ -34,13 +34,13 @@ class Reporter(Protocol):
 
 
 class Timer:
-    """Measures a block, or each call of a function, and reports it once.
+    """Measures a block, or each call of a function, and reports each once.
 
-    One object may run many times at once, nested or in several threads and tasks:
-    each ``with`` measures its own time. An exception is measured like a normal end.
+    One object may be used many times at once, nested or in several threads and tasks:
+    each ``with`` measures its own time. A block that raises is measured, too.
 
-    `MetlogClient.timer` makes it and fills it in: an ``__init__`` would cost a tenth of
-    what measuring a block costs in all.
+    `MetlogClient.timer` makes it and sets its attributes: an ``__init__`` would add a
+    tenth to the cost of measuring a block.
     """
 
     __slots__ = ("_elapsed", "_start", "free", "name", "reporter", "special")
@@ -48,19 +48,19 @@ class Timer:
     name: str
     reporter: Reporter
     free: None
-    """Whoever enters first takes this token by deleting it, which is atomic, keeps the
-    start in ``_start`` and gives the token back on exit."""
+    """A token. The first ``with`` takes it by deleting it, which is atomic, keeps its
+    start in ``_start`` and puts the token back on exit."""
     special: Special | None
-    """None while it has no options and nobody shares it"""
+    """None as long as it has no options and is not used twice at once"""
 
     @property
     def start(self) -> float | None:
-        """``perf_counter`` seconds when it was last entered, None before."""
+        """When it was last entered, in ``perf_counter`` seconds; None before that."""
         return getattr(self, "_start", None)
 
     @property
     def result(self) -> int | None:
-        """The last measurement in whole milliseconds, None before."""
+        """The last measurement in whole milliseconds; None before that."""
         elapsed: float | None = getattr(self, "_elapsed", None)
         return None if elapsed is None else int(0.5 - elapsed * 1000)
 
@@ -100,7 +100,7 @@ class Timer:
     def __enter__(self) -> Timer:
         start = perf_counter()
         if self.special is not None and self.special.others:
-            self._enter_again(start)  # perhaps this very task is among the others
+            self._enter_again(start)  # this very task may be among the others
             return self
         try:
             del self.free
@@ -145,7 +145,7 @@ class Timer:
     def _exit_special(self, end: float) -> None:
         special = self.special or Special()
         start = special.exit()
-        if start is None:  # not among the others, so it is us who hold the token
+        if start is None:  # not among the others, so this ``with`` has the token
             start = self.start
             if start is None:
                 return
@@ -162,9 +162,9 @@ class Special:
     def __init__(self, *options: Any) -> None:
         """``options`` are logger, severity, fields and rate; none: the defaults."""
         self.options: tuple[Any, ...] = options
-        # The starts of all who entered while the token was gone, by task; nested ones
-        # as (start, those before). Without a lock: a task changes its own entry only,
-        # and a signal handler that comes between two steps leaves what it found.
+        # The starts of all who entered while the token was taken, by task; nested ones
+        # as (start, those before). It needs no lock: a task changes only its own entry,
+        # and a signal handler that interrupts it leaves the entry as it was.
         self.others: dict[object, _Starts] = {}
 
     def enter(self, start: float) -> None:
@@ -173,7 +173,7 @@ class Special:
         self.others[key] = start, self.others.get(key)
 
     def exit(self) -> float | None:
-        """The latest start of this thread and task; None when it has the token."""
+        """Return the latest start of this thread and task; None if it has the token."""
         key = _here()
         entered = self.others.pop(key, None)
         if entered is None:
@@ -188,17 +188,17 @@ _Starts = tuple[float, "_Starts | None"]
 
 
 class NoOpTimer(Timer):
-    """The timer of a disabled name: measures nothing, gives functions back as is."""
+    """The timer of a disabled name: measures nothing, returns functions unchanged."""
 
     __slots__ = ()
 
     @property
     def start(self) -> None:
-        """None: it never begins."""
+        """Always None: it never begins."""
 
     @property
     def result(self) -> None:
-        """None: it never ends."""
+        """Always None: it never ends."""
 
     def __call__(self, fn: F) -> F:
         return fn
@@ -214,7 +214,7 @@ _sharing = Lock()
 
 
 def _here() -> object:
-    """The running task, or the thread when there is none."""
+    """Return the running task, or the thread if there is none."""
     import sys
 
     asyncio = sys.modules.get("asyncio")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How a client is set up, how its calls travel because of that, and what copies of it
-are. What application code calls is in `metlog.client`."""
+"""How a client is set up, how its calls travel as a result, and how it is copied and
+pickled. What application code calls is in `metlog.client`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NONE_YET: Any = types.MappingProxyType({})
 
 
 class _Rerouting(Generic[T]):
-    """An attribute that decides how metrics travel: setting it decides anew."""
+    """An attribute on which it depends how metrics travel: setting it reroutes."""
 
     def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
         self._convert = convert
@@ -48,7 +48,7 @@ class _Rerouting(Generic[T]):
 
 
 class Wired(metaclass=_patching.Patchable):
-    """A client as far as it is not called."""
+    """A client's configuration, and what follows from it."""
 
     _route: Route
     _hostname: str
@@ -57,7 +57,7 @@ class Wired(metaclass=_patching.Patchable):
     _config: str | None = None  # the JSON text of the configuration it was made from
     _name: str | None = None  # under which `metlog._registry` keeps it
     _remake: Callable[[str | None, str | None], Any] | None = None
-    """How whoever named or configured it makes it again, from these two."""
+    """Makes it again when it is unpickled, from these two."""
 
     def setup(
         self,
@@ -67,8 +67,8 @@ class Wired(metaclass=_patching.Patchable):
         disabled_timers: str | Iterable[str] | None = None,
         filters: Iterable[Filter] | None = None,
     ) -> None:
-        """Configure anew; what is not given goes back to its default, ``fields`` and
-        ``rules`` too."""
+        """Configure the client again. What is not given goes back to its default, and
+        so do ``fields`` and ``rules``."""
         self._fields: Mapping[str, Any] = {}
         self._rules = NO_RULES
         self._sender: Sender = NoSendSender() if sender is None else sender
@@ -89,15 +89,15 @@ class Wired(metaclass=_patching.Patchable):
     """Called in order with each message; one that returns False drops it."""
 
     fields: _Rerouting[Mapping[str, Any]] = _Rerouting(common_fields)
-    """Common to all: tags, labels, and fields of every message."""
+    """Common to everything it sends: tags, labels, and fields of every message."""
     rules: _Rerouting[Rules] = _Rerouting(as_rules)
-    """What becomes of metrics by their names: `metlog.rules.Rules`, or the dicts."""
+    """Rules on the names of metrics: `metlog.rules.Rules`, or a list of dicts."""
 
     def reroute(self) -> None:
-        """Decide anew how metrics travel. The library calls it when that may change."""
+        """Decide again how metrics travel; the library calls it if that may change."""
         with (
             self._route.choosing.here
-        ):  # whoever comes last has seen what all others did
+        ):  # the last thread to come sees what all others changed
             self._choose()
 
     def _choose(self) -> None:
@@ -124,7 +124,7 @@ class Wired(metaclass=_patching.Patchable):
                 self._put_timed = aggregate.timers
 
     def after_fork(self) -> None:
-        """This is a forked child: the next call finds out that it needs a worker."""
+        """Take the slow path in a forked child, where the next call starts a worker."""
         self._counters = self._labelled_counters = _NONE_YET
         self._timers = self._labelled_timers = self._put_timed = _NONE_YET
         self._route.after_fork()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The tee: see what this context sends, whatever sender is configured.
 
-Nothing is paid until somebody collects. Then every client switches to a path that
+It costs nothing until somebody collects. Then every client switches to a path that
 shows each metric and message, after its filters, to the collectors of the current
 context (``contextvars``: a request, with its child tasks and ``sync_to_async``
 threads) and to those that collect everywhere.
@@ -31,28 +31,31 @@ class Captured(NamedTuple):
     """One thing that was sent."""
 
     kind: str
-    """One of `metlog.metrics.KINDS`; ``message`` for all else."""
+    """One of `metlog.metrics.KINDS`, or ``message`` for anything else."""
     name: str
-    """The metric's name; a message's type."""
+    """The metric's name, or the message's type."""
     value: float | None
-    """Count, level or milliseconds, a ``client.timer``'s not rounded. None: message."""
+    """A count, a level or milliseconds, which a ``client.timer`` does not round here;
+    None for a message."""
     rate: float
     fields: dict[str, Any]
-    """What the caller gave, without ``name`` and ``rate``."""
+    """The caller's fields, without ``name`` and ``rate``."""
     start: float
-    """``perf_counter`` seconds: when a timer began; for all else, when it was sent."""
+    """When a timer began, or when anything else was sent, in ``perf_counter`` seconds.
+    """
     message: Message
     base: str = ""
-    """A metric's name where there are labels; empty for a sum, which has none there."""
+    """A metric's name where there are labels; empty for a sum, which is left out there.
+    """
     labels: Mapping[str, Any] = MappingProxyType({})
-    """A metric's labels: the parts of a declared one, else the fields."""
+    """A metric's labels: the parts of a declared metric, otherwise the fields."""
 
 
 Collector = Callable[[Captured], None]
 
 
 class Listener(Protocol):
-    """Who wants to know when collecting begins and ends: a client."""
+    """What has to know when collecting begins and ends: a client."""
 
     def reroute(self) -> None: ...
 
@@ -73,11 +76,11 @@ _diagnostics = Diagnostics("capture")
 
 
 def start(collector: Collector, *, everywhere: bool = False) -> Collection:
-    """Show ``collector`` what this context sends from now on, or every context.
+    """Show ``collector`` what this context sends from now on, or what all of them send.
 
     The context is that of ``contextvars``: threads started by hand and
-    ``run_in_executor`` do not belong to it. Every client shows what it sends by the
-    time this returns, also to whoever is not the first.
+    ``run_in_executor`` do not belong to it. When this returns, every client already
+    shows what it sends, even if another thread began to collect at the same time.
     """
     global _everywhere, _running
     with _lock.here:
@@ -91,7 +94,7 @@ def start(collector: Collector, *, everywhere: bool = False) -> Collection:
 
 
 def stop(collection: Collection) -> None:
-    """End a collection; to be called in the context that started it."""
+    """End a collection. Call it in the context that started it."""
     global _everywhere, _running
     with _lock.here:
         _running -= 1
@@ -116,13 +119,13 @@ def collecting(collector: Collector, *, everywhere: bool = False) -> Iterator[No
 
 
 def is_active() -> bool:
-    """Return whether anybody collects anywhere."""
+    """Return whether anything is being collected in any context."""
     return _running > 0
 
 
 def subscribe(listener: Listener) -> None:
-    """Call ``listener.reroute()`` when collecting begins or ends, and now if anybody
-    collects: it may have begun since the listener last asked."""
+    """Call ``listener.reroute()`` when collecting begins or ends, and now if something
+    is being collected: that may have begun since the listener last asked."""
     with _lock.here:
         _listeners.add(listener)
         if _running:
@@ -130,12 +133,12 @@ def subscribe(listener: Listener) -> None:
 
 
 def has_collectors() -> bool:
-    """Return whether anybody collects what this context sends."""
+    """Return whether what this context sends is being collected."""
     return bool(_everywhere or _here.get())
 
 
 def dispatch(captured: Captured) -> None:
-    """Hand one record to this context's collectors. One that raises stops no other."""
+    """Hand one record to this context's collectors, to each even if another raises."""
     for collector in (*_here.get(), *_everywhere):
         try:
             collector(captured)
@@ -144,7 +147,7 @@ def dispatch(captured: Captured) -> None:
 
 
 def dispatch_message(msg: Message) -> None:
-    """`dispatch` what is no metric, as of now."""
+    """`dispatch` a message that is not a metric, as sent now."""
     fields = dict(msg["fields"])
     dispatch(Captured("message", msg["type"], None, 1.0, fields, perf_counter(), msg))
 
@@ -159,7 +162,7 @@ def dispatch_metric(
     msg: Message,
     identity: Identity | None = None,
 ) -> None:
-    """`dispatch` a metric. Without ``start`` it is of now; a timer has just ended."""
+    """`dispatch` a metric. Without ``start`` it was sent now, and a timer ended now."""
     if start is None:
         start = perf_counter() - (value / 1000 if kind == "timer" else 0)
     own = dict(fields or {})
@@ -172,7 +175,7 @@ def dispatch_metric(
 
 
 def _notify() -> None:
-    """Have every client decide anew how its calls travel; to be called with the lock,
-    so that nobody goes on before all have."""
+    """Have every client decide again how its calls travel. Call it with the lock held,
+    so that nobody goes on before all have decided."""
     for listener in list(_listeners):
         listener.reroute()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Declarations of metrics: one each, from which every backend gets its own shape.
+"""Declarations of metrics: one for each, from which every backend gets its own shape.
 
-A declaration makes the dotted name for Graphite and the labels for everything that has
-labels from the same parts, so that no name ever has to be taken apart.
+From the same parts a declaration makes the dotted name for Graphite, and the labels for
+every backend that has labels, so that no name ever has to be parsed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_REMEMBERED = 10_000
-"""Handles that one client remembers for `Metric.series`; beyond, it begins anew."""
+"""How many handles one client remembers for `Metric.series`; then it starts over."""
 
 _UNSAFE = re.compile(r"[^\w-]+")
 _PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_]*)(…)?>")
@@ -40,8 +40,8 @@ _ACROSS = ("sum", "max", "min", "last")
 def segment(text: str) -> str:
     """Return ``text`` as one segment of a dotted name.
 
-    Dots, white space and all that means something to StatsD or Graphite become one
-    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
+    Each run of dots, white space and characters that mean something to StatsD or
+    Graphite becomes one ``_``, and is removed at the ends: ``<lambda>`` is ``lambda``.
     """
     return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
 
@@ -50,7 +50,7 @@ class Declaring(Protocol):
     """What `Metric.series` needs of a client."""
 
     remembered: dict[Any, Any]
-    """The handles made before."""
+    """The handles made so far."""
 
     def declared(
         self,
@@ -67,37 +67,38 @@ class Declaring(Protocol):
 class Metric:
     """One metric, or a family of them when ``name`` has ``<placeholders>``.
 
-    A placeholder stands for one dotted segment; one that ends in ``...>`` for one or
-    more: ``response.<status>``, ``view.<view...>.<method>``. Each is also a label.
+    A placeholder stands for one dotted segment, or for one or more if it ends in
+    ``...>``: ``response.<status>``, ``view.<view...>.<method>``. Each is also a label.
     """
 
     name: str
     """The dotted name."""
     kind: Kind
     unit: str
-    """``s``, ``By``, ``1``, or what is counted in braces: ``{request}``.
+    """``s``, ``By``, ``1``, or what is counted, in braces: ``{request}``.
 
-    It is the unit where there are labels. Timers have seconds there, and milliseconds
-    on the StatsD wire.
+    It is the unit for backends with labels. Timers are in seconds there, and in
+    milliseconds on the StatsD wire.
     """
     meaning: str
-    """One sentence that stands alone: when it is sent and what the number says."""
+    """A sentence that can stand alone: when it is sent and what the number means."""
     fields: tuple[str, ...] = ()
-    """Labels that are no placeholder, such as ``operation``."""
+    """Labels that are not placeholders, such as ``operation``."""
     base: str = None  # type: ignore[assignment]  # filled in below
-    """The name where there are labels; by default the segments that are literal."""
+    """The name for backends with labels; by default the literal segments."""
     sum_of: str | None = None
-    """The base that this only adds up; it is left out where there are labels."""
+    """The base that this metric is a sum of; such a sum is left out where there are
+    labels."""
     across: str = "sum"
     """How gauges of several processes combine: ``sum``, ``max``, ``min``, ``last``."""
     bounds: tuple[float, ...] | None = None
-    """Upper bounds of a histogram's buckets, in ``unit``; None: the default ones."""
+    """Upper bounds of a histogram's buckets, in ``unit``; None for the defaults."""
     parse: bool = False
-    """Take plain names apart that fit? For code that cannot be changed."""
+    """Whether to parse plain names that fit, for code that cannot be changed."""
     scale: float = 1
-    """The factor of values in the dotted shape."""
+    """The factor by which values are multiplied in the dotted shape."""
     semconv: Semconv | None = None
-    """How OpenTelemetry's conventions spell it, if they know such a metric."""
+    """How OpenTelemetry's conventions spell it, if they have such a metric."""
     reference: str = ""
     """The entry in the reference documentation, if there is one: an anchor or URL."""
     fixed: tuple[tuple[str, str], ...] = ()
@@ -119,12 +120,12 @@ class Metric:
             if not is_valid(value):
                 path = (option,) if option == "name" else (self.name, option)
                 raise ConfigError(f"expected {expected}, got {value!r}", *path)
-        # Lists will do, but a declaration is a key.
+        # Lists are accepted, but a declaration has to be hashable.
         _set(self, "fields", tuple(self.fields))
         _set(self, "fixed", tuple((label, value) for label, value in self.fixed))
         if self.bounds is not None:
             _set(self, "bounds", tuple(self.bounds))
-        # The dots of "<view...>" part nothing.
+        # The dots of "<view...>" do not separate segments.
         pieces = tuple(map(_piece, self.name.replace("...>", "…>").split(".")))
         placeholders = tuple(piece[0] for piece in pieces if isinstance(piece, tuple))
         labels = (*placeholders, *self.fields, *(label for label, _ in self.fixed))
@@ -150,7 +151,7 @@ class Metric:
 
     @property
     def dotted_unit(self) -> str:
-        """The unit of numbers under the dotted name, in words for people."""
+        """The unit of values under the dotted name, in words for people."""
         return "ms" if self.kind == "timer" else self.unit.strip("{}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,9 +162,9 @@ class Metric:
     def series(self, client: Declaring, /, **parts: object) -> Any:
         """Return the handle for one series; the same parts get the same handle.
 
-        A part is named as its placeholder without the dots, ``class`` as ``class_``.
-        A missing, unknown or doubled one is a TypeError. Parts that are no placeholder
-        are labels only, and empty when they are not given.
+        A part has the name of its placeholder, without the dots; write ``class_`` for
+        ``class``. A missing, unknown or repeated part is a TypeError. Parts that are
+        not placeholders are only labels, and empty if not given.
         """
         try:
             return client.remembered[self._key, *parts.items()]
@@ -171,10 +172,10 @@ class Metric:
             return self._new_series(client, parts)
 
     def sampled(self, client: Declaring, rate: float, /, **parts: object) -> Any:
-        """Return the handle for one series of which this share was measured.
+        """Return the handle for one series of which only this share is measured.
 
-        StatsD is told the rate; histograms elsewhere count each value once. Counters
-        are to be divided by it.
+        StatsD gets the rate. Elsewhere counters are divided by it, and histograms count
+        each value once.
         """
         if rate == 1:
             return self.series(client, **parts)
@@ -192,8 +193,8 @@ class Metric:
         )
 
     def parts_of(self, name: str) -> dict[str, str] | None:
-        """Return the segments that ``name`` has for the placeholders, None if it
-        does not fit."""
+        """Return the segments that ``name`` has for the placeholders, None if it does
+        not fit."""
         found = name.split(".")
         pieces = self._pieces
         long = next((i for i, p in enumerate(pieces) if type(p) is tuple and p[1]), -1)
@@ -220,7 +221,7 @@ class Metric:
         if rate != 1:
             return client.declared(self, name, shown or None, every, rate)
         handle = client.declared(self, name, shown or None, every)
-        # 1 == True == 1.0, so only what is equal to nothing else is found again.
+        # 1 == True == 1.0, so remember only parts that equal nothing else.
         if all(
             type(value) is str or (type(value) is int and value > 1)
             for value in given.values()
@@ -231,7 +232,7 @@ class Metric:
         return handle
 
     def _empty(self) -> dict[str, str]:
-        """The labels before anything is known of them."""
+        """Return all labels, empty but for the fixed ones."""
         empty: dict[str, str] = dict.fromkeys(self.labels, "")
         empty.update(self.fixed)
         return empty
@@ -259,11 +260,11 @@ _prefixes: dict[tuple[str, str], str] = {}
 
 
 def declare(*metrics: Metric, prefix: str = "") -> None:
-    """Enter metrics. The same one twice is fine; the later declaration wins.
+    """Register metrics. Declaring one twice is fine; the later declaration wins.
 
     One base has one kind, one unit and one set of label names: anything else is a
-    ConfigError, and then nothing is entered. ``prefix`` is what Prometheus puts in
-    front of their names unless it is configured, such as ``django_``.
+    ConfigError, and then none of them is registered. ``prefix``, such as ``django_``,
+    is what Prometheus puts in front of their names unless another is configured.
     """
     for metric in metrics:
         if not isinstance(metric, Metric):
@@ -290,7 +291,7 @@ def declare(*metrics: Metric, prefix: str = "") -> None:
 
 
 def metrics() -> Iterator[Metric]:
-    """All that were declared, by name."""
+    """Return all declared metrics, sorted by name."""
     return iter(sorted(_metrics.values(), key=lambda metric: metric.name))
 
 
@@ -301,10 +302,10 @@ def prefix_of(metric: Metric) -> str:
 
 @lru_cache(maxsize=4096)
 def find(kind: str, name: str) -> Metric | None:
-    """Return the most literal declaration that a sent name fits.
+    """Return the most literal declaration that fits a name that was sent.
 
-    It is a guess, for tools that show names to people: a view can be called as a
-    module's sum is. Who made the name knows better, see `Metric.series`.
+    It is a guess, for tools that show names to people: a view can have the same name as
+    a module's sum. The code that made the name knows better: see `Metric.series`.
     """
     fitting = [
         metric
@@ -316,7 +317,7 @@ def find(kind: str, name: str) -> Metric | None:
 
 @lru_cache(maxsize=4096)
 def taken_apart(kind: str, name: str) -> tuple[Metric, dict[str, str]] | None:
-    """Return the declaration with ``parse`` that a plain name fits, and its parts."""
+    """Return the declaration with ``parse`` that fits a plain name, and the parts."""
     for metric in sorted(_metrics.values(), key=_likelihood):
         if metric.parse and metric.kind == kind:
             parts = metric.parts_of(name)
@@ -326,7 +327,7 @@ def taken_apart(kind: str, name: str) -> tuple[Metric, dict[str, str]] | None:
 
 
 def unit_of(kind: str, unit: str) -> str:
-    """Return the unit where there are labels: timers are seconds there."""
+    """Return the unit for backends with labels: timers are in seconds there."""
     return "s" if kind == "timer" else unit
 
 
@@ -417,7 +418,7 @@ _OPTIONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: value is None or isinstance(value, Semconv),
     ),
 }
-"""Option of a declaration → what is expected of it, and whether a value is that."""
+"""Option of a declaration → what is expected, and whether a value is that."""
 
 
 def _piece(text: str) -> str | tuple[str, bool]:
@@ -434,12 +435,12 @@ def _segments(text: str, several: bool) -> str:
 def _text(value: object) -> str:
     if type(value) is str:
         return value
-    if isinstance(value, str):  # an Enum's member is its text, as it is equal to it
+    if isinstance(value, str):  # an Enum's member is its text, which it equals
         return str.__str__(value)
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # 200.0 is the label that 200 is
+        return str(int(value))  # 200.0 is the same label as 200
     return as_text(value)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The client: what application code calls. What becomes of a call is in `_route`."""
+"""The client: what application code calls. What happens to a call is in `_route`."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ _MAX_INT = 2**30 - 1
 
 
 class ClientStats(NamedTuple):
-    """What a client did not hand to its sender, since it was made."""
+    """What a client did not hand to its sender, since the client was made."""
 
     invalid: int = 0
-    """metrics that were no measurement: NaN, no name, a negative rate …"""
+    """metrics that were not valid: NaN, no name, a negative rate …"""
     filtered: int = 0
     """messages that a filter refused"""
     errors: int = 0
-    """calls of a sender or a filter that raised"""
+    """calls to a sender or a filter that raised"""
 
 
 class MetlogClient(Seams):
     """Counters, timers, gauges and messages for application code.
 
     No method that measures or logs ever raises or waits; ``stats`` counts what was
-    lost. A client is a context manager that closes itself. It is deep-copied as itself
-    and pickled by its name, or by what it was made of.
+    lost. As a context manager a client closes itself. A copy or deep copy is the client
+    itself, and a client is pickled by its name, or by what it was made from.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class MetlogClient(Seams):
         disabled_timers: str | Iterable[str] | None = None,
         filters: Iterable[Filter] | None = None,
     ) -> None:
-        """``logger`` and ``severity`` are the defaults of every message.
+        """``logger`` and ``severity`` are the defaults for every message.
 
-        ``disabled_timers`` names timers that measure nothing; ``*`` is all of them.
+        ``disabled_timers`` names timers that measure nothing; ``*`` means all.
         """
         self._dynamic_methods: dict[str, Callable[..., Any]] = {}
         self.remembered: dict[Any, Any] = {}
@@ -91,18 +91,18 @@ class MetlogClient(Seams):
 
     @property
     def pid(self) -> int:
-        """This process, also after a fork."""
+        """The id of this process, even after a fork."""
         return os.getpid()
 
     @property
     def stats(self) -> ClientStats:
-        """What this client lost; what its sender lost is in ``sender_stats``."""
+        """What this client lost; ``sender_stats`` has what its sender lost."""
         route = self._route
         return ClientStats(route.invalid, route.filtered, route.diagnostics.count)
 
     @property
     def sender_stats(self) -> SenderStats:
-        """How its sender is doing; all zero for one that does not tell."""
+        """The sender's counts; all zero for a sender that has none."""
         try:
             stats = getattr(self._sender, "stats", None)
         except Exception as error:
@@ -111,13 +111,12 @@ class MetlogClient(Seams):
         return stats if isinstance(stats, SenderStats) else SenderStats()
 
     def drops(self, name: str) -> bool:
-        """Return whether a rule of this client drops the metrics of that dotted name:
-        for code that can save itself measuring them."""
+        """Return whether a rule of this client drops the metrics of that dotted name,
+        so that code need not measure them."""
         return self._route.drops(name)
 
     def flush(self, timeout: float = 2.0) -> None:
-        """Flush the sender. Return when that is done, after ``timeout`` seconds at the
-        latest."""
+        """Flush the sender. Return when that is done, or after ``timeout`` seconds."""
         self._safely(base.flush, self._sender, timeout)
 
     def close(self, timeout: float = 2.0) -> None:
@@ -143,8 +142,8 @@ class MetlogClient(Seams):
     ) -> None:
         """Make ``method`` a method of this client, called ``method.metlog_name``.
 
-        A name in use is an error unless ``override`` is True; a text as ``override``
-        is the name to take, used or not.
+        A name in use is an error unless ``override`` is True. If ``override`` is text,
+        that is the method's name, whether or not it is in use.
         """
         name = override if isinstance(override, str) else method.metlog_name  # type: ignore[attr-defined]  # by contract
         if override is False and hasattr(self, name):
@@ -165,17 +164,17 @@ class MetlogClient(Seams):
         payload: object = "",
         fields: Mapping[str, Any] | None = None,
     ) -> None:
-        """Send one message of any type. A payload that is not text becomes text."""
+        """Send one message of any type. A payload that is not text is converted."""
         msg = self._route.message(type, logger, severity, payload, fields)
         if msg is not None:
             self.send_message(msg)
 
     def send_message(self, msg: Message) -> None:
-        """Filter a ready message and hand it to the sender."""
+        """Filter a complete message and hand it to the sender."""
         self._safely(self._route.send, msg)
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log at DEBUG. ``msg % args`` as in `logging`; ``exc_info`` likewise."""
+        """Log ``msg % args`` at DEBUG. ``exc_info`` works as in `logging`."""
         self._oldstyle(SEVERITY.DEBUG, msg, args, kwargs)
 
     def info(self, msg: object, *args: object, **kwargs: Any) -> None:
@@ -203,8 +202,8 @@ class MetlogClient(Seams):
         self._oldstyle(SEVERITY.CRITICAL, msg, args, kwargs)
 
     # -- metrics -----------------------------------------------------------------
-    # incr and timer_send, and _timed of Seams, look into the aggregate's tables first.
-    # The same lines in each, because a call of another method would double the cost.
+    # incr, timer_send and Seams._timed first look into the aggregate's tables. Each has
+    # the same lines, because calling another method would double the cost.
 
     def incr(
         self,
@@ -215,7 +214,7 @@ class MetlogClient(Seams):
         fields: Mapping[str, Any] | None = None,
         rate: float = 1.0,
     ) -> None:
-        """Add ``count`` to a counter. ``rate`` 0.1 keeps one call in ten."""
+        """Add ``count`` to a counter. With ``rate`` 0.1 one call in ten is kept."""
         if count is _ONE:  # `is`, because True == 1; CPython has one small 1
             try:
                 if rate == 1.0:
@@ -241,9 +240,9 @@ class MetlogClient(Seams):
         fields: Mapping[str, Any] | None = None,
         rate: float = 1.0,
     ) -> Timer:
-        """A timer for one ``with`` block, or for decorating a function.
+        """Return a timer for one ``with`` block, or for decorating a function.
 
-        It reports whole milliseconds. ``rate`` 0.1 reports one run in ten.
+        It reports whole milliseconds. With ``rate`` 0.1 it reports one run in ten.
         """
         if self._disabled_timers is not None and (
             "*" in self._disabled_timers
@@ -269,10 +268,10 @@ class MetlogClient(Seams):
     ) -> None:
         """Send a time you measured, in milliseconds.
 
-        All are sent: ``rate`` only tells the backend at which rate *you* sampled.
+        Every time is sent: ``rate`` only tells the backend at what rate *you* sampled.
         """
-        # One range for each type, as Python compares quickest what is of one type, and
-        # two comparisons, as a chain costs more.
+        # One range for each type, because Python compares values of one type fastest;
+        # two comparisons, because a chained one costs more.
         if (type(elapsed) is float and elapsed >= 0.0 and elapsed < LIMIT) or (
             type(elapsed) is int and elapsed >= 0 and elapsed < _MAX_INT
         ):
@@ -302,8 +301,8 @@ class MetlogClient(Seams):
         severity: int | None = None,
         rate: float = 1.0,
     ) -> None:
-        """Send a value of which the distribution matters, and which is no time: the
-        size of an upload, the statements of a request. ``rate`` as in `timer_send`."""
+        """Send a value whose distribution matters and that is not a time: the size of
+        an upload, the queries of a request. ``rate`` works as in `timer_send`."""
         self._route.measure(
             self, "histogram", name, value, logger, severity, fields, rate, sampled=True
         )
@@ -317,7 +316,7 @@ class MetlogClient(Seams):
         fields: Mapping[str, Any] | None = None,
         rate: float = 1.0,
     ) -> None:
-        """Set a level: queue length, temperature."""
+        """Set a level, such as a queue length or a temperature."""
         self._route.measure(self, "gauge", name, value, logger, severity, fields, rate)
 
     def updown(
@@ -330,8 +329,8 @@ class MetlogClient(Seams):
     ) -> None:
         """Change a level that many processes share: +1 on entry, -1 on exit.
 
-        For backends that add such changes up (OTLP, Prometheus); StatsD cannot, so its
-        sender ignores them.
+        It is for backends that add up such changes (OTLP, Prometheus). StatsD cannot,
+        so its sender ignores them.
         """
         self._route.measure(self, "updown", name, change, logger, severity, fields)
 
@@ -380,12 +379,12 @@ class MetlogClient(Seams):
     def series(
         self, kind: Kind, name: str, fields: Mapping[str, Any] | None = None
     ) -> Any:
-        """The handle for one series: to record often what is the same each time.
+        """Return the handle for one series, for code that records it often.
 
-        It costs less than a call with a name, and ``fields`` then cost nothing. One
-        object for each name and fields, good over forks and for another sender.
-        TypeError for an unknown kind; a name or fields that cannot be measured give a
-        handle that drops and counts.
+        It costs less than a call with a name, and ``fields`` cost nothing. There is one
+        object for each name and fields; it stays valid after a fork and with another
+        sender. An unknown kind is a TypeError; an unusable name or fields give a handle
+        that drops and counts.
         """
         if kind not in HANDLES:
             raise TypeError(f"expected one of {', '.join(HANDLES)}, got {kind!r}")
@@ -405,14 +404,14 @@ class MetlogClient(Seams):
         """Have a worker, never a request, call ``function`` every ``every`` seconds and
         set a gauge to what it returns. Return an object with ``stop()``.
 
-        In place of a name there may be a declared metric, whose kind it then has;
-        ``fields`` are its parts.
-        What it raises is counted. ``kind="counter"`` is for what only grows in a
-        process, such as CPU time: its growth is counted. With ``once_per_host`` one
-        process of this user on this host asks, whichever holds a lock of the kernel's.
-        Without it every process tells its own level. StatsD, where they would overwrite
-        each other, gets it only if the name holds the process's id, DogStatsD if a
-        field does.
+        ``name`` may also be a declared metric, which decides the kind; ``fields`` are
+        then its parts. What the function raises is counted. ``kind="counter"`` is for
+        something that only grows in a process, such as CPU time: its growth is counted.
+
+        With ``once_per_host`` one process of this user on this host calls the function:
+        the one that holds a lock of the kernel's. Without it each process reports its
+        own level. On StatsD these would overwrite each other, so they are sent only if
+        the name contains the process's id, or with DogStatsD if a field does.
         """
         return observe(self, name, function, fields, every, once_per_host, kind)
 

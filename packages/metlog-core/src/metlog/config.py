@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A client from a dict, from INI text or from an INI stream.
+"""Make a client from a dict, from INI text or from an INI stream.
 
 Everything is checked before anything changes: a configuration that raises leaves the
 client and the global configuration as they were. Every error is a `ConfigError`
-(a ValueError) that says where, what was expected and what came.
+(a ValueError) that says where it is, what was expected and what was found.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPTIONS = (
     *("sender", "logger", "severity", "disabled_timers", "filters", "fields"),
     *("metrics", "plugins", "global"),
 )
-"""What a configuration may have, but for ``sender_…`` and ``global_…``."""
+"""What a configuration may have, besides ``sender_…`` and ``global_…``."""
 
 
 def client_from_dict_config(
@@ -44,26 +44,26 @@ def client_from_dict_config(
     client: MetlogClient | None = None,
     clear_global: bool = False,
 ) -> MetlogClient:
-    """Make a client, or configure ``client`` anew.
+    """Make a client, or configure ``client`` again.
 
     * ``sender``: ``{"class": dotted name, "args": [...], **options}``, or the same as
-      top level keys with a prefix: ``sender_class``, ``sender_host`` … An option may
-      be written in one of these ways, not in both.
-    * ``logger`` (``""``), ``severity`` (6): the defaults of every message
-    * ``disabled_timers``: names, or one name; ``*`` is all
+      top-level keys with a prefix: ``sender_class``, ``sender_host`` … Write an option
+      in one of these ways, not in both.
+    * ``logger`` (``""``), ``severity`` (6): the defaults for every message
+    * ``disabled_timers``: one name or several; ``*`` means all
     * ``filters``: ``[(dotted name of a provider, its options), …]``
-    * ``fields``: a dict of what all metrics and messages are to tell, such as
+    * ``fields``: a dict of fields that all metrics and messages get, such as
       ``{"env": "${ENV}"}``
     * ``metrics``: rules on the names of metrics, a list of dicts: see
       `metlog.rules.Rules`
     * ``plugins``: ``{label: (dotted name of a provider, its options)}``; a provider
       gets its options as one dict and returns the method; the option ``override`` is
-      for `MetlogClient.add_method`
+      passed to `MetlogClient.add_method`
     * ``global``, or ``global_…``: goes into ``CLIENT_HOLDER.global_config``, which is
-      emptied first if ``clear_global``
+      emptied first if ``clear_global`` is true
 
-    ``${NAME}`` in any text is that environment variable. Other keys are ignored,
-    unless they look like one of these mistyped.
+    ``${NAME}`` in any text is replaced by that environment variable. Other keys are
+    ignored, unless they look like a misspelling of one of these.
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"expected a dict, got {config!r}", "config")
@@ -81,7 +81,7 @@ def client_from_stream_config(
     client: MetlogClient | None = None,
     clear_global: bool = False,
 ) -> MetlogClient:
-    """The same from INI lines; see `dict_from_stream_config` for their form."""
+    """Do the same from INI lines; see `dict_from_stream_config` for their form."""
     config, place = read(stream, section)
     try:
         return _configure(config, client, clear_global, config)
@@ -97,23 +97,22 @@ def client_from_text_config(
     client: MetlogClient | None = None,
     clear_global: bool = False,
 ) -> MetlogClient:
-    """The same from INI text, which may be indented as a whole."""
+    """Do the same from INI text, which may be indented as a whole."""
     lines = dedent(text).splitlines()
     return client_from_stream_config(lines, section, client, clear_global)
 
 
 def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, Any]:
-    """The dict for `client_from_dict_config` that is written in INI lines.
+    """Return the dict for `client_from_dict_config` that INI lines describe.
 
     The client is in ``[section]``, each filter in ``[section_filter_*]`` and each
-    plugin in ``[section_plugin_*]``, these with their ``provider``; each route of a
+    plugin in ``[section_plugin_*]``, both with a ``provider``; each route of a
     `metlog.senders.FanOutSender` is in ``[section_route_*]``.
 
     Common fields are in ``[section_fields]``. Each rule is in ``[section_rule_*]``,
-    with ``match``, ``drop``, ``rename``, ``rate`` and ``label_…``; those that a route
-    names by ``rules = a b`` are that route's, all others the client's, in the file's
-    order.
-    `metlog._ini` says what becomes of the values.
+    with ``match``, ``drop``, ``rename``, ``rate`` and ``label_…``. Rules that a route
+    names with ``rules = a b`` belong to that route, all others to the client, in the
+    order of the file. `metlog._ini` says how values are converted.
     """
     return read(stream, section)[0]
 
@@ -180,8 +179,8 @@ def _configure(
 
 
 def configured(name: str | None, config: str | None) -> MetlogClient:
-    """A pickled client, unpickled: the one of that name, if this process has it, else
-    one made of the same configuration."""
+    """Unpickle a client: return the one of that name if this process has it, else one
+    made from the same configuration."""
     client = None if name is None else CLIENT_HOLDER.get_client(name)
     if client is not None and client.is_active:
         return client
@@ -203,7 +202,7 @@ def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def _method_name(method: Any, override: object, client: MetlogClient | None) -> str:
-    """The name a plugin's method will have; raises if that is taken."""
+    """Return the name a plugin's method will have; raise if it is taken."""
     if isinstance(override, str) and override:
         return override
     name = getattr(method, "metlog_name", None)
@@ -234,7 +233,7 @@ def _refuse_mistyped(config: Mapping[str, Any]) -> None:
 
 
 def _expanded(value: Any, *path: object) -> Any:
-    """A copy with environment variables in; what is no container is not copied."""
+    """Return a copy with environment variables replaced; only containers are copied."""
     if isinstance(value, str):
         return expand(value, *path)
     if isinstance(value, Mapping):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Errors while running: counted, reported on stderr now and then, never raised."""
+"""Errors at run time: counted, reported on stderr now and then, never raised."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from threading import get_ident
 __all__ = ["Diagnostics", "numbered", "scrub"]
 
 QUIET_SECONDS = 60.0
-"""After a line about one kind of error, that kind is only counted for this long."""
+"""Seconds after a line about one kind of error in which that kind is only counted."""
 
 
 MAX_LINES = 20
-"""Lines about different troubles of one kind; beyond, nobody would read them."""
+"""How many different problems of one kind get a line; nobody would read more."""
 
 
 class Diagnostics:
     """The errors of one client or sender, shared by all its threads.
 
-    At most one line per kind and minute goes to stderr: a dead backend must not fill a
-    disk with complaints about it. Secrets are left out of it, see `scrub`.
+    At most one line per kind and minute goes to stderr, so that a dead backend does not
+    fill a disk. Secrets are removed from it: see `scrub`.
     """
 
     def __init__(self, owner: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,15 +38,15 @@ class Diagnostics:
     def count(self) -> int:
         """How many reports there were."""
         # `next` is one step in C, which no signal handler can interrupt; `+=` is not.
-        # Reading ticks as well, so the reads are counted, too.
+        # Reading ticks as well, so reads are counted and subtracted.
         return next(self._ticks) - next(self._reads)
 
     def report(self, kind: str, detail: object = "") -> None:
-        """Count one more of ``kind``; ``detail`` (often an exception) is for the line.
+        """Count one more of ``kind``; ``detail``, often an exception, goes on the line.
 
-        Never raises, not even with stderr closed or at interpreter exit. What is
-        reported while this thread writes a line is only counted: stderr may be a
-        stream that logs, and the log may come back to us.
+        Never raises, not even with stderr closed or at interpreter exit. What this
+        thread reports while it writes a line is only counted, because stderr may be a
+        stream that logs, and the log may come back here.
         """
         next(self._ticks)
         here = get_ident()
@@ -66,18 +66,18 @@ class Diagnostics:
             finally:
                 _writing.discard(here)
         except Exception:
-            pass  # there is nowhere left to say it
+            pass  # there is nowhere left to report it
 
 
 def numbered(kind: str, number: int) -> str:
-    """Return a kind for `Diagnostics.report` of its own for each of the first such
-    troubles, as each is told once: a line a minute would leave out all but one."""
+    """Return a separate kind for each of the first few problems of a kind that are
+    reported only once: with one line a minute, all but one would be left out."""
     return f"{kind} ({number})" if number <= MAX_LINES else kind
 
 
 def scrub(text: str) -> str:
-    """``text`` without the user and password of URLs, and without the values of what
-    is called a key, token, secret, password, cookie or authorization."""
+    """Return ``text`` without the user and password of URLs, and without the values of
+    anything called a key, token, secret, password, cookie or authorization."""
     text = _USERINFO.sub("://***@", text)
     return _SECRET.sub(r"\1***", text)
 
@@ -85,7 +85,7 @@ def scrub(text: str) -> str:
 _writing: set[int] = set()
 """The threads that are writing a line."""
 
-# Both are linear: what may repeat either stops at the character that begins the next
+# Both are linear: each repetition either stops at the character that begins the next
 # match, or has a limit.
 _USERINFO = re.compile(r"://[^\s/?#]*@")
 _SECRET = re.compile(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What metlog raises. All of it while configuring, none of it while running."""
+"""What metlog raises: only while it is being configured, never afterwards."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = [
 
 
 class MetlogError(Exception):
-    """The root of everything metlog raises by itself."""
+    """The base class of everything that metlog itself raises."""
 
 
 class ConfigError(MetlogError, ValueError):
-    """A configuration cannot work; the text says where, what was expected, what came.
+    """A configuration cannot work; the text says where, what was expected and found.
 
-    ``path`` leads to what is wrong: ``ConfigError("expected a port, got 'x'", "port")``
-    of a sender is ``sender``, ``port`` for the configuration that names this sender
-    (see `within`).
+    ``path`` leads to what is wrong. A sender raises ``ConfigError("expected a port, got
+    'x'", "port")``, and the configuration that names the sender makes that path
+    ``sender``, ``port`` (see `within`).
     """
 
     def __init__(self, problem: str, *path: object) -> None:
@@ -42,7 +42,7 @@ class ConfigError(MetlogError, ValueError):
 
 
 class EnvironmentNotFoundError(ConfigError):
-    """A configuration names ``${VARIABLE}`` and the environment has no such variable.
+    """A configuration uses ``${VARIABLE}``, but there is no such environment variable.
 
     ``varname`` is the variable's name.
     """
@@ -63,7 +63,7 @@ class MethodNotFoundError(ConfigError):
 
 @contextmanager
 def within(*path: object) -> Iterator[None]:
-    """What a `ConfigError` of this block is about is to be found at ``path``."""
+    """Put ``path`` in front of the path of a `ConfigError` that this block raises."""
     try:
         yield
     except ConfigError as error:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Filters: each provider takes its configuration and returns a filter.
 
-A filter gets a message and says whether it goes on; it may change the message.
+A filter gets a message and returns whether to keep it; it may change the message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Filter = Callable[[Message], bool]
 
 
 def severity_max_provider(severity: int) -> Filter:
-    """Drop what is less severe, that is has a higher number, than ``severity``."""
+    """Drop messages less severe than ``severity``, that is with a higher number."""
     severity = as_severity(severity, "severity")
 
     def severity_max(msg: Message) -> bool:
@@ -45,7 +45,7 @@ def type_blacklist_provider(types: str | Iterable[str]) -> Filter:
 
 
 def type_whitelist_provider(types: str | Iterable[str]) -> Filter:
-    """Drop messages of all other types."""
+    """Drop messages of any other type."""
     types = _names(types)
 
     def type_whitelist(msg: Message) -> bool:
@@ -55,9 +55,9 @@ def type_whitelist_provider(types: str | Iterable[str]) -> Filter:
 
 
 def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter:
-    """Drop by severity, each type with its own limit.
+    """Drop messages by severity, with a limit for each type.
 
-    ``{"foo": {"severity": 3}}``; types that are not named pass.
+    ``types`` is, for instance, ``{"foo": {"severity": 3}}``; other types pass.
     """
     given: object = types
     if not isinstance(given, Mapping) or not all(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Handles: for whoever measures the same thing often.
+"""Handles: for code that measures the same thing often.
 
-`MetlogClient.series` and `metlog.catalogue.Metric.series` give them. A handle is good
-for ever: over forks, another sender, and collectors that come and go. What it records
-goes straight into its series; when that cannot be (nobody took it up yet, a collector
-wants to see it, the buffer is full), it goes the client's slow path.
+`MetlogClient.series` and `metlog.catalogue.Metric.series` return them. A handle stays
+valid after a fork, with another sender, and as collectors come and go. What it records
+goes straight into its series or, when that is not possible (it has none yet, a
+collector wants to see it, the buffer is full), through the client's slow path.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ __all__ = [
 
 _ONE: Any = 1
 _MAX_INT = 2**30 - 1
-_MAX_SECONDS = 1e15  # seconds, which are still a number as anything smaller
+_MAX_SECONDS = 1e15  # far below `LIMIT`, even in milliseconds
 
 
 class Recorder(Protocol):
-    """The slow path, which knows what to do with a handle's measurement."""
+    """The slow path, which takes a handle's measurement."""
 
     def __call__(
         self, handle: Handle, value: object, clock: tuple[float, float] | None = None
     ) -> None:
-        """``clock`` is a timer's start and end in ``perf_counter`` seconds."""
+        """``clock`` is a timer's start and end, in ``perf_counter`` seconds."""
 
 
 class Handle:
-    """One series of one client, for as long as somebody wants it."""
+    """One series of one client, for as long as something references the handle."""
 
     __slots__ = ("__weakref__", "_recorder", "identity", "series")
     kind: Kind
@@ -72,17 +72,17 @@ class Handle:
 
     @property
     def metric(self) -> Metric | None:
-        """The declaration it belongs to, if any."""
+        """The declaration that it belongs to, if any."""
         return self.identity.metric
 
     def arm(self) -> None:
-        """Let calls go straight into the series, from now on."""
+        """Have calls record straight into the series from now on."""
 
     def disarm(self) -> None:
-        """Let calls go the slow path, from now on."""
+        """Have calls take the slow path from now on."""
 
     def rest(self) -> None:
-        """The same, because the series is forgotten: the next call makes it anew."""
+        """Do the same for a forgotten series: the next call makes a new one."""
         self.disarm()
         self.series = None
 
@@ -130,7 +130,7 @@ class _ValuesHandle(Handle):
     def __init__(self, identity: Identity, recorder: Recorder) -> None:
         super().__init__(identity, recorder)
         self.put: Callable[[int, float], object] = NEVER
-        """For instrumentation that counts nanoseconds: ``put(LAST, entry)`` keeps an
+        """For instrumentation where nanoseconds matter: ``put(LAST, entry)`` keeps an
         entry or raises IndexError; then call `TimerHandle.between`. An entry is
         milliseconds, or seconds with a minus sign."""
 
@@ -170,7 +170,7 @@ class TimerHandle(_ValuesHandle):
     def between(self, start: float, end: float) -> None:
         """Keep the time between two readings of ``perf_counter``."""
         try:
-            if end < start:  # no clock does that; a caller may
+            if end < start:  # a caller's mistake: no monotonic clock does that
                 end = start
             entry = start - end
             if not entry > -_MAX_SECONDS:
@@ -180,14 +180,14 @@ class TimerHandle(_ValuesHandle):
                 return
         except IndexError:
             pass
-        except Exception:  # no times at all: refused, and counted
+        except Exception:  # not times at all: refused and counted
             self._recorder(self, nan)
             return
         self._recorder(self, (end - start) * 1000, (start, end))
 
 
 class HistogramHandle(_ValuesHandle):
-    """Keeps values of which the distribution matters: ``handle.record(value)``."""
+    """Keeps values whose distribution matters: ``handle.record(value)``."""
 
     __slots__ = ()
     kind: Kind = "histogram"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Clients by name, configured on the way if you like."""
+"""Clients by name, which can be configured at the same time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ __all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
 
 
 def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> MetlogClient:
-    """The client called ``name``, which is also its default ``logger``.
+    """Return the client called ``name``, which is also its default ``logger``.
 
-    Same name, same client. With a configuration it is configured anew; a ``logger``
-    in it that is not ``name`` raises `ConfigError`, a ValueError.
+    The same name returns the same client. With ``config_dict`` the client is configured
+    again; if that has a ``logger`` other than ``name``, it is a `ConfigError`, a
+    ValueError.
     """
     client = CLIENT_HOLDER.get_client(name)
     if not config_dict:

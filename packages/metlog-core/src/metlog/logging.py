@@ -15,8 +15,8 @@ __all__ = ["MetlogHandler", "hook_logger"]
 class MetlogHandler(logging.Handler):
     """Sends each log record as a message of type ``oldstyle``.
 
-    The payload is what the handler's formatter makes of the record: by default its
-    message, arguments and all, and the traceback if there is one.
+    The payload is what the handler's formatter makes of the record: by default the
+    message with its arguments, and the traceback if there is one.
     """
 
     def __init__(self, metlog_client: MetlogClient) -> None:
@@ -25,7 +25,7 @@ class MetlogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send it, unless a `StdLibLoggingSender` has just logged it, or this thread is
-        in here already: what a sender logs while it sends would come back for ever."""
+        already here: what a sender logs while it sends would loop for ever."""
         here = get_ident()
         if hasattr(record, "metlog") or here in _emitting:
             return
@@ -51,9 +51,9 @@ _emitting: set[int] = set()
 
 
 def hook_logger(logger_name: str | None, client: MetlogClient) -> None:
-    """Send what the logger of that name logs to ``client``, too. Twice is once.
+    """Also send what the logger of that name logs to ``client``. Idempotent.
 
-    None is the root logger. Levels are the logger's business.
+    None means the root logger. The logger's own level still applies.
     """
     logger = logging.getLogger(logger_name)
     for handler in logger.handlers:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A message: the nine keys that every event becomes."""
+"""A message: a dict with nine keys, which every event becomes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ __all__ = [
 ]
 
 ENV_VERSION = "0.8"
-"""The envelope's version; metlog-py 0.10 wrote the same."""
+"""The envelope's version, the same as in metlog-py 0.10."""
 
 
 class Message(TypedDict):
-    """One event. Types ``timer``, ``counter``, ``gauge`` and ``updown`` carry ``name``
-    and ``rate`` in ``fields`` and their number, as text, in ``payload``."""
+    """One event. A metric (``timer``, ``histogram``, ``counter``, ``gauge``,
+    ``updown``) has its ``name`` and ``rate`` in ``fields``, and its number in
+    ``payload``, as text."""
 
     type: str
     timestamp: str
@@ -58,9 +59,9 @@ def new_message(
     payload: str = "",
     fields: dict[str, Any] | None = None,
 ) -> Message:
-    """A message of this process; ``origin`` has what is not given.
+    """Return a message of this process; ``origin`` has the defaults.
 
-    ``fields`` become the message's own.
+    ``fields`` is not copied.
     """
     return {
         "type": type,
@@ -76,16 +77,17 @@ def new_message(
 
 
 Context = Callable[[], Mapping[str, Any]]
-"""Returns fields for a message that is about to be made, where it is made."""
+"""A function that returns fields for the message that is being made; it is called in
+the thread and context that makes it."""
 
 _contexts: tuple[Context, ...] = ()
 
 
 def add_context(tell: Context) -> None:
-    """Have ``tell`` asked for fields of every message; twice is as good as once.
+    """Have ``tell`` called for more fields of every message. Idempotent.
 
-    For what belongs to the code that sends, such as the id of a request. What a message
-    was given itself wins. Metrics are not asked about: an id would make each a series.
+    It is for what depends on the sending code, such as the id of a request. A message's
+    own fields win. It is not called for metrics: an id would make each one a series.
     """
     global _contexts
     if tell not in _contexts:
@@ -93,13 +95,13 @@ def add_context(tell: Context) -> None:
 
 
 def remove_context(tell: Context) -> None:
-    """Ask it no more."""
+    """No longer call it."""
     global _contexts
     _contexts = tuple(one for one in _contexts if one != tell)
 
 
 def context() -> dict[str, Any]:
-    """Return what all of them tell now. One that raises tells nothing."""
+    """Return the fields of all of them, as of now. One that raises adds nothing."""
     fields: dict[str, Any] = {}
     for tell in _contexts:
         with suppress(Exception):
@@ -111,11 +113,11 @@ _last_second = (-1, "")
 
 
 def rfc3339(seconds: float) -> str:
-    """Seconds since the epoch as UTC, always with six digits and a ``Z``."""
-    # A second's text is kept for the next call, which takes a fifth of the time then;
-    # as one tuple, or a thread could pair one second with the text of another.
+    """Format seconds since the epoch as UTC, always with six decimals and a ``Z``."""
+    # A second's text is kept for the next call, which then takes a fifth of the time;
+    # in one tuple, or a thread could pair one second with the text of another.
     second, text = _last_second
-    # The million in front keeps the zeros, for 0.6 of what ``round`` and ``:06d`` cost.
+    # The added million keeps leading zeros, for 0.6 of the cost of ``round``, ``:06d``.
     micros = int((seconds - second) * 1e6 + 1_000_000.5)
     if 1_000_000 <= micros < 2_000_000:
         return f"{text}.{str(micros)[1:]}Z"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What may be measured: the one check that every metric goes through."""
+"""What can be measured: the one check that every metric goes through."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Kind = Literal["counter", "timer", "histogram", "gauge", "updown"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LIMIT = 1e308
-"""Larger numbers, infinity and NaN are no measurement."""
+"""Larger numbers, infinity and NaN are refused."""
 
-_SMALL = 2**30  # such integers Python compares quickest
-_WIDE = 2**512  # no number of calls adds up such integers to more than a float holds
+_SMALL = 2**30  # Python compares smaller integers fastest
+_WIDE = 2**512  # no number of calls can add smaller integers up beyond a float
 
 
 def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | None:
     """Return why this cannot be measured, or None when it can."""
-    # What nearly always comes, at a third of the price of looking closer.
+    # The usual case, at a third of the cost of the full check.
     if (
         (type(value) is int and 0 <= value < _SMALL)
         or (type(value) is float and 0.0 <= value < LIMIT)
@@ -40,10 +40,10 @@ def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | 
         return None
     if not isinstance(name, str) or not str.__str__(name):
         return "name is not text"
-    # bool is an int to Python; as a measurement it is a slip
+    # To Python a bool is an int; as a measurement it is a mistake.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "value is not a number"
-    # A subclass may compare as it likes.
+    # A subclass may override comparisons.
     number = int(value) if isinstance(value, int) else float(value)
     if not -LIMIT < number < LIMIT:
         return "value is not finite"
@@ -57,9 +57,9 @@ def why_invalid(kind: Kind, name: object, value: object, rate: object) -> str | 
 
 
 def as_number(value: float) -> float:
-    """A checked value as what adds up without ever raising: a plain ``int`` or
-    ``float``, as a subclass may do anything; and a float where integers are so large
-    that their sum would not become one."""
+    """Return a checked value as a number whose sums never raise: a plain ``int`` or
+    ``float``, because a subclass may do anything, and a float for an integer so large
+    that a sum of them could not be converted to one."""
     if not isinstance(value, int):
         return float(value)
     number = int(value)
@@ -79,8 +79,8 @@ class Measured(NamedTuple):
 def from_message(msg: Message) -> Measured:
     """Return what a message of one of the `KINDS` measured.
 
-    ValueError says why it is none: filters may change messages, and anybody may make
-    them.
+    Raises ValueError, with the reason, for a message that is not a metric: filters may
+    change messages, and anybody may make them.
     """
     kind = msg["type"]
     if kind not in KINDS:

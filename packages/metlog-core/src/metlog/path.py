@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Dotted names: from the text in a configuration to the object it means.
+"""Dotted names: from the text in a configuration to the object that it names.
 
 `pkgutil.resolve_name` is not used: for ``package.broken.name`` it says that the package
-has no attribute ``broken``, whatever it was that kept that module from being imported.
+has no attribute ``broken``, no matter why that module could not be imported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ __all__ = ["resolve_name"]
 
 
 def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
-    """The object called ``package.module.attribute`` or ``package.module:attribute``.
+    """Return the object called ``package.module.attribute`` or
+    ``package.module:attribute``.
 
-    Modules are imported on the way. A name that begins with ``.`` or ``:`` is
-    relative to ``package``. Raises ValueError for what is no dotted name, ImportError
-    when there is nothing of that name, and whatever an imported module raises.
+    Modules are imported as needed. A name that begins with ``.`` or ``:`` is relative
+    to ``package``. Raises ValueError for something that is not a dotted name,
+    ImportError if nothing has that name, and whatever an imported module raises.
     """
     if not isinstance(name, str):
         raise ValueError(f"expected a dotted name, got {name!r}")
@@ -37,13 +38,13 @@ def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
         try:
             found = getattr(found, word)
         except AttributeError:
-            if not hasattr(found, "__path__"):  # no package: nothing to import
+            if not hasattr(found, "__path__"):  # not a package: nothing to import
                 return _attribute(found, ".".join(words[i:]), name)
             here = ".".join(words[: i + 1])
             try:
                 found = import_module(here)
             except ModuleNotFoundError as error:
-                if error.name != here:  # it is there, but misses something itself
+                if error.name != here:  # it exists, but fails to import something
                     raise
                 return _attribute(found, ".".join(words[i:]), name)
     return found
@@ -73,10 +74,10 @@ def _attribute(owner: Any, attributes: str, name: str) -> Any:
 
 
 def _is_plain(error: AttributeError, word: str) -> bool:
-    """Return whether it says no more than that there is no such name.
+    """Return whether it only says that there is no such name.
 
-    A module's own ``__getattr__`` may say that as well; or fail, and that is another
-    thing.
+    A module's own ``__getattr__`` may say that too; if it fails in any other way, that
+    is a different error.
     """
     below = error.__traceback__ and error.__traceback__.tb_next
     return below is None or (

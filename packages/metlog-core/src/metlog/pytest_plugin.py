@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The pytest fixture ``metlog_sent``. pytest finds it by itself."""
+"""The pytest fixture ``metlog_sent``, which pytest finds by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("metlog.testing")
 
 @pytest.fixture
 def metlog_sent() -> Iterator[Sent]:
-    """What the test sent so far: a list of messages; see `metlog.testing.Sent`."""
+    """What the test has sent so far: a list of messages; see `metlog.testing.Sent`."""
     from metlog.testing import capture  # every pytest run loads this file: import late
 
     with capture() as sent:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Rules on dotted names: what is dropped, renamed, labelled or thinned.
+"""Rules on dotted names: what is dropped, renamed, labelled or thinned out.
 
-A client has rules, and so has each route of a `metlog.senders.FanOutSender`. They are
-asked once for each series, so that they cost nothing per call.
+A client has rules, and so does each route of a `metlog.senders.FanOutSender`. They are
+evaluated once for each series, so they cost nothing per call.
 """
 
 from __future__ import annotations
@@ -35,28 +35,29 @@ _NAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
 def is_reserved(label: str) -> bool:
-    """Return whether a backend takes labels of this name for something of its own.
+    """Return whether a backend uses labels of this name for something of its own.
 
-    Datadog makes another host of ``host``, and ``device`` and ``source`` are its own
-    too; Prometheus has ``le``, ``quantile``, ``job``, ``instance`` and ``__…``.
+    Datadog takes ``host`` for the name of another host, and reserves ``device`` and
+    ``source``; Prometheus reserves ``le``, ``quantile``, ``job``, ``instance`` and
+    ``__…``.
     """
     return label in _RESERVED or label.startswith("__")
 
 
 class Decision(NamedTuple):
-    """What the rules say of one series."""
+    """What the rules say about one series."""
 
     drop: bool = False
     rename: str | None = None
-    """The dotted name instead of its own."""
+    """The dotted name that replaces its own."""
     labels: Mapping[str, Label] = _NONE
-    """Labels that replace or join its own."""
+    """Labels that replace its own or are added to them."""
     rate: float = 1.0
     """The share of it that StatsD gets; other backends get all."""
 
     def then(self, rules: Rules, name: str) -> Decision:
-        """Return what is decided when ``rules`` are asked next, about ``name`` or what
-        became of it."""
+        """Return the decision after ``rules`` are applied next, to ``name`` or to what
+        it was renamed to."""
         if self.drop or not rules:
             return self
         after = rules.for_(self.rename or name)
@@ -69,17 +70,18 @@ class Decision(NamedTuple):
 
 
 KEEP = Decision()
-"""What no rule speaks of stays as it is."""
+"""The decision if no rule matches: the series stays as it is."""
 
 
 class Rules:
-    """Some rules in order; the first whose pattern fits a name decides."""
+    """Rules in order; the first whose pattern matches a name decides."""
 
     def __init__(self, rules: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Each is a dict of ``match`` and of ``drop``, or of ``rename``, ``labels`` and
-        ``rate``. Raises `ConfigError` for anything else, with the path to it.
+        """Each rule is a dict with ``match`` and either ``drop`` or some of ``rename``,
+        ``labels`` and ``rate``. Anything else is a `ConfigError`, with the path to it.
 
-        ``match`` is a pattern of `fnmatch.fnmatchcase`, where ``*`` fits dots, too.
+        ``match`` is a pattern for `fnmatch.fnmatchcase`, in which ``*`` matches dots,
+        too.
         """
         if isinstance(rules, (str, bytes, Mapping)) or not isinstance(rules, Sequence):
             raise ConfigError(f"expected a list of dicts, got {rules!r}")
@@ -92,7 +94,7 @@ class Rules:
         return bool(self._rules)
 
     def for_(self, name: str) -> Decision:
-        """Return what the first rule that fits ``name`` says, `KEEP` if none does."""
+        """Return what the first matching rule says of ``name``, `KEEP` if none does."""
         for pattern, decision in self._rules:
             if fnmatchcase(name, pattern):
                 return decision
@@ -103,15 +105,15 @@ NO_RULES = Rules()
 
 
 def as_rules(rules: Rules | Iterable[Mapping[str, Any]]) -> Rules:
-    """Return rules, made of dicts if need be."""
+    """Return rules, made from dicts if need be."""
     return rules if isinstance(rules, Rules) else Rules(rules)
 
 
 def common_fields(fields: object) -> dict[str, Label]:
     """Return a client's common fields, or raise `ConfigError`.
 
-    They are texts, numbers, or true and false. Names that are `is_reserved` are for
-    messages only.
+    They are text, numbers, or true or false. Names that are `is_reserved` appear only
+    in messages.
     """
     if not isinstance(fields, Mapping):
         raise ConfigError(f"expected a dict, got {fields!r}")

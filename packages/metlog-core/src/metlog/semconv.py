@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""OpenTelemetry's semantic conventions, as far as a metric of ours has one.
+"""OpenTelemetry's semantic conventions, for those of our metrics that have one.
 
-No package holds the buckets and the requirement levels, so they stand here:
+No package has the buckets and the requirement levels, so they are written down here:
 docs/http/http-metrics.md and docs/database/database-metrics.md of
 https://github.com/open-telemetry/semantic-conventions/tree/v1.44.0
 """
@@ -15,7 +15,7 @@ from typing import Literal
 __all__ = ["CONVENTIONS", "SCHEMA_URL", "Attribute", "Convention", "Semconv"]
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
-"""The version that everything here was taken from."""
+"""The version that everything here is taken from."""
 
 Stability = Literal["stable", "development"]
 
@@ -24,43 +24,43 @@ Attribute = str | int
 
 @dataclass(frozen=True)
 class Convention:
-    """What the conventions say of one metric."""
+    """What the conventions say about one metric."""
 
     name: str
     unit: str
     meaning: str
     stability: Stability
     required: tuple[str, ...]
-    """Attributes that are always there."""
+    """Attributes that are always present."""
     others: tuple[str, ...] = ()
-    """Attributes that are there when they apply."""
+    """Attributes that are present if they apply."""
     bounds: tuple[float, ...] = ()
-    """The advised buckets of a histogram, in its unit."""
+    """The advised buckets for a histogram, in its unit."""
 
 
 @dataclass(frozen=True)
 class Semconv:
-    """How a declaration of ours is spelled by a convention."""
+    """How a convention spells one of our declarations."""
 
     name: str
     """A key of `CONVENTIONS`."""
     attributes: tuple[tuple[str, str], ...]
-    """Attribute and the part it is made of: ``("http.request.method", "method")``."""
+    """Attribute and the part it comes from: ``("http.request.method", "method")``."""
     keeps: tuple[str, ...] = ()
-    """Labels of ours that stay beside them."""
+    """Our labels that are kept beside them."""
 
     @property
     def convention(self) -> Convention:
-        """What the conventions say of it."""
+        """What the conventions say about it."""
         return CONVENTIONS[self.name]
 
     @property
     def parts(self) -> frozenset[str]:
-        """The parts that an attribute is made of."""
+        """The parts that attributes come from."""
         return frozenset(part for _, part in self.attributes)
 
     def spell(self, parts: Mapping[str, str]) -> dict[str, Attribute]:
-        """Return the attributes for these parts; what does not apply is left out."""
+        """Return the attributes for these parts, without those that do not apply."""
         spelled: dict[str, Attribute] = {}
         for attribute, part in self.attributes:
             value = _CONVERSIONS.get(attribute, _as_it_is)(parts.get(part, ""))
@@ -135,7 +135,7 @@ _SYSTEMS = {
     "redshift": "aws.redshift",
     "spanner": "gcp.spanner",
 }
-"""``connection.vendor`` of Django and of backends for it → ``db.system.name``."""
+"""``connection.vendor`` of Django and its backends → ``db.system.name``."""
 
 
 def _as_it_is(text: str) -> str | None:

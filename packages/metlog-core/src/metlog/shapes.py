@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a series is called by a backend: its dotted name, or a base and labels.
+"""What a backend calls a series: by its dotted name, or by a base and labels.
 
-Both shapes come from one declaration (`metlog.catalogue`). A plain name is itself in
+Both shapes come from one declaration (`metlog.catalogue`). A plain name is the same in
 every shape, and its fields are its labels.
 """
 
@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 NAMES = ("dotted", "labels", "semconv")
-"""The shapes: for what has only names; for what has labels; the same in the words of
-OpenTelemetry's semantic conventions, where there are such."""
+"""The shapes: for backends that have only names; for backends with labels; the latter
+in the words of OpenTelemetry's semantic conventions, where they exist."""
 
 STABILITIES = ("stable", "development")
 
@@ -48,19 +48,19 @@ COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Upper bounds of the buckets for everything else."""
 
 MAX_SEEN = 20_000
-"""Series, and names, that one lens remembers; beyond, it begins anew."""
+"""How many series, and names, one lens remembers; then it starts over."""
 
 MAX_TOLD = 1_000
-"""Names about which a conflict is noticed; beyond, nobody would read it."""
+"""How many names are checked for conflicts; nobody would read about more."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 Report = Callable[[str, object], None]
-"""Count one more of a kind of trouble, and say its detail now and then."""
+"""Counts one more problem of a kind, and reports its detail now and then."""
 
 
 class AnySeries(Protocol):
-    """What a shape is made of, see `metlog._aggregate.series`."""
+    """What a shape is made from: see `metlog._aggregate.series`."""
 
     @property
     def kind(self) -> Kind: ...
@@ -75,7 +75,7 @@ class AnySeries(Protocol):
 
 
 class Seen:
-    """A series as its client's or its route's rules and common fields have it seen."""
+    """A series as seen through the rules and common fields of its client or route."""
 
     __slots__ = ("common", "decision", "series")
 
@@ -97,10 +97,9 @@ class Seen:
 
 
 class Lens:
-    """Rules and common fields, through which exporters see series and messages tell of
-    them.
+    """The rules and common fields through which exporters and messages see series.
 
-    What it shows is remembered: the same series is the same `Seen`.
+    Results are remembered: the same series gives the same `Seen`.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Lens:
     def told(
         self, name: str, fields: Mapping[str, Any] | None
     ) -> tuple[str, Mapping[str, Any] | None]:
-        """Return the name and fields of a message: those that the dotted shape has."""
+        """Return the name and fields for a message: those of the dotted shape."""
         if not self:
             return name, fields
         decision = self._decision(name)
@@ -129,7 +128,7 @@ class Lens:
         return decision.rename or name, told
 
     def see(self, series: Any) -> Seen | None:
-        """Return the series as it is to be seen, None if a rule drops it."""
+        """Return the series as seen through this lens, None if a rule drops it."""
         try:
             return self._seen[series]
         except KeyError:
@@ -158,13 +157,13 @@ class Shaped(NamedTuple):
 
     name: str
     labels: Mapping[str, Any]
-    """With a declaration all that it names; one that does not apply is ``""``."""
+    """Of a declared metric, all its labels; one that does not apply is ``""``."""
     unit: str = ""
     meaning: str = ""
     bounds: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets: a timer's in seconds."""
     scale: float = 1
-    """What its values are to be multiplied by."""
+    """The factor to multiply its values by."""
     rate: float = 1.0
     """The share that StatsD gets."""
     prefix: str = ""
@@ -179,12 +178,12 @@ class Shaped(NamedTuple):
 
 
 def default_bounds(kind: str) -> tuple[float, ...]:
-    """Return the bounds of a histogram that declares none: a timer's in seconds."""
+    """Return the bounds of a histogram that declares none; a timer's are in seconds."""
     return SECONDS if kind == "timer" else COUNTS
 
 
 class Shape:
-    """How one sender, or one route to it, calls series."""
+    """How one sender, or one route to it, names series."""
 
     def __init__(
         self,
@@ -195,9 +194,9 @@ class Shape:
         resource: bool = False,
         report: Report = lambda kind, detail: None,
     ) -> None:
-        """``semconv`` names the stabilities of conventions that are wanted; ``tagged``
-        is whether the backend has labels at all, ``resource`` whether common fields
-        stand somewhere else than among them: in `Shaped.resource`."""
+        """``semconv`` lists the stabilities of the conventions to use; ``tagged`` says
+        whether the backend has labels at all, ``resource`` whether common fields go
+        into `Shaped.resource` instead of the labels."""
         if names not in NAMES:
             raise ConfigError(f"expected {_or(NAMES)}, got {names!r}", "names")
         if names != "dotted" and not tagged:
@@ -221,9 +220,9 @@ class Shape:
         self._lookalikes = Lookalikes()
 
     def of(self, series: AnySeries) -> Shaped | None:
-        """Return what to call ``series``, None when it is not sent in this shape.
+        """Return what to call ``series``, None if it is not sent in this shape.
 
-        Ask once for each series, and keep the answer.
+        Call it once for each series, and keep the result.
         """
         seen = series if isinstance(series, Seen) else Seen(series)
         common, decision = seen.common, seen.decision
@@ -251,8 +250,8 @@ class Shape:
         )
 
     def declared(self, metric: Metric) -> Shaped | None:
-        """Return what a declaration is called before it is sent: its labels have no
-        values, and its placeholders stand in a dotted name. None as for `of`."""
+        """Return what to call a declared metric before anything is sent: its labels
+        have no values, a dotted name still has its placeholders. None as for `of`."""
         if self.names == "dotted":
             labels = dict.fromkeys(metric.fields if self._tagged else (), "")
             unit = unit_of(metric.kind, metric.unit)
@@ -262,7 +261,7 @@ class Shape:
         return self._labelled(metric, dict.fromkeys(metric.labels, ""), {}, {})
 
     def conflicts(self, metric: Metric) -> Iterator[str]:
-        """Say what of a declared metric this shape cannot tell apart, or loses."""
+        """Yield what this shape cannot tell apart, or loses, of a declared metric."""
         if metric.kind == "gauge" and metric.fields and not self._tagged:
             yield (
                 f"{metric.name!r}: gauges that differ in {_and(metric.fields)} only "
@@ -274,7 +273,7 @@ class Shape:
                 yield f"{metric.name!r}: no backend gets the label {label!r}"
 
     def tell_lost(self, label: str) -> None:
-        """Tell once of a label that the backend cannot have; the value counts."""
+        """Report once that the backend cannot have a label; the value still counts."""
         self._tell(
             "a label was left out, as the backend has its name for another one or for "
             "something of its own",
@@ -364,19 +363,19 @@ class Shape:
 
 
 class Namesakes:
-    """Metrics that a backend takes for one, as they have one name: told once of each
-    name."""
+    """Metrics that a backend takes for one, because they have the same name: reported
+    once for each name."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        # What a metric is → its names as the backend and as we spell them. That way
-        # round a name costs least: its place in a dict.
+        # Kind and unit → names as the backend and as we spell them. This way round, a
+        # name takes least memory: one entry in a dict.
         self._known: dict[tuple[str, str], dict[str, str]] = {}
         self._count = 0
         self._told: set[str] = set()
 
     def watch(self, name: str, kind: Kind, spelled: str, unit: str = "") -> None:
-        """``name`` is what the backend goes by, ``spelled`` what we call it."""
+        """Note a metric: ``name`` is what the backend calls it, ``spelled`` is ours."""
         here = self._known.setdefault((kind, unit), {})
         if here.get(name) == spelled or self._count > MAX_SEEN:
             return

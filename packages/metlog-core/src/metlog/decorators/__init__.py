@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Time functions and count their calls, with the client there is at the first call."""
+"""Time functions and count calls, with the client that exists at the first call."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """What metlog's decorators have in common.
 
-Python evaluates decorators at import, when a client is seldom configured. So what a
+Python evaluates decorators at import, when there is usually no client yet. So what a
 decorator does is decided when the function is first called.
 """
 
@@ -33,18 +33,18 @@ class MetlogDecorator:
         @shout("the arguments are in self.args and self.kwargs", client_name="app")
         async def two(): ...
 
-    What comes out is a function, so it can be a method or a class method, and keeps
-    name, docstring and signature. Its attribute ``metlog_decorator`` is this object.
+    The result is a function, so it can be a method or a class method; it keeps name,
+    docstring and signature. Its attribute ``metlog_decorator`` is this object.
 
-    ``client`` is the client to use, or ``client_name`` its name; else it is the
-    default client at the first call. While there is none, the function just runs.
+    ``client`` is the client to use, or ``client_name`` its name; without either it is
+    the default client at the first call. While there is none, the function just runs.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Used bare, it gives the decorated function at once."""
+        """Return the decorated function right away if the decorator is used bare."""
         self = super().__new__(cls)
         if len(args) == 1 and not kwargs and _is_function(args[0]):
-            self.__init__()  # type: ignore[misc]  # Python will not, as we return no instance
+            self.__init__()  # type: ignore[misc]  # Python does not: we return no instance
             return self(args[0])
         return self
 
@@ -82,7 +82,7 @@ class MetlogDecorator:
 
     @property
     def decorator_name(self) -> str:
-        """As it is written in the global option ``disabled_decorators``."""
+        """Its name in the global option ``disabled_decorators``."""
         return type(self).__name__
 
     @property
@@ -96,14 +96,14 @@ class MetlogDecorator:
         return self._client
 
     def predicate(self) -> bool:
-        """Return whether this decorator does anything; asked at the first call."""
+        """Return whether this decorator is enabled; called at the first call."""
         disabled = CLIENT_HOLDER.global_config.get("disabled_decorators") or ()
         if isinstance(disabled, str):
             disabled = (disabled,)
         return self.decorator_name not in disabled
 
     def metlog_call(self, *args: Any, **kwargs: Any) -> Any:
-        """Called instead of ``self.fn``, which it calls; the place for subclasses.
+        """Run instead of ``self.fn``, and call it. Subclasses override this.
 
         For an ``async def`` what it returns is awaited.
         """
@@ -111,7 +111,7 @@ class MetlogDecorator:
 
     @property
     def _fn(self) -> Callable[..., Any]:
-        """``fn``, as decorators written for metlog-py know it."""
+        """``fn``, under the name that decorators written for metlog-py use."""
         return self.fn
 
     @property
@@ -120,11 +120,11 @@ class MetlogDecorator:
         return self.name
 
     def _decided(self) -> Callable[..., Any]:
-        """What to call from now on, now that a client is there."""
+        """Return what to call from now on, now that there is a client."""
         return self.metlog_call if self.predicate() else self.fn
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        """What the decorated function does: replaced by what is `_decided`."""
+        """Do what the decorated function does; replaced by the result of `_decided`."""
         return self._first_call(*args, **kwargs)
 
     def _first_call(self, *args: Any, **kwargs: Any) -> Any:

@@ -16,12 +16,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Measuring(MetlogDecorator):
-    """Takes the arguments of a method of the client; its name is the function's."""
+    """Takes the arguments of a client's method; the default name is the function's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         method = getattr(MetlogClient, self._method)
-        # A TypeError is due now, not when the function is called.
+        # Raise a TypeError now, not when the function is called.
         bound = inspect.signature(method).bind_partial(None, *self.args, **self.kwargs)
         self._options: dict[str, Any] = {**bound.arguments}
         del self._options["self"]
@@ -53,7 +53,7 @@ class _TimeIt(_Measuring):
 
 
 class _IncrCount(_Measuring):
-    """Count each call of a function with `MetlogClient.incr`, when it ends."""
+    """Count each call of a function with `MetlogClient.incr` when it ends."""
 
     _method = "incr"
     decorator_name = "incr_count"
@@ -79,8 +79,8 @@ class _IncrCount(_Measuring):
 
 
 if TYPE_CHECKING:
-    # The classes, as their users see them: types cannot say that a class gives
-    # something else than its instances.
+    # The classes as their users see them: types cannot say that calling a class returns
+    # something other than an instance.
 
     @overload
     def timeit(name: F, /) -> F: ...
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     def timeit(*args: Any, **kwargs: Any) -> Any:
         """Time each call of a function, with a `MetlogClient.timer`.
 
-        Bare, or with that method's arguments; the default name is
+        Use it bare or with that method's arguments; the default name is
         ``<module>.<function>``. A generator is timed from its first item to its last.
         """
 
@@ -117,11 +117,11 @@ if TYPE_CHECKING:
         client_name: str = "",
     ) -> Callable[[F], F]: ...
     def incr_count(*args: Any, **kwargs: Any) -> Any:
-        """Count each call of a function with `MetlogClient.incr`, when it ends,
-        however it ends.
+        """Count each call of a function with `MetlogClient.incr` when it ends, even if
+        it raises.
 
-        Bare, or with that method's arguments; the default name is
-        ``<module>.<function>``. A generator counts when it is made.
+        Use it bare or with that method's arguments; the default name is
+        ``<module>.<function>``. A generator is counted when it is created.
         """
 
 else:
