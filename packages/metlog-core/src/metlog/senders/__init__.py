@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Where messages go. One sender is one way to one kind of backend.
+"""Where metrics and messages go: one sender for each kind of backend.
 
-A sender's module is imported when the sender is first asked for here.
+A sender's module is imported when the sender is first taken from here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What Datadog's environment variables say of the agent, and of every line.
+"""Datadog's environment variables: the agent's address, and tags for every line.
 
-https://docs.datadoghq.com/developers/dogstatsd/ and the official Python client.
+See https://docs.datadoghq.com/developers/dogstatsd/ and the official Python client.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNSAFE = re.compile(r"[|\s\x00-\x1f\x7f-\x9f]")
 
 
 class Surroundings(NamedTuple):
-    """Where the agent is, and what every line to it says besides."""
+    """Where the agent is, and what is added to every line."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
@@ -36,7 +36,7 @@ NOTHING = Surroundings()
 
 
 def from_environment(ask_address: bool = True) -> Surroundings:
-    """Read the variables. A ``DD_DOGSTATSD_URL`` that is none is a `ConfigError`."""
+    """Read the variables. An invalid ``DD_DOGSTATSD_URL`` is a `ConfigError`."""
     host, port, transport = NOTHING.host, NOTHING.port, NOTHING.transport
     if ask_address:
         host, port, transport = _address()
@@ -72,7 +72,7 @@ def _address() -> tuple[str, int, Literal["udp", "unix"]]:
 
 
 def _tags() -> dict[str, str]:
-    """``DD_TAGS`` and ``DATADOG_TAGS`` hold pairs between commas or blanks."""
+    """Return the pairs in ``DD_TAGS`` and ``DATADOG_TAGS``, split at comma or blank."""
     tags = {}
     for variable in ("DD_TAGS", "DATADOG_TAGS"):
         for pair in re.split(r"[,\s]+", os.environ.get(variable, "")):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What goes out to a collector together, and how that becomes OpenTelemetry's data.
+"""Batches of series for a collector, and their conversion to OpenTelemetry's data.
 
-Of OpenTelemetry only public names are used: its encoder and exporter make the bytes.
+Only public names of OpenTelemetry are used: its encoder and exporter make the bytes.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ POINTS_A_REQUEST = 10_000
 POINTS_A_PAUSE = 20
 """Encoding them takes about 0.3 ms."""
 
-_POINT = 80  # bytes of a point, or of a metric, without its texts
+_POINT = 80  # bytes of a point, or of a metric, without its text
 _RESOURCE = 1000  # bytes of a process's own resource
 _BUCKET = 16  # bytes of a bucket's bound and its count
-_BUCKETS = 1000  # bytes of those of an exponential histogram, at most
+_BUCKETS = 1000  # bytes of all buckets of an exponential histogram, at most
 _MAX_NS = 2**63 - 1
 
 T = TypeVar("T")
 
 
 class Cell:
-    """One series of a collector."""
+    """One series, as it is sent to a collector."""
 
     __slots__ = (
         *("attributes", "calls", "forgotten", "histogram", "kind", "meaning", "name"),
@@ -89,7 +89,7 @@ class Cell:
         self.value: float | None = None
         self.start_ns = start_ns
         self.calls = 0
-        """Those that are in no batch."""
+        """Calls that are in no batch yet."""
         self.forgotten = False
         self.size = _POINT + size_of_attributes(self.attributes)
         """Bytes of its point, at most."""
@@ -100,7 +100,7 @@ class Cell:
 
     @property
     def group(self) -> object:
-        """The same for all that are one metric of a request."""
+        """A key that is the same for all series that form one metric of a request."""
         return self.kind, self.name, self.unit, self.where
 
 
@@ -110,22 +110,22 @@ class Snapshot(NamedTuple):
     cell: Cell
     point: Any
     calls: int
-    """How many calls it tells of for the first time."""
+    """How many calls it contains that no snapshot before it did."""
 
 
 class Batch(NamedTuple):
-    """What goes out together."""
+    """Series that are sent together."""
 
     told: list[Snapshot]
     temporality: AggregationTemporality
 
     @property
     def calls(self) -> int:
-        """How many calls it tells of for the first time."""
+        """How many calls it contains that no batch before it did."""
         return sum(each.calls for each in self.told)
 
     def metrics(self) -> dict[object, tuple[Mapping[str, Any], list[Metric]]]:
-        """By resource: its attributes beside those of the process, and its metrics."""
+        """Its metrics by resource, each with attributes beside those of the process."""
         points: dict[object, list[Any]] = {}
         firsts: list[tuple[object, Cell]] = []
         for cell, point, _ in Paced(self.told):
@@ -142,17 +142,17 @@ class Batch(NamedTuple):
         return found
 
     def halves(self) -> list[Batch]:
-        """Return it as two that go out apart; none when it is one series only."""
+        """Return it as two batches; none if it has only one series."""
         middle = len(self.told) // 2
         halves = [self.told[:middle], self.told[middle:]] if middle else []
         return [self._replace(told=half) for half in halves]
 
 
 class Paced(list[T]):
-    """A list that lets other threads run while somebody goes through it.
+    """A list that lets other threads run while it is iterated over.
 
-    The encoder holds the GIL otherwise until the interpreter takes it away, which it
-    does every 5 ms: so long everybody else would stand still, again and again.
+    Otherwise the encoder holds the GIL until the interpreter takes it away after 5 ms,
+    and all other threads would stand still for that long, again and again.
     """
 
     def __iter__(self) -> Iterator[T]:
@@ -163,7 +163,7 @@ class Paced(list[T]):
 
 
 def parts_of(cells: list[Cell]) -> Iterator[list[Cell]]:
-    """Those of one request each."""
+    """Yield the cells for one request after the other."""
     part: list[Cell] = []
     known: set[object] = set()
     size = 0
@@ -214,7 +214,7 @@ def point_of(cell: Cell, now_ns: int) -> Any:
 def as_data(
     batch: Batch, resource: Resource, scope: InstrumentationScope
 ) -> MetricsData:
-    """Make what the exporter takes; ``resource`` is the process."""
+    """Make what the exporter takes; ``resource`` describes the process."""
     found = []
     for attributes, metrics in batch.metrics().values():
         whole = resource.merge(Resource(attributes)) if attributes else resource
@@ -224,7 +224,7 @@ def as_data(
 
 
 def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
-    """Make one that sends through ``session``."""
+    """Make an exporter that sends through ``session``."""
     return OTLPMetricExporter(
         endpoint=target.endpoint,
         certificate_file=target.certificate,
@@ -238,18 +238,18 @@ def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
 
 
 def distinct(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A key. 1, 1.0 and True are three values."""
+    """Return a key in which 1, 1.0 and True are different values."""
     return tuple((k, type(v), v) for k, v in attributes.items())
 
 
 def clamped(nanoseconds: int) -> int:
-    """The wire has no time before 1970."""
+    """Return a time that the wire can hold, which is not before 1970."""
     return min(max(nanoseconds, 0), _MAX_NS)
 
 
 def _of_group(cell: Cell, known: set[object]) -> int:
-    """Return the bytes of what is said once for all points of a metric, or of a
-    resource, that is not ``known`` yet."""
+    """Return the bytes of what is sent once for all points of a metric or a resource,
+    if that is not ``known`` yet."""
     size = 0
     if cell.group not in known:
         texts = cell.name, cell.unit, cell.meaning

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What `OtlpSender` was told: by its arguments, else by OpenTelemetry's variables.
+"""The settings of `OtlpSender`: from its arguments or OpenTelemetry's variables.
 
-First the argument, then the signal's variable, then the general one, then our default.
-What cannot be used is an error now, not a line in a log while running. No error shows
-a header's value, or who logs in at an endpoint.
+The argument comes first, then the signal's variable, the general one, and our default.
+A value that cannot be used is an error now, not a line in a log later. No error shows a
+header's value, or the user and password of an endpoint.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an `OtlpSender` needs to know. A signal without a target is not sent."""
+    """The settings of an `OtlpSender`. A signal without a target is not sent."""
 
     metrics: Target | None
     logs: Target | None
@@ -57,7 +57,7 @@ class Settings:
 
     @property
     def has_one_collector(self) -> bool:
-        """Return whether both signals go to one place."""
+        """Return whether both signals go to the same place."""
         if self.metrics is None or self.logs is None:
             return False
         return (
@@ -111,7 +111,7 @@ def read(
 
 
 def shown(url: object) -> str:
-    """A URL as it may be printed: without who logs in, and without its query."""
+    """Return a URL that may be printed: without user, password and query."""
     text = str(url)
     scheme, slashes, rest = text.partition("://")
     if not slashes:
@@ -120,7 +120,7 @@ def shown(url: object) -> str:
 
 
 def instance_id(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The ``service.instance.id`` of ``OTEL_RESOURCE_ATTRIBUTES``, if it has one."""
+    """Return ``service.instance.id`` from ``OTEL_RESOURCE_ATTRIBUTES``, if present."""
     for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
         key, _, value = pair.partition("=")
         if key.strip() == "service.instance.id":
@@ -171,7 +171,7 @@ def _url(value: object, name: str) -> str:
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
         usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
         (parts.hostname or "").encode("idna")
-    except ValueError:  # its text may hold a password
+    except ValueError:  # whose text may contain a password
         usable = False
     if not usable or not isinstance(value, str):
         raise ConfigError(
@@ -206,12 +206,13 @@ def _headers(value: object) -> dict[str, str]:
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # no secret that deserves the name
+_BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # too short and simple to be a secret
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, str]:
-    """Lower-case names. What is wrong is said by its place, as all of it is secret."""
+    """Return them with lower-case names. An error gives only the position, because
+    names and values may be secret."""
     found = {}
     for position, (name, value) in enumerate(pairs, 1):
         if not (
@@ -332,7 +333,7 @@ def _choice(choices: str) -> Callable[[object, str], str]:
 
 
 def _file(value: object, name: str) -> str:
-    if not os.path.isfile(str(value)):  # noqa: PTH113  # a text is all requests takes
+    if not os.path.isfile(str(value)):  # noqa: PTH113  # requests takes only text
         raise ConfigError(f"expected a file, got {value!r}", name)
     return str(value)
 
@@ -348,19 +349,19 @@ def _number(value: object) -> float | None:
 
 
 class _Reader:
-    """The environment. An empty variable is one that is not set."""
+    """The environment. An empty variable counts as not set."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
     def named(self, name: str) -> tuple[str, str | None]:
-        """The name and the value, if there is one."""
+        """Return the name and the value, if there is one."""
         return name, self._environ.get(name, "").strip() or None
 
     def first(
         self, signal: str, what: str, check: Callable[[object, str], T], default: Any
     ) -> Any:
-        """The signal's variable, else the general one, checked; else the default."""
+        """Return the signal's or else the general variable, checked, or the default."""
         for name in (
             f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}",
             f"OTEL_EXPORTER_OTLP_{what}",
@@ -371,16 +372,16 @@ class _Reader:
         return default
 
     def choice(self, name: str, choices: str, default: str) -> str:
-        """One of a few words, in upper or lower case."""
+        """Return one of a few words, in upper or lower case."""
         _, value = self.named(name)
         return default if value is None else _choice(choices)(value, name)
 
     def boolean(self, name: str) -> bool:
-        """Return whether it says true."""
+        """Return whether it is true."""
         return self.choice(name, "true false", "false") == "true"
 
     def milliseconds(self, name: str) -> float | None:
-        """A time, in seconds."""
+        """Return a time in seconds, from a variable in milliseconds."""
         _, value = self.named(name)
         if value is None:
             return None
@@ -392,7 +393,7 @@ class _Reader:
         return number / 1000
 
     def headers(self, signal: str) -> dict[str, str]:
-        """``name=value,name=value``, with ``%20`` and the like in values."""
+        """Return ``name=value,name=value`` as a dict; values are percent-decoded."""
 
         def check(value: object, name: str) -> dict[str, str]:
             pairs: list[tuple[str | None, str]] = []
@@ -407,7 +408,7 @@ class _Reader:
         return found
 
     def signals(self) -> frozenset[str]:
-        """Those whose exporter is OTLP, which is the default."""
+        """Return the signals whose exporter is OTLP, which is the default."""
         wanted = set()
         for signal in SIGNALS:
             name, value = self.named(f"OTEL_{signal.upper()}_EXPORTER")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""OpenTelemetry's exporters of one process, and the resource: who it is that sends.
+"""OpenTelemetry's exporters of one process, and its resource, which describes it.
 
 Importing this imports all of OpenTelemetry that `OtlpSender` uses.
 """
@@ -32,12 +32,12 @@ __all__ = ["Exporters", "Totals", "fitting", "is_exporting", "new_entry", "unsee
 
 
 class Exporters:
-    """One for each signal. What needs time is made when it is first needed."""
+    """One for each signal, made when it is first needed because that takes time."""
 
     def __init__(
         self, settings: Settings, resource: Mapping[str, Any], *, forked: bool
     ) -> None:
-        """``forked`` is whether another process has the same configuration."""
+        """``forked`` says whether another process has the same configuration."""
         self._settings = settings
         self._given = resource
         self._forked = forked
@@ -46,7 +46,7 @@ class Exporters:
         self._scope = InstrumentationScope("metlog", _version(), SCHEMA_URL)
 
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
-        """Export metrics, in one request that is over by then."""
+        """Export metrics in one request, by the deadline."""
         made = self._exporter("metrics", self._settings.metrics, _otlp_batches)
         resource = self._describe()
         return _export(
@@ -57,7 +57,7 @@ class Exporters:
         )
 
     def logs(self, entries: Sequence[Entry], deadline: Deadline) -> Outcome:
-        """Export log records, in one request that is over by then."""
+        """Export log records in one request, by the deadline."""
         made = self._exporter("logs", self._settings.logs, _otlp_logs)
         resource = self._describe()
         return _export(
@@ -65,7 +65,7 @@ class Exporters:
         )
 
     def close(self) -> None:
-        """Close the connections. They are opened again when they are needed."""
+        """Close the connections. They are opened again when needed."""
         for _, session, _ in self._made.values():
             session.close()
 
@@ -89,7 +89,7 @@ class Exporters:
 
 @contextmanager
 def unseen() -> Iterator[None]:
-    """Keep what is done here out of everybody's logs and traces."""
+    """Keep what is done here out of logs and traces."""
     with quietly(), untraced():
         yield
 
@@ -111,7 +111,7 @@ def _export(
 
 
 def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:
-    """Who sends: what was given, what the environment says, and this process."""
+    """Return the resource: what was given, what the environment says, this process."""
     attributes = {
         encodable(as_text(key)): attribute(value)
         for key, value in given.items()
@@ -120,13 +120,13 @@ def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:
     instance = attributes.get("service.instance.id") or environment.instance_id()
     if instance is None:
         instance = str(uuid.uuid4())
-    elif forked:  # two processes of one id would spoil each other's sums
+    elif forked:  # two processes with one id would corrupt each other's sums
         instance = f"{instance}-{os.getpid()}"
     attributes["service.instance.id"] = instance
     here = Resource({"host.name": socket.gethostname(), "process.pid": os.getpid()})
     try:
         return here.merge(Resource.create(attributes))
-    except RuntimeError:  # it starts threads, and at the end there are none
+    except RuntimeError:  # it starts threads, which is not possible at the end
         here = here.merge(Resource({"service.name": "unknown_service"}))
         here = here.merge(OTELResourceDetector().detect())
         return here.merge(Resource(attributes))
@@ -135,5 +135,5 @@ def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:
 def _version() -> str:
     try:
         return metadata.version("metlog-core")
-    except metadata.PackageNotFoundError:  # run from a folder
+    except metadata.PackageNotFoundError:  # run from a folder, not installed
         return ""

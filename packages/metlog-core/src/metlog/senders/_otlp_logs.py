@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Messages as OpenTelemetry's log records.
 
-All that we use of OpenTelemetry without it being public stands here: it has no public
-name for log records, nor for "do not trace this". Both are documented, and tested with
-the oldest and the newest release that we take.
+All private names of OpenTelemetry that we use are in this file: it has no public name
+for log records, nor for "do not trace this". Both are documented, and tested with the
+oldest and the newest release that we support.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 EVENT_NAMES = {"webvital": "browser.web_vital"}
-"""Message types that are events to OpenTelemetry."""
+"""Message types that are events for OpenTelemetry."""
 
 _SEVERITIES = {
     # https://opentelemetry.io/docs/specs/otel/logs/data-model-appendix/#appendix-b-severitynumber-example-mappings
@@ -66,7 +66,7 @@ _SEVERITIES = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NS = 2**63 - 1
-_RECORD = 500  # bytes of a record without its texts, and of its host and process
+_RECORD = 500  # bytes of a record with its host and process, without its text
 
 
 class Entry(NamedTuple):
@@ -87,7 +87,7 @@ class Entry(NamedTuple):
 
 
 def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
-    """Make one of a message, in the thread and the span of whoever sends it."""
+    """Make an entry from a message, in the thread and the span that sends it."""
     now = _clamped(wall_ns())
     span = get_current_span().get_span_context()
     ids = (span.trace_id, span.span_id, int(span.trace_flags))
@@ -100,7 +100,7 @@ def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
         logger = encodable(as_text(msg.get("logger") or "metlog"))
         timestamp, severity = msg["timestamp"], msg["severity"]
     except Exception:
-        # A filter may make anything of a message. It is not to stop those around it.
+        # A filter may turn a message into anything. That must not stop the others.
         body, attributes, kind, logger = to_json(msg), {}, "", "metlog"
         timestamp = severity = None
     event = EVENT_NAMES.get(kind)
@@ -111,7 +111,7 @@ def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
 
 
 def attribute(value: object) -> Any:
-    """What OTLP has a form for; the rest as text, dicts and lists as JSON."""
+    """Return a value that OTLP can hold: dicts and lists as JSON, the rest as text."""
     if isinstance(value, bool):
         return value
     if isinstance(value, float):
@@ -124,7 +124,7 @@ def attribute(value: object) -> Any:
 
 
 def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
-    """Make one that sends through ``session``."""
+    """Make an exporter that sends through ``session``."""
     return OTLPLogExporter(
         endpoint=target.endpoint,
         certificate_file=target.certificate,
@@ -138,7 +138,7 @@ def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
 
 
 def fitting(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the first of them that go into one request; one always does."""
+    """Return as many of the first ones as fit one request; at least one."""
     size = 0
     for i, entry in enumerate(entries):
         size += _RECORD + size_of_attributes(entry.attributes)
@@ -164,7 +164,7 @@ def readable(entries: Sequence[Entry], resource: Resource) -> list[ReadableLogRe
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Keep instrumentations from making spans of what is done here."""
+    """Keep instrumentations from making spans for what is done here."""
     quiet = context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
     quiet = context.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, quiet)
     token = context.attach(quiet)
@@ -193,14 +193,14 @@ def _record(entry: Entry, host: str) -> LogRecord:
         attributes=_elsewhere(entry, host) | entry.attributes,
         event_name=entry.event_name,
     )
-    # Given to the constructor, its own context would win in some releases.
+    # Not passed to the constructor, whose own context would win in some releases.
     record.trace_id, record.span_id = entry.trace_id, entry.span_id
     record.trace_flags = TraceFlags(entry.trace_flags)
     return record
 
 
 def _elsewhere(entry: Entry, host: str) -> dict[str, Any]:
-    """Where a message comes from, if not from where the resource says."""
+    """Return the host and process of a message, if the resource has others."""
     found = {}
     if entry.host and entry.host != host:
         found["host.name"] = encodable(as_text(entry.host))
@@ -223,10 +223,10 @@ def _nanoseconds(timestamp: Any, otherwise: int) -> int:
     try:
         moment = datetime.fromisoformat(timestamp)
         return _clamped((moment - _EPOCH) // timedelta(microseconds=1) * 1000)
-    except (AttributeError, TypeError, ValueError):  # a filter's, or without a zone
+    except (AttributeError, TypeError, ValueError):  # a filter changed it, or no zone
         return otherwise
 
 
 def _clamped(nanoseconds: int) -> int:
-    """The wire has no time before 1970."""
+    """Return a time that the wire can hold, which is not before 1970."""
     return min(max(nanoseconds, 0), _MAX_NS)

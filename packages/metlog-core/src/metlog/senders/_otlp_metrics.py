@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What series add up to for a collector. `Totals` needs no clock and no network."""
+"""What series add up to for a collector. `Totals` needs neither clock nor network."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ __all__ = ["Totals"]
 
 MAX_NAME = 255
 MAX_ATTRIBUTE = 1024
-"""Characters of an attribute: every distinct one is kept in memory."""
+"""The most characters of an attribute, as each distinct one is kept in memory."""
 
 TOO_MANY = "too many series, the oldest dropped"
 
 _MAX = sys.float_info.max
-_CHUNK = 100  # points that one hold of the lock makes
+_CHUNK = 100  # points made before the lock is released in between
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
 
 Shape = Callable[["Series"], Shaped | None]
@@ -57,9 +57,9 @@ Form = Literal["explicit", "exponential"] | tuple[float, ...]
 class Totals:
     """What this process has added up, by name and attributes.
 
-    Cumulative cells are told with every batch and forgotten at ``max_series`` only, the
-    one first that had no news for longest; it comes back with a new start. Delta cells
-    are told once.
+    Cumulative cells are sent with every export, and forgotten only at ``max_series``:
+    first the one without news for longest, which comes back with a new start. Delta
+    cells are sent once.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Totals:
         tell: Told,
         lose: Callable[[int, str, object], None],
     ) -> None:
-        """``tell`` says what is odd, ``lose`` counts calls that are lost, and why."""
+        """``tell`` reports what is odd, ``lose`` counts lost calls and says why."""
         self._shape = shape
         self._form = form
         self._delta = temporality != "cumulative"
@@ -81,8 +81,8 @@ class Totals:
         self._tell = tell
         self._lose = lose
         self._lock = Lock()
-        self._drained_ns = clamped(now_ns)  # so late everything before was taken
-        self._told_ns = self._drained_ns  # so far delta cells were told
+        self._drained_ns = clamped(now_ns)  # everything before this was taken
+        self._told_ns = self._drained_ns  # delta cells were sent up to here
         self._cumulative: dict[object, Cell] = {}
         self._deltas: dict[object, Cell] = {}
         self._keys: dict[Series, tuple[object, Shaped] | None] = {}
@@ -90,12 +90,12 @@ class Totals:
 
     @property
     def calls(self) -> int:
-        """How many calls were absorbed and are in no batch yet."""
+        """How many calls were absorbed that are in no batch yet."""
         return sum(cell.calls for cell in self._cells())
 
     def histogram(self, series: Series) -> Histogram | None:
-        """An empty one, of the form that is wanted for ``series``, for values as they
-        come. None where they are to be multiplied first."""
+        """Return an empty one, of the form that is wanted for ``series``, for values as
+        they are. None if they have to be multiplied first."""
         found = self._named(series)
         if found is None or found[1].scale != 1:
             return None
@@ -104,24 +104,24 @@ class Totals:
     def absorb(self, news: Sequence[News], now_ns: int, exporter: object) -> None:
         """Add what happened until ``now_ns``, nanoseconds of the wall clock.
 
-        ``exporter`` is whose histograms are ours where callers had to fold.
+        If callers had to fold, the histograms of ``exporter`` are the ones to take.
         """
         with self._lock.here:
             for each in news:
                 try:
                     self._add(each, exporter)
-                except Exception as error:  # a number of somebody's that cannot add
+                except Exception as error:  # say, a number type that cannot be added
                     self._lose(each.calls, "metric dropped", error)
             self._drained_ns = max(clamped(now_ns), self._drained_ns)
 
     def cumulative(self, now_ns: int) -> Iterator[Batch]:
-        """All cumulative cells as they are, in batches of a size that can be sent."""
+        """Yield all cumulative cells as of now, in batches small enough to send."""
         with self._lock.here:
             cells = list(self._cumulative.values())
         yield from self._batches(cells, now_ns, AggregationTemporality.CUMULATIVE)
 
     def deltas(self, now_ns: int) -> Iterator[Batch]:
-        """What happened since the last time. It is not told again."""
+        """Yield what happened since the last call. It is not yielded again."""
         with self._lock.here:
             cells, self._deltas = list(self._deltas.values()), {}
             start = self._told_ns
@@ -131,7 +131,7 @@ class Totals:
         yield from self._batches(cells, now_ns, AggregationTemporality.DELTA)
 
     def put_back(self, batch: Batch) -> None:
-        """It did not arrive: its calls are still to be told."""
+        """Note that it did not arrive, so its calls have to be sent with the next."""
         with self._lock.here:
             for cell, _, calls in batch.told:
                 if not cell.forgotten:
@@ -140,7 +140,7 @@ class Totals:
                     self._lose(calls, "forgotten before it was delivered", cell.name)
 
     def forget(self, batch: Batch, why: str) -> None:
-        """It can never arrive: lose its calls, and what its series added up to."""
+        """Drop a batch that can never arrive: its calls and the sums of its series."""
         with self._lock.here:
             for cell, _, calls in batch.told:
                 if not cell.forgotten:  # then the rest is counted already
@@ -155,7 +155,7 @@ class Totals:
         with self._lock.here:
             calls = self.calls
             for cell in self._cells():
-                cell.forgotten, cell.calls = True, 0  # a batch may be made of it yet
+                cell.forgotten, cell.calls = True, 0  # it may still get into a batch
             self._cumulative.clear()
             self._deltas.clear()
             self._keys.clear()
@@ -163,7 +163,7 @@ class Totals:
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of them."""
+        """Return whether the current thread is in the middle of changing them."""
         return self._lock.is_mine
 
     # -- inside --------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Totals:
             self._forget_oldest(cells)
 
     def _add_to(self, cell: Cell, news: News, exporter: Any, scale: float) -> int:
-        """Return how many calls were lost."""
+        """Add news to a cell; return how many calls were lost."""
         series, lost = news.series, 0
         histogram: Any = cell.histogram
         if histogram is not None:
@@ -205,7 +205,7 @@ class Totals:
                 folded = spilled.histograms.get(exporter) if scale == 1 else None
                 if folded is not None:
                     histogram.merge(folded)
-                else:  # made for somebody else, or of values as they came
+                else:  # made for another exporter, or from values not yet multiplied
                     entries = [*entries, *spilled.kept]
                     lost = spilled.seen - len(spilled.kept)
             for part in slices(entries):
@@ -234,7 +234,7 @@ class Totals:
             self._lose(cell.calls, TOO_MANY, cell.name)
 
     def _named(self, series: Series) -> tuple[object, Shaped] | None:
-        """Where it belongs and what it is called; None when it is not sent."""
+        """Return its key and its names; None if it is not sent."""
         try:
             return self._keys[series]
         except KeyError:
@@ -263,12 +263,12 @@ class Totals:
             )
             found = key, shaped
         if len(self._keys) >= 2 * self._max_series + 100:
-            self._keys.clear()  # only remembered, and found again
+            self._keys.clear()  # a cache, which is filled again
         self._keys[series] = found
         return found
 
     def _bounds(self, kind: str, wanted: tuple[float, ...]) -> tuple[float, ...]:
-        """Those that were declared, else those of the sender, else the default."""
+        """Return the declared bounds, else those of the sender, else the default."""
         if isinstance(self._form, tuple) and wanted in ((), default_bounds(kind)):
             return self._form
         return wanted or default_bounds(kind)
@@ -300,7 +300,7 @@ class Totals:
 
 
 def _number(value: Any) -> float:
-    """An int that fits into 64 bits, or a float. One that is neither spoils a batch."""
+    """Return an int of at most 64 bits, or a float; others would spoil a batch."""
     if isinstance(value, int) and -(2**63) <= value < 2**63:
         return int(value)
     number = float(value)
@@ -310,7 +310,7 @@ def _number(value: Any) -> float:
 
 
 def _name(name: str) -> str:
-    """A letter, then at most 254 letters, digits and ``_./-``: OpenTelemetry's rule.
+    """Return a letter and at most 254 letters, digits and ``_./-``, as the rule is.
 
     https://opentelemetry.io/docs/specs/otel/metrics/api/#instrument-name-syntax
     """
@@ -319,7 +319,7 @@ def _name(name: str) -> str:
 
 
 def _attributes(labels: Mapping[str, Any]) -> dict[str, Any]:
-    """What the encoder takes of ``labels``, by name; those that apply."""
+    """Return those of ``labels`` that apply, in a form that the encoder takes."""
     found = {_key(name): _value(value) for name, value in labels.items()}
     return {k: v for k, v in sorted(found.items()) if k and v is not None and v != ""}
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The HTTP session under OpenTelemetry's exporters: one attempt, and what came of it.
+"""The HTTP session under OpenTelemetry's exporters: one attempt and its outcome.
 
-The exporters themselves tell one bit. They take a redirect for success, try again for
-as long as they like, and wait for each byte as long as for all of them.
+The exporters themselves only report success or failure. They take a redirect for
+success, retry for as long as they like, and apply the timeout to each read instead of
+the whole answer.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ MAX_ANSWER = 65_536
 TOO_LARGE = 413
 
 LATER = frozenset({408, 425, 429})
-"""Refused now, and worth another attempt; so is what begins with a 5."""
+"""Statuses that are worth another attempt, besides those that begin with a 5."""
 
 
 MAX_WAIT = 300.0
-"""Seconds for which a collector is left alone, whatever it asks for: backends that hear
-nothing of a series for longer take it for gone."""
+"""The most seconds for which a collector is left alone, whatever it asks for: backends
+consider a series gone if they hear nothing of it for longer."""
 
 
 class Left(Protocol):
@@ -51,15 +52,15 @@ class Left(Protocol):
 
 
 class Outcome(NamedTuple):
-    """What came of one export."""
+    """The outcome of one export."""
 
     delivered: bool
     why: str = ""
-    """What to tell people: no URL, no header, nothing of the body."""
+    """What to report to people: without URL, headers or body."""
     again: bool = False
     """Whether it is worth another attempt."""
     reached: bool = False
-    """Whether the collector was there, so that it may have it nevertheless."""
+    """Whether the collector was reached, and so may have the data after all."""
     rejected: int = 0
     """How many points or records of a delivered request the collector did not take."""
     broken: bool = False
@@ -67,18 +68,18 @@ class Outcome(NamedTuple):
     wait: float = 0.0
     """Seconds for which the collector asked to be left alone."""
     unfit: bool = False
-    """Whether it could not be made, or is too large: parts of it may be fit."""
+    """Whether it could not be encoded or is too large; parts of it may be fine."""
 
 
 class Session(requests.Session):
     """Makes one request within a deadline, and never raises.
 
-    What a collector does not take is a plain 400 for the exporter, which then gives up
-    at once: when to try again is not its business. `outcome` has the truth.
+    To the exporter every failure looks like a plain 400, so that it gives up at once
+    and does not retry. `outcome` has what really happened.
     """
 
     def __init__(self, place: str) -> None:
-        """``place`` is how the collector is called in what is told to people."""
+        """``place`` is what to call the collector in reports."""
         super().__init__()
         self._place = place
         self._deadline: Left = _Past()
@@ -88,12 +89,12 @@ class Session(requests.Session):
         self.mount("https://", adapter)
 
     def begin(self, deadline: Left) -> None:
-        """Forget the last outcome; the next request must be over by then."""
+        """Forget the last outcome; the next request must be over by the deadline."""
         self._deadline = deadline
         self.outcome = None
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> Any:
-        """Make it, and tell the exporter yes or no."""
+        """Make the request, and answer the exporter with a 200 or a 400."""
         try:
             self.outcome = self._request(method, url, *args, **options)
         except Exception as error:
@@ -110,7 +111,7 @@ class Session(requests.Session):
             return Outcome(False, f"no time left for {self._place}", again=True)
         options.update(timeout=left, allow_redirects=False, stream=True)
         if isinstance(self.verify, str):
-            # Configured for this collector; REQUESTS_CA_BUNDLE would win otherwise.
+            # It is configured for this collector; else REQUESTS_CA_BUNDLE would win.
             options["verify"] = self.verify
         with super().request(method, url, *args, **options) as response:
             status = response.status_code
@@ -126,22 +127,22 @@ class Session(requests.Session):
 def seconds_of(
     retry_after: str | None, _clock: Callable[[], float] = time.time
 ) -> float:
-    """The seconds that a ``Retry-After`` header asks for: a number or a date."""
+    """Return the seconds that ``Retry-After`` asks for, with a number or a date."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_WAIT)
     try:
         then = parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError, OSError):  # no date, or none of this machine's
+    except (ValueError, OverflowError, OSError):  # no date, or beyond this machine's
         return 0.0
     return max(0.0, min(then - _clock(), MAX_WAIT))
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep what OpenTelemetry's exporters log in this thread to ourselves.
+    """Suppress what OpenTelemetry's exporters log in this thread.
 
-    We say it better, and once a minute. Other threads' lines pass.
+    We report it ourselves, once a minute. Lines of other threads pass.
     """
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if (
@@ -159,7 +160,7 @@ def quietly() -> Iterator[None]:
 
 
 def is_exporting() -> bool:
-    """Return whether this thread is at an export: what it logs is about that."""
+    """Return whether this thread is exporting, so that its log lines are about that."""
     return getattr(_here, "exporting", False)
 
 
@@ -179,12 +180,12 @@ class _Past:
 
 
 def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
-    """The rest of a delivered `Outcome`: what the answer says of parts of it."""
+    """Return the rest of a delivered `Outcome`: which parts the answer rejects."""
     try:
         body = response.raw.read(MAX_ANSWER, decode_content=True)
-        # Metrics and logs have answers of one form.
+        # Answers about metrics and logs have the same form.
         answer = ExportMetricsServiceResponse.FromString(body)
-    except Exception:  # the answer takes its time, or is none: it was 200 all the same
+    except Exception:  # the body is late or unreadable, but the status was 200
         return ()
     partial = answer.partial_success
     if not partial.rejected_data_points:
@@ -194,7 +195,8 @@ def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
 
 
 def _failed(error: Exception, place: str) -> Outcome:
-    """No answer. The text of requests' errors has the URL, which may hold a key."""
+    """Return the outcome without an answer. It does not have the error's text, which
+    contains the URL, and so perhaps a key."""
     cause: BaseException = error
     seen = {id(error)}
     never_sent = isinstance(
@@ -233,7 +235,7 @@ def _failed(error: Exception, place: str) -> Outcome:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose answers mind the session's deadline."""
+    """Connections whose answers are read by the session's deadline."""
 
     def __init__(self, left: Callable[[], float]) -> None:
         self._pools = _pools(left)
@@ -271,7 +273,8 @@ def _pools(left: Callable[[], float]) -> dict[str, Any]:
 
 
 class _Timed(io.RawIOBase):
-    """The reading end of a socket: a deadline for all that is read, not for each."""
+    """The reading end of a socket, with one deadline for the whole answer instead of a
+    timeout for each read."""
 
     def __init__(self, sock: Any, raw: Any, left: Callable[[], float]) -> None:
         self._sock = sock

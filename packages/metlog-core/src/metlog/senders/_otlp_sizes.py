@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How many bytes of a request something takes: about as many as on the wire, and rather
-more than fewer."""
+"""Estimates of how many bytes of a request something takes, rather high than low."""
 
 from __future__ import annotations
 
@@ -10,8 +9,8 @@ from typing import Any
 __all__ = ["REQUEST_BYTES", "size_of_attributes", "size_of_text"]
 
 REQUEST_BYTES = 2 * 2**20
-"""Of one request, as far as there is more than one thing in it. A collector takes
-20 MiB by HTTP, and may have to hand it on to one that takes gRPC's 4 MiB.
+"""The most bytes of a request that has more than one thing in it. A collector accepts
+20 MiB by HTTP, but may have to forward it to one that accepts gRPC's 4 MiB.
 
 https://github.com/open-telemetry/opentelemetry-collector/issues/11066
 https://pkg.go.dev/google.golang.org/grpc#MaxRecvMsgSize
@@ -21,7 +20,7 @@ _AROUND = 24  # bytes around a key and its value: four types, four lengths
 
 
 def size_of_attributes(attributes: Mapping[str, Any]) -> int:
-    """Return the bytes of ``attributes``, which are texts, numbers and booleans."""
+    """Return the bytes of ``attributes``, which are text, numbers and booleans."""
     size = 0
     for key, value in attributes.items():
         size += _AROUND + size_of_text(key)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The folder by which the processes of a site share what they count.
+"""The folder in which the processes of a site share what they count.
 
-Each process replaces one small file of its own, whole, so that a reader never sees half
-of anything. Who is alive is told by a lock that the kernel frees at any death: no hook,
-no process id. What the dead have counted is folded into one file, together with the
-list of who was folded, so that a reader that is killed amid it loses and doubles
-nothing. Needs POSIX locks, so it is not for Windows.
+Each process replaces one small file of its own as a whole, so that a reader never sees
+half a file. It is alive as long as it holds a lock, which the kernel frees however it
+dies; no hook or process id is needed. What dead processes have counted is merged into
+one file, together with the list of who was merged, so that nothing is lost or doubled
+if a reader is killed in between. It needs POSIX locks, so it does not work on Windows.
 
-prometheus_client's own files are left alone: two writers of one destroy it.
+prometheus_client's own files are not used: two writers would corrupt one.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
 __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 
 STALE_SECONDS = 3600.0
-"""Where nobody has been alive for so long, the first process begins anew."""
+"""Seconds after which the first process empties a folder in which none is alive."""
 
 _mine: set[tuple[int, str, str]] = set()
-"""The locks that a process of this id holds. To close *any* descriptor of such a file
-would free the lock, so a reader must not open them. What stands here of a parent, a
-forked child may open."""
+"""The locks that a process of this id holds. Closing *any* descriptor of such a file
+would free the lock, so a reader in that process must not open it. A forked child, with
+an id of its own, may open its parent's."""
 
 _reading = Lock()
-"""Held by the thread that reads: the kernel's lock is between processes only."""
+"""Held by the thread that reads: the kernel's lock only works between processes."""
 
 Report = Callable[[str, object], None]
 
@@ -55,7 +55,7 @@ class Place:
     """What one process writes in the folder. A forked child makes one of its own."""
 
     def __init__(self, folder: str) -> None:
-        """OSError when the folder cannot be made or written."""
+        """Raises OSError if the folder cannot be made or written."""
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self.id = f"{os.getpid()}-{secrets.token_hex(6)}"
@@ -65,8 +65,8 @@ class Place:
         self._lock = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._key = (os.getpid(), str(self._folder), self.id)
         _mine.add(self._key)
-        # Not inherited by a fork. Locked before it can be seen: a reader that finds a
-        # lock nobody holds takes its owner for dead.
+        # A fork does not inherit it. It is locked before it gets its name, because a
+        # reader that finds a lock that nobody holds considers its owner dead.
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         new.rename(self._folder / f"{self.id}.lock")
 
@@ -77,29 +77,29 @@ class Place:
         temporary.replace(self._folder / f"{self.id}.json")
 
     def leave(self) -> None:
-        """From now on this process is as good as dead: its gauges go."""
+        """Leave as if this process had died: its gauges disappear."""
         with contextlib.suppress(OSError):
             os.close(self._lock)
         _mine.discard(self._key)
 
     def reset_after_fork(self) -> None:
-        """In a forked child: this place, and its lock, are the parent's."""
+        """Give this place up in a forked child: it and its lock are the parent's."""
         with contextlib.suppress(OSError):
-            os.close(self._lock)  # frees nothing, because the child holds no lock
+            os.close(self._lock)  # does not free it, because the child does not hold it
         _mine.discard(self._key)
 
 
 def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, Family]:
-    """Add up the families of all processes, by name; fold the dead."""
+    """Add up the families of all processes, by name; merge those of dead ones."""
     path = Path(folder)
     with _readers(path):
         gone, folded = _gone(path, report)
-        _remove(path, folded)  # a reader may have been killed before it could
+        _remove(path, folded)  # an earlier reader may have been killed before this
         sums: dict[str, Family] = {}
         dead = []
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
-            # Asked before it is read, so that a last write is not missed.
+            # Checked before the file is read, so that a last write is not missed.
             alive = _is_mine(path, who) or _is_alive(lock)
             families = _families(path / f"{who}.json", report)
             if families is None:
@@ -123,10 +123,10 @@ def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, F
 
 @contextlib.contextmanager
 def _readers(path: Path) -> Iterator[None]:
-    """One reader at a time, in all processes and threads.
+    """Allow one reader at a time, in all processes and threads.
 
-    Not with ``flock``: a child forked meanwhile would have a copy of the descriptor,
-    and with it the lock, for as long as it lives.
+    Not with ``flock``: a child forked meanwhile would inherit the descriptor, and with
+    it the lock, for as long as it lives.
     """
     with _reading.here:
         guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -138,7 +138,7 @@ def _readers(path: Path) -> Iterator[None]:
 
 
 def _begin_anew(path: Path) -> None:
-    """Remove what is left of a site that has not run for long."""
+    """Remove what is left of a site that has not run for a long time."""
     newest = 0.0
     for found in path.iterdir():
         with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ def _is_alive(lock: Path) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True  # somebody else has just folded it
+        return True  # another reader has just merged it
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -177,7 +177,7 @@ def _is_alive(lock: Path) -> bool:
 
 
 def _families(path: Path, report: Report) -> list[Family] | None:
-    """A process's families; none while it has not written any, None if unreadable."""
+    """Return a process's families: none if not written yet, None if unreadable."""
     try:
         return decoded(path.read_bytes())
     except FileNotFoundError:
@@ -188,7 +188,7 @@ def _families(path: Path, report: Report) -> list[Family] | None:
 
 
 def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
-    """What the dead have counted, and who was folded last."""
+    """Return what dead processes have counted, and which were merged last."""
     try:
         state: Any = json.loads((path / "gone").read_bytes())
         families = decoded(json.dumps(state["families"]))
@@ -201,7 +201,7 @@ def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
 
 
 def _remove(path: Path, ids: Iterable[str]) -> None:
-    """The lock last: as long as it is there, somebody will look again."""
+    """Remove their files, the lock last: while it is there, a reader looks again."""
     for who in ids:
         for end in (".tmp", ".json", ".lock"):
             (path / f"{who}{end}").unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Prometheus' view of what happened: families of cumulative samples."""
+"""What happened, as Prometheus sees it: families of cumulative samples."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Labels = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted."""
 
 Sample = Any
-"""A counter's or a level's number; for ``last``, number and time; an `Explicit`."""
+"""The number of a counter or level; number and time for ``last``; or an `Explicit`."""
 
 
 class Family:
     """All samples of one metric.
 
-    ``kind`` is ``counter``, ``gauge`` or ``histogram``; ``across`` how the gauges of
-    several processes are one: ``sum``, ``max``, ``min`` or ``last``.
+    ``kind`` is ``counter``, ``gauge`` or ``histogram``; ``across`` says how the gauges
+    of several processes are combined: ``sum``, ``max``, ``min`` or ``last``.
     """
 
     __slots__ = (
@@ -52,23 +52,23 @@ class Family:
         """Its JSON, until something changes."""
 
     def empty(self) -> Family:
-        """One like this without samples."""
+        """Return one like this, without samples."""
         return Family(
             *(self.name, self.kind, self.meaning, self.unit, self.across, self.bounds)
         )
 
     def changed(self) -> None:
-        """Say that something was added."""
+        """Note that something was added."""
         self.changes += 1
         self.text = None
 
     def written(self, copy: Family) -> None:
-        """Keep the copy's JSON, if nothing was added since that was made."""
+        """Keep the copy's JSON, unless something was added since the copy was made."""
         if self.changes == copy.changes:
             self.text = copy.text
 
     def frozen(self) -> Family:
-        """A copy to be encoded later; without samples if its JSON is there already."""
+        """Return a copy to be encoded later, without samples if it already has JSON."""
         if self.text is None:
             copy = self.copy()
         else:
@@ -78,7 +78,7 @@ class Family:
         return copy
 
     def copy(self) -> Family:
-        """One with the same samples, which goes its own way."""
+        """Return an independent copy."""
         copy = self.empty()
         copy.samples = {
             labels: sample.copy() if isinstance(sample, Explicit) else sample
@@ -111,7 +111,7 @@ _ACROSS: Mapping[str, Callable[[Any, Any], Any]] = {
 def add_up(families: dict[str, Family], more: Iterable[Family]) -> None:
     """Add families to those of other processes.
 
-    One that disagrees with what is there, as during a deployment, is left out.
+    A family that contradicts an existing one, as during a deployment, is left out.
     """
     for family in more:
         mine = families.get(family.name)
@@ -122,7 +122,7 @@ def add_up(families: dict[str, Family], more: Iterable[Family]) -> None:
 
 
 def encoded(families: Iterable[Family]) -> str:
-    """As JSON text. What did not change since the last time is not made anew."""
+    """Return JSON text, reusing that of families that have not changed."""
     texts = []
     for family in families:
         if family.text is None:
@@ -139,7 +139,7 @@ def encoded(families: Iterable[Family]) -> str:
 
 
 def decoded(text: str | bytes) -> list[Family]:
-    """From JSON text. ValueError, KeyError or TypeError when it is none of ours."""
+    """Read JSON text. Raises ValueError, KeyError or TypeError if it is not ours."""
     families = []
     for name, kind, meaning, unit, across, bounds, samples in json.loads(text):
         family = Family(name, kind, meaning, unit, across, tuple(bounds))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""From what happened to series to what one process tells Prometheus: sums of them."""
+"""What one process reports to Prometheus: sums of what happened to each series."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OTHER", "Sums"]
 
 OTHER = "other"
-"""The value of every label of what finds no room any more."""
+"""The value of every label of a series that there is no more room for."""
 
 _MAX = sys.float_info.max
 _KINDS = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}
@@ -36,17 +36,17 @@ class _Form(NamedTuple):
     family: Family
     labels: Labels
     factor: float
-    """What makes its values those of the family; a timer's are seconds before."""
+    """The factor from its values, of which a timer's are seconds, to the family's."""
 
 
 _REFUSED = _Form(Family("", ""), (), 0.0)
 
 
 class Sums:
-    """Families by name, of all that was added since the beginning.
+    """Families by name, of everything that was added so far.
 
-    At ``max_series`` new series fold into one of their family with the labels
-    ``other``. Nothing here is locked.
+    Beyond ``max_series``, new series of a family share one whose labels are ``other``.
+    Not thread-safe.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class Sums:
         self._series = 0
 
     def add(self, news: News) -> bool:
-        """Return whether it was added. What is lost is counted; what this shape has no
-        place for, as it only adds up others, is not."""
+        """Return whether it was added. What is lost is counted, but not what this shape
+        leaves out because it only adds up other metrics."""
         form = self._form(news.series)
         if form is None:
             return False
@@ -103,7 +103,7 @@ class Sums:
         return True
 
     def histogram(self, series: Series) -> Explicit | None:
-        """Return an empty one, for callers to fold values as they come into."""
+        """Return an empty one, into which callers fold values as they are."""
         if _KINDS.get(series.kind) != "histogram":
             return None
         form = self._form(series)
@@ -112,7 +112,7 @@ class Sums:
         return _Folded(self, form)
 
     def conflicts(self, metrics: Iterable[catalogue.Metric]) -> Iterator[str]:
-        """Say what of declared metrics has no name of its own, or loses a label."""
+        """Yield which declared metrics have no name of their own, or lose a label."""
         told: list[str] = []
         names = Families(lambda _, detail: told.append(str(detail)), self._prefix)
         for metric in metrics:
@@ -120,7 +120,7 @@ class Sums:
             shaped = self._shape.declared(metric)
             if shaped is None:
                 continue
-            # With placeholders a dotted name is several, which are not known yet.
+            # With placeholders, a dotted name stands for several, not known yet.
             if "<" not in shaped.name:
                 self._claim(names, shaped, metric.kind)
             asked = [label for label in shaped.labels if not is_reserved(label)]
@@ -175,7 +175,7 @@ class Sums:
 
 
 class _Folded(Explicit):
-    """What callers folded because the worker was too slow: values as they came."""
+    """What callers folded because the worker was too slow: values as they were."""
 
     __slots__ = ("_form", "owner")
 
@@ -214,7 +214,7 @@ def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Famil
 
 
 def _finite(value: float) -> float:
-    """The value, or OverflowError: a sum that once is infinite stays it."""
+    """Return the value, or raise OverflowError: an infinite sum would stay infinite."""
     if not -_MAX <= value <= _MAX:
         raise OverflowError("beyond what a float holds")
     return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``self_metrics``: a sender's own work, counted as metrics among the others."""
+"""``self_metrics``: a sender's own work, counted as metrics like any others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRICS = {
 
 
 class SelfMetrics:
-    """Adds what became of a sender's calls to its own aggregate."""
+    """Counts what became of a sender's calls in its own aggregate."""
 
     def __init__(self, sender: str) -> None:
         catalogue.declare(*METRICS.values())
@@ -38,12 +38,12 @@ class SelfMetrics:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """In a child a sender's stats begin anew."""
+        """Start from zero, as a sender's stats do in a forked child."""
         self._told = SenderStats()
         self._own = 0  # calls that these metrics themselves are
 
     def tell(self, stats: SenderStats, aggregate: Aggregate) -> None:
-        """Add what is new since the last time. To tell of it is nothing to tell of."""
+        """Add what is new since the last call, without the calls that did that."""
         told, self._told = self._told, stats
         own, self._own = self._own, 0
         for what, identity in self._identities.items():

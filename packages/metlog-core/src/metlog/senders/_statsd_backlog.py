@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Lines that wait until a datagram takes them."""
+"""Lines that wait to be sent in a datagram."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Backlog"]
 
 
 class Backlog:
-    """In the order in which they came.
+    """Waiting lines, in the order in which they came.
 
-    One thread at a time adds, and one takes out: neither waits for the other.
+    One thread may add while another takes out; neither waits for the other.
     """
 
     def __init__(self, max_packet: int) -> None:
-        """``max_packet`` is the most bytes to a datagram."""
+        """``max_packet`` is the most bytes in a datagram."""
         self._max_packet = max_packet
         self._lines: deque[tuple[bytes, int]] = deque()  # and their calls
-        # Each is written by one side alone.
+        # Each of these is written by one side only.
         self._bytes_in = self._bytes_out = self._bytes_told = 0
 
     def __bool__(self) -> bool:
@@ -32,23 +32,23 @@ class Backlog:
         return self._bytes_in - self._bytes_out
 
     def add(self, line: bytes, calls: int) -> None:
-        """``calls`` is how many of them the line stands for."""
+        """Add a line that stands for so many calls."""
         self._bytes_in += len(line) + 1
         self._lines.append((line, calls))
 
     def add_all(self, lines: Sequence[bytes], size: int) -> None:
-        """The same for many, of one call each and ``size`` bytes with their ends."""
+        """Add lines of one call each; with their line ends they have ``size`` bytes."""
         self._bytes_in += size
         self._lines.extend(zip(lines, repeat(1)))
 
     def came(self) -> int:
-        """Return how many bytes came since this was asked."""
+        """Return how many bytes came since the last call of this."""
         came = self._bytes_in - self._bytes_told
         self._bytes_told += came
         return came
 
     def next_datagram(self) -> tuple[bytes, int]:
-        """Take out as many lines as fit, with their calls; there is one at least."""
+        """Take out as many lines as fit, with their calls; at least one."""
         line, calls = self._lines.popleft()
         batch, size = [line], len(line)
         self._bytes_out += len(line) + 1
@@ -64,6 +64,6 @@ class Backlog:
         return b"\n".join(batch), calls
 
     def put_back(self, datagram: bytes, calls: int) -> None:
-        """It could not be sent: it is the first again."""
+        """Put back a datagram that could not be sent, in front of all others."""
         self._lines.appendleft((datagram, calls))
         self._bytes_out -= len(datagram) + 1

@@ -17,13 +17,12 @@ __all__ = ["Form", "Forms"]
 
 
 class Form(NamedTuple):
-    """How the lines of a series look: remembered with it, or with all that only differ
-    in their names."""
+    """How the lines of a series look; shared by all series that differ only in name."""
 
     head: str | None
-    """What stands before a value; None: the prefix and the series' own name."""
+    """What comes before a value; None for the prefix and the series' own name."""
     tail: str
-    """What stands behind it."""
+    """What comes after it."""
     scale: float = 1
     """What values are multiplied by."""
     share: float = 1.0
@@ -44,8 +43,8 @@ class Forms:
         max_series: int,
         report: Report,
     ) -> None:
-        """``surroundings`` are tags for every line, and what stands at its end;
-        ``max_series`` is how many series there are at most."""
+        """``surroundings`` has tags for every line, and what goes at its end;
+        ``max_series`` is the most series there can be."""
         self._shape = shape
         self._prefix = prefix
         self._tags, self._suffix = surroundings
@@ -66,8 +65,8 @@ class Forms:
         self._common: dict[Form, Form] = {}
 
     def of(self, series: Series) -> Form | None:
-        """Return its form; None when it is not sent, as it has no such shape. Raises
-        ValueError for a name that is none."""
+        """Return its form, or None if it is not sent because this shape leaves it out.
+        Raises ValueError for a name that has no text but dots."""
         try:
             return self._forms[series]
         except KeyError:
@@ -79,7 +78,7 @@ class Forms:
             raise ValueError(f"expected a name of more than dots, got {shaped.name!r}")
         if shaped is not None and not self._is_overwritten(series, shaped):
             kind = series.kind
-            # In plain StatsD the letters are told apart, and some kinds share one.
+            # Plain StatsD tells metrics apart by their letter, which some kinds share.
             letter = "" if self._is_dogstatsd else self._letters[kind]
             self._namesakes[letter].watch(safe, kind, shaped.name)
             form = self._new(series, shaped, safe)
@@ -89,11 +88,11 @@ class Forms:
         return form
 
     def head(self, series: Series, form: Form) -> str:
-        """Return what stands before a value of that series."""
+        """Return what comes before a value of that series."""
         return form.head or self._prefix + series.name
 
     def clear(self) -> None:
-        """Begin anew: they are only remembered."""
+        """Forget all forms, which are only a cache."""
         self._forms.clear()
         self._common.clear()
 
@@ -102,7 +101,7 @@ class Forms:
         if self._is_dogstatsd:
             tags = tags_part({**self._tags, **shaped.attributes})
         kind = self._letters[series.kind]
-        # The rate of values is known when they are sampled.
+        # For values the rate is only known once they are sampled.
         middle = rate_part(series.rate) if series.kind == "counter" else ""
         head = None if name == series.name else f"{self._prefix}{name}"
         tail = f"|{kind}{middle}{tags}{self._suffix}"
@@ -112,7 +111,7 @@ class Forms:
         return form
 
     def _is_overwritten(self, series: Series, shaped: Shaped) -> bool:
-        """Return whether it is a level that every process tells, under one name."""
+        """Return whether it is a level that each process reports under one name."""
         if not (series.observed and series.kind == "gauge"):
             return False
         pid = str(os.getpid())

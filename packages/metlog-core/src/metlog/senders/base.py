@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The seam between the client and every backend."""
+"""The interface between the client and every backend."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ __all__ = [
 
 @runtime_checkable
 class Sender(Protocol):
-    """Takes messages to a backend. One method is all it needs.
+    """Takes messages to a backend. It needs only one method.
 
-    It may raise: the client catches, counts and goes on. It may also have
+    The method may raise: the client catches and counts that, and goes on. A sender may
+    also have
 
-    * ``flush(timeout)``: hand over what was accepted, within so many seconds;
+    * ``flush(timeout)``: hand over what was accepted, within that many seconds;
     * ``close(timeout)``: flush, then release sockets, files and threads; idempotent;
     * ``stats``: a `SenderStats`;
-    * ``ignores``: a frozenset of message types for which it has no form. The client
-      does not even build those, and nobody counts them as lost.
+    * ``ignores``: a frozenset of message types that it cannot express. The client does
+      not even build those, and they are not counted as lost.
     """
 
     def send_message(self, msg: Message) -> None: ...
@@ -57,10 +58,10 @@ class Sender(Protocol):
 class MetricSender(Sender, Protocol):
     """A sender that needs no message for a metric.
 
-    The client calls `send_metric` instead of `send_message` for metrics when it has
-    no filter to consult. Name, value and rate were checked (`metlog.metrics`), and
-    sampling was done: ``rate`` only says at which rate this one was kept. ``value``
-    is a count, milliseconds, or a level.
+    For metrics the client calls `send_metric` instead of `send_message` if it has no
+    filters. Name, value and rate have been checked (`metlog.metrics`), and sampling is
+    done: ``rate`` only says at which rate this one was kept. ``value`` is a count,
+    milliseconds, a level, or a histogram's value.
     """
 
     def send_metric(
@@ -74,38 +75,38 @@ class MetricSender(Sender, Protocol):
 
 
 class SenderStats(NamedTuple):
-    """How a sender is doing, since it was made; in a forked child, since the fork."""
+    """A sender's counts since it was made; in a forked child, since the fork."""
 
     sent: int = 0
     """messages and metrics handed to the backend, as far as can be known"""
     dropped: int = 0
-    """accepted and then lost: a full queue, a backend away, no form for it"""
+    """accepted and then lost: queue full, backend away, cannot be expressed"""
     errors: int = 0
     """failures: of a socket, a file, an encoder"""
     queued: int = 0
     """accepted, not handed over yet"""
     retried: int = 0
-    """sent once more, as nobody could tell whether they had arrived"""
+    """sent again, because it was unknown whether they had arrived"""
 
 
 class BaseSender(metaclass=Patchable):
-    """What a sender need not write itself. All it has to add is `send_message`.
+    """A base class for senders, which only have to add `send_message`.
 
-    It is pickled by the arguments it was made with.
+    A sender is pickled as the arguments it was made with.
     """
 
     ignores: frozenset[str] = frozenset()
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Remember what it is made with."""
+        """Remember the arguments it is made with."""
         self = super().__new__(cls)
         object.__setattr__(self, "_made_with", (args, options))
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-        if name in SENDING:  # somebody wants to be called from now on
+        if name in SENDING:  # a replaced method has to be called from now on
             replaced()
 
     def __delattr__(self, name: str) -> None:
@@ -121,21 +122,22 @@ class BaseSender(metaclass=Patchable):
         raise NotImplementedError
 
     def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
-        """Say what of these declared metrics it would mix up, or lose labels of.
+        """Yield which of these declared metrics it would mix up, or lose labels of.
 
-        That is known before anything is sent. There is nothing to say.
+        It is known before anything is sent. By default there are none.
         """
         return iter(())
 
     def flush(self, timeout: float = 2.0) -> None:
-        """Hand over what was accepted, within ``timeout`` seconds. Nothing waits."""
+        """Hand over what was accepted, within ``timeout`` seconds. By default, nothing
+        is held."""
 
     def close(self, timeout: float = 2.0) -> None:
-        """Flush, then release what is held. Nothing is."""
+        """Flush, then release what is held. By default, nothing."""
 
     @property
     def stats(self) -> SenderStats:
-        """How it is doing."""
+        """Its counts."""
         return SenderStats()
 
     def __enter__(self) -> Self:
@@ -151,25 +153,25 @@ class BaseSender(metaclass=Patchable):
 
 
 class NoSendSender(BaseSender):
-    """Drops everything: what a client has until it is given a real sender."""
+    """Drop everything. A client has this sender until it is given another."""
 
     def send_message(self, msg: Message) -> None:
         """Drop it."""
 
 
 def ignored_types(sender: Sender) -> frozenset[str]:
-    """The message types that ``sender`` has no form for."""
+    """Return the message types that ``sender`` cannot express."""
     ignores: frozenset[str] = getattr(sender, "ignores", frozenset())
     return ignores
 
 
 def flush(sender: Sender, timeout: float = 2.0) -> None:
-    """``sender.flush()``, if it has one; with the timeout if it takes one."""
+    """Call ``sender.flush()`` if there is one, with the timeout if it takes one."""
     _call(sender, "flush", timeout)
 
 
 def close(sender: Sender, timeout: float = 2.0) -> None:
-    """``sender.close()``, likewise."""
+    """Call ``sender.close()`` likewise."""
     _call(sender, "close", timeout)
 
 
@@ -181,7 +183,7 @@ def _call(sender: Sender, name: str, timeout: float) -> None:
         try:
             signature(method).bind(timeout)
         except (TypeError, ValueError):
-            pass  # a subclass that does without
+            pass  # a subclass whose method takes no timeout
         else:
             method(timeout)
             return

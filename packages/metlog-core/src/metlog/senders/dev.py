@@ -23,16 +23,16 @@ Formatter = Callable[[Message], str]
 
 
 class Writable(Protocol):
-    """As much of a text stream as is needed; ``flush`` is called if it is there."""
+    """What is needed of a text stream; ``flush`` is called if there is one."""
 
     def write(self, text: str, /) -> Any: ...
 
 
 class StreamSender(BaseSender):
-    """Write each message as one line of JSON to a stream, and flushes it.
+    """Write each message as one line of JSON to a stream, and flush it.
 
-    ``formatter``, a function or its dotted name, makes another text of a message. The
-    stream is not ours: `close` leaves it open.
+    ``formatter``, a function or its dotted name, turns a message into other text. The
+    stream belongs to the caller: `close` leaves it open.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StreamSender(BaseSender):
         return sys.stdout if self._stream is None else self._stream
 
     def send_message(self, msg: Message) -> None:
-        """Write one line. What the stream raises is raised on."""
+        """Write one line. Raises what the stream raises."""
         with self._tally.one():
             self._turns.submit(f"{self._format(msg)}\n")
 
@@ -66,12 +66,12 @@ class StreamSender(BaseSender):
         stream = self.stream
         stream.write(line)
         flush = getattr(stream, "flush", None)
-        if flush is not None:  # before anybody else's turn: no fork copies a rest
+        if flush is not None:  # within this turn, so that no fork copies a buffer
             flush()
 
 
 class StdOutSender(StreamSender):
-    """Write each message as one line of JSON to what ``sys.stdout`` is at the time."""
+    """Write each message as one line of JSON to the ``sys.stdout`` of that moment."""
 
     def __init__(self, formatter: Formatter | str | None = None) -> None:
         super().__init__(None, formatter)
@@ -80,8 +80,8 @@ class StdOutSender(StreamSender):
 class FileSender(BaseSender):
     """Append each message as one line of JSON to a file.
 
-    Each line is one write to a file opened for appending, so that many processes may
-    share the file. When it was moved or removed (logrotate), a new one is begun.
+    Each line is one write to a file opened for appending, so that many processes can
+    share the file. When the file is moved or removed (logrotate), a new one is opened.
     ``formatter`` is as for `StreamSender`.
     """
 
@@ -107,13 +107,13 @@ class FileSender(BaseSender):
             ) from error
 
     def send_message(self, msg: Message) -> None:
-        """Append one line. OSError when that fails, say because the disk is full."""
+        """Append one line. Raises OSError if that fails, say with a full disk."""
         with self._tally.one():
             line = f"{self._format(msg)}\n".encode("utf-8", "backslashreplace")
             self._turns.submit(line)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Close the file. A message after that opens it again."""
+        """Close the file. The next message opens it again."""
         self._turns.run(timeout, self._close)
 
     @property
@@ -132,7 +132,7 @@ class FileSender(BaseSender):
         self._torn = False
 
     def _follow(self) -> None:
-        """Reopen unless what is open is what the path names."""
+        """Reopen unless the open file is the one at the path."""
         if self._fd >= 0:
             try:
                 there, here = os.stat(self.filepath), os.fstat(self._fd)  # noqa: PTH116
@@ -156,9 +156,9 @@ class FileSender(BaseSender):
 
 
 class DebugCaptureSender(BaseSender):
-    """Keep the last 100 messages, as JSON text, in ``msgs``.
+    """Keep the last 100 messages in ``msgs``, as JSON text.
 
-    Keyword arguments become attributes, which is handy in tests.
+    Keyword arguments become attributes, for use in tests.
     """
 
     def __init__(self, **attributes: object) -> None:
@@ -168,13 +168,13 @@ class DebugCaptureSender(BaseSender):
             setattr(self, name, value)
 
     def send_message(self, msg: Message) -> None:
-        """Append the message's JSON; the oldest goes when there are 100."""
+        """Append the message's JSON; the oldest is removed if there are 100."""
         self.msgs.append(to_json(msg))
         self._tally.add(sent=1)
 
     @property
     def stats(self) -> SenderStats:
-        """``sent`` counts all, also those that were pushed out since."""
+        """``sent`` counts all messages, including those removed since."""
         return self._tally.stats()
 
 

@@ -34,7 +34,7 @@ __all__ = ["FanOutSender"]
 
 
 class Route(NamedTuple):
-    """One way out."""
+    """One sender, and what goes to it."""
 
     sender: Any
     types: frozenset[str] | None
@@ -43,11 +43,11 @@ class Route(NamedTuple):
     rules: Rules = NO_RULES
 
     def takes(self, kind: str) -> bool:
-        """Return whether messages of that type go here."""
+        """Return whether messages of that type go to this route."""
         return kind not in self.ignores and (self.types is None or kind in self.types)
 
     def exports(self) -> bool:
-        """Return whether its sender takes metrics out of an aggregate."""
+        """Return whether its sender drains an aggregate."""
         return (
             self.severity is None
             and isinstance(self.sender, ExportingSender)
@@ -55,7 +55,7 @@ class Route(NamedTuple):
         )
 
     def send(self, msg: Message) -> None:
-        """Hand it over, unless it is too unimportant."""
+        """Hand a message over, unless it is not severe enough."""
         if self.severity is None or msg["severity"] <= self.severity:
             ruled = _ruled(msg, self.rules)
             if ruled is not None:
@@ -81,17 +81,17 @@ class Route(NamedTuple):
 class FanOutSender(BaseSender):
     """Hand each message to the senders whose route it matches.
 
-    ``routes`` is a list of dicts: ``sender`` is a sender, or what a configuration says
-    of one (``{"class": dotted name, **options}``); ``types`` are the message types it
-    gets, default all; ``severity`` is the highest number it gets, default all;
-    ``metrics`` are rules on the names of metrics (`metlog.rules.Rules`). One
-    sender that raises does not keep the others from theirs. In INI each route is a
-    section ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types`` and
-    ``severity``.
+    ``routes`` is a list of dicts: ``sender`` is a sender, or its configuration
+    (``{"class": dotted name, **options}``); ``types`` are the message types that it
+    gets, by default all; ``severity`` is the highest number that it gets, by default
+    any; ``metrics`` are rules on the names of metrics (`metlog.rules.Rules`). If one
+    sender raises, the others still get theirs. In an INI file each route is a section
+    ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types``, ``severity``
+    and ``rules``.
 
     Routes to StatsD, OpenTelemetry and Prometheus without a limit on severity share one
-    aggregate: a metric costs what it costs with one of them. Other routes that take
-    metrics are called for each besides, with its dotted name.
+    aggregate, so a metric costs no more than with one of them. Other routes that take
+    metrics are called for each one in addition, with its dotted name.
     """
 
     def __init__(self, routes: Iterable[Mapping[str, Any]]) -> None:
@@ -132,19 +132,19 @@ class FanOutSender(BaseSender):
         )
 
     def drain_for_clients(self) -> Drain | None:
-        """Where a client's aggregate goes; None when all routes need to be called."""
+        """Return what drains a client's aggregate; None if every route is called."""
         if not is_unchanged(self, FanOutSender):
             return None
         return self._drain if self._shares() else None
 
     def rest_for_clients(self) -> Sender | None:
-        """What a client calls for each metric besides; None: nothing."""
+        """Return what a client calls for each metric in addition, None for nothing."""
         if any(route.takes(kind) for route in self._others for kind in KINDS):
             return self._rest
         return None
 
     def send_message(self, msg: Message) -> None:
-        """Hand the message to each sender that is to have it."""
+        """Hand the message to each sender whose route takes it."""
         kind = msg["type"]
         if kind in KINDS and self._shares():
             try:
@@ -165,8 +165,8 @@ class FanOutSender(BaseSender):
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None:
-        """Hand a metric to each sender that is to have it. The client calls this if
-        all of them can take it without a message (``takes_metrics``)."""
+        """Hand a metric to each sender whose route takes it. The client calls this if
+        none of them needs a message (``takes_metrics``)."""
         if self._shares():
             self._add(kind, name, value, rate, fields)
             self.measure_for_others(kind, name, value, rate, fields)
@@ -181,7 +181,7 @@ class FanOutSender(BaseSender):
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None:
-        """Hand a metric to those that share no aggregate."""
+        """Hand a metric to the routes that do not share the aggregate."""
         self._measure(self._others, kind, name, value, rate, fields)
 
     def _measure(
@@ -200,14 +200,14 @@ class FanOutSender(BaseSender):
                 )
 
     def send_to_others(self, msg: Message) -> None:
-        """Hand a metric's message to those that share no aggregate."""
+        """Hand a metric's message to the routes that do not share the aggregate."""
         for route in self._others:
             if route.takes(msg["type"]):
                 self._safely(route.sender, route.send, msg)
 
     def _shares(self) -> bool:
-        """Return whether routes share an aggregate. They do not while somebody has
-        replaced a method of one of their senders: then each is called."""
+        """Return whether routes share the aggregate. While a method of one of their
+        senders is replaced they do not, and each is called."""
         return bool(self._exports) and all(r.exports() for r in self._exporting)
 
     def _add(
@@ -218,7 +218,7 @@ class FanOutSender(BaseSender):
         rate: float,
         fields: Mapping[str, Any] | None,
     ) -> None:
-        """For those that share an aggregate."""
+        """Add a metric to the shared aggregate."""
         if not any(route.takes(kind) for route in self._exporting):
             return
         self._drain.start()
@@ -231,7 +231,7 @@ class FanOutSender(BaseSender):
     # -- out -----------------------------------------------------------------------
 
     def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
-        """What each route's sender says of the metrics that its rules let pass."""
+        """Yield the conflicts of each route's sender among the metrics it gets."""
         known = list(metrics)
         for route in self.routes:
             if isinstance(route.sender, BaseSender):
@@ -256,7 +256,7 @@ class FanOutSender(BaseSender):
 
     @property
     def stats(self) -> SenderStats:
-        """The senders' sums; ``errors`` also has the times that one of them raised."""
+        """The senders' sums; ``errors`` includes how often one of them raised."""
         stats = SenderStats()
         for route in self.routes:
             try:
@@ -278,14 +278,14 @@ class FanOutSender(BaseSender):
 
 
 class _Rest:
-    """The routes that want to be called for each metric, as one sender."""
+    """The routes that are called for each metric, as one sender."""
 
     def __init__(self, fan: FanOutSender) -> None:
         self._fan = weakref.proxy(fan)
 
     @property
     def takes_metrics(self) -> bool:
-        """Return whether none needs a message for a metric."""
+        """Return whether none of them needs a message for a metric."""
         return bool(self._fan.takes_metrics)
 
     def send_message(self, msg: Message) -> None:
@@ -305,9 +305,9 @@ class _Rest:
 
 
 class _Export:
-    """A route's sender as an exporter of the shared aggregate: it gets its types.
+    """A route's sender as an exporter of the shared aggregate, limited to its types.
 
-    It refers to the sender weakly, because the sender keeps it.
+    It references the sender weakly, because the sender references it.
     """
 
     def __init__(
@@ -321,7 +321,7 @@ class _Export:
         self.revive(sender)
 
     def revive(self, sender: ExportingSender) -> None:
-        """Refer to it anew: the garbage collector cuts that before a ``__del__``."""
+        """Reference it again: the garbage collector cuts that before a ``__del__``."""
         self._sender = weakref.ref(sender)
 
     @property
@@ -333,7 +333,7 @@ class _Export:
         return sender
 
     def histogram(self, series: Series) -> Histogram | None:
-        """What the sender wants."""
+        """Return what the sender wants."""
         return self.sender.histogram(series) if series.kind in self._kinds else None
 
     def absorb(self, news: Sequence[News], now: float) -> None:
@@ -357,28 +357,28 @@ class _Export:
 
     @property
     def direct(self) -> bool:
-        """Return whether a worker looks after the sender."""
+        """Return whether a worker drains for the sender."""
         return self.sender.direct
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of the sender."""
+        """Return whether the current thread is in the middle of changing the sender."""
         return self.sender.is_mine
 
     def start(self) -> None:
-        """Have a worker look after the sender."""
+        """Start the sender's worker."""
         self.sender.start()
 
     def added(self) -> None:
-        """Something was added, and nobody looks after the sender."""
+        """Take note that something was added while the sender has no worker."""
         self.sender.added()
 
     def wake(self) -> None:
-        """There is much to take."""
+        """Have the worker drain now: a lot is waiting."""
         self.sender.wake()
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
-        """Count what could not be kept."""
+        """Count calls that could not be kept."""
         self.sender.lose(calls, why, detail)
 
 
@@ -408,7 +408,7 @@ def _route(route: object) -> Route:
 
 
 def _ruled(msg: Message, rules: Rules) -> Message | None:
-    """The message as the rules of a route have it, None if they drop it."""
+    """Return the message after the rules of a route, None if they drop it."""
     if not rules or msg["type"] not in KINDS:
         return msg
     name = msg["fields"].get("name")

@@ -29,13 +29,12 @@ _LEVELS = {
 
 
 class StdLibLoggingSender(BaseSender):
-    """Log each message with the logger ``logger_name``, default the root logger.
+    """Log each message with the logger ``logger_name``, by default the root logger.
 
     Messages of ``payload_types`` (default ``oldstyle``) are logged as their payload,
     those of ``json_types`` (default ``*``, all others) as JSON, the rest not at all.
     The log record has the whole message as ``record.metlog``. A
-    `metlog.logging.MetlogHandler` leaves such records alone, so that nothing runs in
-    circles.
+    `metlog.logging.MetlogHandler` ignores such records, so there is no loop.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class StdLibLoggingSender(BaseSender):
         self._tally = Tally("logging")
 
     def send_message(self, msg: Message) -> None:
-        """Log it. What handlers raise is up to `logging`."""
+        """Log it. `logging` decides what happens if a handler raises."""
         level = _LEVELS.get(msg["severity"], logging.WARNING)  # type: ignore[call-overload]  # an int finds its SEVERITY
         if not self.logger.isEnabledFor(level):
             return
@@ -71,7 +70,7 @@ class StdLibLoggingSender(BaseSender):
             text = to_json(msg)
         else:
             return
-        # No arguments: a % in the text stays a %.
+        # Without arguments a % in the text stays a %.
         self.logger.log(level, text, extra={"metlog": msg})
         self._tally.add(sent=1)
 

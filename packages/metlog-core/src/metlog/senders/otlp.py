@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Metrics and messages to an OpenTelemetry collector. Needs the extra ``otlp``.
 
-Metrics are added up by us, the bytes are made by OpenTelemetry's own encoder, and sent
-by its exporter. The thread is ours: the SDK's own go on in a forked child with what is
-the parent's.
+We aggregate the metrics; OpenTelemetry's own encoder makes the bytes, and its exporter
+sends them. The thread is ours, because the SDK's own go on in a forked child with the
+parent's data.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 __all__ = ["OtlpSender"]
 
 BATCH = 512
-"""Log records of one request, as in the SDK."""
+"""The most log records in one request, as in the SDK."""
 
 RESENDS = 5
-"""So often a batch is sent again that must not be told twice."""
+"""How often a batch of log records or deltas is sent again, unchanged."""
 
 HEARTBEAT = 60.0
-"""Seconds after which sums are told again that have not changed. A backend that hears
-nothing of a series for some minutes takes it for gone."""
+"""Seconds after which sums are sent again even if they have not changed. A backend that
+hears nothing of a series for some minutes considers it gone."""
 
 
 _Signal = Literal["metrics", "logs"]
@@ -55,32 +55,31 @@ _SIGNALS: tuple[_Signal, ...] = ("metrics", "logs")
 
 
 class OtlpSender(ExportingSender):
-    """Sends to a collector by OTLP over HTTP, every ``interval`` seconds.
+    """Send to a collector by OTLP over HTTP, every ``interval`` seconds.
 
-    Counters become sums, timers histograms of seconds, histograms histograms, gauges
-    gauges, and what `MetlogClient.updown` says sums that may fall; all other messages
+    Counters become sums, timers histograms of seconds, histograms and gauges stay what
+    they are, and `MetlogClient.updown` makes sums that may fall; all other messages
     become log records, in the span in which they were sent. ``fields`` become
-    attributes. A sampled counter counts for as many as it stands for; a sampled timer
-    is one value.
+    attributes. A sampled counter is divided by its rate; a sampled time is one value.
 
     ``endpoint`` is the collector's base URL. ``resource`` (say ``{"service.name":
-    "shop"}``) and ``headers`` are dicts, or texts ``"name=value"``. What is not given
-    comes from OpenTelemetry's environment variables, first the signal's own, then the
-    general one. ``signals`` is what is sent: metrics, logs or both. ``histogram`` is
-    ``"explicit"`` (the default), ``"exponential"``, or a list of bounds. Each process
-    has a ``service.instance.id`` of its own.
+    "shop"}``) and ``headers`` are dicts, or texts like ``"name=value"``. What is not
+    given comes from OpenTelemetry's environment variables, first the signal's own, then
+    the general one. ``signals`` is what is sent: metrics, logs or both. ``histogram``
+    is ``"explicit"`` (the default), ``"exponential"``, or a list of bounds. Each
+    process has a ``service.instance.id`` of its own.
 
     No call waits: a thread exports. One request takes at most ``timeout`` seconds.
-    Sums are cumulative if the environment does not say otherwise: what a failed export
-    held comes with the next. Log records, and deltas, are sent again unchanged, up to
-    five times. Up to ``queue`` messages, and ``queue_bytes``, wait for that. Of more
-    than ``max_series`` distinct series those go that were not used for longest. A
-    request has about 2 MiB at most, and what is too large for the collector goes again
-    in halves: a series or a record that cannot be sent is dropped alone, and counted.
+    Sums are cumulative unless the environment says otherwise, so the next export makes
+    up for one that failed. Log records and deltas are sent again unchanged, up to five
+    times; up to ``queue`` messages, of up to ``queue_bytes``, wait for that. Beyond
+    ``max_series`` distinct series, those unused for longest are forgotten. A request
+    has at most about 2 MiB, and one that is too large for the collector is split in
+    halves: a series or a record that cannot be sent is dropped by itself, and counted.
 
-    ``names`` is the shape of names: ``"labels"``, a base and attributes, ``"semconv"``,
-    the same in the words of OpenTelemetry's conventions of the stabilities that
-    ``semconv`` lists, or ``"dotted"``. With ``self_metrics`` it counts its own work.
+    ``names`` is the shape of names: ``"labels"``, a base and attributes; ``"semconv"``,
+    the same in the words of OpenTelemetry's conventions, of the stabilities that
+    ``semconv`` lists; or ``"dotted"``. With ``self_metrics`` it counts its own work.
     """
 
     makes_room = True
@@ -122,7 +121,7 @@ class OtlpSender(ExportingSender):
         )
         self._resource = pairs("resource", resource)
         self._names, self._semconv = names, semconv
-        Shape(names, semconv=semconv)  # says what is wrong with them
+        Shape(names, semconv=semconv)  # raises if one of them is wrong
         self._queue_limits = (
             integer("queue", queue, 1, 10**9),
             integer("queue_bytes", queue_bytes, 1, 2**40),
@@ -149,7 +148,7 @@ class OtlpSender(ExportingSender):
     def _accept(self, msg: Message) -> None:
         """Keep a message that will be a log record."""
         if self._settings.logs is None or self._opentelemetry.is_exporting():
-            return  # the exporter's own complaints, logged to us: not in circles
+            return  # the exporter's own log lines, which would go round in circles
         process.check()
         if self.closed:
             self.lose(1, "closed, dropped", msg.get("type"))
@@ -193,8 +192,8 @@ class OtlpSender(ExportingSender):
         return self._pause() <= 0 or self._is_urgent()
 
     def _deliver(self, deadline: Deadline | None) -> None:
-        """Export what there is: if it is time to, or until ``deadline``."""
-        # Whoever asks is not to wait, and the end of the process cannot.
+        """Export what there is, if that is due, or by ``deadline``."""
+        # A flush must not wait for the interval, and the end of the process cannot.
         asked = deadline is not None or self._worker.direct
         if deadline is None:
             deadline = self._if_due()
@@ -206,7 +205,7 @@ class OtlpSender(ExportingSender):
             if asked or self._may_ask("metrics"):
                 self._deliver_sums(deadline)
                 self._deliver_deltas(deadline)
-            # A collector that does not answer is asked once in a turn.
+            # A collector that does not answer is tried only once per turn.
             failing = self._failing and self._settings.has_one_collector
             if not failing and (asked or self._may_ask("logs")):
                 self._deliver_logs(deadline)
@@ -219,7 +218,7 @@ class OtlpSender(ExportingSender):
     def _discard(self) -> int:
         """See `metlog.senders._exporting.ExportingSender`."""
         calls = self._totals.clear()
-        with suppress(IndexError):  # two may come at once
+        with suppress(IndexError):  # another thread may do the same
             while True:
                 calls += self._kept_deltas.popleft().calls
         self._kept_logs.clear()
@@ -232,7 +231,7 @@ class OtlpSender(ExportingSender):
         self._exporters.close()
 
     def _reset_after_fork(self) -> None:
-        """The parent's sums are the parent's, and so are its connections."""
+        """Leave sums and connections to the parent."""
         self._begin()
 
     # -- inside --------------------------------------------------------------------
@@ -264,22 +263,22 @@ class OtlpSender(ExportingSender):
         self._not_before = dict.fromkeys(_SIGNALS, 0.0)
 
     def _if_due(self) -> Deadline | None:
-        """Until when this thread may export now; None: not now, or not this thread."""
+        """Return the deadline if this thread may export now; else None."""
         if self._worker.direct:
-            # The process ends. A thread that holds a lock of the application's, say a
-            # log handler's, must not wait for an answer then.
+            # The process ends. A thread that may hold one of the application's locks,
+            # say a log handler's, must not wait for an answer now.
             here = threading.current_thread()
             if here in (self._worker.thread, threading.main_thread()):
                 return process.exit_deadline()
             return None
         if self._worker.alone:
-            return None  # a caller; what is held waits for the end of the process
+            return None  # this is a caller; the end of the process will export
         if not self._sums_due:
             return None
         return Deadline(3600)  # each request has its own timeout
 
     def _is_urgent(self) -> bool:
-        """Return whether half the room is taken, with the collector there."""
+        """Return whether the queue is half full and the collector is available."""
         return (
             not self._failing
             and len(self._queue) * 2 >= self._queue.max_messages
@@ -287,7 +286,7 @@ class OtlpSender(ExportingSender):
         )
 
     def _may_ask(self, signal: _Signal) -> bool:
-        """Return whether its collector does not want to be left alone for a while."""
+        """Return whether its collector has not asked to be left alone for now."""
         return process.now() >= self._not_before[signal]
 
     def _deliver_sums(self, deadline: Deadline) -> None:
@@ -305,8 +304,8 @@ class OtlpSender(ExportingSender):
 
     def _deliver_batch(self, batch: Batch, deadline: Deadline) -> bool:
         """Export what is cumulative, in parts if need be; return whether all of it
-        arrived. What did not comes with the next batch, but for a series that can
-        never be sent."""
+        arrived. What did not arrive is sent with the next batch, except for a series
+        that can never be sent."""
         waiting = deque([batch])
         arrived = True
         try:
@@ -331,7 +330,7 @@ class OtlpSender(ExportingSender):
         return arrived
 
     def _deliver_deltas(self, deadline: Deadline) -> None:
-        """Export what is told once. While a batch waits, the rest goes on adding up."""
+        """Export deltas. While a batch waits, the rest keeps adding up."""
         if self._failing:
             return
         kept = self._kept_deltas
@@ -356,7 +355,7 @@ class OtlpSender(ExportingSender):
     def _deliver_kept(
         self, waiting: deque[_Kept], signal: _Signal, deadline: Deadline
     ) -> bool:
-        """Send each as it is; return whether nothing waits any more."""
+        """Send each unchanged; return whether all are gone."""
         while waiting:
             kept = waiting[0]
             outcome = self._twice(signal, kept.what, deadline, kept)
@@ -369,7 +368,7 @@ class OtlpSender(ExportingSender):
                 return False
             waiting.extendleft(reversed(halves))
             if waiting is self._kept_logs and not halves:
-                for _ in range(kept.calls):  # until now they took room
+                for _ in range(kept.calls):  # until now they counted as queued
                     self._queue.pop()
             if outcome.delivered:
                 self._settle(kept.calls, outcome)
@@ -380,8 +379,8 @@ class OtlpSender(ExportingSender):
     def _twice(
         self, signal: _Signal, what: Any, deadline: Deadline, kept: _Kept | None = None
     ) -> Outcome:
-        """Export it, and once more if the connection breaks: collectors close those
-        that were idle."""
+        """Export it, and once more if the connection breaks: collectors close idle
+        ones."""
         export: Callable[[Any, Deadline], Outcome] = getattr(self._exporters, signal)
         for attempt in (1, 2):
             if kept is not None and kept.tries:
@@ -409,7 +408,7 @@ class OtlpSender(ExportingSender):
 
 
 class _Kept:
-    """What is sent again as it is, until it arrives or was tried too often."""
+    """What is sent again unchanged, until it arrives or was tried too often."""
 
     __slots__ = ("calls", "tries", "what")
 
@@ -420,7 +419,7 @@ class _Kept:
         """How often a collector may have had it."""
 
     def halves(self) -> list[_Kept]:
-        """Return it as two that are sent apart; none when it is one thing only."""
+        """Return it as two that are sent separately; none if it cannot be split."""
         what = self.what
         if not isinstance(what, list):
             return [_Kept(half, half.calls) for half in what.halves()]
@@ -434,7 +433,7 @@ def _wall_ns(_clock: Callable[[], int] = time.time_ns) -> int:
 
 
 def _load_opentelemetry() -> ModuleType:
-    """Import all of it, which takes 0.3 s: when a sender is made, and in no call."""
+    """Import all of it, when a sender is made: in a call, 0.3 s would be too long."""
     try:
         from metlog.senders import _otlp_exporters
     except ImportError as error:

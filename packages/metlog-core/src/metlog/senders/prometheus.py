@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Metrics for Prometheus to scrape. Needs the extra ``prometheus``.
 
-What is exposed, and how, is prometheus_client's: our aggregate is a collector of its.
+prometheus_client writes the exposition: our aggregate is one of its collectors.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
 __all__ = ["PrometheusSender", "collector", "exposition", "find"]
 
 RETRY_PORT = 5.0
-"""Seconds after which a port that another process has is asked for again."""
+"""Seconds after which a port that another process has is tried again."""
 
 
 class PrometheusSender(ExportingSender):
     """Hold metrics for Prometheus to scrape: counters, gauges and histograms.
 
-    One process is read at the scrape. Where there are several, as under gunicorn, each
-    writes what it counted into ``directory`` every ``interval`` seconds, and a scrape
-    of any of them adds all up; without it, ``metlog`` below what
-    ``PROMETHEUS_MULTIPROC_DIR`` names is taken. Another process's numbers are at most
-    one interval old; after a graceful stop they are exact, and SIGKILL loses one
-    interval at most. Gauges of processes that ended are gone.
+    A single process is read at the scrape. If there are several, as under gunicorn,
+    each writes what it counted into ``directory`` every ``interval`` seconds, and a
+    scrape of any of them adds up all; the default is ``metlog`` in the folder that
+    ``PROMETHEUS_MULTIPROC_DIR`` names. Other processes' numbers are at most one
+    interval old; after a graceful stop they are exact, and SIGKILL loses at most one
+    interval. Gauges of processes that have ended disappear.
 
     ``port`` starts prometheus_client's server at ``addr``, for workers and scripts that
-    serve nothing themselves; of several processes one serves. ``prefix`` is put in
-    front of every name; without one, what a package declared has its own. ``names`` is
-    the shape, ``"labels"``, ``"dotted"`` or ``"semconv"``. At ``max_series`` new series
-    fold into one of their family with the labels ``other``.
+    serve nothing themselves; of several processes, one serves. ``prefix`` is put in
+    front of every name; without it, names have the prefix that a package declared for
+    them. ``names`` is the shape: ``"labels"``, ``"dotted"`` or ``"semconv"``. Beyond
+    ``max_series``, new series of a family share one whose labels are ``other``.
 
-    Messages have no form here: they are dropped, and counted.
+    Prometheus cannot express messages: they are dropped and counted.
     """
 
     makes_room = True
@@ -95,7 +95,7 @@ class PrometheusSender(ExportingSender):
         self._addr = host_or_address(addr, "addr")
         self._interval = seconds("interval", interval, minimum=0.01)
         self.prefix: str | None = prefix
-        """What stands before every name; None: what each declaration says."""
+        """What is put in front of every name; None for what each declaration says."""
         self._writing = Lock()
         self._place: folder.Place | None = None
         self._server: Any = None
@@ -106,7 +106,7 @@ class PrometheusSender(ExportingSender):
             self_metrics=self_metrics,
         )
         self.shape: Shape = Shape(names, semconv=semconv, report=self._tally.report)
-        """What it calls series."""
+        """The shape of names."""
         self._begin()
 
     # -- what happened -----------------------------------------------------------------
@@ -132,7 +132,7 @@ class PrometheusSender(ExportingSender):
     # -- out ---------------------------------------------------------------------------
 
     def collect(self) -> Iterator[Metric]:
-        """Yield prometheus_client's families, as of now and of all processes."""
+        """Yield prometheus_client's families of all processes, as of now."""
         process.check()
         self.start()
         self._take(everything=True)
@@ -155,10 +155,10 @@ class PrometheusSender(ExportingSender):
             yield _as_metric(families[name])
 
     def _shared(self, directory: str) -> dict[str, Family] | None:
-        """Return what all processes have written, this one just now; None if it cannot.
+        """Return what all processes have written, this one just now; None if it failed.
 
-        Only what is written is told: whoever is scraped next must not know less, or
-        Prometheus would take that for a restart.
+        Only what is written is exposed: the process that is scraped next must not know
+        less, because Prometheus would take that for a restart.
         """
         if not self._write(directory):
             return None
@@ -169,7 +169,7 @@ class PrometheusSender(ExportingSender):
             return None
 
     def has_siblings(self) -> bool:
-        """Return whether other processes count besides, as far as can be told."""
+        """Return whether other processes count too, as far as can be known."""
         uwsgi: Any = sys.modules.get("uwsgi")
         return (
             os.getpid() != self._made_in
@@ -191,7 +191,7 @@ class PrometheusSender(ExportingSender):
             self._write(self.directory)
 
     def _write(self, directory: str) -> bool:
-        """Replace this process's file if it is old; return whether it is current."""
+        """Replace this process's file if it is old; return whether it is up to date."""
         with self._writing.here:
             with self._absorbing.here:
                 absorbed = self._absorbed
@@ -219,7 +219,7 @@ class PrometheusSender(ExportingSender):
         return True
 
     def _held(self) -> int:
-        """In one process nothing waits: it is read at the scrape."""
+        """Return how many calls wait: none without a folder, as a scrape reads them."""
         return 0 if self.directory is None else max(0, self._absorbed - self._delivered)
 
     def _discard(self) -> int:
@@ -234,7 +234,7 @@ class PrometheusSender(ExportingSender):
         place, self._place = self._place, None
         if place is not None:
             place.leave()
-            with self._absorbing.here:  # it is in the file of those that ended now
+            with self._absorbing.here:  # the file of ended processes has it now
                 self._begin()
         server, self._server = self._server, None
         if server is not None:
@@ -242,18 +242,18 @@ class PrometheusSender(ExportingSender):
             server[0].server_close()
 
     def _reset_after_fork(self) -> None:
-        """Start from nothing: what is counted so far, the parent tells."""
+        """Start from zero: the parent reports what was counted so far."""
         place, self._place = self._place, None
         if place is not None:
             place.reset_after_fork()
         server, self._server = self._server, None
         if server is not None:
-            server[0].socket.close()  # the copy: the parent goes on, and may end first
+            server[0].socket.close()  # only this copy: the parent goes on serving
         self._begin()
 
     @property
     def port(self) -> int | None:
-        """Where this process serves, None if it does not."""
+        """The port at which this process serves, None if it does not."""
         return None if self._server is None else self._server[0].server_port
 
     # -- inside ------------------------------------------------------------------------
@@ -280,9 +280,10 @@ class PrometheusSender(ExportingSender):
 
 
 def collector(client: MetlogClient) -> Collector:
-    """What ``registry.register(…)`` takes: all metrics of a client's PrometheusSender.
+    """Return a collector for ``registry.register(…)``, with all metrics of the client.
 
-    For a registry of one's own, beside other metrics. ConfigError when it has none.
+    It is for a registry of your own, beside other metrics. Raises ConfigError if the
+    client has no PrometheusSender.
     """
     return _collector(_sender_of(client))
 
@@ -290,7 +291,7 @@ def collector(client: MetlogClient) -> Collector:
 def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
     """Return the text for a scrape and its content type, by the header ``Accept``.
 
-    One that cannot be read gets the plain text that every Prometheus understands.
+    For a header that cannot be read it is the plain text that any Prometheus reads.
     """
     from prometheus_client.exposition import choose_encoder
 
@@ -298,13 +299,13 @@ def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
     try:
         encode, content_type = choose_encoder(accept)
         return encode(found), content_type
-    except Exception:  # prometheus_client trusts versions and ways to escape
+    except Exception:  # prometheus_client does not check versions and escaping schemes
         encode, content_type = choose_encoder("")
         return encode(found), content_type
 
 
 def registry(sender: PrometheusSender) -> CollectorRegistry:
-    """A registry that holds nothing else."""
+    """Return a registry with nothing else in it."""
     from prometheus_client.registry import CollectorRegistry
 
     found = CollectorRegistry(auto_describe=False)
@@ -320,7 +321,7 @@ def _collector(sender: PrometheusSender) -> Collector:
             return sender.collect()
 
         def describe(self) -> Iterable[Metric]:
-            return ()  # or registering would collect
+            return ()  # else registering would collect
 
     return MetlogCollector()
 
@@ -345,7 +346,7 @@ def _sender_of(client: MetlogClient) -> PrometheusSender:
 
 
 def _workers_in_environment() -> list[str]:
-    """Return what gunicorn and others read there, as it is written."""
+    """Return the numbers of workers that gunicorn and others find there, as text."""
     found = [os.environ.get("WEB_CONCURRENCY", "")]
     words = os.environ.get("GUNICORN_CMD_ARGS", "").replace("=", " ").split()
     for word, after in pairwise([*words, ""]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Metrics to StatsD and everything that speaks its protocol."""
+"""Metrics to StatsD, and to everything that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["StatsdSender"]
 
 UDP_PACKET = 1432
 UNIX_PACKET = 8192
-"""Bytes to a datagram: what fits the usual network, and what Datadog's own client
-sends to its agent on the same host."""
+"""Bytes in a datagram: what fits a usual network, and what Datadog's own client sends
+to its agent on the same host."""
 
 MAX_BACKLOG = 16 * 2**20
-"""Bytes of lines that wait, because they came in a burst or the reader is slow."""
+"""Bytes of lines that may wait, after a burst or because the reader is slow."""
 
 _MAX = sys.float_info.max
 
@@ -42,37 +42,38 @@ class StatsdSender(ExportingSender):
     """Aggregate metrics in-process and send StatsD lines.
 
     Counters arrive as their sum (``hits:2|c`` for two increments) and gauges as their
-    last level, every ``flush_interval`` seconds; timers and histograms with every
-    value, as they fill datagrams, after a second at the latest. Datagrams are paced, so
-    that a reader with its system's default buffer gets all. Beyond ``max_timings``
-    values of one series in a second a uniform random sample is sent with its rate
-    (``|@0.25``), and the rest is counted as dropped. More than ``max_names`` distinct
-    series are dropped and counted; one that was not used for two minutes makes room.
+    last level, every ``flush_interval`` seconds. Timers and histograms arrive with
+    every value, as soon as they fill a datagram and after a second at the latest.
+    Datagrams are paced, so that a reader with its system's default buffer gets them
+    all. Beyond ``max_timings`` values of one series in a second, a uniform random
+    sample is sent with its rate (``|@0.25``), and the rest is counted as dropped.
+    Series beyond ``max_names`` are dropped and counted; one unused for two minutes
+    makes room.
 
-    ``flush_interval=0`` sends every metric at once, in the caller's thread, never
-    waiting. ``max_packet`` is the most bytes to a datagram, by default 1,432 over UDP
-    and 8,192 over a unix socket. With ``transport="unix"`` ``host`` is the path of a
-    datagram socket, which is waited for when it is full, up to the interval. A host
-    name is looked up in the background, and again every minute.
+    ``flush_interval=0`` sends every metric at once, in the caller's thread, and never
+    waits. ``max_packet`` is the most bytes in a datagram, by default 1,432 over UDP and
+    8,192 over a unix socket. With ``transport="unix"``, ``host`` is the path of a
+    datagram socket; if that is full, it is waited for, up to the interval. A host name
+    is looked up in the background, and again every minute.
 
     ``dialect="dogstatsd"`` sends ``fields`` as tags; plain StatsD has no place for
-    them. It puts several values into one line (DogStatsD 1.1); ``packed=False`` does
-    not, for readers that are not Datadog's agent. ``distributions=True`` makes timers
-    and histograms Datadog's distributions (``|d``). ``names`` is the shape of names:
-    ``"labels"`` (the default there) or ``"semconv"``, a base and tags, or ``"dotted"``,
-    the only one that plain StatsD has. What is not configured comes from Datadog's
-    environment variables: the address, and tags for every line.
+    them. It puts several values into one line (DogStatsD 1.1); ``packed=False``
+    prevents that, for readers other than Datadog's agent. ``distributions=True`` makes
+    timers and histograms Datadog's distributions (``|d``). ``names`` is the shape of
+    names: ``"labels"`` (the default there) or ``"semconv"``, a base and tags, or
+    ``"dotted"``, the only one that plain StatsD has. What is not configured comes from
+    Datadog's environment variables: the address, and tags for every line.
 
     With ``self_metrics`` it counts its own work: ``metlog.sent.statsd``, ``.dropped.``,
     ``.errors.``.
 
-    StatsD cannot express messages: a logged line that comes here is dropped, and
+    StatsD cannot express messages: a logged line that reaches it is dropped and
     counted.
     """
 
     ignores: frozenset[str] = frozenset(
         {"updown"}
-    )  # every process would set another level
+    )  # each process would set its own level
 
     _sums: dict[tuple[str, str], tuple[float, int]]
     _levels: dict[tuple[str, str], tuple[float, int]]
@@ -80,7 +81,7 @@ class StatsdSender(ExportingSender):
     _allowances: dict[Series, tuple[float, float]]
     _reservoirs: dict[Series, Reservoir]
     _sampled_since: dict[Series, float]
-    # Calls that came in, counted under the lock, and that went out.
+    # Calls that came in, which are counted under the lock, and calls that went out.
     _absorbed: int
     _delivered: int
     _summed_at: float
@@ -153,7 +154,7 @@ class StatsdSender(ExportingSender):
             names,
             semconv=semconv,
             tagged=self._is_dogstatsd,
-            report=self._tally.report,  # a method of this sender would keep it alive
+            report=self._tally.report,  # a method of the sender would keep it alive
         )
         self._forms = Forms(
             self._shape,
@@ -204,7 +205,7 @@ class StatsdSender(ExportingSender):
         if reservoir is None and (
             news.spilled is not None or self._is_too_many(series, count, now)
         ):
-            # An even sample of a second needs all of the second.
+            # A uniform sample of a second needs the whole second.
             reservoir = self._reservoirs[series] = Reservoir(self._max_timings)
             self._sampled_since.setdefault(series, now)
         if reservoir is None:
@@ -226,11 +227,11 @@ class StatsdSender(ExportingSender):
                 self._add_entries(series, form, reservoir.kept, reservoir.seen)
 
     def _is_too_many(self, series: Series, count: int, now: float) -> bool:
-        """Return whether that is more than ``max_timings`` a second."""
+        """Return whether that makes more than ``max_timings`` a second."""
         limit = float(self._max_timings)
         left, since = self._allowances.get(series, (limit, now))
         left = min(limit, left + (now - since) * limit) - count
-        if left < limit * 0.75:  # few come near it: remember those alone
+        if left < limit * 0.75:  # few series come near the limit: remember only those
             self._allowances[series] = max(0.0, left), now
         else:
             self._allowances.pop(series, None)
@@ -239,12 +240,12 @@ class StatsdSender(ExportingSender):
     def _add_entries(
         self, series: Series, form: Form, entries: Sequence[float], seen: int
     ) -> None:
-        """Add lines for entries, which are all there were or a sample of ``seen``."""
+        """Add lines for entries: all there were, or a sample of ``seen``."""
         if series.kind == "timer":
             entries = as_milliseconds(entries, series.decimals)
         if form.scale != 1:
             entries = [entry * form.scale for entry in entries]
-        # As `_is_finite`, without a call for each value.
+        # The same as `_is_finite`, without a call for each value.
         values = [number(entry) for entry in entries if -_MAX <= entry <= _MAX]
         head, tail = self._forms.head(series, form), form.tail
         if len(values) < len(entries):
@@ -264,7 +265,7 @@ class StatsdSender(ExportingSender):
             self._add_lines(head, values, tail)
 
     def _thinned(self, news: News, share: float) -> News:
-        """A sample, because a rule wants one: what is left out is not lost."""
+        """Return a sample, as a rule wants: what is left out does not count as lost."""
         entries, spilled = list(news.entries), news.spilled
         calls = len(entries)
         if spilled is not None:
@@ -276,7 +277,7 @@ class StatsdSender(ExportingSender):
         return news._replace(entries=entries, spilled=None)
 
     def _pack_values(self, head: str, values: list[str], tail: str) -> None:
-        """Several values to a line, of at most ``max_packet`` bytes."""
+        """Add lines of several values, each of at most ``max_packet`` bytes."""
         room = self._max_packet - len(head.encode()) - len(tail.encode())
         batch: list[str] = []
         size = 0
@@ -290,7 +291,7 @@ class StatsdSender(ExportingSender):
             self._add_line(f"{head}:{':'.join(batch)}{tail}".encode(), len(batch))
 
     def _add_lines(self, head: str, values: list[str], tail: str) -> None:
-        """A line for each value; all at once if there is room, as there mostly is."""
+        """Add a line for each value, usually all at once, because there is room."""
         lines = [f"{head}:{value}{tail}".encode() for value in values]
         size = sum(map(len, lines)) + len(lines)
         if (
@@ -328,12 +329,12 @@ class StatsdSender(ExportingSender):
     def _deliver(self, deadline: Deadline | None) -> None:
         """Send lines as the pace allows; sums and levels when the interval is over."""
         if not (self._held() or self._socket.is_ready):
-            if self._worker.started:  # a name is looked up before it is needed
+            if self._worker.started:  # look up the name before it is needed
                 self._connect(None)
             return
         self._connect(deadline)
         if not self._socket.is_ready:
-            return  # an address is being looked for
+            return  # the address is still being looked up
         now = process.now()
         everything = deadline is not None or self._at_once
         if everything or self._sums_due:
@@ -352,14 +353,15 @@ class StatsdSender(ExportingSender):
             self._send_paced(deadline)
 
     def _send_all(self, deadline: Deadline | None) -> None:
-        """Without a pace; over a unix socket a full one is waited for."""
+        """Send everything without pacing; wait for a unix socket that is full."""
         while self._backlog:
             datagram, calls = self._backlog.next_datagram()
             if not self._transmit(datagram, calls, deadline):
                 return
 
     def _send_paced(self, deadline: Deadline | None) -> None:
-        """What the pace allows; by ``deadline`` all, as fast as readers stand it."""
+        """Send what the pace allows, or by ``deadline`` everything, as fast as readers
+        can keep up."""
         pacing, largest = self._pacing, cost(self._max_packet)
         if deadline is not None:
             waiting = self._backlog.size
@@ -393,8 +395,8 @@ class StatsdSender(ExportingSender):
                 continue
             line = f"{head}:{number(value)}{tail}"
             if value < 0 and not self._is_dogstatsd:
-                # A sign alone means "less than now by". Both in one datagram, or a
-                # flush of the server between them shows 0.
+                # A bare sign would mean a change, so set it to 0 first. Both go into
+                # one datagram, or a flush of the server between them would show 0.
                 line = f"{head}:0{tail}\n{line}"
             self._add_line(line.encode(), calls)
 
@@ -403,7 +405,8 @@ class StatsdSender(ExportingSender):
         self.lose(calls, "beyond what a float holds, dropped", head[:100])
 
     def _transmit(self, datagram: bytes, calls: int, deadline: Deadline | None) -> bool:
-        """Send it, or count it as dropped. False: its reader is too slow, it waits."""
+        """Send it, or count it as dropped. Return False if it has to wait for a slow
+        reader."""
         try:
             last_arrived = self._socket.send(datagram, deadline)
         except BlockingIOError as error:
@@ -415,7 +418,7 @@ class StatsdSender(ExportingSender):
         except OSError as error:
             self._on_dropped(calls, error)
         else:
-            if not last_arrived:  # UDP tells by the next one that nobody was there
+            if not last_arrived:  # UDP reports only now that nobody took the last one
                 self._tally.add(
                     errors=1, sent=-self._just_sent, dropped=self._just_sent
                 )
@@ -431,7 +434,7 @@ class StatsdSender(ExportingSender):
         self._tally.report("not sent", error)
 
     def _connect(self, deadline: Deadline | None) -> None:
-        """Know the address; `flush` and the end wait for it."""
+        """Look up the address; `flush` and the end of the process wait for it."""
         try:
             while True:
                 self._socket.resolve(
@@ -451,16 +454,16 @@ class StatsdSender(ExportingSender):
 
     @property
     def _at_once(self) -> bool:
-        """Return whether nothing is to be left for later."""
+        """Return whether nothing may be left for later."""
         return not self._interval or self._worker.direct
 
     @property
     def direct(self) -> bool:
-        """Return whether a worker looks after it, so that callers need not."""
+        """Return whether a worker drains it, so that callers need not."""
         return bool(self._interval) and super().direct
 
     def added(self) -> None:
-        """Nothing is left for later: send it."""
+        """Send what was added, because nothing may be left for later."""
         if self._interval:
             super().added()
         elif self._socket.is_ready:
@@ -500,5 +503,5 @@ class StatsdSender(ExportingSender):
 
 
 def _is_finite(value: float) -> bool:
-    """Return whether a float holds it; it may be an int of any length."""
+    """Return whether a float can hold it; it may be an int of any size."""
     return -_MAX <= value <= _MAX

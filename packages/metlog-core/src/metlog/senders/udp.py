@@ -22,7 +22,7 @@ MAX_DATAGRAM = 65507
 """Bytes that fit one datagram over IPv4: 65535 less the headers of IP and UDP."""
 
 UNRESOLVED_QUEUE_SIZE = 1000
-"""Messages that wait for the address of a host name, if ``queue`` says nothing."""
+"""How many messages may wait for the address of a host name, without a ``queue``."""
 
 
 class UdpSender(QueuedSender):
@@ -31,15 +31,15 @@ class UdpSender(QueuedSender):
     ``host`` and ``port`` may be lists: they are paired, and the last port serves all
     further hosts. Names are looked up in the background, and again every minute.
 
-    At once and in the caller's thread, unless ``queue`` is given: then up to that many
-    messages, of up to ``queue_bytes`` in all, wait for a thread that encodes and sends
-    them at least every ``flush_interval`` seconds. It spreads bursts, so that a
-    receiver with the system's default buffer gets them whole. What comes when the queue
-    is full is dropped and counted. What such a message holds must not change
-    afterwards.
+    A message is sent at once, in the caller's thread, unless ``queue`` is given: then
+    up to that many messages, of up to ``queue_bytes`` in all, wait for a thread that
+    encodes and sends them at least every ``flush_interval`` seconds. It spreads bursts
+    out, so that a receiver with the system's default buffer gets all of them. What
+    comes while the queue is full is dropped and counted. The values in a queued message
+    must not change afterwards.
 
-    ``packed=True`` puts several messages, a line each, into one datagram of up to
-    ``max_packet`` bytes, for receivers that split lines; 1432 fits the usual network,
+    ``packed=True`` puts several messages, one a line, into one datagram of up to
+    ``max_packet`` bytes, for receivers that split lines; 1432 fits a usual network,
     60000 a receiver on the same machine.
     """
 
@@ -76,7 +76,7 @@ class UdpSender(QueuedSender):
         self._queueing = limit > 0
         self._pacing = Pacing()
         self._left = 0  # messages that the last slice did not send
-        self._each = 0.5  # tokens that one message costs, about
+        self._each = 0.5  # tokens that one message costs, roughly
         self._encoded: tuple[Message, bytes] | None = None
         self._targets = [_Target(*pair) for pair in pairs]
         super().__init__(
@@ -92,14 +92,14 @@ class UdpSender(QueuedSender):
             self._worker.kept.append(target.socket)
 
     def _send_now(self, msg: Message) -> bool:
-        """Unless there is a queue, or an address to wait for."""
+        """Send it now, unless there is a queue or an address to wait for."""
         if self._queueing or not self._is_ready():
             return False
         self._transmit([to_json(msg).encode()])
         return True
 
     def _connect(self, *, may_wait: bool) -> None:
-        """Look names up, when it is time to."""
+        """Look up names whose look-up is due."""
         for target in self._targets:
             try:
                 target.socket.resolve(may_wait=may_wait)
@@ -108,14 +108,14 @@ class UdpSender(QueuedSender):
                 self._tally.report("no address", error)
 
     def _is_ready(self) -> bool:
-        """Return whether there is an address, and none still to be looked up first."""
+        """Return whether there is an address, and every first look-up has ended."""
         sockets = [target.socket for target in self._targets]
         return any(one.is_ready for one in sockets) and all(
             one.is_ready or one.has_failed for one in sockets
         )
 
     def _drain(self, deadline: Deadline | None) -> None:
-        """Send as fast as receivers can stand it, packed if so configured."""
+        """Send as fast as receivers can keep up, packed if so configured."""
         pacing = self._pacing
         pacing.relax()
         while True:
@@ -147,7 +147,7 @@ class UdpSender(QueuedSender):
             target.socket.after_fork()
 
     def _pause(self) -> float:
-        """As the pace says."""
+        """Return the seconds that the pace says."""
         if not self._queueing:
             return self._interval
         return self._pacing.pause(len(self._queue) > 0, self._interval or 1.0)
@@ -162,7 +162,7 @@ class UdpSender(QueuedSender):
             line = self._encoded[1]
             if lines and size + len(line) > self._packet:
                 break
-            if self._queue.pop() is not msg:  # the process ends, and drops them
+            if self._queue.pop() is not msg:  # the process is ending and drops them
                 break
             lines.append(line)
             size += len(line) + 1
@@ -194,7 +194,7 @@ class UdpSender(QueuedSender):
         return len(data)
 
     def _refused(self, target: _Target) -> None:
-        """UDP tells by the next datagram that nobody was there for the one before."""
+        """Count a refusal, which UDP reports with the datagram after the refused."""
         self._tally.add(errors=1)
         self._tally.report("refused", "nobody listens there")
         last, target.last = target.last, None

@@ -18,14 +18,14 @@ from metlog.wire.text import to_json
 __all__ = ["ZmqHandshakePubSender", "ZmqPubSender"]
 
 LINGER_MS = 1000
-"""How long a closed socket may go on sending what it was handed."""
+"""Milliseconds for which a closed socket may go on sending what it was handed."""
 
 
 class _Publisher(QueuedSender):
-    """One publishing socket, which connects to where subscribers bind theirs.
+    """One publishing socket, which connects to the addresses that subscribers bind.
 
-    As an XPUB socket it knows whether anybody subscribed. Until then messages wait
-    in our queue, where a PUB socket would drop them without a word.
+    An XPUB socket knows whether there is a subscriber. Until then messages wait in our
+    queue; a PUB socket would silently drop them.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class _Publisher(QueuedSender):
         )
 
     def send_message(self, msg: Message) -> None:
-        """Queue it for whoever subscribed."""
+        """Queue it for the subscribers."""
         if self._debug:
             _to_stderr(msg)
         super().send_message(msg)
 
     def _is_ready(self) -> bool:
-        """Return whether anybody subscribed."""
+        """Return whether there is a subscriber."""
         if self._socket is None:
             self._open()
         while True:
@@ -82,10 +82,10 @@ class _Publisher(QueuedSender):
         if socket is not None:
             socket.close(linger=int(min(LINGER_MS, timeout * 1000)))
         if context is not None:
-            context.term()  # waits for what lingers
+            context.term()  # waits for what is still being sent
 
     def _reset_after_fork(self) -> None:
-        """ZeroMQ's contexts do not survive a fork, nor may they be closed after it."""
+        """Abandon context and socket, which must not be used or closed after a fork."""
         _abandoned.append((self._context, self._socket))
         self._context = self._socket = None
         self._topics = set()
@@ -100,10 +100,10 @@ class _Publisher(QueuedSender):
         self._socket = self._context.socket(zmq.XPUB)
         self._worker.kept += [self._context, self._socket]
         self._socket.set(zmq.SNDHWM, self._limit_of_socket)
-        self._socket.set(zmq.IMMEDIATE, 1)  # so that we hear of a subscriber who left
+        self._socket.set(zmq.IMMEDIATE, 1)  # to notice a subscriber that has left
         if len(self._addresses) == 1:
-            # Say when it is full. With several subscribers, the slow one would be
-            # waited for by all: then ZeroMQ drops what the slow one does not take.
+            # Raise Again when it is full. Not with several subscribers, where all would
+            # wait for a slow one: there ZeroMQ drops what the slow one does not take.
             self._socket.set(zmq.XPUB_NODROP, 1)
         for address in self._addresses:
             self._socket.connect(address)
@@ -114,11 +114,11 @@ class ZmqPubSender(_Publisher):
 
     ``bindstrs`` is one address or several (``tcp://127.0.0.1:5565``). Up to
     ``queue_length`` messages, of up to ``queue_bytes`` in all, wait for the first
-    subscriber, and as many in ZeroMQ for each one; what is too much is dropped and
-    counted, except that ZeroMQ does not tell what it drops for the slowest of several.
-    ``debug_stderr`` writes each message to stderr, too. ``pool_size`` and ``livecheck``
-    are there for metlog-py's configurations: one connection serves all threads and
-    looks after itself.
+    subscriber, and as many in ZeroMQ for each one. The excess is dropped and counted,
+    except that ZeroMQ does not report what it drops for the slowest of several.
+    ``debug_stderr`` also writes each message to stderr. ``pool_size`` and ``livecheck``
+    have no effect and exist for metlog-py's configurations: one connection serves all
+    threads and reconnects by itself.
     """
 
     def __init__(
@@ -143,10 +143,10 @@ class ZmqPubSender(_Publisher):
 class ZmqHandshakePubSender(_Publisher):
     """Publish to one subscriber, which must answer a handshake first.
 
-    Every ``livecheck`` seconds an empty request goes to ``handshake_bind``; while no
-    reply comes within ``handshake_timeout`` milliseconds, up to ``hwm`` messages wait.
-    What must be dropped is written to stderr. ``pool_size`` is there for metlog-py's
-    configurations.
+    Every ``livecheck`` seconds an empty request goes to ``handshake_bind``; as long as
+    no reply comes within ``handshake_timeout`` milliseconds, up to ``hwm`` messages
+    wait. Dropped messages are written to stderr. ``pool_size`` has no effect and exists
+    for metlog-py's configurations.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class ZmqHandshakePubSender(_Publisher):
         )
 
     def _connect(self, *, may_wait: bool) -> None:
-        """Shake hands, when it is time to. Does not wait for the answer: it is looked
-        for again with the next call."""
+        """Shake hands if that is due. Does not wait for the answer: the next call looks
+        for it."""
         now = process.now()
         if now < self._check_at:
             return
@@ -198,7 +198,7 @@ class ZmqHandshakePubSender(_Publisher):
             self._check_at = now + 0.2
 
     def _is_ready(self) -> bool:
-        """Return whether there was an answer, and a subscription."""
+        """Return whether there was an answer and there is a subscriber."""
         return super()._is_ready() and self._answered
 
     def _disconnect(self, timeout: float) -> None:
@@ -207,18 +207,18 @@ class ZmqHandshakePubSender(_Publisher):
         super()._disconnect(timeout)
 
     def _reset_after_fork(self) -> None:
-        """Shake hands anew."""
+        """Start over with a handshake."""
         _abandoned.append((self._asking, self._request))
         self._asking = self._request = None
         self._check_at, self._answered = 0.0, False
         super()._reset_after_fork()
 
     def _on_dropped(self, msg: Message) -> None:
-        """stderr gets it."""
+        """Write it to stderr."""
         _to_stderr(msg)
 
     def _ask(self) -> None:
-        # A context of its own: sockets of one belong to one thread at a time.
+        # A context of its own, because only one thread at a time may use one's sockets.
         self._asking = self._zmq.Context()
         self._request = self._asking.socket(self._zmq.REQ)
         self._worker.kept += [self._asking, self._request]
@@ -236,11 +236,11 @@ class ZmqHandshakePubSender(_Publisher):
             asking.term()
 
 
-_abandoned: list[object] = []  # kept: collected after a fork, they would be closed
+_abandoned: list[object] = []  # kept, because garbage collection would close them
 
 
 def _addresses(name: str, value: object) -> list[str]:
-    """One or more that ZeroMQ can connect to, as far as it tells at once."""
+    """Return one or more addresses, if ZeroMQ does not refuse them at once."""
     expected = "an address such as tcp://127.0.0.1:5565"
     found = strings(name, value, expected)
     zmq = _import_zmq()

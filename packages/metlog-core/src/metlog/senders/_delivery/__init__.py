@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The delivery room: what every sender stands on.
+"""Delivery: what all senders are built on.
 
-How a process lives (`process`), who works in the background (`worker`), what waits
-(`queue`), where it goes (`socket`), how fast (`pacing`), and what options may be
-(`options`). No sender keeps a thread, a lock, a tally or a fork check of its own.
+Forks, exit, locks and deadlines (`process`), background threads (`worker`), queues
+(`queue`), sockets (`socket`), pacing (`pacing`), taking turns (`turns`) and checks of
+options (`options`). No sender has a thread, a lock, a tally or a fork check of its own.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Checks for what a sender is given: the value comes back, or an error that helps.
+"""Checks of a sender's options: each returns the value, or raises an error that helps.
 
-``name`` is the option's.
+``name`` is the option's name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def text(name: str, value: object, expected: str) -> str:
-    """Text that the system and every format can hold: without NUL, and with a code in
+    """Text that the system and every format can hold: without NUL, and encodable as
     UTF-8."""
     if isinstance(value, str) and "\x00" not in value:
         try:
@@ -39,8 +39,8 @@ def text(name: str, value: object, expected: str) -> str:
 
 
 def path(name: str, value: object, expected: str) -> str:
-    """A path that the system can have. In Python's form of one that is not UTF-8, some
-    lone surrogates stand for bytes."""
+    """A path that the system can have. It may hold lone surrogates, with which Python
+    represents bytes that are not UTF-8."""
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         try:
             encoded = os.fsencode(value)
@@ -78,7 +78,7 @@ def integer(name: str, value: object, minimum: int, maximum: int) -> int:
     number: object = value
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         number = int(value)
-    # True is an int to Python; as a number of things it is a slip
+    # To Python True is an int; as a number of things it is a mistake.
     if type(number) is int and minimum <= number <= maximum:
         return number
     raise ConfigError(
@@ -104,7 +104,7 @@ def seconds(
 
 
 def boolean(name: str, value: object) -> bool:
-    """Nothing else, as ``"no"`` would be true."""
+    """True or False and nothing else, because ``"no"`` would be true."""
     if isinstance(value, bool):
         return value
     raise ConfigError(f"expected true or false, got {value!r}", name)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How a process lives: its forks, its end, its locks, its time.
+"""The life of a process: forks, exit, locks, deadlines.
 
-A fork copies memory and one thread: locks that others held stay locked, what waits to
-be sent would be sent twice. The end of a process loses what still waits. Both are
-seen to here, once, for all of the library.
+A fork copies memory and one thread: locks that other threads held stay locked, and what
+waits to be sent would be sent twice. When a process ends, what still waits would be
+lost. Both are handled here, once for the whole library.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ENDING = [
 ]
 
 EXIT_TIMEOUT = 2.0
-"""Seconds that the end of a process may take for all senders together."""
+"""Seconds that all senders together may take when the process ends."""
 
 _Clock = Callable[[], float]
 
@@ -54,23 +54,22 @@ if hasattr(time, "clock_gettime"):
 
 
 def now(_clock: _Clock = _monotonic) -> float:
-    """Seconds on a clock that only goes forward.
+    """Return the seconds of a clock that only goes forward.
 
-    The system's own, as a default argument: freezegun replaces the functions of `time`
-    in every module it finds, tests patch `time.monotonic`, and our threads go on
-    meanwhile.
+    The system's function is a default argument because freezegun replaces those of
+    `time` in every module, and tests patch `time.monotonic`; our threads must go on.
     """
     return _clock()
 
 
 _FOREVER = 1e9
-"""Seconds; nothing can wait for infinity."""
+"""Seconds in place of infinity, which locks do not accept as a timeout."""
 
 
 class Deadline:
-    """A moment until which something may take.
+    """A point in time by which something must be done.
 
-    Also holds when the clock stands still: what is waited for here is counted.
+    It passes even if the clock is frozen, because time spent waiting here is counted.
     """
 
     __slots__ = ("_clock", "_seconds", "_start", "_waited")
@@ -90,15 +89,15 @@ class Deadline:
     def sleep(
         self, seconds: float, _sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Sleep so long, but not beyond the deadline."""
+        """Sleep that long, but not beyond the deadline."""
         seconds = min(seconds, self.left)
         _sleep(seconds)
         self._waited += seconds
 
     def run(self, lock: Lock, work: Callable[[], object]) -> bool:
-        """Call ``work`` while ``lock`` is held; return whether it could be had."""
+        """Call ``work`` with ``lock`` held; return whether it could be acquired."""
         if lock.is_mine:
-            return False  # and nothing was waited for
+            return False  # without having waited
         left = self.left
         if lock.run(left, work):
             return True
@@ -114,15 +113,15 @@ class Deadline:
 
 
 class Lock:
-    """The one lock of this library.
+    """The kind of lock that the whole library uses.
 
-    Re-entrant: a signal handler, a ``__del__`` and a stream that logs may call us while
-    their own thread is in here. And fresh in every forked child, whichever thread of
-    the parent held it.
+    It is re-entrant: a signal handler, a ``__del__`` or a stream that logs may call us
+    while their own thread holds it. And it is new in every forked child, whichever
+    thread of the parent held it.
 
-    A signal handler may also raise, which ends what it interrupts between any two steps
-    of Python. So ``with lock.here:`` takes a lock of C and lets go of it, each in one
-    step, where methods of ours might keep it for ever. `run` is for who cannot wait.
+    A signal handler may also raise, which can abort what it interrupts between any two
+    bytecodes. So ``with lock.here:`` acquires and releases a lock written in C, each in
+    a single step; methods of ours could leave it locked for ever. `run` has a timeout.
     """
 
     __slots__ = ("_locks",)
@@ -134,7 +133,7 @@ class Lock:
 
     @property
     def here(self) -> Any:
-        """This process's, for ``with``."""
+        """This process's lock, for ``with``."""
         pid = os.getpid()
         found = self._locks.get(pid)
         if found is None:
@@ -145,8 +144,8 @@ class Lock:
         return found
 
     def run(self, timeout: float, work: Callable[[], object]) -> bool:
-        """Call ``work`` while the lock is held. Return whether it could be had within
-        ``timeout`` seconds; not if this very thread has it, who comes from there."""
+        """Call ``work`` with the lock held. Return whether it could be acquired within
+        ``timeout`` seconds; it is not if this very thread already holds it."""
         lock = self.here
         if lock._is_owned():  # noqa: SLF001  # see `is_mine`
             return False
@@ -156,37 +155,37 @@ class Lock:
             work()
             return True
         finally:
-            try:  # noqa: SIM105  # no step of Python before it
+            try:  # noqa: SIM105  # so that no bytecode runs before it
                 lock.release()
             except RuntimeError:
-                pass  # it was not had
+                pass  # it was not acquired
 
     @property
     def is_mine(self) -> bool:
         """Return whether the current thread holds it."""
-        # What `threading.Condition` asks of every lock. A note of our own would be made
-        # just after the lock is had, and a signal handler may come between.
+        # `threading.Condition` uses this, too. A note of our own could only be made
+        # after the lock is acquired, and a signal handler may come in between.
         mine: bool = self.here._is_owned()  # noqa: SLF001
         return mine
 
 
 class Forked(Protocol):
-    """Whom a fork concerns."""
+    """An object that has to know about forks."""
 
     def after_fork(self) -> None:
-        """This is a new process. Forget what is held, the parent sends that; sockets
-        and threads are the parent's too and must not be used."""
+        """Start over in a new process: forget what is held, because the parent sends
+        that, and do not use its sockets and threads."""
 
 
 class Member(Forked, Protocol):
-    """Whom a fork and the end of the process concern.
+    """An object that has to know about forks and the end of the process.
 
-    It may also have ``hurry()``: the process ends, begin to hand over, without waiting.
-    Everybody is told this before anybody's `at_exit`.
+    It may also have ``hurry()``, which begins to hand over without waiting, because the
+    process ends. All of these are called before any `at_exit`.
     """
 
     def at_exit(self, deadline: Deadline) -> None:
-        """The process ends: hand over what is held, by everybody's deadline."""
+        """Hand over what is held, because the process ends; all share the deadline."""
 
 
 _pid = os.getpid()
@@ -197,11 +196,10 @@ _exit: Deadline | None = None
 
 
 def register(member: Forked) -> None:
-    """Tell ``member`` of forks and of the end, for as long as it lives.
+    """Tell ``member`` about forks and the end of the process, as long as it lives.
 
-    To be called at first use, and again by each process: a child of
-    ``multiprocessing`` or Celery's ``billiard`` skips ``atexit``, and forgets its
-    parent's finalizers.
+    Call it at first use, and again in each process: a child of ``multiprocessing`` or
+    Celery's ``billiard`` skips ``atexit`` and forgets its parent's finalizers.
     """
     check()
     with _lock.here:
@@ -216,9 +214,9 @@ def register(member: Forked) -> None:
 
 
 def check() -> bool:
-    """Tell all members if this is a forked child. Return whether it was news.
+    """Tell all members if this is a forked child. Return whether that was news.
 
-    Python tells us of its own forks; a fork in C is noticed when this is called.
+    Python reports its own forks; a fork in C is noticed when this is called.
     """
     global _pid, _exit
     pid = os.getpid()
@@ -229,7 +227,7 @@ def check() -> bool:
     for member in list(_members):
         try:
             member.after_fork()
-        except Exception as error:  # the others need to know, too
+        except Exception as error:  # the other members have to know, too
             Diagnostics(type(member).__name__).report("failed after a fork", error)
     return True
 
@@ -237,13 +235,13 @@ def check() -> bool:
 def ending() -> bool:
     """Return whether exit handlers are running or have run.
 
-    What is registered then is not called any more: callers send by themselves.
+    Anything registered after that is never called, so callers send by themselves.
     """
     return _exit is not None or not threading.main_thread().is_alive()
 
 
 def exit_deadline() -> Deadline:
-    """When the end of this process must be over; it begins with the first call."""
+    """Return the deadline for the end of this process; the first call starts it."""
     global _exit
     if _exit is None:
         _exit = Deadline(EXIT_TIMEOUT)
@@ -253,19 +251,18 @@ def exit_deadline() -> Deadline:
 def start_thread(
     name: str, work: Callable[..., object], *args: object
 ) -> threading.Thread:
-    """Start a daemon thread that leaves to the others what signals there are to end
-    this process.
+    """Start a daemon thread that leaves signals that end the process to other threads.
 
-    The kernel gives a signal to any thread that takes it, and what C code does about it
-    happens there: uWSGI ends the process, amid the exit handlers that an earlier signal
-    may have begun in the main thread.
+    The kernel delivers a signal to any thread that does not block it, and a handler
+    written in C runs there: uWSGI's ends the process, even while the main thread runs
+    the exit handlers that an earlier signal started.
     """
     thread = threading.Thread(target=work, args=args, name=name, daemon=True)
     mask: Any = getattr(signal, "pthread_sigmask", None)
     if mask is None:  # Windows
         thread.start()
         return thread
-    # Inherited, not set in the thread: gevent's is in the main thread.
+    # Inherited, not set in the thread: gevent's threads run in the main thread.
     before = mask(signal.SIG_BLOCK, ())
     try:
         mask(signal.SIG_BLOCK, _ENDING)
@@ -276,7 +273,7 @@ def start_thread(
 
 
 def threads_enabled() -> bool:
-    """Return whether this process runs Python's threads. uWSGI has to be told to.
+    """Return whether this process runs Python threads. uWSGI does so only if told to.
 
     https://uwsgi-docs.readthedocs.io/en/latest/WSGIquickstart.html#a-note-on-python-threads
     """
@@ -291,9 +288,9 @@ def threads_enabled() -> bool:
 
 
 def skips_exit_handlers() -> bool:
-    """Return whether this process will not run what is to be run at its end.
+    """Return whether this process will not run its exit handlers.
 
-    uWSGI's master will not: it imports the application, forks, and runs no more Python.
+    uWSGI's master does not: it imports the application, forks, and then runs no Python.
     """
     uwsgi: Any = sys.modules.get("uwsgi")
     return uwsgi is not None and uwsgi.masterpid() == os.getpid()
@@ -314,7 +311,7 @@ def _tell(member: Forked, what: str, *args: Deadline) -> None:
         return
     try:
         call(*args)
-    except Exception as error:  # the others want to send, too
+    except Exception as error:  # the other members have to send, too
         Diagnostics(type(member).__name__).report("failed at exit", error)
 
 
@@ -322,7 +319,8 @@ _CHILDREN = ("multiprocessing.util", "billiard.util", "billiard.pool")
 
 
 def _hook_children() -> None:
-    """A child of these ends by `os._exit`, after finalizers of its own."""
+    """Hook ``multiprocessing`` and ``billiard``, whose children run finalizers of their
+    own and end by `os._exit`."""
     for name in _CHILDREN:
         module: Any = sys.modules.get(name)
         if module is None or name in _hooked:
@@ -331,7 +329,7 @@ def _hook_children() -> None:
         package = name.partition(".")[0]
         running: Any = sys.modules[f"{package}.process"].current_process()
         if getattr(running, "_parent_pid", None) is None:
-            continue  # no child: exit handlers will run
+            continue  # not a child: exit handlers will run
         if name.endswith("util"):
             module.Finalize(None, _at_exit, exitpriority=0)
         else:
@@ -339,14 +337,14 @@ def _hook_children() -> None:
 
 
 def _hook_pool_worker(running: Any) -> None:
-    """A child of billiard's pool (Celery's prefork) does not even run finalizers, but
-    it calls its worker's ``on_exit``.
+    """Hook a child of billiard's pool (Celery's prefork), which does not even run
+    finalizers, but calls its worker's ``on_exit``.
 
     https://github.com/celery/billiard/blob/main/billiard/pool.py (``Worker._do_exit``)
     """
     worker: Any = getattr(running, "_target", None)
     if not hasattr(worker, "on_exit"):
-        return  # a child that is no pool's
+        return  # a child that does not belong to a pool
     earlier: Callable[..., object] | None = worker.on_exit
 
     def on_exit(*args: Any) -> None:
@@ -360,7 +358,7 @@ def _hook_pool_worker(running: Any) -> None:
 
 
 def _hook_uwsgi() -> None:
-    """uWSGI forks in C: Python's at-fork hooks do not run there, its own hook does.
+    """Hook uWSGI, which forks in C: its own hook runs, Python's at-fork hooks do not.
 
     https://uwsgi-docs.readthedocs.io/en/latest/PythonDecorators.html#uwsgidecorators.postfork
     """
@@ -369,9 +367,9 @@ def _hook_uwsgi() -> None:
         return
     earlier: Callable[[], object] | None = getattr(uwsgi, "post_fork_hook", None)
     try:
-        # Would replace our hook when imported after it; so it is imported before.
+        # It would replace our hook if it were imported later.
         decorators: Any = importlib.import_module("uwsgidecorators")
-    except Exception:  # not installed, or no master process and so no forks
+    except Exception:  # not installed, or there is no master and so there are no forks
         decorators = None
     current = getattr(uwsgi, "post_fork_hook", None)
 

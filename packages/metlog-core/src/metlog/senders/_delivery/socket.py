@@ -19,13 +19,13 @@ from metlog.senders._delivery.process import Deadline
 __all__ = ["DatagramSocket", "host_or_address"]
 
 RESOLVE_TTL = 60.0
-"""Seconds that an address found by name is good for."""
+"""Seconds for which an address found by name is used."""
 
 RESOLVE_BACKOFF = 5.0
-"""Seconds after which a name that could not be resolved is tried again."""
+"""Seconds after which a failed look-up is tried again."""
 
 MAX_UNIX_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes in ``sun_path`` of a unix socket's address, less the one that ends it."""
+"""Bytes in ``sun_path`` of a unix socket's address, without the final NUL."""
 
 _NOT_IN_NAMES = re.compile(r"[\s\x00/:@\[\]]")
 _ZONE = re.compile(r"[!-~]+")
@@ -34,10 +34,10 @@ _ZONE = re.compile(r"[!-~]+")
 class DatagramSocket:
     """One non-blocking socket, connected to ``host:port`` or to a unix socket's path.
 
-    It opens at the first `send`. A host *name* is looked up by `resolve`, in a thread
-    of its own that ends with the answer: a name server may take its time. IPv4 is
-    preferred, as StatsD servers listen there. Connected, because that makes a send
-    15 % cheaper, and tells when nobody listens.
+    It opens at the first `send`. `resolve` looks up a host *name* in a thread that ends
+    with the answer, because a name server may take long. IPv4 is preferred, as that is
+    where StatsD servers listen. It is connected, which makes a send 15 % cheaper and
+    reports when nobody listens.
     """
 
     def __init__(self, transport: str, host: str, port: int) -> None:
@@ -45,7 +45,7 @@ class DatagramSocket:
         self._port = port
         self._unix = transport == "unix"
         self.on_resolved: Callable[[], object] = lambda: None
-        """Called, in any thread, when a look-up has ended."""
+        """Called in any thread when a look-up has ended."""
         self._name = b""
         self._socket: socket.socket | None = None
         self._family: int = socket.AF_INET
@@ -54,7 +54,7 @@ class DatagramSocket:
         self._looking = False
         self.has_failed = False
         """Whether the last look-up failed."""
-        self._failure: OSError | None = None  # not told yet
+        self._failure: OSError | None = None  # not reported yet
         self._lock = process.Lock()
         self.needs_resolving = False
         if self._unix:
@@ -68,7 +68,7 @@ class DatagramSocket:
                 path = os.fsencode(host)
             except UnicodeError:  # a lone surrogate
                 path = b""
-            # On Linux one that begins with NUL is a name in no folder.
+            # On Linux a path that begins with NUL is an abstract name, not a file.
             named = path[1:] if sys.platform == "linux" else path
             if b"\x00" in named or not 0 < len(path) <= MAX_UNIX_PATH:
                 raise ConfigError(
@@ -88,8 +88,8 @@ class DatagramSocket:
         return self._address is not None
 
     def is_hopeless(self, deadline: Deadline) -> bool:
-        """Return whether no address can come in time: the last look-up failed, which
-        has been told, and the next one is not due before ``deadline``."""
+        """Return whether no address can come in time: the last look-up failed and was
+        reported, and the next one is not due before ``deadline``."""
         return (
             self.has_failed
             and self._failure is None
@@ -98,11 +98,11 @@ class DatagramSocket:
         )
 
     def resolve(self, *, may_wait: bool) -> None:
-        """Begin to look the name up when it is time to; raise what the last look-up
-        raised, once.
+        """Start to look up the name if that is due; raise once what the last look-up
+        raised.
 
-        A new address takes effect when it comes, an old one stays when the look-up
-        fails. Does not wait, unless ``may_wait`` and no thread can be had.
+        A new address takes effect when it comes; the old one is kept if a look-up
+        fails. Waits only if ``may_wait`` and no thread can be started.
         """
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -119,7 +119,7 @@ class DatagramSocket:
             if process.ending():
                 raise RuntimeError("threads end")
             process.start_thread(f"metlog {self._host}", self._look_up)
-        except Exception:  # no thread to be had, here or now
+        except Exception:  # no thread can be started, here or now
             self._looking = False
             self._resolve_at = 0.0
             if may_wait:
@@ -127,17 +127,17 @@ class DatagramSocket:
                 self.resolve(may_wait=False)  # raises what went wrong
 
     def wait_ready(self, deadline: Deadline) -> bool:
-        """Wait for the address; return whether it is known. Raises as `resolve`."""
+        """Wait for the address; return whether it is known. Raises like `resolve`."""
         while not self.is_ready and deadline.left:
             self.resolve(may_wait=True)
             deadline.sleep(0.005)
         return self.is_ready
 
     def send(self, data: bytes, deadline: Deadline | None = None) -> bool:
-        """Send one datagram; False when the one before it turns out to be refused.
+        """Send one datagram; return False if the one before it turns out to be refused.
 
-        Raises OSError when this one was not sent. Waits for a reader that is slow until
-        ``deadline``, or not at all.
+        Raises OSError if this one was not sent. Waits for a slow reader until
+        ``deadline``, or not at all without one.
         """
         while True:
             try:
@@ -151,7 +151,7 @@ class DatagramSocket:
                     raise
                 if full:
                     self._wait_writable(min(left, 0.05))
-                # Also counts, for a deadline whose clock stands still.
+                # This also counts the time, in case the deadline's clock is frozen.
                 deadline.sleep(0.001)
 
     def close(self) -> None:
@@ -176,8 +176,8 @@ class DatagramSocket:
         except BlockingIOError:
             raise
         except ConnectionRefusedError:
-            # Over UDP this is the answer to an earlier datagram, over a unix socket
-            # it means that the backend has left (and perhaps come back).
+            # Over UDP this answers an earlier datagram; over a unix socket it means
+            # that the backend has gone away (and may have come back).
             if self._unix:
                 self.close()
             (self._socket or self._open()).send(data)
@@ -245,7 +245,7 @@ class DatagramSocket:
 
 
 def host_or_address(value: object, *path: str) -> str:
-    """Return what is an address or can be looked up; ``path`` leads to the option."""
+    """Return an address or a name to look up; ``path`` leads to the option."""
     if not isinstance(value, str) or not value:
         raise ConfigError(f"expected a host name or an address, got {value!r}", *path)
     if _family_of(value) is None:
@@ -261,21 +261,21 @@ def _family_of(host: str) -> int | None:
     for family in (socket.AF_INET6,) if percent else (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address)
-        except (OSError, ValueError):  # the latter for a NUL character
+        except (OSError, ValueError):  # ValueError for a NUL character
             continue
         return family
     return None
 
 
 def _name(host: str, *path: str) -> bytes:
-    """Return a host's name as name servers are asked for it."""
+    """Return a host's name in the form in which name servers are asked for it."""
     if _NOT_IN_NAMES.search(host):
         raise ConfigError(
             f"expected a host name or an address, without port, got {host!r}", *path
         )
     try:
-        # As bytes, because a thread that has to import Python's codec for names
-        # fails when the interpreter is about to end.
+        # As bytes, because a thread that has to import Python's idna codec fails while
+        # the interpreter is shutting down.
         name = host.encode("ascii" if host.isascii() else "idna")
     except UnicodeError as error:
         raise ConfigError(

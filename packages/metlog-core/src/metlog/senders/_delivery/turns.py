@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One after the other: for what callers do in their own thread, such as writing."""
+"""Taking turns: for what callers do in their own thread, such as writing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["Turns"]
 T = TypeVar("T")
 
 TURN_SECONDS = 1.0
-"""So long a caller waits for its turn: the one who has it may wait for a lock that the
-caller holds, say that of a log handler."""
+"""Seconds that a caller waits for its turn. It must not wait for ever, because the one
+whose turn it is may wait for a lock that the caller holds, say a log handler's."""
 
 
 class Turns(Generic[T]):
@@ -26,7 +26,8 @@ class Turns(Generic[T]):
 
     An item that comes while its own thread is at work (from a signal handler, from
     ``__del__``, from a stream that logs what is written to it) is done right after.
-    One that comes from *that* is dropped and counted, or it would go on for ever.
+    An item that comes while doing *that* one is dropped and counted, or it could go on
+    for ever.
     """
 
     def __init__(self, work: Callable[[T], None], tally: Tally) -> None:
@@ -37,7 +38,7 @@ class Turns(Generic[T]):
         self._nested: deque[T] | None = None
 
     def submit(self, item: T) -> None:
-        """Do it, or see that it is done. Raises what the work raises."""
+        """Do it now, or right after the current item. Raises what the work raises."""
         here = os.getpid(), get_ident()
         if self._at_work == here:
             if self._nested is None:
@@ -47,9 +48,9 @@ class Turns(Generic[T]):
         self.run(TURN_SECONDS, lambda: self._do(here, item))
 
     def run(self, timeout: float, work: Callable[[], object]) -> None:
-        """Call ``work`` while everybody else waits. TimeoutError when somebody takes
-        too long."""
-        if self._lock.is_mine:  # closed by a stream that is written to, or so
+        """Call ``work`` while all others wait. Raises TimeoutError if its turn does not
+        come in time."""
+        if self._lock.is_mine:  # say, a stream that is being written to closes us
             work()
         elif not self._lock.run(timeout, work):
             raise TimeoutError(f"busy for {timeout:g} s")
@@ -70,6 +71,6 @@ class Turns(Generic[T]):
             try:
                 self._work(item)
             except Exception as error:
-                # It was counted as sent by the call that it came with.
+                # The call that submitted it has counted it as sent.
                 self._tally.add(sent=-1, dropped=1, errors=1)
                 self._tally.report("not written", error)
