@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``bench``: as many messages as possible, to see what a receiver stands."""
+"""``bench``: as many messages as possible, to see how much a receiver can take."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "bench",
         help="blast messages at a receiver",
         description="Send messages of type MBTEST (with --statsd, counters MBTEST) as "
-        "fast as possible, until Ctrl-C, and print how many there were.",
+        "fast as possible until Ctrl-C, and print how many there were.",
     )
     parser.add_argument("host", metavar="HOST")
     parser.add_argument("port", metavar="PORT", type=numbers.port)
@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send until one of the ends; 1 if there is nowhere to send to."""
+    """Send until it is ended; return 1 if there is nowhere to send to."""
     try:
         client = target.client(options, "mb")
         bare = _connected(options)
@@ -74,7 +74,7 @@ def _blast(
     try:
         for done in rounds:
             send()
-            # the clock costs as much as a counter, so it is not always asked
+            # reading the clock costs as much as a counter, so do it rarely
             if done % 64 == 0 and time.perf_counter() - start > options.seconds:
                 break
     except KeyboardInterrupt:
@@ -100,7 +100,7 @@ def _raw(statsd: bool, bare: socket.socket) -> Callable[[], None]:
     data = b"MBTEST:1|c" if statsd else sample.msgs[0].encode()
 
     def send() -> None:
-        with contextlib.suppress(ConnectionRefusedError):  # that is for them to know
+        with contextlib.suppress(ConnectionRefusedError):  # the receiver may be away
             bare.send(data)
 
     return send

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Which declarations a command works from: ``--declare``."""
+"""The declarations that a command works from: ``--declare``."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from metlog import catalogue
 __all__ = ["add_option", "load"]
 
 INSTALLED = ("django_metlog",)
-"""Packages of this family; each declares in its module ``catalogue``."""
+"""Packages of this family; each declares its metrics in its module ``catalogue``."""
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option."""
+    """Add the option to a command."""
     parser.add_argument(
         "--declare",
         action="append",
         default=[],
         metavar="MODULE",
-        help="a module that declares metrics when it is imported, may be repeated; "
+        help="a module that declares metrics when it is imported; may be repeated; "
         "default: the catalogue of django-metlog, if that is installed",
     )
 
 
 def load(modules: Sequence[str]) -> str | None:
-    """Import what declares; return what is wrong, None if nothing is."""
+    """Import the modules that declare metrics; return what is wrong, or None."""
     wanted = modules or [
         f"{package}.catalogue"
         for package in INSTALLED

@@ -19,7 +19,7 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "listen",
         help="print what arrives over UDP",
@@ -36,7 +36,7 @@ def add_to(commands: Any) -> None:
         "--port",
         type=numbers.port,
         default=8125,
-        help="default: %(default)s; 0 is any free one",
+        help="default: %(default)s; 0 is any free port",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -48,7 +48,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Listen until Ctrl-C, SIGTERM or ``--count``, which are all good ends."""
+    """Listen until Ctrl-C, SIGTERM or ``--count``, which all exit with 0."""
     bound = receiver.bind_or_say(options.host, options.port)
     if bound is None:
         return 1
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
             _print_all(bound, _shower(options), options.count)
         except KeyboardInterrupt:
             pass
-        except BrokenPipeError:  # whoever read what we print has left
+        except BrokenPipeError:  # the reader of our output has ended
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``mapping``: what turns dotted lines into labels, for who goes on to send them.
+"""``mapping``: turns dotted lines into labels, for sites that keep sending those.
 
-A mapping reads names, so it can only guess as well as a reader could. With
+A mapping reads names, so it can only guess, as a person would. With
 ``METLOG_VIEW_TIMER_DETAILS=False`` no two of django-metlog's declarations can have the
-same dotted name, and it is right.
+same dotted name, and it is always right.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["add_to", "datadog", "run", "statsd_exporter"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "mapping",
-        help="print what turns dotted lines into labels",
+        help="print a mapping from dotted lines to labels",
         description="Print a mapping that turns dotted StatsD lines into names and "
         "labels, from the declarations of metrics. Set METLOG_VIEW_TIMER_DETAILS to "
         "False with it, or views cannot be told from their modules' sums.",
@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it; 1 if there is nothing to print."""
+    """Print it; return 1 if there is nothing to print."""
     problem = load(options.declare)
     if problem:
         print(problem, file=sys.stderr)
@@ -55,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
-    """The YAML of a mapping for Prometheus' statsd_exporter.
+    """Yield the YAML of a mapping for Prometheus' statsd_exporter.
 
     https://github.com/prometheus/statsd_exporter#metric-mapping-and-configuration
-    Times come out in seconds, because it makes seconds of a timer's milliseconds.
+    Times come out in seconds, because it converts a timer's milliseconds.
     """
     yield "mappings:"
     for metric in _in_order(metrics):
@@ -89,10 +89,10 @@ def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str
 
 
 def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
-    """The YAML of a profile for the mapper of Datadog's agent.
+    """Yield the YAML of a profile for the mapper of Datadog's agent.
 
     https://docs.datadoghq.com/developers/dogstatsd/dogstatsd_mapper/
-    It cannot drop, so sums arrive under their dotted name.
+    It cannot drop metrics, so sums arrive under their dotted name.
     """
     yield "dogstatsd_mapper_profiles:"
     yield '- name: "metlog"'
@@ -102,7 +102,7 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
     for metric in _in_order(metrics):
         if metric.sum_of is not None:
             continue
-        # The agent puts ^ and $ around it.
+        # The agent adds ^ and $.
         yield f"  - match: {_quoted(_pattern(metric, prefix)[1:-1])}"
         yield "    match_type: regex"
         yield f"    name: {_quoted(metric.base)}"
@@ -110,9 +110,9 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
 
 
 def _in_order(metrics: Iterable[Metric]) -> Sequence[Metric]:
-    """The most literal first, because the first that fits is taken.
+    """Return the metrics, the most literal first, because the first match wins.
 
-    A sum whose names could be those of what it adds up is left out: nobody could tell.
+    A sum is left out if its name could also be one of the metrics that it adds up.
     """
     chosen = [metric for metric in metrics if metric.kind != "updown"]
     shapes = {_shape(metric) for metric in chosen if metric.sum_of is None}
@@ -127,7 +127,7 @@ def _shape(metric: Metric) -> tuple[str, str]:
 
 
 def _pattern(metric: Metric, prefix: str) -> str:
-    """A regular expression of RE2: one group for each placeholder."""
+    """Return a regular expression for RE2, with one group for each placeholder."""
     name = f"{prefix.rstrip('.')}.{metric.name}" if prefix else metric.name
     parts = re.split(r"<[^<.>]*(\.\.\.)?>", name)
     pattern = re.escape(parts[0])
@@ -156,5 +156,5 @@ def _buckets(metric: Metric) -> list[float]:
 
 
 def _quoted(text: str) -> str:
-    """A text of JSON is a text of YAML."""
+    """Quote text for YAML, which can read JSON's strings."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Numbers among the arguments, refused before anything begins."""
+"""Numbers among the arguments, checked before anything begins."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["count", "port"]
 
 
 def count(text: str) -> int:
-    """How many: 1 or more."""
+    """Return a count of 1 or more."""
     return _within(text, "a whole number from 1", 1, 10**18)
 
 
 def port(text: str) -> int:
-    """0 is any free one; 99999 would be taken for 34463 by the system."""
+    """Return a port; 0 is any free one. The system would take 99999 for 34463."""
     return _within(text, "a port from 0 to 65535", 0, 65535)
 
 

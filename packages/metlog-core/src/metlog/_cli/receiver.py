@@ -14,7 +14,7 @@ __all__ = ["bind", "bind_or_say", "host", "where"]
 
 
 def host(text: str) -> str:
-    """An option's type: what `bind` can look up."""
+    """Return a host that `bind` can look up, as the type of an option."""
     try:
         return host_or_address(text)
     except ConfigError as error:
@@ -22,7 +22,7 @@ def host(text: str) -> str:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket; OSError or OverflowError says why that is not possible."""
+    """Bind a socket, or raise OSError or OverflowError."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
     )[0]
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bind_or_say(host: str, port: int) -> socket.socket | None:
-    """The same for a command: say why that is not possible, and what to do."""
+    """Bind a socket, or print why that is not possible and what to do."""
     try:
         return bind(host, port)
     except (OSError, OverflowError) as error:

@@ -15,12 +15,12 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "send",
         help="send one message or metric",
-        description="Send one message, or one metric, and exit with 1 if it is known "
-        "not to have arrived. UDP does not always tell.",
+        description="Send one message or one metric, and exit with 1 if it is known "
+        "not to have arrived. UDP does not always report that.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("payload", nargs="?", help="the text of a message")
@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send it; 1 if it cannot be, with a line on stderr that says why."""
+    """Send it; return 1, with a line on stderr that says why, if that fails."""
     try:
         client = target.client(options, options.logger or "metlog")
     except (ConfigError, OSError) as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What was seen → a line of text: for people, with or without colour, or JSON."""
+"""What was seen as a line of text: for people, with or without colour, or as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = {  # SGR codes that both dark and light terminals show well
 
 
 def as_json(seen: Seen) -> str:
-    """A message as it came, a measurement with its keys, or ``{"unreadable": …}``."""
+    """Return a message as it came, a measurement's keys, or ``{"unreadable": …}``."""
     if isinstance(seen, Measurement):
         return to_json(seen._asdict())
     if isinstance(seen, Unreadable):
@@ -30,7 +30,7 @@ def as_json(seen: Seen) -> str:
 
 
 def pretty(seen: Seen, colour: bool = False) -> str:
-    """``timer     view.GET   12 ms  method=GET``; control characters are escaped."""
+    """Return ``timer     view.GET   12 ms  method=GET``, control characters escaped."""
     if isinstance(seen, Unreadable):
         kind, what, rest = "unreadable", seen.text, ""
     elif isinstance(seen, Measurement):
@@ -46,7 +46,7 @@ def pretty(seen: Seen, colour: bool = False) -> str:
 
 
 def raw(datagram: bytes) -> Iterator[str]:
-    """Its lines as they were sent; control characters are escaped."""
+    """Yield its lines as they were sent, control characters escaped."""
     for line in datagram.decode("utf-8", "replace").split("\n"):
         if line.strip():
             yield _printable(line)
@@ -60,7 +60,7 @@ def _message(msg: dict[str, Any]) -> tuple[str, str, str]:
         return kind, name, _value(kind, payload) + _rest(rate, fields)
     severity = msg.get("severity")
     try:
-        said = SEVERITY(severity).name  # type: ignore[arg-type]  # raises if it is none
+        said = SEVERITY(severity).name  # type: ignore[arg-type]  # raises if invalid
     except ValueError:
         said = "" if severity is None else as_text(severity)
     where = f"{said} {as_text(msg.get('logger', ''))}".strip()

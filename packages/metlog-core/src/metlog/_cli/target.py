@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Where ``send`` and ``bench`` send: to a host, or as a configuration says."""
+"""The target of ``send`` and ``bench``: a host, or what a configuration says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["add_options", "client", "losses"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """``--statsd``, ``--config`` and ``--section``."""
+    """Add ``--statsd``, ``--config`` and ``--section``."""
     parser.add_argument(
         "--statsd", action="store_true", help="StatsD lines instead of metlog JSON"
     )
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def client(options: argparse.Namespace, logger: str) -> MetlogClient:
-    """The client; `metlog.exceptions.ConfigError` or OSError if there is none."""
+    """Return the client, or raise `metlog.exceptions.ConfigError` or OSError."""
     if options.config is not None:
         with options.config.open(encoding="utf-8") as stream:
             return client_from_stream_config(stream, options.section)
@@ -39,7 +39,7 @@ def client(options: argparse.Namespace, logger: str) -> MetlogClient:
 
 
 def losses(client: MetlogClient) -> str:
-    """What a closed client could not deliver, as a sentence; empty if nothing."""
+    """Return what a closed client could not deliver, in words; empty if nothing."""
     stats = getattr(client.sender, "stats", SenderStats())
     if client.stats.invalid:
         return "not a measurement"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For tests: see what was sent, and hold a sender to its contract."""
+"""For tests: see what was sent, and check that a sender keeps its contract."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ from metlog.senders.base import MetricSender, Sender, SenderStats
 __all__ = ["SenderContract"]
 
 NOT_BLOCKED_SECONDS = 10.0
-"""In which a host goes on, however patiently the tests wait for what arrives."""
+"""Seconds in which the application goes on, however long tests wait for an arrival."""
 
 
 class SenderContract:
-    """Subclass it in your tests and say three things; pytest runs the rest::
+    """Subclass it in your tests and write three methods; pytest runs the rest::
 
         class TestCarrierPigeon(SenderContract):
             def make_sender(self):
@@ -37,40 +37,40 @@ class SenderContract:
             def make_sender_without_backend(self):
                 return CarrierPigeonSender("nowhere")
 
-    The contract sends counters, since every backend has those.
+    The contract sends counters, because every backend has those.
     """
 
     def make_sender(self) -> Sender:
-        """A new sender, and a backend of its own that receives what it sends."""
+        """Return a new sender, and make a backend of its own that receives from it."""
         raise NotImplementedError
 
     def counts(self) -> Mapping[str, float]:
-        """What the backend has received so far: counter → sum."""
+        """Return what the backend has received so far: counter → sum."""
         raise NotImplementedError
 
     def make_sender_without_backend(self) -> Sender | None:
-        """A new sender whose backend is away; None if there is no such thing."""
+        """Return a new sender whose backend is away; None if that cannot happen."""
         return None
 
     sees_children = True
     """Whether `counts` shows what a forked child sent."""
 
     backend_keeps_names = True
-    """Whether `counts` names counters as the caller did, with whatever characters."""
+    """Whether `counts` has the caller's names, whatever characters are in them."""
 
     notices_absence = True
     """Whether the sender learns that its backend is away."""
 
     calls_per_thread = 50
-    """How many counters each of eight threads sends in the test of threads."""
+    """How many counters each of the eight threads sends in the test of threads."""
 
     timeout_seconds: float = 30.0
-    """After this long, what has not arrived will not."""
+    """Seconds after which a test considers something lost."""
 
     # -- the promises ------------------------------------------------------------
 
     def test_what_was_accepted_arrives_by_the_end_of_flush(self) -> None:
-        """After ``flush()`` nothing is queued and all of it is on its way."""
+        """After ``flush()`` nothing is queued, and everything arrives."""
         client = self._client()
         client.incr("one")
         client.incr("many", 41)
@@ -115,7 +115,7 @@ class SenderContract:
         self._arrives(expected)
 
     def test_close_hands_over_and_lets_go(self) -> None:
-        """``close()`` delivers first, leaves no descriptor and no thread behind, and
+        """``close()`` delivers everything, leaves no descriptor or thread behind, and
         may be called again."""
         client = self._client()
         before = _held()
@@ -136,7 +136,7 @@ class SenderContract:
         client.close()
 
     def test_a_backend_away_neither_raises_nor_blocks_nor_piles_up(self) -> None:
-        """Without a backend the host goes on, and the losses are counted."""
+        """Without a backend the application goes on, and losses are counted."""
         sender = self.make_sender_without_backend()
         if sender is None:
             return
@@ -171,7 +171,7 @@ class SenderContract:
         self._arrives({"odd": len(odd) + 1})
 
     def test_a_huge_message_does_not_stop_the_next(self) -> None:
-        """What is too large for the backend is dropped and counted, and only that."""
+        """Only the message that is too large for the backend is dropped and counted."""
         client = self._client()
         client.incr("huge", fields={"text": "x" * 2_000_000})
         client.incr("small")
@@ -195,7 +195,7 @@ class SenderContract:
             assert {"a:1|c", "c d", "b\nevil:1|c"} <= self.counts().keys()
 
     def test_both_paths_say_the_same(self) -> None:
-        """A metric sender sends a metric alike with and without a message."""
+        """A metric sender sends the same metric with and without a message."""
         client = self._client()
         if not isinstance(client.sender, MetricSender):
             return
@@ -206,7 +206,7 @@ class SenderContract:
         self._arrives({"path": 5})
 
     def test_stats_add_up(self) -> None:
-        """``stats`` tells what became of everything that was accepted."""
+        """``stats`` accounts for everything that was accepted."""
         client = self._client()
         for _ in range(10):
             client.incr("told")
@@ -242,7 +242,7 @@ class SenderContract:
 
 
 class Untellable:
-    """An object that cannot even say what it is."""
+    """An object whose text raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -257,11 +257,11 @@ def _until(reached: Callable[[], bool], seconds: float) -> None:
 
 
 def _held() -> set[object]:
-    """The descriptors and threads of this process."""
+    """Return the descriptors and threads of this process."""
     held: set[object] = {thread.ident for thread in threading.enumerate()}
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
-            entries = os.listdir(folder)  # noqa: PTH208  # the names are wanted
+            entries = os.listdir(folder)  # noqa: PTH208  # only names are needed
         except OSError:
             continue
         return held | {name for name in entries if _is_open(int(name))}
@@ -277,7 +277,7 @@ def _is_open(fd: int) -> bool:
 
 
 def _in_child(work: Callable[[], None]) -> None:
-    """Do it in a forked child, and wait for that to end well."""
+    """Do the work in a forked child, and wait until that ends without an error."""
     with warnings.catch_warnings():
         # "may lead to deadlocks in the child": that is what is tested
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A backend for tests: what arrives over HTTP."""
+"""A backend for tests that receives over HTTP."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ class HttpRequest(NamedTuple):
 
 
 class HttpAnswer(NamedTuple):
-    """What a request is answered with."""
+    """The answer to a request."""
 
     status: int = 200
     headers: Mapping[str, str] = {}
     body: bytes | Iterable[bytes] = b""
-    """Pieces are sent as they come, until the client has gone. A generator is closed
-    then, so it hears of that."""
+    """Pieces are sent as they come, until the client goes away; then a generator is
+    closed, so it can notice."""
 
 
 class HttpReceiver:
     """Receives requests on a free port of 127.0.0.1, as an OTLP collector does.
 
-    ``url`` is where; ``requests`` holds each so far. ``answer`` is what they get, or a
-    function that says so for each of them, and may be replaced at any time. Runs from
-    its making until `close`, or for a ``with`` block.
+    ``url`` is its address; ``requests`` has all requests so far. ``answer`` is the
+    answer to each, or a function that returns one for a request; it may be replaced at
+    any time. The receiver runs from when it is made until `close`, or for a ``with``
+    block.
 
-    With a ``certificate``, a file that holds its key too, it speaks TLS. With
-    ``keep_alive`` a connection may have many requests, until `close` ends it.
+    With a ``certificate``, a file that also has the key, it speaks TLS. With
+    ``keep_alive`` a connection may carry many requests, until `close` ends it.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class HttpReceiver:
             self._server.socket = context.wrap_socket(
                 self._server.socket,
                 server_side=True,
-                do_handshake_on_connect=False,  # by the connection's thread
+                do_handshake_on_connect=False,  # the connection's thread does it
             )
         self.port: int = self._server.server_port
         scheme = "http" if certificate is None else "https"
@@ -102,13 +103,13 @@ class HttpReceiver:
         self._thread.start()
 
     def close(self) -> None:
-        """Receive no more; idempotent."""
+        """Stop receiving. Idempotent."""
         if not self._thread.is_alive():
             return
         self._server.shutdown()
         self._thread.join()
         for connection in self._open.copy():
-            with contextlib.suppress(OSError):  # it has gone
+            with contextlib.suppress(OSError):  # the client has gone away
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
@@ -147,7 +148,7 @@ class HttpReceiver:
             for piece in pieces:
                 handler.wfile.write(piece)
         except OSError:
-            pass  # the client has gone
+            pass  # the client has gone away
         finally:
             if isinstance(pieces, Generator):
                 pieces.close()

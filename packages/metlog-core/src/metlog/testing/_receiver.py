@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A backend for tests: what arrives over UDP."""
+"""A backend for tests that receives over UDP."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SO_RCVBUFFORCE = 33  # Linux, <asm-generic/socket.h>; Python has no name for it
 
 
 def _make_room(receiving: socket.socket, size: int) -> None:
-    """A burst waits in the kernel while this process does something else.
+    """Enlarge the kernel's buffer, where a burst waits while this process is busy.
 
-    The system's limit (about 270 small datagrams by default on Linux) holds for all
-    but root, who may go beyond.
+    The system's limit (about 270 small datagrams by default on Linux) applies to all
+    users but root.
     """
     receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     if sys.platform == "linux":
@@ -37,10 +37,11 @@ def _make_room(receiving: socket.socket, size: int) -> None:
 class UdpReceiver:
     """Receives StatsD lines and metlog messages on a free port of 127.0.0.1.
 
-    ``port`` is where; ``datagrams`` holds the bytes of each so far. Runs from its
-    making until `close`, or for a ``with`` block. ``host`` may be another address of
-    this machine, IPv6 too, or the path for a unix socket. ``buffer`` is how many bytes
-    may wait unread; 0 leaves the system's default, as on a server that nobody tuned.
+    ``port`` is the port; ``datagrams`` has the bytes of each datagram so far. The
+    receiver runs from when it is made until `close`, or for a ``with`` block. ``host``
+    may be another address of this machine, IPv6 too, or the path of a unix socket.
+    ``buffer`` is how many bytes may wait unread; 0 leaves the system's default, as on
+    an untuned server.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class UdpReceiver:
 
     @property
     def seen(self) -> list[Seen]:
-        """What the datagrams say: measurements, message dicts, unreadable lines."""
+        """What is in the datagrams: measurements, message dicts, unreadable lines."""
         return [seen for datagram in self.datagrams.copy() for seen in parse(datagram)]
 
     @property
@@ -101,23 +102,23 @@ class UdpReceiver:
     def wait_until(
         self, reached: Callable[[UdpReceiver], object], seconds: float = 30.0
     ) -> bool:
-        """Wait for ``reached(self)``, at most ``seconds``; return whether it came."""
+        """Wait until ``reached(self)``, at most ``seconds``; return whether it did."""
         return until(lambda: reached(self), seconds, self._changed)
 
     def catch_up(self, seconds: float = 30.0) -> bool:
-        """Take in all that was sent before this call; return whether that was done."""
+        """Receive all that was sent before this call; return whether that succeeded."""
         number = next(self._numbers)
 
         def is_reached() -> bool:
-            # Again, in case there was no room for the last one. One that an earlier
-            # call has sent too often says nothing of what came after it.
+            # Sent again, in case there was no room for the last one. It has a number,
+            # because a surplus mark of an earlier call says nothing about later lines.
             self._send(_MARK + b"%d" % number)
             return self._reached >= number
 
         return until(is_reached, seconds, self._changed)
 
     def close(self) -> None:
-        """Receive no more."""
+        """Stop receiving."""
         if self._thread.is_alive():
             self._send(_KNOCK)
             self._thread.join()
@@ -135,7 +136,7 @@ class UdpReceiver:
         self.close()
 
     def _send(self, datagram: bytes) -> None:
-        """To oneself, behind all that was sent before."""
+        """Send it to this receiver, after everything that was sent before."""
         with socket.socket(self._socket.family, socket.SOCK_DGRAM) as last:
             last.sendto(datagram, self._address)
 

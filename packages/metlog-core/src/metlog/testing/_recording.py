@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A sender for tests of what stands in front of senders."""
+"""A sender for tests of clients and routes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RecordingSender"]
 class RecordingSender:
     """Keeps what it is given: ``metrics`` as (kind, name, value), and ``messages``.
 
-    It is a `metlog.senders.MetricSender`, so a client gives it metrics as they are.
+    It is a `metlog.senders.MetricSender`, so a client gives it metrics, not messages.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a test's code sent, as messages."""
+"""What the code under test sent, as messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sent(list[Message]):
         self._captured: dict[int, tee.Captured] = {}
 
     def collect(self, captured: tee.Captured) -> None:
-        """Add what was captured. Its message may change later, this one does not."""
+        """Add what was captured, as a copy, because its message may change later."""
         msg = captured.message.copy()
         msg["fields"] = dict(msg["fields"])
         self._captured[id(msg)] = captured._replace(message=msg)
@@ -30,7 +30,8 @@ class Sent(list[Message]):
 
     @property
     def captured(self) -> list[tee.Captured]:
-        """The same, with a metric's value, base and labels; only what was collected."""
+        """The same with a metric's value, base and labels, without messages appended by
+        hand."""
         found = (self._captured.get(id(msg)) for msg in self)
         return [captured for captured in found if captured is not None]
 
@@ -47,8 +48,8 @@ class Sent(list[Message]):
         base: str | None = None,
         labels: Mapping[str, Any] | None = None,
     ) -> list[Message]:
-        """Those of one type; for metrics, of one name too if you like: the dotted one,
-        or the ``base``, whose ``labels`` include those given."""
+        """Return those of one type; for metrics optionally only those of one name: the
+        dotted ``name``, or the ``base`` with at least the given ``labels``."""
         return [
             msg
             for msg in self
@@ -59,7 +60,7 @@ class Sent(list[Message]):
         ]
 
     def _shape(self, msg: Message) -> tuple[str, Mapping[str, Any]]:
-        """Base and labels: for a message that was only appended, its name."""
+        """Return base and labels; for a message appended by hand, only its name."""
         captured = self._captured.get(id(msg))
         if captured is not None:
             return captured.base, captured.labels
@@ -68,7 +69,7 @@ class Sent(list[Message]):
 
     @property
     def counts(self) -> dict[str, float]:
-        """What was counted: counter → sum of its increments as sent."""
+        """What was counted: counter → sum of its increments, as sent."""
         return add_up(self)
 
     @property
@@ -79,10 +80,10 @@ class Sent(list[Message]):
 
 @contextmanager
 def capture() -> Iterator[Sent]:
-    """All messages that any client of this process sends during the block.
+    """Capture all messages that any client of this process sends during the block.
 
-    Whatever sender a client has still gets them; a client without one is seen too.
-    What filters drop is not seen.
+    A client's sender still gets them; a client without a sender is captured, too. What
+    filters drop is not captured.
     """
     sent = Sent()
     with tee.collecting(sent.collect, everywhere=True):
@@ -90,7 +91,7 @@ def capture() -> Iterator[Sent]:
 
 
 def add_up(messages: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """The sum of each counter in some messages, by name."""
+    """Return the sum of each counter in some messages, by name."""
     sums: dict[str, float] = {}
     for msg in messages:
         if msg["type"] == "counter":
@@ -100,7 +101,7 @@ def add_up(messages: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def milliseconds_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """The values of each timer in some messages, by name, in their order."""
+    """Return the values of each timer in some messages, by name, in order."""
     timings: dict[str, list[float]] = {}
     for msg in messages:
         if msg["type"] == "timer":

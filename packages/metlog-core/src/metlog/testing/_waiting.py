@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For what happens elsewhere: no test sleeps and hopes."""
+"""Wait for what happens in another thread or process, instead of sleeping."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def until(
     seconds: float = 30.0,
     changed: threading.Condition | None = None,
 ) -> bool:
-    """Wait until ``reached()`` is true, at most ``seconds``; return whether it came.
+    """Wait until ``reached()`` is true, at most ``seconds``; return whether it was.
 
-    It is asked a hundred times a second, and whenever ``changed`` is notified.
+    It is called a hundred times a second, and whenever ``changed`` is notified.
     """
     changed = changed or threading.Condition()
     deadline = time.monotonic() + seconds

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Prometheus' names: what it allows, and what ``promtool check metrics`` asks for.
+"""Prometheus' names: what it allows, and what ``promtool check metrics`` expects.
 
 https://prometheus.io/docs/practices/naming/ and, for units,
 https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
@@ -48,9 +48,9 @@ _UNITS: Mapping[str, tuple[str, float]] = {
 
 
 def base_unit(kind: str, unit: str) -> tuple[str, float]:
-    """Return the word for a unit, and the factor that makes values such.
+    """Return the word for a unit, and the factor that converts values to it.
 
-    Counted things have no word. ``1`` is a ratio as a gauge, a plain number otherwise.
+    Counted things have no word. ``1`` is a ratio for a gauge, otherwise a plain number.
     """
     if unit == "1" and kind == "gauge":
         return "ratio", 1.0
@@ -60,7 +60,8 @@ def base_unit(kind: str, unit: str) -> tuple[str, float]:
 def family_name(base: str, kind: str, unit: str = "", prefix: str = "") -> str:
     """Return the name for one kind and unit: ``shop_basket_bytes_total``.
 
-    ``_count`` is a histogram's: a level of counted things is a plural, ``threads``.
+    ``_count`` is reserved for histograms, so a level of counted things ends in a
+    plural: ``threads``.
     """
     name = _snake(base) or "unnamed"
     if kind in {"gauge", "updown"} and unit.startswith("{"):
@@ -82,9 +83,9 @@ def labels(
 ) -> dict[str, str]:
     """Return labels under names that Prometheus allows, with text as values.
 
-    ``lose`` is told of each that is left out: what Prometheus has for itself, and of
-    two that become one name the other. The one that is spelled so already stays, else
-    the first in the order of the alphabet.
+    ``lose`` is called for each that is left out: names that Prometheus reserves, and
+    all but one of those that become the same name. The one that already has that name
+    is kept, or else the first in alphabetical order.
     """
     clean: dict[str, str] = {}
     for text, field in sorted(((as_text(f), f) for f in fields), key=_spelled_so):
@@ -97,21 +98,21 @@ def labels(
 
 
 class Families:
-    """Who has which name: two metrics that become one name are a conflict."""
+    """Which metric has which name: two that become the same name are a conflict."""
 
     def __init__(
         self, report: Callable[[str, object], None], prefix: str | None = None
     ) -> None:
-        """``prefix`` is for all; None leaves it to each declaration."""
+        """``prefix`` is for all names; None leaves it to each declaration."""
         self._report = report
         self._prefix = prefix
         self._owners: dict[str, tuple[str, str, str]] = {}
         self._refused: set[tuple[str, str, str]] = set()
 
     def claim(self, base: str, kind: str, unit: str, prefix: str = "") -> str | None:
-        """Return the name, None when it belongs to another metric already.
+        """Return the name, None if it already belongs to another metric.
 
-        The caller counts what it drops because of that; it is said once.
+        That is reported once; the caller counts what it drops because of it.
         """
         wanted = self._prefix if self._prefix is not None else prefix
         owner = (base, kind, unit)
@@ -135,7 +136,7 @@ class Families:
 
 
 def _samples(name: str, kind: str) -> tuple[str, ...]:
-    """Every name that a family's lines can have."""
+    """Return every name that a family's lines can have."""
     if kind == "counter":
         family = name.removesuffix("_total")
         return family, name, f"{family}_created"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""StatsD's text, both ways: names, numbers, rates and tags become lines, and the lines
-of anybody become measurements again.
+"""StatsD's text format, both ways: names, numbers, rates and tags become lines, and any
+client's lines become measurements again.
 
 https://github.com/statsd/statsd/blob/master/docs/metric_types.md and, for tags,
 https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/
@@ -36,14 +36,15 @@ _UNSAFE_TAG_VALUE = re.compile(r"[|,\s\x00-\x1f\x7f-\x9f]")
 
 
 def safe_name(name: str) -> str:
-    """``name`` with an underscore for each character that would end or split it, and
-    without empty segments, of which Graphite makes folders. All dots are nothing."""
+    """Return ``name`` with an underscore for each character that would end or split it,
+    and without empty segments, which Graphite would turn into folders. A name of only
+    dots becomes empty."""
     name = encodable(_UNSAFE.sub("_", name))
     return ".".join(filter(None, name.split(".")))
 
 
 def number(value: float) -> str:
-    """The shortest text that reads back as ``value``: no ``.0``, no exponent."""
+    """Return the shortest text that reads back as ``value``: no ``.0``, no exponent."""
     if isinstance(value, int):
         return int.__repr__(value)
     if value.is_integer():
@@ -55,12 +56,12 @@ def number(value: float) -> str:
 
 
 def rate_part(rate: float) -> str:
-    """``|@0.1`` for a rate of 0.1, nothing for 1."""
+    """Return ``|@0.1`` for a rate of 0.1, nothing for 1."""
     return f"|@{number(rate)}" if 0 < rate < 1 else ""
 
 
 def tags_part(fields: Mapping[str, Any] | None) -> str:
-    """``|#method:GET,status:200``, in the order of the names; None is left out."""
+    """Return ``|#method:GET,status:200``, sorted by name; None is left out."""
     if not fields:
         return ""
     tags = sorted(
@@ -73,7 +74,7 @@ def tags_part(fields: Mapping[str, Any] | None) -> str:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Name and tags of ``name|@rate|#tags``, with the bar and without the rate."""
+    """Return name and tags of ``name|@rate|#tags``: the tags with their bar."""
     name, _, rest = key.partition("|")
     _, sign, tags = rest.partition("#")
     return name, f"|#{tags}" if sign else ""
@@ -82,8 +83,8 @@ def split_key(key: str) -> tuple[str, str]:
 def pack(
     lines: Iterable[tuple[bytes, int]], max_packet: int
 ) -> Iterator[tuple[bytes, int]]:
-    """Lines joined to datagrams of at most ``max_packet`` bytes, each with the sum of
-    its lines' weights. A line that is longer by itself comes alone."""
+    """Join lines into datagrams of at most ``max_packet`` bytes, each with the sum of
+    its lines' weights. A line that is longer than that gets a datagram of its own."""
     batch: list[bytes] = []
     size = weights = 0
     for line, weight in lines:
@@ -117,28 +118,28 @@ _KINDS = {
 
 
 class Measurement(NamedTuple):
-    """One value of a StatsD line. A set's value is text, all others' are numbers."""
+    """One value of a StatsD line: text for a set, otherwise a number."""
 
     kind: str
     name: str
     value: float | str
     rate: float
     fields: dict[str, str]
-    """DogStatsD tags; a tag without value has an empty one."""
+    """DogStatsD tags; a tag without a value has an empty one."""
 
 
 class Unreadable(NamedTuple):
-    """A line that is none of ours."""
+    """A line that cannot be read."""
 
     text: str
 
 
 Seen = Measurement | Unreadable | dict[str, Any]
-"""The dict is a metlog message."""
+"""What was read; the dict is a metlog message."""
 
 
 def parse(datagram: bytes) -> Iterator[Seen]:
-    """What is in a datagram, in its order. Any bytes will do."""
+    """Yield what is in a datagram, in order. It may be any bytes."""
     text = datagram.decode("utf-8", "replace")
     for line in text.split("\n"):
         line = line.strip("\r \t")
@@ -147,7 +148,7 @@ def parse(datagram: bytes) -> Iterator[Seen]:
         msg = _message(line) if line.startswith("{") else None
         if msg is not None:
             yield msg
-        else:  # a metric's name may begin with a brace, too
+        else:  # a metric's name may also begin with a brace
             yield from _measurements(line)
 
 
@@ -163,11 +164,11 @@ def _message(line: str) -> dict[str, Any] | None:
 
 
 def _measurements(line: str) -> Iterator[Seen]:
-    """Read ``name:1|ms``, and what dialects write into one line.
+    """Read ``name:1|ms``, and what dialects put into one line.
 
-    Several values of a type (DogStatsD 1.1) are ``name:1:2|ms|@0.5|#tag:value``,
-    several types (plain StatsD) ``name:1|ms|@0.5:2|c``. What else stands in a part of
-    its own, such as DogStatsD's ``c:…`` and ``T…``, is passed over.
+    Several values of one type (DogStatsD 1.1) are ``name:1:2|ms|@0.5|#tag:value``,
+    several types (plain StatsD) ``name:1|ms|@0.5:2|c``. Other parts, such as
+    DogStatsD's ``c:…`` and ``T…``, are ignored.
     """
     name, _, rest = line.partition(":")
     first, *parts = rest.split("|")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Anything as text or JSON: whatever comes, nothing raises."""
+"""Anything as text or JSON, without ever raising."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["as_text", "encodable", "log_text", "to_json"]
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as JSON. What JSON cannot hold becomes text, never an exception."""
+    """Return the value as JSON. What JSON cannot hold becomes text; nothing raises."""
     try:
         return json.dumps(value, indent=indent, allow_nan=False, default=as_text)
     except (TypeError, ValueError, RecursionError):
@@ -20,7 +20,7 @@ def to_json(value: object, indent: int | None = None) -> str:
 
 
 def as_text(value: object) -> str:
-    """``str(value)`` for whatever comes; bytes are decoded."""
+    """Return ``str(value)`` for any value, without raising; bytes are decoded."""
     if isinstance(value, (bytes, bytearray)):
         return value.decode("utf-8", "replace")
     try:
@@ -30,12 +30,12 @@ def as_text(value: object) -> str:
 
 
 def encodable(text: str) -> str:
-    """Text may hold lone surrogates, UTF-8 may not: a ``?`` for each."""
+    """Return the text with a ``?`` for each lone surrogate, which UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()
 
 
 def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
-    """``msg % args``, and below it the traceback of ``exc_info``. Never raises."""
+    """Return ``msg % args`` and the traceback of ``exc_info`` below. Never raises."""
     text = msg if isinstance(msg, str) else as_text(msg)
     if args:
         values: object = args
@@ -43,7 +43,7 @@ def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
             values = args[0]
         try:
             text = text % values
-        except Exception:  # a log call must not fail for its format
+        except Exception:  # a log call must not fail because of its format
             text = f"{text} {as_text(args)}"
     trace = _traceback(exc_info)
     if trace:
@@ -52,7 +52,8 @@ def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
 
 
 def _traceback(exc_info: object) -> str:
-    """The text for ``exc_info`` in any form that `logging` takes, without newline."""
+    """Return the text for ``exc_info``, in any form that `logging` takes, without final
+    newline."""
     if not exc_info:
         return ""
     error: object = exc_info
@@ -66,12 +67,12 @@ def _traceback(exc_info: object) -> str:
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """A copy with nothing in it that JSON has no form for: odd keys, NaN, cycles."""
+    """Return a copy without anything that JSON cannot hold: odd keys, NaN, cycles."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):
         return value if -1e308 < value < 1e308 else as_text(value)
-    if depth >= 20:  # deeper than telemetry goes, and the way out of a cycle
+    if depth >= 20:  # deeper than telemetry ever is, and the end of a cycle
         return "…"
     if isinstance(value, Mapping):
         return {as_text(k): _plain(v, depth + 1) for k, v in value.items()}

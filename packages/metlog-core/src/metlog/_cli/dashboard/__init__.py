@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``dashboard``: pictures of everything that is declared, for Grafana and Graphite."""
+"""``dashboard``: panels for all declared metrics, for Grafana and Graphite."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ JOB = 'job=~"$job"'
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "dashboard",
-        help="print a dashboard of what is declared",
+        help="print a dashboard of the declared metrics",
         description="Print a dashboard as JSON, from the declarations of metrics. "
         "The first row is what to look at first.",
     )
@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--prefix",
-        help="Prometheus: what PrometheusSender's option prefix is, if it is set",
+        help="Prometheus: the value of PrometheusSender's option prefix, if it is set",
     )
     parser.add_argument(
         "--counts",
@@ -56,7 +56,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it; 1 if there is nothing to draw."""
+    """Print it; return 1 if there is nothing to draw."""
     problem = declared.load(options.declare)
     if problem:
         print(problem, file=sys.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``alerts``: recording and alerting rules for Prometheus, of what is declared.
+"""``alerts``: recording and alerting rules for Prometheus, from declared metrics.
 
 https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 """
@@ -23,10 +23,10 @@ __all__ = ["add_to", "prometheus", "run"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "alerts",
-        help="print rules that say when something is wrong",
+        help="print rules that alert when something is wrong",
         description="Print recording and alerting rules as YAML, from the declarations "
         "of metrics. Thresholds are a starting point: adjust them to your site.",
     )
@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print them; 1 if nothing is declared to make rules of."""
+    """Print them; return 1 if no declared metric has rules."""
     problem = declared.load(options.declare)
     if problem:
         print(problem, file=sys.stderr)
@@ -51,18 +51,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Record(NamedTuple):
-    """A query that is kept as a series of its own: ``name`` by its labels."""
+    """A query whose result is recorded as a series: ``name`` by its labels."""
 
     name: str
     query: Query
 
 
 class _Alert(NamedTuple):
-    """When somebody is to be told, and what. ``{}`` in the expression is ``of``."""
+    """When to alert, and with what text. ``{}`` in the expression stands for ``of``."""
 
     name: str
     of: str
-    """The record that it looks at."""
+    """The record that the expression is about."""
     expression: str
     lasting: str
     summary: str
@@ -172,7 +172,7 @@ _ALERTS = (
 
 
 def prometheus(metrics: Iterable[Metric], prefix: str | None = None) -> Iterator[str]:
-    """Yield the lines of a file of rules; none if nothing they need is declared."""
+    """Yield the lines of a rules file; none if no metric that they need is declared."""
     known = list(metrics)
     names = {metric.base for metric in known if metric.sum_of is None}
     records = [one for one in _RECORDS if set(bases(one.query)) <= names]
@@ -201,5 +201,5 @@ def prometheus(metrics: Iterable[Metric], prefix: str | None = None) -> Iterator
 
 
 def _text(text: str) -> str:
-    """A text of JSON is a text of YAML."""
+    """Quote text for YAML, which can read JSON's strings."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Dashboards of Grafana, to be imported: Dashboards, New, Import.
+"""Dashboards for Grafana, to be imported under Dashboards, New, Import.
 
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
@@ -19,7 +19,7 @@ __all__ = ["for_graphite", "for_prometheus"]
 Target = Callable[[Panel], list[dict[str, Any]]]
 
 _SCHEMA = 39
-"""Grafana 11's; later versions bring it up to theirs."""
+"""The schema version of Grafana 11; later versions migrate it."""
 
 _WIDTH = 24
 
@@ -27,7 +27,7 @@ _WIDTH = 24
 def for_prometheus(rows: Iterable[Row], promql: PromQL) -> dict[str, Any]:
     """Return the dashboard for a data source of type prometheus.
 
-    Its selector is expected to be ``job=~"$job"``.
+    The selector of ``promql`` has to be ``job=~"$job"``.
     """
 
     def targets(panel: Panel) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def _panel(
 
 
 def _milliseconds(panel: Panel, graphite: Graphite) -> Panel:
-    """The panel for what statsd has: milliseconds, and percentiles of its own."""
+    """Return the panel for statsd's data: milliseconds, and statsd's percentiles."""
     title = graphite.words(panel.title)
     if panel.unit != "s":
         return replace(panel, title=title)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Queries as targets of Graphite, for what statsd makes of dotted lines.
+"""Queries as Graphite targets, for what statsd makes of dotted lines.
 
 https://graphite.readthedocs.io/en/stable/functions.html
-A dotted name has no label that is no placeholder, so a query for one is wider here.
-Percentiles cannot be added up: of several series the largest is shown. Times are
-milliseconds; those spent are sums of one flush of statsd.
+A dotted name has only labels that are placeholders, so a query by any other label
+matches more here. Percentiles cannot be added up, so of several series the largest is
+shown. Times are milliseconds; time spent is the sum over one flush of statsd.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from metlog.catalogue import Metric
 __all__ = ["Graphite", "dashboard"]
 
 _DEPTHS = (2, 3, 4)
-"""How many segments ``<view...>`` may have; Graphite has no sign for any number."""
+"""How many segments ``<view...>`` may have: Graphite has no wildcard for any number."""
 
 _SPREADS = ("timer", "histogram")
 
 
 class _Path(NamedTuple):
-    """A pattern of series, and which of its nodes hold the labels one asked for."""
+    """A pattern of series, and which of its nodes hold the requested labels."""
 
     pattern: str
     nodes: tuple[int, ...]
     fixed: tuple[str, ...]
-    """Labels that the pattern's series all have, and no node holds."""
+    """Labels that all series of the pattern have, but that are in no node."""
 
 
 class Graphite:
     """Writes targets over declared metrics.
 
-    ``counts`` and ``timers`` are where statsd puts them, ``percentile`` one of its
+    ``counts`` and ``timers`` are where statsd puts them, ``percentile`` is one of its
     percentThreshold.
     """
 
@@ -62,8 +62,8 @@ class Graphite:
         self._percentile = percentile
 
     def write(self, title: str, query: Query, top: int = 0, otherwise: str = "") -> str:
-        """Return the target. What it draws is called ``title`` with its labels, or
-        ``otherwise`` if it has neither."""
+        """Return the target. Its lines are called ``title`` with their labels, or
+        ``otherwise`` if there is neither."""
         title, otherwise = self.words(title), self.words(otherwise)
         if isinstance(query, Ratio):
             part, whole = self._sum(query.part), self._sum(*query.of)
@@ -82,11 +82,11 @@ class Graphite:
         return f"aliasSub({text}, '^', '{title} ')" if title else text
 
     def words(self, text: str) -> str:
-        """Return ``text`` with the percentile that statsd has."""
+        """Return ``text`` with statsd's percentile in it."""
         return re.sub(r"\bp(75|95)\b", f"upper_{self._percentile}", text)
 
     def paths(self, query: Query) -> list[str]:
-        """Return the patterns of series that a query names."""
+        """Return the patterns of the series in a query."""
         if isinstance(query, Ratio):
             return [path for one in (query.part, *query.of) for path in self.paths(one)]
         return [path.pattern for path in self._paths(query)]
@@ -96,7 +96,7 @@ class Graphite:
         return f"sumSeries({_group(paths)})"
 
     def _paths(self, query: Simple) -> Iterator[_Path]:
-        """Each pattern that its metrics' names can have."""
+        """Yield each pattern that the names of its metrics can have."""
         wanted = dict(query.where)
         for metric in self._chosen(query):
             fixed = dict(metric.fixed)
@@ -115,7 +115,7 @@ class Graphite:
                 yield _Path(pattern, asked, told)
 
     def _chosen(self, query: Simple) -> list[Metric]:
-        """Its metrics; for all of them together rather a sum, if one is declared."""
+        """Return its metrics, or for all labels together a sum, if one is declared."""
         sums = [m for m in self._metrics if m.sum_of == query.base]
         short = [m for m in sums if "..." not in m.name]
         if short and not query.by and not query.where:
@@ -186,7 +186,7 @@ def _names(name: str, wanted: dict[str, str]) -> Iterator[list[tuple[str, str]]]
             elif label in wanted:
                 nodes.append((wanted[label], label))
             elif label == "status":
-                nodes.append(("[1-5]*", label))  # beside it lies response.cancelled
+                nodes.append(("[1-5]*", label))  # not response.cancelled
             else:
                 nodes += [("*", label)] * (depth if part.endswith("...>") else 1)
         yield nodes

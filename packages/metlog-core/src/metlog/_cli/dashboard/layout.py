@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Which panels there are: a front row, a row for each subject, and all the rest.
+"""The panels of a dashboard: a front row, a row for each subject, and the rest.
 
-The rows are chosen by hand for django-metlog's metrics, because a machine cannot know
-what people look at first. A panel whose metrics are not declared is left out, and
-whatever is declared and in no panel gets one of its own at the end.
+The rows are hand-picked for django-metlog's metrics, because a program cannot know what
+people look at first. A panel whose metrics are not declared is left out, and a declared
+metric that is in no panel gets one of its own at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VITALS = {
     "FCP": (1.8, 3.0),
     "TTFB": (0.8, 1.8),
 }
-"""Up to where Google calls a vital good, and from where on poor, in seconds.
+"""The limits, in seconds, up to which Google calls a vital good, and above which poor.
 
 https://web.dev/articles/vitals
 """
@@ -42,7 +42,7 @@ _HITS = Ratio(Rate("cache.hit"), (Rate("cache.hit"), Rate("cache.miss")))
 
 
 def rows(metrics: Iterable[Metric]) -> list[Row]:
-    """Return the rows for what is declared."""
+    """Return the rows for the declared metrics."""
     known = [metric for metric in metrics if metric.sum_of is None]
     names = {metric.base for metric in known}
     chosen = []
@@ -62,7 +62,7 @@ def _asked(panel: Panel) -> set[str]:
 
 
 def _generic(metric: Metric) -> Panel:
-    """A picture of something of which only the declaration is known."""
+    """Return a panel for a metric of which only the declaration is known."""
     by = metric.labels
     name, top = metric.base, 10 if by else 0
     if metric.kind == "counter":

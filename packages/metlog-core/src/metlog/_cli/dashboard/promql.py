@@ -29,9 +29,9 @@ __all__ = ["PromQL"]
 class PromQL:
     """Writes queries over declared metrics.
 
-    ``prefix`` stands in front of every name; None leaves it to the declarations, as
-    PrometheusSender does. ``selector`` is added to every choice of labels, ``window``
-    is what rates are taken over.
+    ``prefix`` is put in front of every name; None leaves it to the declarations, as
+    PrometheusSender does. ``selector`` is added to every label selector, ``window`` is
+    the range that rates are taken over.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class PromQL:
         self._window = window
 
     def name(self, base: str) -> str:
-        """Return the name of the family; ``_count`` and so on may follow it."""
+        """Return the name of the family, without ``_count`` and the like."""
         metric = self._metric(base)
         prefix = prefix_of(metric) if self._prefix is None else self._prefix
         unit = unit_of(metric.kind, metric.unit)
         return family_name(base, metric.kind, unit, prefix)
 
     def write(self, query: Query, top: int = 0) -> str:
-        """Return the expression; ``top`` keeps so many of the largest."""
+        """Return the expression; ``top`` keeps only that many of the largest."""
         text = self._ratio(query) if isinstance(query, Ratio) else self._simple(query)
         return f"topk({top}, {text})" if top else text
 
@@ -68,7 +68,7 @@ class PromQL:
         return declared(self._metrics, base)[0]
 
     def _ratio(self, query: Ratio) -> str:
-        # Of what never happened there is no series, and no series is not 0.
+        # What never happened has no series, and that is not the same as 0.
         part, of = self._simple(query.part), [self._simple(one) for one in query.of]
         whole = of[0]
         for other in of[1:]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a panel asks, whatever language its backend speaks.
+"""What a panel shows, independent of its backend's query language.
 
-A query names the base of a declaration (`metlog.catalogue.Metric`). ``where`` chooses
-by labels, with ``*`` for anything; ``by`` gives a line for each of their values.
+A query names the base of a declaration (`metlog.catalogue.Metric`). ``where`` selects
+by labels, with ``*`` for anything; ``by`` gives a line for each value of those labels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Where = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Rate:
-    """How often, a second: a counter's sum, or how many values a timer had."""
+    """How often per second: by a counter's sum, or by how many values a timer had."""
 
     base: str
     by: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Spent:
-    """How much time went by in it each second, or the sum of what was measured."""
+    """How much time was spent in it per second, or the sum of what was measured."""
 
     base: str
     by: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Quantile:
-    """The value that ``share`` of all do not exceed."""
+    """The value that this ``share`` of all values does not exceed."""
 
     base: str
     share: float = 0.95
@@ -58,7 +58,7 @@ class Quantile:
 
 @dataclass(frozen=True)
 class Level:
-    """How much there is of something now."""
+    """The current value of a level."""
 
     base: str
     by: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ Simple = Rate | Spent | Quantile | Level
 
 @dataclass(frozen=True)
 class Ratio:
-    """One thing's share of others; 0 where there is nothing of it."""
+    """The share of one thing among others; 0 if there is none of it."""
 
     part: Rate | Spent
     of: tuple[Rate | Spent, ...]
@@ -81,20 +81,20 @@ Query = Simple | Ratio
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture: its title, what it asks, and how its numbers are to be read."""
+    """A panel: its title, its queries, and the meaning of its numbers."""
 
     title: str
     queries: tuple[tuple[str, Query], ...]
-    """What a line is called, and its query. With ``by`` the values follow the name."""
+    """The name of a line and its query. With ``by``, label values follow the name."""
     unit: str = "short"
     """One of Grafana's: ``reqps``, ``s``, ``percentunit``, ``short``."""
     meaning: str = ""
     at_a_glance: bool = False
-    """One large number, with its course behind it."""
+    """Whether to show one large number, with its history behind it."""
     levels: tuple[float, ...] = ()
-    """From which value on it is not good any more, and from which it is bad."""
+    """The value above which it is no longer good, and the one above which it is bad."""
     top: int = 0
-    """How many lines to show, the largest first; 0 is all of them."""
+    """How many lines to show, the largest first; 0 for all."""
 
 
 @dataclass(frozen=True)
@@ -113,5 +113,5 @@ def bases(query: Query) -> Iterable[str]:
 
 
 def declared(metrics: Iterable[Metric], base: str) -> list[Metric]:
-    """Return all that is declared with this base, without sums of it."""
+    """Return all metrics declared with this base, without sums of it."""
     return [m for m in metrics if m.base == base and m.sum_of is None]

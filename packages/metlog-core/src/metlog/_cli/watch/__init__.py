@@ -19,13 +19,13 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: Any) -> None:
-    """Enter the command among ``commands``."""
+    """Add the command to ``commands``."""
     parser = commands.add_parser(
         "watch",
         help="draw what arrives over UDP, on a page for your browser",
         description="Draw the StatsD lines, DogStatsD lines and metlog messages of the "
-        "last 15 minutes on a page for browsers on this machine. A backend for "
-        "development only: it keeps nothing. The page's address is printed on stderr.",
+        "last 15 minutes on a page for browsers on this machine. It is a backend for "
+        "development only: it stores nothing. The page's address is printed on stderr.",
     )
     parser.add_argument(
         "--host",
@@ -37,20 +37,20 @@ def add_to(commands: Any) -> None:
         "--port",
         type=numbers.port,
         default=8125,
-        help="default: %(default)s; 0 is any free one",
+        help="default: %(default)s; 0 is any free port",
     )
     parser.add_argument(
         "--page-port",
         type=numbers.port,
         default=8127,
-        help="the page's port on 127.0.0.1, default: %(default)s; 0 is any free one",
+        help="the page's port on 127.0.0.1, default: %(default)s; 0 is any free port",
     )
     parser.add_argument("--open", action="store_true", help="open it in your browser")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Listen until Ctrl-C or SIGTERM, which are both good ends."""
+    """Listen until Ctrl-C or SIGTERM, which both exit with 0."""
     bound = receiver.bind_or_say(options.host, options.port)
     if bound is None:
         return 1
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _has_a_screen() -> bool:
-    """Return whether a browser would be a window, not a program in this terminal."""
+    """Return whether a browser would open in a window instead of this terminal."""
     return sys.platform in {"darwin", "win32"} or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """What arrived in the last 15 minutes: every series, in slots of five seconds.
 
-Time is an argument: seconds of a clock that never goes back. Whoever uses a `Memory`
-from several threads holds its ``lock``.
+Time is an argument: seconds of a monotonic clock. Hold a `Memory`'s ``lock`` to use it
+from several threads.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _MAX_TEXT = 300
 _MAX_LABELS = 20
 _MAX_MEMBERS = 256
 _GROWTH = math.log(1.05)
-_FURTHEST = 512  # 70 milliards, and as many parts of one
+_FURTHEST = 512  # up to 70 billion, and down to one 70-billionth
 _NOT_POSITIVE = -_FURTHEST - 1
 
 
 class Cell:
-    """What one series said in some time."""
+    """What one series received in some period."""
 
     __slots__ = ("buckets", "count", "high", "last", "low", "total")
 
     def __init__(self) -> None:
         self.count: float = 0
-        """How many values; one that was sent at a rate of 0.1 stands for ten."""
+        """How many values; one that was sent at a rate of 0.1 counts as ten."""
         self.total: float = 0.0
         self.low: float = math.inf
         self.high: float = -math.inf
         self.last: float = 0.0
         self.buckets: dict[int | str, float] | None = None
-        """Count by bucket, each 5 % wide; of a set, by member."""
+        """Counts by bucket, each 5 % wide; for a set, by member."""
 
     def add(self, value: float, weight: float, bucket: int | str | None) -> None:
-        """Take in a value that stands for ``weight`` of its kind."""
+        """Add a value that stands for ``weight`` values."""
         self.count += weight
         self.total += value * weight
         self.last = value
@@ -64,7 +64,7 @@ class Cell:
                 buckets[bucket] = weight
 
     def merge(self, later: Cell) -> None:
-        """Take in what another cell of the same series, or kind of series, holds."""
+        """Add what another cell holds, of the same series or kind of series."""
         self.count += later.count
         self.total += later.total
         self.low = min(self.low, later.low)
@@ -76,7 +76,7 @@ class Cell:
                 buckets[bucket] = buckets.get(bucket, 0) + count
 
     def subtract(self, old: Cell) -> None:
-        """Take out what was merged once. Highest and lowest stay as they were."""
+        """Remove what was merged before. Highest and lowest stay as they are."""
         self.count -= old.count
         self.total -= old.total
         if self.buckets and old.buckets:
@@ -89,16 +89,16 @@ class Cell:
 
     @property
     def mean(self) -> float | None:
-        """None when there is nothing."""
+        """The mean of the values, None without any."""
         return self.total / self.count if self.count > 0 else None
 
     @property
     def members(self) -> int:
-        """How many different ones a set has, up to 256."""
+        """How many different members a set has, up to 256."""
         return len(self.buckets or ())
 
     def quantile(self, share: float) -> float | None:
-        """The value that ``share`` (0 to 1) of all do not exceed, within 2.5 %."""
+        """Return the value that ``share`` (0 to 1) of all do not exceed, to 2.5 %."""
         buckets = self.buckets
         if not buckets:
             return None
@@ -116,14 +116,14 @@ class Cell:
 
 
 def bucket_of(value: float) -> int:
-    """The number of the 5 % wide bucket of ``value``; those up to 0 share one."""
+    """Return the number of a value's bucket, 5 % wide; values up to 0 share one."""
     if value <= 0:
         return _NOT_POSITIVE
     return max(-_FURTHEST, min(math.ceil(math.log(value) / _GROWTH), _FURTHEST))
 
 
 class Series:
-    """A name with its labels, and what it said in the time that is kept."""
+    """A name with its labels, and what it received in the time that is kept."""
 
     __slots__ = ("cells", "feeds", "kind", "labels", "level", "name", "role", "window")
 
@@ -133,16 +133,16 @@ class Series:
         self.labels: Mapping[str, str] = labels
         self.role: Role | None = None
         self.feeds: tuple[Series, ...] = ()
-        """Sums over series of one role, which are told whatever this one is told."""
+        """Sums over the series of a role, which get every value that this one gets."""
         self.cells: int = 0
         self.window: Cell = Cell()
-        """All its cells, merged; only ``low`` and ``high`` may be older."""
+        """All its cells, merged; only ``low`` and ``high`` may be outdated."""
         self.level: float = 0.0
-        """What an updown's changes come to."""
+        """The sum of an updown's changes."""
 
 
 class Slot:
-    """Some seconds, usually five, and what was said in them."""
+    """A period of usually five seconds, and what was received in it."""
 
     __slots__ = ("cells", "seconds", "start")
 
@@ -157,7 +157,7 @@ class Slot:
 
 
 class Said(NamedTuple):
-    """A message that is no metric."""
+    """A message that is not a metric."""
 
     at: float
     type: str
@@ -170,9 +170,9 @@ class Said(NamedTuple):
 class Memory:
     """Everything that is kept, and how much is not.
 
-    At most ``max_series`` names with their labels are known at a time; a line of
-    another one is counted in ``refused``. When there are more than ``max_cells``
-    cells, neighbouring slots become one, the oldest first: the older, the coarser.
+    At most ``max_series`` series are known at a time; lines of any others are counted
+    in ``refused``. Beyond ``max_cells`` cells, neighbouring slots are joined, the
+    oldest first: the older, the coarser.
     """
 
     def __init__(self, max_series: int = 10_000, max_cells: int = 150_000) -> None:
@@ -194,19 +194,19 @@ class Memory:
 
     @property
     def series(self) -> Iterator[Series]:
-        """All that said something in the time that is kept."""
+        """Yield all series that received something in the time that is kept."""
         return iter(self._series.values())
 
     def feed(self, name: str) -> Series | None:
-        """The sum over a role's series, dotted or with labels, whichever is more."""
+        """Return a role's sum, of its dotted or labelled series, whichever is more."""
         forms = [self._feeds.get((name, labelled)) for labelled in (True, False)]
         said = [feed for feed in forms if feed is not None and feed.cells]
         return max(said, key=lambda feed: feed.window.count, default=None)
 
     def measure(self, said: Measurement, now: float) -> None:
-        """Take in one value."""
+        """Add one value."""
         kind, name, value, rate, fields = said
-        # Whole where it can be: small integers cost no memory.
+        # An int if possible: small ones cost no memory.
         weight: float = 1 / rate if 0 < rate < 1 else 1
         bucket: int | str | None = None
         if isinstance(value, str):
@@ -216,7 +216,7 @@ class Memory:
             return
         elif kind in SPREADS:
             bucket = bucket_of(value)
-        slot = self._slot(now)  # what is forgotten by now makes room
+        slot = self._slot(now)  # first, because what expires makes room
         series = self._find(kind, name, fields)
         if series is None:
             self.refused += 1
@@ -237,7 +237,7 @@ class Memory:
             self._thin()
 
     def say(self, said: Said, now: float) -> None:
-        """Take in a message; it is counted as a series, too."""
+        """Add a message, which is also counted as a series."""
         self.messages.append(said)
         labels = {"logger": said.logger}
         if said.severity is not None:
@@ -245,13 +245,13 @@ class Memory:
         self.measure(Measurement("message", said.type, 1, 1.0, labels), now)
 
     def cannot_read(self, text: str, now: float) -> None:
-        """Count a line that is nothing."""
+        """Count a line that cannot be read."""
         self.expire(now)
         self.unreadable += 1
         self.unreadable_last = text[:_MAX_TEXT]
 
     def whole(self, series: Series) -> Cell:
-        """All its cells as one, with the highest and lowest that are still kept."""
+        """Return all its cells as one, with highest and lowest of those still kept."""
         whole = Cell()
         for slot in self.slots:
             cell = slot.cells.get(series)
@@ -308,7 +308,7 @@ class Memory:
                 del self._series[key]
 
     def _thin(self) -> None:
-        """Make one of two neighbours where that costs least: oldest and shortest."""
+        """Join two neighbouring slots where it costs least: the oldest and shortest."""
         while self._cells > self._max_cells and len(self.slots) > 2:
             past = self.slots[:-1]
             spans = [b.end - a.start for a, b in itertools.pairwise(past)]

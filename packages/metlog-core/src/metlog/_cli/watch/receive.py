@@ -29,7 +29,7 @@ def start(receiver: socket.socket, memory: Memory) -> threading.Thread:
 
 
 def remember(datagram: bytes, memory: Memory, now: float) -> None:
-    """Take in all that a datagram says. Any bytes will do."""
+    """Add everything in a datagram, which may be any bytes."""
     with memory.lock:
         for seen in parse(datagram):
             _take(seen, memory, now)
@@ -42,7 +42,7 @@ def _receive(receiver: socket.socket, memory: Memory) -> None:
         except OSError:
             if receiver.fileno() < 0:
                 return
-            continue  # an error of an earlier datagram, which Windows tells here
+            continue  # an error of an earlier datagram, which Windows reports here
         remember(datagram, memory, monotonic())
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """What the page shows, as data: plain dicts and lists, ready for JSON.
 
-Times are milliseconds, moments are seconds since the epoch. ``points`` have one number
-for each step of the time that is shown, or None where nothing was said.
+Durations are milliseconds, points in time are seconds since the epoch. ``points`` have
+one number for each step of the time that is shown, or None where nothing was received.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Json = dict[str, Any]
 
 
 def overview(memory: Memory, now: float, clock: float) -> _Json:
-    """All sections of the page. ``clock`` is what the wall shows at ``now``."""
+    """Return all sections of the page. ``clock`` is the wall clock at ``now``."""
     memory.expire(now)
     frame = _Frame(memory, now, clock)
     by_role = _by_role(memory)
@@ -64,7 +64,7 @@ def overview(memory: Memory, now: float, clock: float) -> _Json:
 def search(
     memory: Memory, now: float, clock: float, words: str = "", limit: int = 50
 ) -> _Json:
-    """The series in whose kind, name and labels all ``words`` stand, by name."""
+    """Return the series whose kind, name and labels contain all ``words``, by name."""
     memory.expire(now)
     frame = _Frame(memory, now, clock)
     wanted = words.lower().split()
@@ -87,7 +87,7 @@ def search(
 
 
 class _Frame:
-    """The time that is shown: since something was first kept, one minute at least."""
+    """The time that is shown: since the oldest data, but at least one minute."""
 
     def __init__(self, memory: Memory, now: float, clock: float) -> None:
         self.memory = memory
@@ -99,7 +99,7 @@ class _Frame:
         self.begin = round(clock - (now - self.start), 3)
 
     def _cells(self, series: Series | None) -> Iterator[tuple[int, int, Cell]]:
-        """First step, number of steps, and what was said in them."""
+        """Yield first step, number of steps, and what was received in them."""
         if series is None:
             return
         for slot in self.memory.slots:
@@ -109,7 +109,7 @@ class _Frame:
                 yield at, max(1, round(slot.seconds / SLOT_SECONDS)), cell
 
     def sums(self, series: Series | None) -> list[float]:
-        """What came in each step; a slot that was joined is spread evenly."""
+        """Return what came in each step; a joined slot is spread evenly."""
         counts = series is not None and series.kind not in {"counter", "message"}
         points = [0.0] * self.width
         for at, steps, cell in self._cells(series):
@@ -121,7 +121,7 @@ class _Frame:
     def values(
         self, series: Series | None, of: Callable[[Cell], _Point]
     ) -> list[_Point]:
-        """One property of each step's values; None where there are none."""
+        """Return a property of each step's values, None where there are none."""
         points: list[_Point] = [None] * self.width
         for at, steps, cell in self._cells(series):
             value = _rounded(of(cell))
@@ -131,9 +131,9 @@ class _Frame:
 
 
 def _by_role(memory: Memory) -> dict[str, list[Series]]:
-    """What is about one thing, dotted or with labels: whichever more was said in.
+    """Return the series by role, dotted or labelled, whichever received more.
 
-    A site that sends both forms says everything twice.
+    A site that sends both forms sends everything twice.
     """
     found: dict[str, tuple[list[Series], list[Series]]] = {}
     for series in memory.series:
@@ -174,7 +174,7 @@ def _requests(frame: _Frame) -> _Json:
 
 
 def _errors(frame: _Frame, by_role: Mapping[str, list[Series]]) -> list[_Json]:
-    """Exceptions and failed tasks and commands, the most frequent first."""
+    """Return exceptions and failed tasks and commands, the most frequent first."""
     failing = [*by_role.get("error", ()), *by_role.get("failed", ())]
     return [
         {
@@ -197,7 +197,7 @@ def _what_failed(series: Series) -> str:
 
 
 def _views(frame: _Frame, by_role: Mapping[str, list[Series]]) -> list[_Json]:
-    """The slowest views by their 95th percentile; sums of others are no views."""
+    """Return the slowest views by their 95th percentile, without sums of views."""
     views = by_role.get("view", [])
     sums = {
         (view.rpartition(".")[0], method)
@@ -270,7 +270,7 @@ def _cache(frame: _Frame, by_role: Mapping[str, list[Series]]) -> _Json:
     }
 
 
-# What Google calls good, and up to where it needs improvement: https://web.dev/articles/vitals
+# Up to where Google calls it good, and "needs improvement": https://web.dev/articles/vitals
 _VITALS = {
     "LCP": ("Largest Contentful Paint", 2500.0, 4000.0),
     "INP": ("Interaction to Next Paint", 200.0, 500.0),
@@ -286,7 +286,7 @@ def _browser(frame: _Frame, by_role: Mapping[str, list[Series]]) -> _Json:
     rows = []
     for short, (name, good, poor) in _VITALS.items():
         cell, scale = vitals.get(short), 1.0
-        if short == "CLS":  # a score; the dotted name has a thousand times as much
+        if short == "CLS":  # a score; under the dotted name it is a thousand times that
             cell, scale = (shifts.get(""), 1.0) if shifts else (cell, 1000.0)
         p75 = cell.quantile(0.75) if cell else None
         if cell is None or p75 is None:
@@ -327,7 +327,7 @@ def _browser(frame: _Frame, by_role: Mapping[str, list[Series]]) -> _Json:
 
 
 def _merged(every: Iterable[Series], label: str) -> dict[str, Cell]:
-    """Value of the label → all that has it, as one."""
+    """Return value of the label → all series that have it, merged."""
     found: dict[str, Cell] = {}
     for series in every:
         key = series.role.labels.get(label, "") if series.role else ""
@@ -407,7 +407,7 @@ def _ratio(part: float, whole: float | None) -> _Point:
 
 
 def _rounded(value: _Point) -> _Point:
-    """Four significant digits, or all before the point: enough to look at."""
+    """Return four significant digits, or all before the point: enough for a page."""
     if value is None or not math.isfinite(value):
         return None
     return _short(value)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """What a series is about: a response, a view, a statement …
 
-A guess from its name, for people's eyes. The names are those of django-metlog, dotted
-(``view.shop.views.index.GET``) or with labels (``view`` with ``view`` and ``method``),
-with or without a prefix in front.
+It is a guess from the name, good enough for people to look at. The names are those of
+django-metlog, dotted (``view.shop.views.index.GET``) or with labels (``view`` with
+``view`` and ``method``), with or without a prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 __all__ = ["SPREADS", "Role", "role_of"]
 
 SPREADS = frozenset({"timer", "histogram", "distribution"})
-"""Kinds of which each value counts, not only their sum."""
+"""Kinds whose single values matter, not only their sum."""
 
 
 class Role(NamedTuple):
@@ -27,16 +27,16 @@ class Role(NamedTuple):
     """The placeholders of a dotted name, or the labels, under the same names."""
     labelled: bool
     feeds: tuple[str, ...] = ()
-    """Sums of which this series is a part."""
+    """Sums that this series is part of."""
 
 
 class _Known(NamedTuple):
     about: str
     dotted: tuple[str, ...]
     base: str = ""
-    """The name of the form with labels; none: it is a sum that this form leaves out."""
+    """The name where there are labels; empty for a sum, which is left out there."""
     label: str = ""
-    """A label that this form always has."""
+    """A label that the form with labels always has."""
     feeds: tuple[str, ...] = ()
 
 
@@ -115,7 +115,7 @@ _SPREADS = (
         *("window.performance.vitals", "vital"),
     ),
     _Known("shift", (), "window.performance.layout_shift", "view"),
-    # OpenTelemetry's names, where a sender spells them so
+    # OpenTelemetry's names, if a sender is configured for them
     _Known(
         "request",
         (),
@@ -144,7 +144,7 @@ _FITS: dict[str, Callable[[str], bool]] = {
 
 
 def role_of(kind: str, name: str, labels: Mapping[str, str]) -> Role | None:
-    """What a series is about, or None if it is one of the site's own."""
+    """Return what a series is about, or None if it is one of the site's own."""
     if kind == "counter":
         known = _COUNTERS
     elif kind in SPREADS:
@@ -166,7 +166,7 @@ def role_of(kind: str, name: str, labels: Mapping[str, str]) -> Role | None:
         for pattern in one.dotted:
             found = _apart(_parts(pattern), segments)
             if found is not None:
-                # what has no placeholder, such as operation, is a label here, too
+                # labels that are not placeholders, such as operation, are kept, too
                 return _role(one, {**labels, **found}, False)
     return None
 
@@ -185,7 +185,7 @@ _HEADS = {
 
 
 def _without_prefix(segments: list[str]) -> list[str]:
-    """From the first segment on that one of our names can begin with."""
+    """Return the segments from the first that one of our names can begin with."""
     for start, segment in enumerate(segments):
         if segment in _HEADS:
             return segments[start:]
@@ -194,12 +194,12 @@ def _without_prefix(segments: list[str]) -> list[str]:
 
 @cache
 def _parts(pattern: str) -> list[str]:
-    """``view.<view...>.<METHOD>`` → ``view``, ``<view...>``, ``<METHOD>``."""
+    """Split ``view.<view...>.<METHOD>`` into ``view``, ``<view...>``, ``<METHOD>``."""
     return re.findall(r"<[^<>]*>|[^.]+", pattern)
 
 
 def _apart(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
-    """The placeholders' values, or None if the name does not have this form."""
+    """Return the placeholders' values, or None if the name does not have this form."""
     found: dict[str, str] = {}
     spare = len(segments) - len(pattern)
     at = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The page and its data over HTTP, for browsers on this machine and nobody else."""
+"""The page and its data over HTTP, only for browsers on this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FILES = {
 _MAX_CONNECTIONS = 32
 _MAX_ROWS = 500
 
-# A page of another host that is called 127.0.0.1 by DNS still says its own name here.
+# A page of another host whose name resolves to 127.0.0.1 still sends its own name here.
 _OURS = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 _HEADERS = {
@@ -51,9 +51,9 @@ _HEADERS = {
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves what ``memory`` holds on a port of 127.0.0.1; 0 is any free one.
+    """Serves what ``memory`` holds, on a port of 127.0.0.1; 0 is any free one.
 
-    ``heard_at`` is told on the page: where lines are to be sent.
+    ``heard_at``, the address to send lines to, is shown on the page.
     """
 
     daemon_threads = True
@@ -79,7 +79,7 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that has left is no news."""
+        """Ignore a browser that has gone away."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -113,18 +113,18 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(
         self, code: int, message: str | None = None, explain: str | None = None
     ) -> None:
-        """Say it as text, since what came from outside is no HTML, and hang up."""
-        if code == HTTPStatus.NOT_IMPLEMENTED:  # the base class: there is no do_POST
+        """Answer as text, because outside input must not become HTML, and hang up."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # from the base class: no do_POST
             code, message = HTTPStatus.METHOD_NOT_ALLOWED, None
         self.close_connection = True  # a body, if there is one, stays unread
         text = f"{int(code)} {message or HTTPStatus(code).phrase}\n"
         self._answer("text/plain", text.encode("utf-8", "replace"), int(code))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: the page asks every second."""
+        """Log nothing: the page asks every second."""
 
     def _objection(self) -> str | None:
-        """Why this browser gets nothing, or None. It may be another site's script."""
+        """Return why a request (it may be another site's) is refused, or None."""
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or not _OURS.fullmatch(hosts[0].strip()):
             got = ", ".join(hosts)[:100]
