@@ -186,6 +186,15 @@ def test_flush_and_close_take_no_longer_than_they_may(backend: Backend) -> None:
     assert not backend.open
 
 
+def test_a_close_that_is_refused_has_closed_nothing(backend: Backend) -> None:
+    """It may be called again with a number, and what comes meanwhile is delivered."""
+    with pytest.raises(TypeError):
+        backend.close(None)  # type: ignore[arg-type]
+    backend.send_message(message())
+    backend.close(PATIENCE)
+    assert len(backend.taken) == 1
+
+
 def test_a_backend_that_has_been_away_is_not_waited_for(backend: Backend) -> None:
     """Its first two seconds are; after them a flush returns at once."""
     backend.there = False

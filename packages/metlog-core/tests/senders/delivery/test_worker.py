@@ -171,6 +171,17 @@ def test_nobody_waits_for_a_thread_that_has_ended(sender: Sender) -> None:
     assert process.now() - before < PATIENCE / 2
 
 
+def test_a_thread_that_has_ended_keeps_nothing_of_who_asks(sender: Sender) -> None:
+    """A server that was closed may be flushed after each request, for years."""
+    sender.worker.start()
+    sender.close()
+    deadline = Deadline(PATIENCE)
+    before = sys.getrefcount(deadline)
+    for _ in range(10):
+        assert not sender.worker.ask(deadline)
+    assert sys.getrefcount(deadline) == before
+
+
 def test_starting_is_once_for_each_process(sender: Sender) -> None:
     """However many callers come at once."""
     before = set(threading.enumerate())

@@ -62,8 +62,9 @@ def now(_clock: _Clock = _monotonic) -> float:
     return _clock()
 
 
-_FOREVER = 1e9
-"""Seconds in place of infinity, which locks do not accept as a timeout."""
+_FOREVER = min(1e9, threading.TIMEOUT_MAX)
+"""Seconds in place of infinity, which locks do not accept as a timeout. On Windows they
+accept 49 days."""
 
 
 class Deadline:

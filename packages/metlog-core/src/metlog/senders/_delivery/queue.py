@@ -203,8 +203,8 @@ class QueuedSender(BaseSender):
         process.check()
         if self._closed:
             return
-        self._closed = True
         deadline = Deadline(timeout)
+        self._closed = True
         self._flush(deadline)
         self._worker.stop(deadline)
         self._release(deadline, "closed before it was sent")

@@ -145,6 +145,8 @@ class Worker:
             return False
         asked = self.ask_later(deadline)
         if self._thread_is_over or not thread.is_alive():
+            with self.asked():
+                pass  # nobody else takes it out again
             return False
         if wait:
             asked.wait()
