@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -373,3 +373,39 @@ def test_stats_that_cannot_be_had_are_not_had(
         assert "not connected" in capsys.readouterr().err
         assert fan.stats.errors >= 1
     fan.close(timeout=0.1)
+
+
+def waits(port: int) -> Sender:
+    return StatsdSender(port=port, flush_interval=3600)
+
+
+QUEUED = [
+    waits,
+    lambda port: FanOutSender([{"sender": waits(port)}]),
+    lambda port: FanOutSender([{"sender": Broken()}, {"sender": waits(port)}]),
+]
+
+
+@pytest.mark.parametrize("make", QUEUED)
+@pytest.mark.parametrize("what", ["flush", "close"])
+def test_a_route_that_takes_all_the_time_leaves_the_others_theirs(
+    make: Callable[[int], Sender], what: str
+) -> None:
+    """All begin to hand over before one of them is waited for."""
+    with UdpReceiver() as receiver:
+
+        class Slow(DebugCaptureSender):
+            arrived = False
+
+            def flush(self, timeout: float = 2.0) -> None:
+                self.arrived = receiver.wait_until(lambda r: bool(r.seen))
+
+            close = flush
+
+        slow, client = Slow(), MetlogClient(None, "x")
+        other = make(receiver.port)
+        client.sender = FanOutSender([{"sender": slow}, {"sender": other}])
+        client.incr("a")
+        getattr(client, what)()
+        assert slow.arrived
+        client.close()

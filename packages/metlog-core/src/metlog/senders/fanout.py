@@ -23,6 +23,7 @@ from metlog.rules import NO_RULES, Rules
 from metlog.senders import base
 from metlog.senders._delivery.options import message_types
 from metlog.senders._delivery.process import Deadline
+from metlog.senders._delivery.worker import Worker
 from metlog.senders._exporting import ExportingSender
 from metlog.senders.base import BaseSender, Sender, SenderStats
 from metlog.shapes import Lens
@@ -245,12 +246,14 @@ class FanOutSender(BaseSender):
     def flush(self, timeout: float = 2.0) -> None:
         """Flush every sender, within ``timeout`` seconds for all of them."""
         deadline = Deadline(timeout)
+        self._begin(self.routes[1:], deadline)
         for route in self.routes:
             self._safely(route.sender, base.flush, route.sender, deadline.left)
 
     def close(self, timeout: float = 2.0) -> None:
         """Close every sender, within ``timeout`` seconds for all of them."""
         deadline = Deadline(timeout)
+        self._begin(self.routes[1:], deadline)
         for route in self.routes:
             self._safely(route.sender, base.close, route.sender, deadline.left)
 
@@ -266,6 +269,17 @@ class FanOutSender(BaseSender):
             except Exception as error:
                 self._failed(route.sender, error)
         return stats._replace(errors=stats.errors + self._diagnostics.count)
+
+    def _begin(self, routes: Iterable[Route], deadline: Deadline) -> None:
+        """Have their workers deliver, without waiting: the one that is waited for
+        first, say a collector that hangs, may leave no time for the others."""
+        for sender in (route.sender for route in routes):
+            if isinstance(sender, FanOutSender):
+                sender._begin(sender.routes, deadline)  # noqa: SLF001  # one of our own
+                continue
+            worker = getattr(sender, "_worker", None)
+            if isinstance(worker, Worker) and deadline.left:
+                worker.ask(deadline, wait=False)
 
     def _safely(self, sender: Sender, call: Callable[..., Any], *args: Any) -> None:
         try:
