@@ -23,7 +23,7 @@ from metlog.senders import (
     StatsdSender,
     UdpSender,
 )
-from metlog.testing import UdpReceiver
+from metlog.testing import RecordingSender, UdpReceiver
 
 
 def everything(client: MetlogClient) -> int:
@@ -299,6 +299,52 @@ def test_a_mock_and_a_proxy_are_senders(receiver: UdpReceiver) -> None:
     client = MetlogClient(proxy, "x")
     assert everything(client) == proxy.seen
     client.close()
+
+
+SPECS = [StatsdSender, UdpSender, FanOutSender, OtlpSender, RecordingSender]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("routed", [False, True], ids=["client", "route"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda spec: mock.create_autospec(spec, instance=True),
+        lambda spec: mock.Mock(spec=spec),
+        lambda spec: mock.MagicMock(spec_set=spec),
+    ],
+    ids=["autospec", "spec", "spec_set"],
+)
+def test_a_mock_of_a_sender_is_called(
+    make: Callable[[Any], Any], routed: bool, spec: Any
+) -> None:
+    """It has the methods of what it stands for, and no aggregate."""
+    sender = make(spec)
+    count = everything(
+        MetlogClient(FanOutSender([{"sender": sender}]) if routed else sender, "x")
+    )
+    calls = sender.send_message.call_count
+    if hasattr(sender, "send_metric"):
+        calls += sender.send_metric.call_count
+    assert calls == count
+
+
+def test_whatever_a_client_takes_is_good_for_a_route() -> None:
+    """A mock, and a proxy that has not even ``send_message`` of its own."""
+    sender = mock.Mock()
+    count = everything(MetlogClient(FanOutSender([{"sender": sender}]), "x"))
+    assert sender.send_message.call_count == count
+
+    class Proxy:
+        def __init__(self, sender: Any) -> None:
+            self._sender = sender
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._sender, name)
+
+    recording = RecordingSender()
+    client = MetlogClient(FanOutSender([{"sender": Proxy(recording)}]), "x")
+    assert everything(client) == len(recording.messages)
 
 
 @pytest.mark.parametrize("make", SENDERS)

@@ -26,7 +26,7 @@ from metlog.handles import Handle
 from metlog.message import Message, Origin, context, new_message, rfc3339
 from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
 from metlog.senders._delivery.process import Lock
-from metlog.senders.base import Sender
+from metlog.senders.base import Sender, ignored_types
 from metlog.shapes import Lens
 from metlog.wire.text import as_text
 
@@ -100,10 +100,7 @@ class Route:
         self._is_captured = capture.is_active()
         self._through_metlog = "metlog" in overridden
         self._through_send_message = "send_message" in overridden
-        ignores = getattr(sender, "ignores", None)
-        self.ignores: frozenset[str] = (
-            ignores if isinstance(ignores, frozenset) else frozenset()
-        )
+        self.ignores = ignored_types(sender)
         drain = _drain_of(sender)
         self._rest: Sender | None = None
         if drain is not None and isinstance(sender, Divided):
@@ -421,7 +418,7 @@ def sampled_out(rate: float) -> bool:
 def _drain_of(sender: Sender) -> Drain | None:
     """Return what drains the client's aggregate, None if the sender is called for each
     metric."""
-    if not has_own(sender, "drain_for_clients"):
+    if not has_own(type(sender), "drain_for_clients"):  # a mock has it by itself
         return None
     return cast("Drain | None", cast(Any, sender).drain_for_clients())
 

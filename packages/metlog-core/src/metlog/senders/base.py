@@ -161,8 +161,8 @@ class NoSendSender(BaseSender):
 
 def ignored_types(sender: Sender) -> frozenset[str]:
     """Return the message types that ``sender`` cannot express."""
-    ignores: frozenset[str] = getattr(sender, "ignores", frozenset())
-    return ignores
+    ignores = getattr(sender, "ignores", None)
+    return frozenset(ignores if isinstance(ignores, (set, frozenset)) else ())
 
 
 def flush(sender: Sender, timeout: float = 2.0) -> None:
