@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from django.test import override_settings
 
 import django_metlog
 import metlog
+from django_metlog import checks
+from django_metlog.middleware import GraphiteMiddleware
 
 
 class Patch(ModuleType):
@@ -73,6 +76,56 @@ def test_an_unknown_patch_is_refused(name: str, said: str, settings: Any) -> Non
         ImproperlyConfigured, match=f"{said}.*expected one of auth, cache"
     ):
         settings.METLOG_PATCHES = [name]
+
+
+@pytest.mark.parametrize(
+    "error", [ImproperlyConfigured("no"), AttributeError("no"), ImportError("no")]
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_patch_that_fails(
+    patches: dict[str, Patch], error: Exception, place: int
+) -> None:
+    """The others are applied all the same; whoever starts a server is told, and
+    ``check``; when it goes, so does the complaint."""
+
+    def fail() -> None:
+        raise error
+
+    names = list(patches)
+    patches[names[place]].patch = fail
+    other = patches[names[1 - place]]
+    said = f"METLOG_PATCHES: {names[place]}.patch() raised {error!r}"
+    context = override_settings(METLOG_PATCHES=names)
+    with context:
+        config: Any = apps.get_app_config("django_metlog")
+        config.ready()
+        assert other.calls == ["patch"]
+        with pytest.raises(ImproperlyConfigured, match=re.escape(said)):
+            GraphiteMiddleware(lambda request: None)
+        (told,) = [one for one in checks.check() if one.id == "django_metlog.E022"]
+        assert said in told.msg
+        with override_settings(METLOG_PATCHES=[names[1 - place]]):
+            GraphiteMiddleware(lambda request: None)
+            assert checks.check() == []
+    assert other.calls == ["patch", "unpatch"]
+    assert checks.check() == []
+    GraphiteMiddleware(lambda request: None)
+
+
+def test_a_patch_that_cannot_be_taken_back(
+    patches: dict[str, Patch], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next one is, all the same."""
+
+    def fail() -> None:
+        raise ValueError("stays")
+
+    one, two = patches.values()
+    one.unpatch = fail
+    with override_settings(METLOG_PATCHES=["patch_one", "patch_two"]):
+        pass
+    assert two.calls == ["patch", "unpatch"]
+    assert "patch_one.unpatch() failed" in capsys.readouterr().err
 
 
 def test_ready_may_be_called_twice(patches: dict[str, Patch]) -> None:

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from django_metlog import conf
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["DjangoMetlogConfig", "apply_patches"]
 
@@ -50,16 +51,30 @@ def apply_patches() -> None:
     """Make what is patched equal to what the settings name. Twice is as good as once.
 
     Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
-    ``unpatch()``; nothing is changed then.
+    ``unpatch()``; nothing is changed then. One that fails is remembered: a check tells
+    of it, and what serves refuses to start.
     """
     wanted = conf.patch_modules()
+    conf.failed_patches.clear()
     for name in list(_applied):
         if name not in wanted:
-            _applied.pop(name).unpatch()
+            module = _applied.pop(name)
+            try:
+                module.unpatch()
+            except Exception as error:
+                _diagnostics.report(f"{name}.unpatch() failed", error)
     for name, module in wanted.items():
         if name not in _applied:
-            module.patch()
-            _applied[name] = module
+            try:
+                module.patch()
+            except Exception as error:
+                conf.failed_patches[name] = error
+                _diagnostics.report(f"{name}.patch() failed", error)
+            else:
+                _applied[name] = module
+
+
+_diagnostics = Diagnostics("django-metlog")
 
 
 def _patches_changed(*, setting: str, **kwargs: object) -> None:

@@ -7,7 +7,7 @@
 ``E001`` … ``E021``   a setting that cannot work, by its row in `conf.SETTINGS`
 ``E017``              one of the guards is or names what is no guard
 ``E018``              one of our middlewares is listed twice
-``E022``              ``METLOG_PATCHES`` names what cannot be a patch
+``E022``              ``METLOG_PATCHES`` names what cannot be a patch, or fails
 ``E023``              ``MIDDLEWARE`` names one of ours wrongly
 ``E024``              a template has ``{% stick %}`` and cannot be compiled
 ``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
@@ -172,12 +172,17 @@ def _patches() -> Iterator[CheckMessage]:
     if not setting.is_valid(conf.read(setting)):
         return
     try:
-        conf.patch_modules()
+        conf.check_patches()
     except ImproperlyConfigured as error:
         if "METLOG_PATCHES" in str(error):  # no other setting's fault
             yield Error(
                 str(error),
-                hint="Nothing is patched until every name in the list is right.",
+                hint=(
+                    "Mend it, or take it out of the list; what the others measure "
+                    "is sent."
+                    if conf.failed_patches
+                    else "Nothing is patched until every name in the list is right."
+                ),
                 id="django_metlog.E022",
             )
 

@@ -35,10 +35,12 @@ __all__ = [
     "Setting",
     "all_names",
     "cached_until_changed",
+    "check_patches",
     "clear_cache",
     "client",
     "client_or_inert",
     "everything",
+    "failed_patches",
     "get",
     "guard",
     "has_urlconf",
@@ -226,6 +228,17 @@ def patch_modules() -> dict[str, ModuleType]:
     return {name: patch_module(name) for name in patches()}
 
 
+failed_patches: dict[str, Exception] = {}
+"""Modules that were to be applied, and what their ``patch()`` raised."""
+
+
+def check_patches() -> None:
+    """Raise `ImproperlyConfigured` for the first patch that is none, or failed."""
+    patch_modules()
+    for name, error in failed_patches.items():
+        raise ImproperlyConfigured(f"METLOG_PATCHES: {name}.patch() raised {error!r}")
+
+
 def validate_values() -> None:
     """Raise `ImproperlyConfigured` for the first setting whose value cannot work.
     Imports nothing that a setting names."""
@@ -238,7 +251,7 @@ def validate() -> None:
     validate_values()
     guard()
     metrics_guard()
-    patch_modules()
+    check_patches()
 
 
 def clear_cache() -> None:
