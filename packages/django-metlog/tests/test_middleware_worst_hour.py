@@ -452,6 +452,50 @@ def test_a_question_that_cannot_be_told(
     assert sent.counters() == {"response.200": 1}
 
 
+def changing(**attributes: Any) -> Callable[..., Any]:
+    """A middleware after which the request is another."""
+
+    def factory(get_response: Callable[..., Any]) -> Callable[..., Any]:
+        def middleware(request: HttpRequest) -> Any:
+            response = get_response(request)
+            for name, value in attributes.items():
+                setattr(request, name, value)
+            return response
+
+        return middleware
+
+    return factory
+
+
+changes = [
+    changing(resolver_match=object()),
+    changing(resolver_match=5),
+    changing(resolver_match=None),
+    changing(resolver_match="page"),
+    changing(META=None),
+    changing(META={}),
+    changing(method=None),
+    changing(method=["GET"]),
+    changing(method="GET " * 10_000),
+    changing(method=b"GET"),
+    changing(user=object()),
+    changing(_metlog_scope=None),
+]
+
+
+@pytest.mark.parametrize("change", range(len(changes)))
+def test_requests_that_are_changed_on_their_way(
+    fetch: Fetch, sent: Sent, settings: Any, change: int, monkeypatch: Any
+) -> None:
+    """The response is counted."""
+    monkeypatch.setitem(globals(), "change", changes[change])
+    settings.MIDDLEWARE = [*BOTH, f"{__name__}.change"]
+    for _ in range(2):
+        assert fetch("/").content == b"hello"
+    assert sent.counters() == {"response.200": 2}
+    assert sum(value or 0 for value in sent.active()) == 0
+
+
 # -- the end -----------------------------------------------------------------------
 
 

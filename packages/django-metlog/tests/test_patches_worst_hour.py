@@ -27,6 +27,7 @@ from sending import Sent
 from testsite.models import Book
 
 from django_metlog import conf
+from django_metlog.catalogue import DB_COMMIT
 from django_metlog.patches import (
     auth,
     cache,
@@ -124,7 +125,7 @@ def test_ends_of_transactions_that_fail_oddly(
         raise kind
 
     monkeypatch.setattr(connections["default"], "connection", object())
-    ending = db._Ending(connections["default"], fail, db.DB_COMMIT)
+    ending = db._Ending(connections["default"], fail, DB_COMMIT)
     with pytest.raises(kind):
         ending()
     assert sent.counters() == {f"db.sqlite3.default.error.{ERRORS[kind]}": 1}
@@ -144,7 +145,7 @@ def test_calls_that_fail_oddly(sent: Sent, kind: type[Exception]) -> None:
         call_command(type("Command", (BaseCommand,), failing)())
     with pytest.raises(kind):
         caches["default"].get_or_set("odd", fail)
-    with pytest.raises(kind), db._timing(connection, "call"):  # type: ignore[arg-type]
+    with pytest.raises(kind), db._timing(connection, "call"):
         fail()
     assert sent.counters() == {
         "mail.failed": 1,
@@ -209,7 +210,7 @@ def everything() -> None:
         Book.objects.all().delete()
     with connection.cursor() as cursor:
         cursor.executemany("DELETE FROM testsite_book WHERE id = %s", [(1,)])
-        cursor.executescript("SELECT 1")  # type: ignore[attr-defined]
+        cursor.executescript("SELECT 1")
     type(
         "Mails", (BaseEmailBackend,), {"send_messages": lambda self, messages: 1}
     )().send_messages([])

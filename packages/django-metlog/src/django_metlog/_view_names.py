@@ -42,6 +42,9 @@ class ViewName(NamedTuple):
 
 _diagnostics = Diagnostics("django-metlog")
 
+UNREADABLE = ViewName("", segment(""))
+"""What views are called that raise whatever one asks of them."""
+
 FOLDED = ViewName("", "other")
 """What views are called once there are too many names."""
 
@@ -117,11 +120,14 @@ def in_urlconf(
     the scheme ``route`` they are part of a name.
     """
     methods = METHODS if scheme == "module" else ("GET",)
-    return frozenset(
-        str(view_name(match, method, scheme))
-        for match in _matches(resolver, [], "", languages)
-        for method in methods
-    )
+    names = set()
+    for match in _matches(resolver, [], "", languages):
+        for method in methods:
+            try:
+                names.add(str(view_name(match, method, scheme)))
+            except Exception:  # an object that raises whatever one asks of it
+                names.add(str(UNREADABLE))
+    return frozenset(names)
 
 
 def mixed_up(
@@ -154,14 +160,18 @@ def _matches(
         # Django joins the routes of nested patterns in just this way.
         route = prefix + part.removeprefix("^") if prefix else part
         if isinstance(entry, URLPattern):
-            yield ResolverMatch(
-                entry.callback,
-                (),
-                {},
-                url_name=entry.name,
-                namespaces=namespaces,
-                route=route,
-            )
+            try:
+                match = ResolverMatch(
+                    entry.callback,
+                    (),
+                    {},
+                    url_name=entry.name,
+                    namespaces=namespaces,
+                    route=route,
+                )
+            except Exception:  # noqa: S112  # Django cannot come to that view either
+                continue
+            yield match
         else:
             inner = [entry.namespace] if entry.namespace else []
             yield from _matches(entry, [*namespaces, *inner], route, languages)
@@ -211,7 +221,7 @@ class Namer:
             excluded = is_excluded(match.func, method)
         except Exception as error:  # an object that raises whatever one asks of it
             _diagnostics.report("a view could not be read", error)
-            name, excluded = ViewName("", segment("")), False
+            name, excluded = UNREADABLE, False
         group = name.group if self._details and name.group else None
         return RequestNames(str(name), group, method, excluded)
 

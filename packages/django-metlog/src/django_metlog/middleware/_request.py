@@ -207,14 +207,18 @@ def _look_closer(
     plan: Plan = scope.plan
     status = _status_after(error) if error is not None else _status_of(response)
     failed = "" if status is None or status < 500 else _failed(scope, status, error)
-    plain = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
-    ending = plan.ending(
-        request.resolver_match or NO_MATCH,
-        request.method,
-        status,
-        scheme(request) if plain is None else plain,
-        failed,
-    )
+    try:
+        plain = request.META.get("wsgi.url_scheme") if plan.scheme_is_plain else None
+        ending = plan.ending(
+            request.resolver_match or NO_MATCH,
+            request.method,
+            status,
+            scheme(request) if plain is None else plain,
+            failed,
+        )
+    except Exception as fault:  # somebody made something else of the request
+        diagnostics.report("a request could not be read", fault)
+        ending = plan.ending(NO_MATCH, None, status, "", failed)
     if ending.excluded:
         scope.decide(excluded=True)
         return None

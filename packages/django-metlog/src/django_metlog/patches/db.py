@@ -93,6 +93,7 @@ def unpatch() -> None:
 _instrumented: WeakSet[BaseDatabaseWrapper] = WeakSet()
 
 
+@survives
 def _created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if isinstance(connection, BaseDatabaseWrapper):  # anybody may send the signal
         _instrument(connection)
@@ -138,8 +139,9 @@ class _Name(NamedTuple):
 
 
 def _named(connection: BaseDatabaseWrapper) -> _Name:
-    shell = getattr(connection.client, "executable_name", None) or connection.vendor
-    return _Name(shell, connection.alias)
+    client = getattr(connection, "client", None)
+    shell = getattr(client, "executable_name", None) or connection.vendor
+    return _Name(as_text(shell), as_text(connection.alias))
 
 
 @cache
