@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -101,6 +102,31 @@ def test_records_without_an_exception_are_not_counted(
     """``exc_info=True`` where no exception is handled gives three Nones."""
     logger.error("no exception", exc_info=exc_info)
     assert sent == []
+
+
+@pytest.mark.parametrize(
+    "exc_info",
+    [
+        (),
+        (ValueError,),
+        (ValueError, "text", None),
+        (ValueError, ValueError, None),
+        (None, 5, None),
+        ["a", "list"],
+        "Traceback",
+        5,
+        object(),
+        (Mock(), Mock(), Mock()),
+    ],
+)
+def test_records_of_somebody_s_own(
+    sent: Any, capsys: pytest.CaptureFixture[str], exc_info: Any
+) -> None:
+    """Made by hand, or of what came by a socket: nothing to count, nothing to say."""
+    record = logging.makeLogRecord({"levelno": logging.ERROR, "exc_info": exc_info})
+    StatsdHandler().handle(record)
+    assert sent == []
+    assert capsys.readouterr().err == ""
 
 
 def test_one_exception_counts_once(logger: logging.Logger, sent: Any) -> None:

@@ -383,6 +383,27 @@ def test_the_event_loop_s_lag(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(serve())
 
 
+def test_the_lag_is_looked_at_again(
+    sent: Sent, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one time that could not be told."""
+    later: list[Any] = []
+
+    class Loop:
+        def time(self) -> float:
+            return 0.0
+
+        def call_later(self, *args: Any) -> None:
+            later.append(args)
+
+    loop: Any = Loop()
+    runtime._watched.add(loop)
+    monkeypatch.setattr(runtime, "series", lambda metric: 1 / 0)
+    runtime._look(loop, 0.0)
+    assert len(later) == 1
+    runtime._watched.discard(loop)
+
+
 def test_pools(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pool tells of itself, by alias; zero before there is one.
 

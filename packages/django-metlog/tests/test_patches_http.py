@@ -290,6 +290,35 @@ def test_what_answers_and_has_no_status(sent: Sent) -> None:
     assert sent.names() == ["http.client.other"]
 
 
+class Shy:
+    """Raises whatever it is asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __str__ = __getattr__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "method", ["GET", None, 5, Shy(), b"GET"], ids=lambda one: type(one).__name__
+)
+def test_what_is_asked_of_objects_that_raise(sent: Sent, method: Any) -> None:
+    """A pool, a request and an address of somebody's own kind are passed on."""
+    answer = Shy()
+
+    async def apart(*args: Any, **named: Any) -> Any:
+        return answer
+
+    def here(*args: Any, **named: Any) -> Any:
+        return answer
+
+    assert http._timed_urlopen(here)(Shy(), method, "/") is answer
+    assert http._timed_send(here)(object(), Shy()) is answer
+    assert asyncio.run(http._timed_asend(apart)(object(), Shy())) is answer
+    assert asyncio.run(http._timed_request(apart)(Shy(), method, Shy())) is answer
+    assert sent.names() == ["http.client.other"] * 4
+
+
 def test_unpatch(server: int, sent: Sent) -> None:
     """Everything is as it was, and may be patched again."""
     http.unpatch()

@@ -10,6 +10,9 @@ from django.contrib.staticfiles import finders
 from django.template import Context, Engine, RequestContext, Template
 from django.test import RequestFactory, override_settings
 
+from django_metlog.templatetags import metlog as tags
+from metlog.diagnostics import Diagnostics
+
 PLAIN = '<script src="/static/stick.js" data-url="/services/timing/record" defer>'
 WITH_NONCE = re.compile(
     r'<script src="/static/stick\.js" data-url="/services/timing/record" defer'
@@ -116,6 +119,24 @@ if django.VERSION >= (6,):  # which brings CSP
         assert found
         policy = response.headers["Content-Security-Policy"]
         assert f"'nonce-{found[1]}'" in policy
+
+
+def test_without_the_static_file_the_page_is_a_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade without ``collectstatic``: a storage with a manifest raises
+    for what is not in it, and each page would."""
+    monkeypatch.setattr(tags, "_diagnostics", Diagnostics("django-metlog"))
+    manifest = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    storages = {
+        "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+        "staticfiles": {"BACKEND": manifest},
+    }
+    with override_settings(STORAGES=storages, STATIC_ROOT="no-such-folder"):
+        assert [render(), render("a{% stick vitals=True %}b")] == ["", "ab"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Missing staticfiles manifest entry for 'stick.js'" in line
+    assert "collectstatic" in line
 
 
 @override_settings(ROOT_URLCONF="django.contrib.auth.urls")

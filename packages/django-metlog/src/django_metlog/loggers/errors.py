@@ -41,13 +41,14 @@ class StatsdHandler(logging.Handler):
         """Never raises into the code that logs."""
         try:
             _app_check.look_once()
-            # exc_info=True outside of an except block gives (None, None, None).
+            # exc_info=True outside of an except block gives (None, None, None), and
+            # records that somebody made may have anything there.
             info = record.exc_info
-            error = info[1] if isinstance(info, tuple) else None
+            error = info[1] if isinstance(info, tuple) and len(info) == 3 else None
             scope = current()
             if scope is not None and scope.excluded:
                 return
-            if error is None:
+            if error is None or not issubclass(type(error), BaseException):
                 if isinstance(record.msg, str) and TRACEBACK in record.msg:
                     _diagnostics.report(
                         "StatsdHandler cannot count a traceback without its exception",

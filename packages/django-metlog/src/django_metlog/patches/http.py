@@ -91,21 +91,29 @@ def _timed_urlopen(urlopen: Function) -> Function:
         method = args[0] if args else named.get("method")
         with _Request(method, *_place(pool)) as request:
             response = urlopen(pool, *args, **named)
-            request.status = getattr(response, "status", None)
+            request.status = _read(response, "status")
             return response
 
     return timed
 
 
 def _place(pool: Any) -> tuple[Any, Any]:
-    return getattr(pool, "host", None), getattr(pool, "port", None)
+    return _read(pool, "host"), _read(pool, "port")
+
+
+def _read(owner: object, name: str) -> Any:
+    """What a library's object says, or what stands in for one; None when it raises."""
+    try:
+        return getattr(owner, name, None)
+    except Exception:
+        return None
 
 
 def _timed_send(send: Function) -> Function:
     def timed(client: Any, *args: Any, **named: Any) -> Any:
         with _httpx_request(args, named) as request:
             response = send(client, *args, **named)
-            request.status = getattr(response, "status_code", None)
+            request.status = _read(response, "status_code")
             return response
 
     return timed
@@ -115,7 +123,7 @@ def _timed_asend(send: Function) -> Function:
     async def timed(client: Any, *args: Any, **named: Any) -> Any:
         with _httpx_request(args, named) as request:
             response = await send(client, *args, **named)
-            request.status = getattr(response, "status_code", None)
+            request.status = _read(response, "status_code")
             return response
 
     return timed
@@ -123,12 +131,10 @@ def _timed_asend(send: Function) -> Function:
 
 def _httpx_request(args: tuple[Any, ...], named: dict[str, Any]) -> _Request:
     request = args[0] if args else named.get("request")
-    url = getattr(request, "url", None)
-    return _Request(
-        getattr(request, "method", None),
-        getattr(url, "host", None),
-        getattr(url, "port", None) or _PORTS.get(getattr(url, "scheme", "")),
-    )
+    url = _read(request, "url")
+    scheme = _read(url, "scheme")
+    port = _read(url, "port") or (_PORTS.get(scheme) if type(scheme) is str else None)
+    return _Request(_read(request, "method"), _read(url, "host"), port)
 
 
 def _timed_request(send: Function) -> Function:
@@ -138,7 +144,7 @@ def _timed_request(send: Function) -> Function:
         host, port = _address(session, url)
         with _Request(method, host, port) as request:
             response = await send(session, *args, **named)
-            request.status = getattr(response, "status", None)
+            request.status = _read(response, "status")
             return response
 
     return timed
@@ -149,9 +155,9 @@ def _address(session: Any, url: object) -> tuple[str | None, int | None]:
     try:
         parts = urlsplit(str(url))
         if not parts.hostname:
-            parts = urlsplit(str(getattr(session, "_base_url", None)))
+            parts = urlsplit(str(_read(session, "_base_url")))
         return parts.hostname, parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
+    except Exception:  # no address, or a text that raises
         return None, None
 
 

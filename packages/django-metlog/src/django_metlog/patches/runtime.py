@@ -123,5 +123,10 @@ def _look(loop: asyncio.AbstractEventLoop, due: float) -> None:
     """How much later than it was to is this called? So late is everything else."""
     if loop in _watched:
         now = loop.time()
-        series(LOOP_LAG).record(max(0.0, (now - due) * 1000))
         loop.call_later(LAG_EVERY, _look, loop, now + LAG_EVERY)
+        _tell_lag(max(0.0, (now - due) * 1000))
+
+
+@survives
+def _tell_lag(ms: float) -> None:
+    series(LOOP_LAG).record(ms)

@@ -42,7 +42,8 @@ def stick(
     connection"`` adds those to the reports, ``sample=0.1`` reports one page in ten.
 
     The tag carries the request's CSP nonce if there is one. When the URLconf does not
-    include ``django_metlog.urls``, it writes nothing and says so on stderr.
+    include ``django_metlog.urls``, or the script is not among the static files, it
+    writes nothing and says so on stderr.
     """
     try:
         record = reverse("django_metlog.record")
@@ -58,6 +59,13 @@ def stick(
         more["vitals"] = vitals
     else:
         script = "stick-vitals.js" if vitals else "stick.js"
+    try:
+        source = static(script)
+    except Exception as error:  # a storage with a manifest, in which it is not yet
+        _diagnostics.report(
+            "{% stick %} writes nothing", f"{error}; run manage.py collectstatic"
+        )
+        return SafeString("")
     attributes = [("nonce", nonce)] if (nonce := _nonce(context)) else []
     attributes += [(f"data-{name}", "true") for name, wanted in more.items() if wanted]
     if fields:
@@ -66,7 +74,7 @@ def stick(
         attributes.append(("data-sample", str(sample)))
     return format_html(
         '<script src="{}" data-url="{}" defer{}></script>',
-        static(script),
+        source,
         record,
         format_html_join("", ' {}="{}"', attributes),
     )
