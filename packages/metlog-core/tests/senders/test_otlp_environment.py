@@ -22,6 +22,7 @@ def test_without_a_word_there_are_defaults() -> None:
     assert (settings.metrics.timeout, settings.interval) == (5, 5)
     assert (settings.temporality, settings.histogram) == ("cumulative", "explicit")
     assert settings.metrics.headers == {}
+    assert read(environ={"OTEL_CONFIG_FILE": " "}) == settings
 
 
 @pytest.mark.parametrize("general", ["http://all:1", "http://all:1/"])
@@ -42,6 +43,31 @@ def test_the_argument_wins_then_the_signals_variable_then_the_general(
     settings = read(endpoint="http://given:3/base/", environ=environ)
     assert settings.metrics
     assert settings.metrics.endpoint == "http://given:3/base/v1/metrics"
+
+
+@pytest.mark.parametrize(
+    ("base", "whole"),
+    [
+        ("https://h?tenant=1", "https://h/v1/metrics?tenant=1"),
+        ("https://h/?tenant=1", "https://h/v1/metrics?tenant=1"),
+        ("https://h/otlp?tenant=1&x=/", "https://h/otlp/v1/metrics?tenant=1&x=/"),
+        ("http://h/a//", "http://h/a/v1/metrics"),
+        ("HTTP://H", "http://H/v1/metrics"),
+        ("http://user:p%40ss@h/a", "http://user:p%40ss@h/a/v1/metrics"),
+        ("http://[fe80::1%25eth0]:1", "http://[fe80::1%25eth0]:1/v1/metrics"),
+        ("http://my_collector", "http://my_collector/v1/metrics"),
+        ("http://b\u00fccher.example", "http://b\u00fccher.example/v1/metrics"),
+        ("http://h/\u00f6", "http://h/\u00f6/v1/metrics"),
+    ],
+)
+def test_the_signals_path_joins_that_of_a_base(base: str, whole: str) -> None:
+    """And stands before the query, which stays as it is."""
+    for settings in (
+        read(endpoint=base, environ={}),
+        read(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": base}),
+    ):
+        assert settings.metrics
+        assert settings.metrics.endpoint == whole
 
 
 def test_times_come_in_the_units_of_their_variables() -> None:
@@ -141,6 +167,16 @@ def test_the_form_of_histograms(argument: Any, variable: str, expected: Any) -> 
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://host:port"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ho st"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1,http://b:1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://${HOST}:4318"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://$HOST/v1/logs"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://{{ host }}:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://<host>:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host'"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host;4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host\\v1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host/#metrics"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:1#2@host"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
         ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "10000"),
         ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "nan"),

@@ -78,7 +78,7 @@ def read(
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read all of it, or raise a `ConfigError` that names the argument or variable."""
-    if environ.get("OTEL_CONFIG_FILE"):
+    if environ.get("OTEL_CONFIG_FILE", "").strip():
         raise ConfigError(
             "expected no configuration file, got one; metlog does not read it. Give "
             "OtlpSender its arguments and unset the variable where metlog starts",
@@ -155,20 +155,26 @@ def _target(
 
 
 def _endpoint(reader: _Reader, signal: str, argument: object) -> str:
-    path = f"/v1/{signal}"
     if argument is not None:
-        return _url(argument, "endpoint").rstrip("/") + path
+        return _with_path(_url(argument, "endpoint"), signal)
     name, value = reader.named(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
     if value:
         return _url(value, name)
     name, value = reader.named("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return _url(value or "http://localhost:4318", name).rstrip("/") + path
+    return _with_path(_url(value or "http://localhost:4318", name), signal)
+
+
+def _with_path(base: str, signal: str) -> str:
+    parts = urlsplit(base)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/v1/{signal}").geturl()
 
 
 def _url(value: object, name: str) -> str:
     try:
         parts = urlsplit(str(value))
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        usable = parts.scheme in {"http", "https"} and bool(
+            _HOST.fullmatch(parts.hostname or "")
+        )
         usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
         (parts.hostname or "").encode("idna")
     except ValueError:  # whose text may contain a password
@@ -180,7 +186,8 @@ def _url(value: object, name: str) -> str:
     return value
 
 
-_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+_NOT_IN_URLS = re.compile(r"[\s#\x00-\x1f\x7f\ud800-\udfff]")
+_HOST = re.compile(r"[\w.:%~-]+")  # no variable that was not expanded, no second URL
 
 
 def _headers(value: object) -> dict[str, str]:
