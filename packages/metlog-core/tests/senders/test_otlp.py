@@ -572,6 +572,23 @@ def test_what_the_collector_rejects_counts_as_dropped(
     assert "too old" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rejected", "sent"), [(3, 0), (4, 0), (2**62, 0), (-1, 3), (-(2**63), 3)]
+)
+def test_nobody_rejects_more_than_there_was(
+    client: MetlogClient, collector: Collector, rejected: int, sent: int
+) -> None:
+    """An export also tells of series that nothing happened to, and a collector may say
+    anything: what is counted stays what was accepted."""
+    collector.body = ExportMetricsServiceResponse(
+        partial_success=ExportMetricsPartialSuccess(rejected_data_points=rejected)
+    ).SerializeToString()
+    for name in "abc":
+        client.incr(name)
+    client.flush()
+    assert stats(client)[:4] == (sent, 3 - sent, 0, 0)
+
+
 def test_nothing_new_is_nothing_to_send(
     client: MetlogClient, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,7 +188,7 @@ def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
     except Exception:  # the body is late or unreadable, but the status was 200
         return ()
     partial = answer.partial_success
-    if not partial.rejected_data_points:
+    if partial.rejected_data_points <= 0:
         return ()
     why = f"{place} rejected {partial.rejected_data_points}: {partial.error_message}"
     return why[:300], False, True, partial.rejected_data_points

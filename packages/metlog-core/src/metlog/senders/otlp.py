@@ -401,9 +401,10 @@ class OtlpSender(ExportingSender):
         return outcome
 
     def _settle(self, calls: int, outcome: Outcome) -> None:
-        rejected = outcome.rejected
-        self._tally.add(sent=max(0, calls - rejected), dropped=rejected)
-        if rejected:
+        # It counts points, also those of series to which nothing happened.
+        rejected = min(calls, outcome.rejected)
+        self._tally.add(sent=calls - rejected, dropped=rejected)
+        if outcome.rejected:
             self._tally.report("partly rejected", outcome.why)
 
 
