@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a Django site does, measured: requests, queries, cache, tasks, errors, browsers.
+"""Metrics of a Django site: requests, queries, cache, tasks, errors, browsers.
 
-``from django_metlog import client`` is the site's metlog client, that of the setting
+``from django_metlog import client`` is the site's metlog client, from the setting
 ``METLOG``: ``client.incr("cart.full")``.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["client", "exclude"]
 
-# Both packages have the folder metlog: removing the old one takes files of the new.
+# Both packages have a folder metlog: removing the old one removes files of the new one.
 if find_spec("metlog.client") is None:
     raise ImportError(
         "expected metlog-core in the package metlog, got one without metlog.client; "
@@ -29,10 +29,10 @@ if find_spec("metlog.client") is None:
 
 
 def __getattr__(name: str) -> Any:
-    """The client is made when it is first asked for: importing reads no setting.
+    """Make the client when it is first used: importing reads no setting.
 
-    Without a working METLOG it is one that drops everything, so that commands run; what
-    serves refuses to start then.
+    Without a working METLOG it drops everything, so that commands run; a server refuses
+    to start.
     """
     if name != "client":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """What ``manage.py check`` says when ``INSTALLED_APPS`` lacks the app.
 
-All other checks are the app's, and do not run then. These come from what a site uses
-of it all the same: its URLs, its client and its logging handler, which are found
-without it. What is used says so on stderr, too, because servers run no checks.
+All other checks belong to the app, and do not run without it. These come with what a
+site can use without listing the app: its URLs, its client and its logging handler.
+They also report on stderr, because servers run no checks.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["look_once", "of_app", "watch_handler"]
 
 
 def of_app(pattern: URLPattern) -> URLPattern:
-    """Return the same pattern, of which Django's check of the URLconf asks this too."""
+    """Return the same pattern; Django's check of the URLconf then runs ours, too."""
     return _OfApp(pattern.pattern, pattern.callback, pattern.default_args, pattern.name)
 
 
 def watch_handler() -> None:
-    """Have it checked, because there is a handler of ours now."""
+    """Register the check, because a handler of ours exists now."""
     register(_check_handler, "metlog")
 
 
 def look_once() -> None:
-    """Say on stderr that nothing is patched, if the settings name patches and there is
-    no app to apply them; and have it checked."""
+    """Report on stderr that nothing is patched if the settings name patches but the app
+    that applies them is not installed; and register a check of that."""
     if _looked:
         return
     register(_check_patches, "metlog")
@@ -56,7 +56,7 @@ EXPECTED = "expected 'django_metlog' in INSTALLED_APPS, got none"
 
 
 def _names_patches() -> str | None:
-    """The setting that does, as the settings file has it."""
+    """Return the setting that names patches, as it is called in the settings file."""
     for row in ("METLOG_PATCHES", "STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS"):
         setting = conf.SETTINGS[row]
         if conf.read(setting):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a browser reported, as measurements: pure functions from form fields.
+"""Browser reports as measurements: pure functions of form fields.
 
-Two clients report. *stick* is ours and strictly read: a field of its own that is no
-number makes the whole report bad. *boomerang* sends what browsers gave it, so each of
-its values stands or falls by itself. A report becomes one `Report`, or a
-`BadReportError` that says in one sentence what is wrong; nothing in between.
+There are two clients. *stick* is ours and is read strictly: one field of its own that
+is not a number makes the whole report bad. *boomerang* passes on what browsers gave it,
+so each of its values is accepted or rejected separately. A report becomes one `Report`,
+or a `BadReportError` that says in one sentence what is wrong.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 Fields = Mapping[str, Sequence[str]]
-"""Form fields: each name with every value it came with, in order."""
+"""Form fields: each name with all its values, in order."""
 
 MAX_MS = 3_600_000
-"""Longer than any page load; users of boomerang report hours and more in the wild."""
+"""Longer than any page load; boomerang's users have seen reports of hours and more."""
 
 MAX_REDIRECTS = 20
 """Browsers give up then: https://fetch.spec.whatwg.org/#http-redirect-fetch"""
@@ -53,7 +53,7 @@ TYPE = NAVIGATION + "type"
 REDIRECTS = NAVIGATION + "redirectCount"
 
 VITALS = {"LCP": 1, "CLS": 1000, "INP": 1, "FCP": 1, "TTFB": 1}
-"""Web vitals and what they are multiplied by: a layout shift of 0.1 counts as 100."""
+"""Web vitals and their factors: a layout shift of 0.1 becomes 100."""
 
 CALCULATED = {
     "network": ("responseStart", "navigationStart"),
@@ -61,7 +61,7 @@ CALCULATED = {
     "dom": ("domComplete", "domLoading"),
     "rendering": ("loadEventEnd", "domComplete"),
 }
-"""name → the two milestones it lies between, the later one first"""
+"""name → the two milestones that it lies between, the later one first"""
 
 INPUTS = ("responseStart", "domLoading", "domComplete", "loadEventEnd")
 
@@ -95,24 +95,24 @@ BOOMERANG = {
 """Navigation Timing's name → boomerang's"""
 
 _INITIATORS = frozenset({"", "spa_hard"})
-"""What boomerang says that a page load came from. ``spa_hard`` is the first view of a
-single-page site; set up with ``autorun: false`` nothing else reports the load.
+"""boomerang's initiators of a page load. ``spa_hard`` is the first view of a
+single-page site; with ``autorun: false`` nothing else reports that load.
 https://github.com/akamai/boomerang/issues/131
 """
 
-# ASCII only, unlike int() and float(), which also read "1_000", "nan" and "1e999".
+# ASCII only: int() and float() would also read "1_000", "nan" and "1e999".
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _TOO_MANY_DIGITS = re.compile(r"-?[0-9]{16}", re.ASCII)
-"""More than milliseconds since 1970 have: the start of no navigation."""
+"""Digits that no time in milliseconds since 1970 has, so it is not a start."""
 
 _LEAST_SAMPLE = 0.01
-"""Below it one report would count for more than anybody should be able to say."""
+"""The smallest share: with less, one report would count for too many loads."""
 
 
 class BadReportError(ValueError):
-    """The report is malformed; its text says how, in one sentence."""
+    """The report is malformed; the text says how, in one sentence."""
 
 
 class Measurement(NamedTuple):
@@ -121,33 +121,33 @@ class Measurement(NamedTuple):
     kind: Literal["counter", "timer"]
     name: str
     value: int
-    """How many, or milliseconds."""
+    """A count, or milliseconds."""
 
 
 class Report(NamedTuple):
-    """What a well-formed report comes to; nothing at all for one about no page load."""
+    """The content of a well-formed report; empty if it is not about a page load."""
 
     measurements: tuple[Measurement, ...] = ()
     rejected: int = 0
-    """Values that were dropped because they are impossible."""
+    """How many values were dropped because they are impossible."""
     view: str = ""
-    """The Django view that the page says it came from: to be checked."""
+    """The Django view that the page claims to come from; not checked yet."""
     sample: float = 1.0
-    """The share of loads that report."""
+    """The share of page loads that report."""
     own: Mapping[str, str] = MappingProxyType({})
-    """Those of the site's own fields that it wants recorded."""
+    """The site's own fields that it wants to record."""
     visits: tuple[_page_events.Visit, ...] = ()
     """Page swaps."""
     errors: Mapping[str, int] = MappingProxyType({})
     """How many JavaScript errors of which kind."""
     causes: tuple[_page_events.Cause, ...] = ()
-    """What made the web vitals what they are."""
+    """What caused the web vitals."""
 
 
 def sender(fields: Fields) -> str:
     """Return who made this report, ``stick`` or ``boomerang``.
 
-    Raises `BadReportError` when it does not say.
+    Raises `BadReportError` if it does not say.
     """
     names = set(fields.get("client", ()))
     if len(names) != 1 or not names <= _CLIENTS.keys():
@@ -168,8 +168,8 @@ def read(
 
     ``keys`` are the names of ``window.performance.timing.*`` and
     ``window.performance.navigation.*`` to record, ``own`` the site's own fields, each
-    with the values it may have; fields that nobody asked for are not looked at.
-    ``prerendering`` says that the report came from a page that nobody has seen yet.
+    with the values it may have; other fields are ignored. ``prerendering`` says that
+    the report came from a page that nobody has seen yet.
     """
     load = _Load(frozenset(keys), prerendered=prerendering)
     report = _CLIENTS[sender(fields)](fields, load)
@@ -188,24 +188,25 @@ def read(
 
 @dataclass
 class _Load:
-    """One page load in the words of Navigation Timing, whoever reports it."""
+    """One page load in terms of Navigation Timing, whichever client reports it."""
 
     keys: frozenset[str]
     times: dict[str, int] = field(default_factory=dict)
-    """milestone → ms after the start of the navigation; those reached"""
+    """milestone → ms after the start of the navigation, for those reached"""
     vitals: dict[str, int] = field(default_factory=dict)
     type: str | None = None
     redirects: int | None = None
     complete: bool = True
-    """Whether the load event came; if not, ``domComplete`` is the moment of leaving."""
+    """Whether the load event came; if not, ``domComplete`` is when the page was left.
+    """
     is_beyond_time: bool = False
-    """Whether it began at what is no time: then nothing of the report can be true."""
+    """Whether its start is not a time, so that nothing in the report can be right."""
     hidden: bool = False
     prerendered: bool = False
     rejected: int = 0
 
     def add_milestone(self, milestone: str, elapsed: float) -> None:
-        """Note a time, in ms after the start. 0 is none; one that cannot be counts."""
+        """Note a time in ms after the start; 0 means none. Counts impossible ones."""
         if 0 < elapsed <= MAX_MS:
             self.times[milestone] = _round_half_up(elapsed)
         elif elapsed != 0:
@@ -225,8 +226,8 @@ class _Load:
     def report(self, view: str = "", sample: float = 1.0) -> Report:
         """Return everything noted, as measurements."""
         measurements = [*self._counts()]
-        # Nobody waited for the others: browsers put off what is hidden, and a
-        # prerendered page was there before it was asked for.
+        # Nobody waited for other loads: browsers delay hidden pages, and a prerendered
+        # page was loaded before it was requested.
         if not self.hidden and not self.prerendered:
             measurements += self._timings()
         return Report(tuple(measurements), self.rejected, view, sample)
@@ -264,7 +265,7 @@ class _Load:
 
 @lru_cache(maxsize=8)
 def _milestones(keys: frozenset[str]) -> list[tuple[str, str]]:
-    """Return those to look for, to record or to calculate with, each after its key."""
+    """Return the milestones needed, to record or to calculate with, with their keys."""
     start = len(TIMING)
     asked = {key[start:] for key in keys if key.startswith(TIMING)}
     return [(TIMING + m, m) for m in sorted(asked.union(INPUTS) - {"navigationStart"})]
@@ -290,7 +291,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
         if milestone == "loadEventEnd" and value == 0:
             load.complete = False
     for vital, factor in VITALS.items():
-        if vital not in fields:  # saves the call for nearly all
+        if vital not in fields:  # usually, and this saves the call
             continue
         value = _stick_number(fields, vital) or 0
         if 0 <= value * factor <= MAX_MS:
@@ -323,7 +324,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
 
 
 def _events(fields: Fields, load: _Load) -> dict[str, Any]:
-    """Return what a page tells after its load, as parts of a `Report`."""
+    """Return what a page reports after its load, as parts of a `Report`."""
     try:
         visits, late = _page_events.visits(fields)
         errors, many = _page_events.errors(fields)
@@ -335,7 +336,7 @@ def _events(fields: Fields, load: _Load) -> dict[str, Any]:
 
 
 def _sample(fields: Fields) -> float:
-    """Return the share of loads that report; 1 for what is no share."""
+    """Return the share of loads that report; 1 if it is not a valid share."""
     values = fields.get("sample", ())
     if len(values) != 1 or not _NUMBER.fullmatch(values[0]):
         return 1.0
@@ -351,11 +352,11 @@ def _only(fields: Fields, name: str) -> str:
 
 
 def _stick_number(fields: Fields, name: str) -> float | None:
-    """Return the value of a field of stick's; None when it is not there."""
+    """Return the value of one of stick's fields; None if it is missing."""
     values = fields.get(name)
     if values is None:
         return None
-    # Nearly every one is digits alone, and a regular expression costs four times more.
+    # Nearly all are only digits, and a regular expression costs four times as much.
     if len(values) == 1 and (text := values[0]).isascii() and text.isdigit():
         return float(text)
     text = _only(fields, name)
@@ -393,9 +394,9 @@ def _boomerang(fields: Fields, load: _Load) -> Report:
 def _is_page_load(fields: Fields) -> bool:
     """Return whether this beacon is about a load that no other beacon reports.
 
-    Others come when a page is left, for a request or a view of a single-page site, or
-    for a page from the back/forward cache. An early one repeats in the load's own, and
-    boomerang 0.9 repeats a whole load on leaving.
+    Other beacons come when a page is left, for a request or a view of a single-page
+    site, or for a page from the back/forward cache. An early beacon is repeated in the
+    load's own, and boomerang 0.9 repeats a whole load when the page is left.
     """
     if fields.get("nt_nav_st", [""])[0] in ("", "0"):
         return False
@@ -407,7 +408,7 @@ def _is_page_load(fields: Fields) -> bool:
 
 
 def _boomerang_number(fields: Fields, name: str | None, load: _Load) -> int | None:
-    """Return a parameter's value; None when it is not there or was rejected."""
+    """Return a parameter's value; None if it is missing or was rejected."""
     if name is None or name not in fields:
         return None
     values = fields[name]
@@ -418,7 +419,7 @@ def _boomerang_number(fields: Fields, name: str | None, load: _Load) -> int | No
 
 
 def _type(text: str) -> str | None:
-    """Return a navigation type's name; None for what is neither number nor word."""
+    """Return a navigation type's name; None if it is neither a number nor a word."""
     if _WORD.fullmatch(text):
         name = text.lower().replace("-", "_")
         return name if name in TYPE_NAMES else "reserved"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The system check of what is fine at home and wrong in public: ``check --deploy``."""
+"""System checks for what is fine in development but wrong in public (``--deploy``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_deployment"]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """What is fine at home and wrong in public. Loads the URLconf."""
+    """Check what is fine in development but wrong in public. Loads the URLconf."""
     return [
         *_server_timing(),
         *_open_record_view(),
@@ -66,7 +66,7 @@ def _metrics_view() -> Iterator[CheckMessage]:
     if conf.read(conf.SETTINGS["METLOG_METRICS_GUARD"]) is None:
         yield Caution(
             f"METLOG_METRICS_GUARD is not set: only INTERNAL_IPS may read {address}, "
-            "with DEBUG everybody, and nobody through a proxy.",
+            "everybody with DEBUG, and nobody through a proxy.",
             hint=(
                 'Write METLOG_METRICS_GUARD = bearer(os.environ["METRICS_TOKEN"]), '
                 "with from django_metlog.guards import bearer"

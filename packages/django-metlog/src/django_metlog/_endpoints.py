@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""From what stands in the URLconf to the function or class somebody wrote.
+"""From a view in the URLconf to the function or class that the site wrote.
 
-Decorators that use `functools.wraps` need nothing: what they copy is enough. This is
-for those that do not, and for frameworks that answer for many functions by one of
-their own.
+Decorators that use `functools.wraps` need none of this, because they copy the name. It
+is for those that do not, and for frameworks that put many functions behind one of their
+own.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 __all__ = ["endpoint", "layers"]
 
 DEEPEST = 20
-"""No more decorators are looked through; some objects have every attribute."""
+"""How many layers are looked through; some objects claim to have every attribute."""
 
 
 def endpoint(view: Any, method: str) -> Any:
-    """Return what a view is to be called after: below partials and frameworks."""
+    """Return what a view is named after, below partials and frameworks."""
     for _ in range(DEEPEST):
         inner = _ninja_function(view, method)
         if inner is None and isinstance(view, partial):
             inner = view.func
         if inner is None:
             inner = getattr(view, "__wrapped__", None)
-            # functools.wraps copied the name, unless there was none to copy.
+            # functools.wraps has copied the name, unless there was none.
             if inner is None or hasattr(inner, "__name__"):
                 return view
         view = inner
@@ -35,10 +35,10 @@ def endpoint(view: Any, method: str) -> Any:
 
 
 def layers(view: Any, method: str) -> Iterator[Any]:
-    """Yield a view, and one after the other what it hands its requests to.
+    """Yield a view, then whatever it hands its requests to, one after the other.
 
-    For a class that is the class and what answers this ``method``, for a decorated
-    function each function below, whether or not the decorator told of it.
+    For a class these are the class and what answers this ``method``; for a decorated
+    function each function below it, even if the decorator does not use `wraps`.
     """
     for _ in range(DEEPEST):
         yield view
@@ -58,7 +58,7 @@ def layers(view: Any, method: str) -> Iterator[Any]:
 
 
 def _answering(view: Any, cls: type, method: str) -> Any:
-    """What a class does for a method; a ViewSet's view knows the name of its action."""
+    """Return what answers a method in a class; a ViewSet's view knows its action."""
     actions = getattr(view, "actions", None)
     name = method.lower()
     if isinstance(actions, dict):
@@ -67,10 +67,10 @@ def _answering(view: Any, cls: type, method: str) -> Any:
 
 
 def _ninja_function(view: Any, method: str) -> Any:
-    """The function of a django-ninja operation.
+    """Return the function of a django-ninja operation.
 
     All operations of a path are behind one function (in older releases one method),
-    which knows nothing but the ``PathView`` that lists them.
+    which only knows the ``PathView`` that lists them.
     https://github.com/vitalik/django-ninja/issues/428
     """
     module = getattr(view, "__module__", None)
@@ -85,7 +85,7 @@ def _ninja_function(view: Any, method: str) -> Any:
 
 
 def _enclosed(view: Any) -> Any:
-    """The function that a decorator's wrapper calls: the only one that it can see."""
+    """Return the function that a decorator's wrapper calls: the only one in it."""
     functions = [one for one in _closure(view) if isinstance(one, FunctionType)]
     return functions[0] if len(functions) == 1 else None
 
@@ -95,5 +95,5 @@ def _closure(view: Any) -> Iterator[object]:
     for cell in cells if isinstance(cells, tuple) else ():
         try:
             yield cell.cell_contents
-        except ValueError:  # it has none yet
+        except ValueError:  # the cell is still empty
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The view decorator that keeps a view's requests out of the numbers."""
+"""The view decorator that keeps a view's requests out of all metrics."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ __all__ = ["exclude", "is_excluded"]
 V = TypeVar("V", bound=Callable[..., Any])
 
 used: bool = False
-"""Whether anything has been excluded in this process."""
+"""Whether any view is excluded in this process."""
 
 
 def exclude(view: V) -> V:
-    """Measure nothing of requests that reach this view: health checks, probes.
+    """Measure nothing of requests that reach this view, such as health checks.
 
-    Neither the request itself nor its queries, cache calls and whatever else a patch
-    measures. Marks a function, an ``async def``, a class-based view (the class, with
-    those that inherit from it, or what ``as_view()`` gave), a method of one, an action
-    of a ViewSet, an operation of django-ninja or any other callable, and gives back the
-    same object, so that it stays what it was. It may stand above other decorators or
-    below them.
+    That includes the request's queries, cache calls and whatever else a patch measures.
+    Use it on a function, an ``async def``, a class-based view (the class, with its
+    subclasses, or the result of ``as_view()``), a method of one, an action of a
+    ViewSet, an operation of django-ninja or any other callable. It marks and returns
+    the same object, and may be above or below other decorators.
     """
-    global used  # once true, for ever
+    global used  # once true, it stays true
     used = True
     # A bound method takes no attributes, the function behind it does.
     marked: Any = getattr(view, "__func__", view)
@@ -35,7 +34,7 @@ def exclude(view: V) -> V:
 
 
 def is_excluded(view: object, method: str = "GET") -> bool:
-    """Return whether the view carries the mark, or what it hands this method to."""
+    """Return whether the view is marked, or what it hands this method to."""
     return used and any(
         getattr(part, "metlog_excluded", False) is True for part in layers(view, method)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Two headers: X-Request-Start, which proxies send, and Server-Timing of our own."""
+"""Headers: X-Request-Start and request ids from proxies, and our Server-Timing."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from django_metlog.scope import Scope
 __all__ = ["queued_ms", "request_id", "server_timing", "view_entry"]
 
 MAX_MS = 3_600_000
-"""A request that says it waited for longer says something untrue."""
+"""The longest wait that is believed."""
 
 _START = re.compile(r"(?:t=)?([0-9]{1,19}(?:\.[0-9]{1,9})?)", re.ASCII)
 
 _UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (float("inf"), 1e9))
-"""Stamps below the first number have this many units in a second: a stamp of today is
-1.8e9 in seconds, 1.8e12 in milliseconds, and so on."""
+"""Timestamps below the first number have this many units in a second: today's is 1.8e9
+in seconds, 1.8e12 in milliseconds, and so on."""
 
 
 def queued_ms(start: str, now: float) -> float | None:
-    """How long a request waited since ``X-Request-Start``, in milliseconds.
+    """Return how many milliseconds a request waited since ``X-Request-Start``.
 
-    Proxies write ``t=`` or nothing before the time, and seconds (nginx), milliseconds
-    (Heroku), microseconds (Apache) or nanoseconds since the epoch, the unit shows in
-    the magnitude. When several proxies wrote one, joined by commas, the first is the
-    outermost. ``now`` is in seconds. None for what is no time, the future, and more
-    than an hour.
+    Proxies write ``t=`` or nothing before the time, which is in seconds (nginx),
+    milliseconds (Heroku), microseconds (Apache) or nanoseconds since the epoch; the
+    magnitude shows which. If several proxies wrote one, joined by commas, the first is
+    the outermost. ``now`` is in seconds. Return None if it is not a time, in the
+    future, or more than an hour ago.
     """
     values = (_START.fullmatch(value.strip()) for value in start.split(","))
     found = next((value for value in values if value is not None), None)
@@ -39,9 +39,9 @@ def queued_ms(start: str, now: float) -> float | None:
 
 
 def request_id(value: object) -> str | None:
-    """Return the id that a header says a request has, None for what is no id.
+    """Return the request id in a header, None if it is not one.
 
-    Proxies write them, and so may anybody: 200 printable characters at most.
+    Proxies write it, but clients can, too: at most 200 printable characters.
     """
     if isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isprintable():
         return value
@@ -53,10 +53,10 @@ MAX_ID = 200
 
 
 def server_timing(scope: Scope, total_ms: float) -> str:
-    """What a request took, as the value of a ``Server-Timing`` header.
+    """Return how long a request took, as the value of a ``Server-Timing`` header.
 
-    Entries ``total``, ``view`` (with the view's name), ``db`` and ``cache``; those
-    without anything to tell are left out. ASCII only.
+    The entries are ``total``, ``view`` (with the view's name), ``db`` and ``cache``,
+    without those that are empty. ASCII only.
     https://www.w3.org/TR/server-timing/#the-server-timing-header-field
     """
     entries = [f"total;dur={total_ms:.3f}"]
@@ -75,7 +75,7 @@ def server_timing(scope: Scope, total_ms: float) -> str:
 
 
 def view_entry(view: str, ms: float | None = None) -> str:
-    """The entry that names the page's view, which stick sends back with its report."""
+    """Return the entry with the page's view, which stick sends back in its report."""
     name = view.encode("ascii", "replace").decode()
     duration = "" if ms is None else f";dur={ms:.3f}"
     return f'view{duration};desc="{name}"'

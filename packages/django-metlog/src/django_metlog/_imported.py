@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What settings name by dotted paths, imported: guards and patches.
+"""Import what settings name by dotted paths: guards and patches.
 
-Each raises `ImproperlyConfigured`, with the line to write, for what is none.
+Each function raises `ImproperlyConfigured`, with the line to write, for anything else.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PATCHES = (
     "tasks",
     "templates",
 )
-"""What `django_metlog.patches` has to choose from."""
+"""The patches in `django_metlog.patches`."""
 
 
 def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
-    """The guard that the setting ``name`` has, as itself or as a path; or None."""
+    """Return the guard in a setting, which has it or a path to it, or is None."""
     if isinstance(found, str):
         path = found
         try:
             found = import_string(path)
         except ImportError as error:
             raise ImproperlyConfigured(f"{name}: {error}.") from error
-        except Exception as error:  # whatever its module does when it is imported
+        except Exception as error:  # its module may raise anything when imported
             raise ImproperlyConfigured(
                 f"{name}: {path} cannot be imported: {error!r}."
             ) from error
@@ -78,14 +78,14 @@ def _check_guard(name: str, guard: Any) -> None:
 
 
 def patch_module(name: str) -> ModuleType:
-    """The module of ``METLOG_PATCHES``, with its ``patch()`` and ``unpatch()``."""
+    """Return a module of ``METLOG_PATCHES``, with ``patch()`` and ``unpatch()``."""
     try:
         module = importlib.import_module(name)
     except ImportError as error:
         raise ImproperlyConfigured(
             f"METLOG_PATCHES: {name!r} cannot be imported ({error}); {_expected(name)}"
         ) from error
-    except Exception as error:  # whatever it does when it is imported
+    except Exception as error:  # it may raise anything when imported
         raise ImproperlyConfigured(
             f"METLOG_PATCHES: {name!r} cannot be imported: {error!r}."
         ) from error

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every setting in one table, from which reading, checks and the reference come.
+"""All settings in one table: names, allowed values and meanings.
 
-What a setting is called, what may be in it and what it means; `conf` reads them.
+`conf` reads the settings, and the checks and the reference are made from the table.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ class Setting:
     name: str
     default: Any
     expected: str
-    """What a value must be, in words that finish the sentence "must be …"."""
+    """What a value must be, as the end of the sentence "must be …"."""
     is_valid: Callable[[Any], bool]
     meaning: str
     check: str
     """The id of the system check for a bad value."""
     because: Callable[[Any], str] = lambda value: ""
-    """What there is to add about one that does not fit."""
+    """Returns what to add about a value that does not fit."""
     alias: str | None = None
-    """The historic name, which means the same; the setting's own name wins."""
+    """The historic name for the same setting; the setting's own name wins."""
     required: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names it may have in a settings file, the one that wins first."""
+        """The names it may have in a settings file; the first one wins."""
         return (self.name,) if self.alias is None else (self.name, self.alias)
 
 
@@ -58,7 +58,8 @@ def _is_texts(value: object) -> bool:
 
 
 def _is_hosts(value: Any) -> bool:
-    """Names and addresses, as `urlsplit` calls them: no scheme, port or path."""
+    """Return whether it lists names and addresses as `urlsplit` has them: without
+    scheme, port or path."""
     return _is_texts(value) and all(
         re.fullmatch(r"[^\s/:@\[\]]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*", host)
         for host in value
@@ -79,7 +80,7 @@ def _is_callable_or_path(value: object) -> bool:
 
 
 SECRETS = ("authorization", "cookie", "proxy-authorization")
-"""Headers that no message may tell of."""
+"""Headers that must not get into messages."""
 
 
 def _is_header(value: object) -> bool:
@@ -91,7 +92,7 @@ def _is_header(value: object) -> bool:
 
 
 def _is_question(value: object) -> bool:
-    # A coroutine would always be true.
+    # A coroutine object would always be true.
     return callable(value) and not any(
         iscoroutinefunction(call) for call in (value, type(value).__call__)
     )
@@ -104,7 +105,7 @@ def _is_exclusion(value: object) -> bool:
 
 
 def _no_expression(value: Any) -> str:
-    """Why one of these is no regular expression."""
+    """Return why one of these is not a regular expression."""
     for item in value if isinstance(value, (list, tuple)) else ():
         try:
             re.compile(item)
@@ -182,8 +183,8 @@ SETTINGS: dict[str, Setting] = {
             meaning=(
                 "called with each request to the metrics view, sync or async; `None` "
                 "as a result lets the request through, a response refuses it. Without "
-                "a guard only `DEBUG` and addresses in `INTERNAL_IPS` may read "
-                "metrics, and no request that came through a proxy"
+                "a guard only addresses in `INTERNAL_IPS` may read metrics, or anybody "
+                "with `DEBUG`, but no request that came through a proxy"
             ),
             check="django_metlog.E031",
         ),
@@ -229,7 +230,8 @@ SETTINGS: dict[str, Setting] = {
             because=_no_expression,
             meaning=(
                 "requests that are not measured: those whose path (with its leading "
-                "slash) one of the expressions finds, or for which the function is true"
+                "slash) matches one of the expressions anywhere, or for which the "
+                "function returns true"
             ),
             check="django_metlog.E008",
         ),
@@ -278,8 +280,8 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             name="METLOG_RECORD_MAX_BYTES",
-            # As much as browsers let sendBeacon carry. boomerang sends tens of
-            # kilobytes when its ResourceTiming plugin is on.
+            # The most that browsers send by sendBeacon. boomerang sends tens of
+            # kilobytes if its ResourceTiming plugin is on.
             default=65536,
             expected="a whole number above 0",
             is_valid=_is_count,
@@ -304,8 +306,8 @@ SETTINGS: dict[str, Setting] = {
             expected="True, False or a sync function of the request",
             is_valid=lambda value: _is_flag(value) or _is_question(value),
             meaning=(
-                "tell the browser what a request took, in a `Server-Timing` header; "
-                "a function decides for each request, because it shows internals"
+                "tell the browser how long a request took in a `Server-Timing` header; "
+                "as this shows internals, a function can decide for each request"
             ),
             check="django_metlog.E015",
         ),
@@ -316,7 +318,7 @@ SETTINGS: dict[str, Setting] = {
             is_valid=_is_flag,
             meaning=(
                 "time how long a request waited before Django, from `X-Request-Start`; "
-                "only with a proxy that sets the header, for clients can send it too"
+                "only with a proxy that sets the header, as clients can send it, too"
             ),
             check="django_metlog.E016",
         ),
@@ -338,7 +340,7 @@ SETTINGS: dict[str, Setting] = {
             is_valid=_is_hosts,
             meaning=(
                 "the hosts that `django_metlog.patches.http` names; all others are "
-                "`other`"
+                "called `other`"
             ),
             check="django_metlog.E020",
         ),

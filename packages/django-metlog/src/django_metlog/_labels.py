@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """How many values a label can have: ``METLOG_VIEW_NAMES_MAX``, then ``other``.
 
-Backends keep each of them for ever, and some let one pay for it. What comes from
-outside, or is made while running, must not make new ones without end.
+Backends keep each value for ever, and some charge for it. So values that come from
+outside, or are made at run time, must be limited.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from metlog.wire.text import as_text
 __all__ = ["OTHER", "capped"]
 
 OTHER = "other"
-"""What every further value of a label is."""
+"""What all further values of a label become."""
 
 _logger = logging.getLogger("django_metlog")
 
 
 def capped(label: str, value: object) -> str:
-    """Return the text of ``value``, or `OTHER` when the label has had too many values
-    before."""
+    """Return the text of ``value``, or `OTHER` beyond the label's limit of values."""
     value = value if type(value) is str else as_text(value)
     values, max_values = _values()
-    label = label.removesuffix("_")  # ``class_`` is how Python lets one say class
+    label = label.removesuffix("_")  # ``class`` has to be written ``class_`` in Python
     seen = values.setdefault(label, set())
     if value in seen:
         return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What messages get that are sent during a request: its id, and that of its trace."""
+"""Fields of messages that are sent during a request: its id, and those of its trace."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["watch_messages"]
 
 
 def watch_messages(wanted: bool) -> None:
-    """Have every message ask, or none. Metrics do not: an id would make each a
-    series."""
+    """Add the fields to every message, or to none. Metrics do not get them: an id would
+    make each one a series."""
     (message.add_context if wanted else message.remove_context)(_fields)
 
 
@@ -28,7 +28,7 @@ def _fields() -> dict[str, Any]:
 
 
 def _trace() -> dict[str, Any]:
-    """OpenTelemetry's current span, if the site has imported it and one is there."""
+    """Return OpenTelemetry's current span, if the site imports it and there is one."""
     trace: Any = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What was meant by a dict in ``METLOG`` that says something else.
+"""What a site probably meant by a dict in ``METLOG`` that is wrong.
 
-Values may be secrets, so the lines to write name options and leave values out.
+Values may be secrets, so the lines to write name options but no values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ignored", "meant", "no_dict"]
 EXAMPLE = "metlog.senders.StatsdSender"
 
 CLASSES = ("class", "backend", "engine", "()")
-"""Where other settings of Django have a class."""
+"""Keys under which Django's own settings have a class."""
 
 SYNONYMS = {
     "labels": "fields",
@@ -31,8 +31,8 @@ SYNONYMS = {
 
 
 def meant(config: Mapping[Any, Any]) -> str:
-    """Return the line to write instead of what cannot be made into a client, as the
-    end of a sentence; empty when its fault says it all."""
+    """Return the line to write instead of a dict that does not make a client, as the
+    end of a sentence; empty if the error alone says enough."""
     sender = config.get("sender")
     if isinstance(sender, Mapping):
         if "class" in sender:
@@ -56,7 +56,7 @@ def meant(config: Mapping[Any, Any]) -> str:
 
 
 def no_dict(value: object) -> str:
-    """Return the line to write instead of what is neither a dict nor a client."""
+    """Return the line to write instead of something neither a dict nor a client."""
     if isinstance(value, str) and "://" not in value and value:
         return f"; write METLOG = {{'sender': {{'class': {_named(value)!r}}}}}"
     if hasattr(value, "send_message"):
@@ -71,8 +71,8 @@ def no_dict(value: object) -> str:
 
 
 def ignored(client: MetlogClient) -> Iterator[tuple[str, str]]:
-    """Yield each key of the dict that ``client`` was made of which nothing reads, and
-    what to do."""
+    """Yield each unused key of the dict that ``client`` was made from, and what to do
+    about it."""
     config = json.loads(getattr(client, "_config", None) or "{}")
     try:
         takes = set(inspect.signature(type(client.sender)).parameters)
@@ -95,14 +95,14 @@ def ignored(client: MetlogClient) -> Iterator[tuple[str, str]]:
 
 
 def _senders(config: Mapping[Any, Any]) -> Iterator[Mapping[Any, Any]]:
-    """Yield what may have been meant as one: the dict itself, or one in it."""
+    """Yield what may be meant as a sender: the dict itself, or a dict in it."""
     for each in (config, *config.values()):
         if isinstance(each, Mapping) and any(_is_class(key) for key in each):
             yield each
 
 
 def _spec(written: Mapping[Any, Any]) -> str:
-    """The sender's dict, with all that was written."""
+    """Return the sender's dict, with all options that were written."""
     name = next((value for key, value in written.items() if _is_class(key)), EXAMPLE)
     name = _named(name) if isinstance(name, str) else EXAMPLE
     options = [f"{key!r}: …" for key in written if not _is_class(key)]
@@ -114,7 +114,7 @@ def _is_class(key: object) -> bool:
 
 
 def _named(name: str) -> str:
-    """Its dotted name, if it is one of ours without the rest."""
+    """Return the full dotted name of one of our senders, other names unchanged."""
     if "." in name:
         return name
     ours = {one.lower(): one for one in senders.__all__ if one.endswith("Sender")}

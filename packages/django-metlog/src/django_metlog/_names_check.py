@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The system check of what a site calls differently, and metrics the same."""
+"""The system check for different things of a site that have one name in metrics."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["check_names"]
 
 
 def check_names(**kwargs: Any) -> list[CheckMessage]:
-    """What is called differently by the site, and the same in metrics. Loads the
-    URLconf, as Django's own checks do."""
+    """Find different views, databases and caches that have one name in metrics. Loads
+    the URLconf, as Django's own checks do."""
     return [*_mixed_up_views(), *_mixed_up_aliases()]
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a page tells of itself after its load: swaps, errors, the causes of its vitals.
+"""What a page reports after its load: swaps, errors, the causes of its web vitals.
 
-Pure functions from the fields of a stick report, as in `django_metlog._beacons`. Each
-returns what it found and how many values it dropped because they are impossible or too
-many; what stick cannot have written raises `MalformedError`.
+Pure functions of the fields of a stick report, as in `django_metlog._beacons`. Each
+returns what it found, and how many values it dropped because they are impossible or too
+many. A value that stick cannot have written raises `MalformedError`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Fields = Mapping[str, Sequence[str]]
 
 MAX_VISITS = 50
 MAX_ERRORS = 10
-"""What stick keeps to; of a report with more the rest is dropped."""
+"""stick's own limit; if a report has more, the rest is dropped."""
 
 MAX_MS = 3_600_000
 
 MAX_TEXT = 200
-"""Characters of a selector or a path; the rest is cut off."""
+"""The most characters of a selector or a path; the rest is cut off."""
 
 ERROR_KINDS = frozenset(
     {
@@ -49,7 +49,7 @@ ERROR_KINDS = frozenset(
         "other",
     }
 )
-"""JavaScript's own classes of errors, elements that could not load, and the rest."""
+"""JavaScript's own error classes, elements that could not load, and anything else."""
 
 VITALS = ("LCP", "CLS", "INP", "FCP", "TTFB")
 RATINGS = frozenset({"good", "needs-improvement", "poor"})
@@ -71,23 +71,23 @@ _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 class MalformedError(ValueError):
-    """The report cannot be stick's; the text says why, in one sentence."""
+    """The report cannot come from stick; the text says why, in one sentence."""
 
 
 class Visit(NamedTuple):
     """One page swap."""
 
     view: str
-    """The Django view that the browser says answered: to be checked."""
+    """The Django view that answered, according to the browser; not checked yet."""
     ms: int
 
 
 class Cause(NamedTuple):
-    """One web vital with what made it so."""
+    """One web vital with its cause."""
 
     name: str
     value: float
-    """Milliseconds; of CLS the score."""
+    """Milliseconds, or the score of CLS."""
     rating: str
     fields: dict[str, str | float]
     """``delta id navigation_type target script``, as far as they are known."""
@@ -109,7 +109,7 @@ def visits(fields: Fields) -> tuple[list[Visit], int]:
 
 
 def errors(fields: Fields) -> tuple[dict[str, int], int]:
-    """Return how many errors of which kind a page had: each is a field ``error``."""
+    """Return how many errors of each kind a page had: each is a field ``error``."""
     kinds = fields.get("error")
     if not kinds:
         return {}, 0
@@ -142,7 +142,7 @@ def causes(fields: Fields) -> tuple[list[Cause], int]:
             more["navigation_type"] = kind
         if target := _text(fields, f"{prefix}target"):
             more["target"] = target
-        # No more of an address than its path.
+        # Keep only the path of an address.
         script = re.split(r"[?#]", _text(fields, f"{prefix}script"), maxsplit=1)[0]
         if script.startswith("/") and not script.startswith("//"):
             more["script"] = script
@@ -165,7 +165,7 @@ def _number(fields: Fields, name: str) -> float:
 
 
 def _text(fields: Fields, name: str) -> str:
-    """Return a field's printable text, cut off; nothing when there is none."""
+    """Return a field's printable text, truncated; empty if there is none."""
     if name not in fields:
         return ""
     text = _only(fields, name)[:MAX_TEXT]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""From what a browser reported to series: under which declaration a value goes."""
+"""From browser reports to series: which declaration each value belongs to."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = ["send"]
 
 
 def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None:
-    """Send what a report of a page of that view holds; its times under the view's own
-    names, too, if ``by_view``."""
+    """Send what a report about a page of that view holds; with ``by_view`` its times
+    are also sent under the view's own names."""
     with_fields = _with_own_fields()
     own = {name: text for name, text in report.own.items() if name in _own_fields()}
     page = _Page(view, by_view, tuple(own.items()), report.sample)
@@ -66,8 +66,8 @@ def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None
 def _say(
     client: MetlogClient, cause: Cause, labels: Mapping[str, str], sample: float
 ) -> None:
-    """Send a vital with its cause as a message: its fields have too many values for
-    labels."""
+    """Send a web vital with its cause as a message, because its fields have too many
+    values for labels."""
     name, value, rating, known = cause
     client.metlog(
         "webvital",
@@ -85,7 +85,7 @@ def _say(
 
 
 class _Page(NamedTuple):
-    """All that decides, beside its name, where a measurement goes."""
+    """Everything besides its name that decides where a measurement goes."""
 
     view: str
     by_view: bool
@@ -97,12 +97,12 @@ class _Found(NamedTuple):
     """Where a measurement goes."""
 
     handles: tuple[Any, ...]
-    """Its handle, and for a time the one under the view's own names, if wanted."""
+    """Its handle and, for a time, the one under the view's own names, if wanted."""
     scale: float
 
 
 class _Handles(dict[str, _Found]):
-    """Where the measurements of such pages go, by their names: filled as they come."""
+    """Where the measurements of such pages go, by their names; filled as they come."""
 
     def __init__(self, client: MetlogClient, page: _Page) -> None:
         self._client = client
@@ -144,7 +144,7 @@ class _Known:
             return self._pages[page]
         except KeyError:
             handles = _Handles(client, page)
-            if page.sample == 1:  # any other share is what a browser says
+            if page.sample == 1:  # other shares are any number that a browser sends
                 if len(self._pages) >= MAX_PAGES:
                     self._pages.clear()
                 self._pages[page] = handles
@@ -152,7 +152,7 @@ class _Known:
 
 
 MAX_PAGES = 1_000
-"""Pages that are remembered; beyond, it begins anew."""
+"""How many pages are remembered; then it starts over."""
 
 _known = conf.cached_until_changed(_Known)
 
@@ -168,7 +168,7 @@ _EXACT: Mapping[str, tuple[Metric, Metric | None]] = {
 
 @lru_cache(maxsize=256)
 def _declared(name: str) -> tuple[Metric, dict[str, str], Metric | None]:
-    """The declaration of a measurement, its parts, and the one for a single view."""
+    """Return a measurement's declaration, its parts, and the declaration by view."""
     if name in _EXACT:
         metric, in_view = _EXACT[name]
         return metric, {}, in_view
@@ -180,7 +180,7 @@ def _declared(name: str) -> tuple[Metric, dict[str, str], Metric | None]:
 
 @conf.cached_until_changed
 def _own_fields() -> frozenset[str]:
-    """The fields of a site's own that are labels; a part of the same name wins."""
+    """Return the site's own fields that are labels; a part of the same name wins."""
     parts = {"view", "milestone", "span", "vital", "type", "kind"}
     fields: Mapping[str, Any] = conf.get("METLOG_RECORD_FIELDS")
     return frozenset(fields) - parts
@@ -188,7 +188,7 @@ def _own_fields() -> frozenset[str]:
 
 @conf.cached_until_changed
 def _with_own_fields() -> dict[str, Metric]:
-    """The declarations by their names, each with the site's own fields."""
+    """Return the declarations by name, each with the site's own fields."""
     own = tuple(sorted(_own_fields()))
     declared = (
         *(TIMING, *CALCULATED.values(), *VITALS.values(), LAYOUT_SHIFT),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Foreign text as parts of a metric's name: segments and methods."""
+"""Outside text as parts of a metric's name: segments, classes, methods."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ __all__ = ["METHODS", "class_name", "method_name", "module_name", "segment"]
 METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 )
-"""The methods of RFC 9110 §9 and RFC 5789. Clients may send any word as a method."""
+"""The methods of RFC 9110 §9 and RFC 5789. A client can send any word as a method."""
 
 _UNSAFE = re.compile(r"[^\w-]+")
 
 
 def segment(text: str) -> str:
-    """``text`` as one segment of a dotted name.
+    """Return ``text`` as one segment of a dotted name.
 
-    Dots, white space and all that means something to StatsD or Graphite become one
-    ``_``; at the ends they go: ``<lambda>`` is ``lambda``.
+    Each run of dots, white space and characters that mean something to StatsD or
+    Graphite becomes one ``_``, and is removed at the ends: ``<lambda>`` is ``lambda``.
     """
     return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
 
 
 class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
-"""What a class is called, whatever its metaclass says."""
+"""Returns a class's name, whatever its metaclass says."""
 
 
 _module: Callable[[type], object] = type.__dict__["__module__"].__get__
 
 
 def module_name(cls: type) -> str:
-    """Return the last part of the name of a class's module: of ``a.locmem`` locmem."""
+    """Return the last part of a class's module: ``locmem`` for ``a.locmem``."""
     module = _module(cls)
     name = module.rpartition(".")[2] if isinstance(module, str) else ""
     return name or "unnamed"
 
 
 def method_name(method: str | None) -> str:
-    """A standard method as it is, ``OTHER`` for anything else."""
+    """Return a standard method as it is, ``OTHER`` for anything else."""
     return method if method in METHODS else "OTHER"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The system check of what the site's templates do with ``{% stick %}``.
+"""The system check of templates that use ``{% stick %}``.
 
-Django compiles a template when its page is asked for. Those that have the tag are
-compiled here before, when the site starts; those of installed packages are left out.
+Django compiles a template when its page is requested. Those that have the tag are
+compiled here, when the site starts; templates of installed packages are skipped.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _PACKAGES = {"site-packages", "dist-packages"}
 
 
 def check_templates(**kwargs: Any) -> list[CheckMessage]:
-    """Each template that has the tag can be rendered, and the tag has where to report.
+    """Check that each template with the tag compiles, and that there is a record view.
 
-    Reads the site's templates; loads the URLconf, as Django's own checks do.
+    Reads the site's templates, and loads the URLconf as Django's own checks do.
     """
     found: list[CheckMessage] = []
     using: list[Path] = []
@@ -47,7 +47,7 @@ def check_templates(**kwargs: Any) -> list[CheckMessage]:
             if _OURS.search(why):
                 found.append(_broken(file, why))
         except Exception:
-            pass  # some other tag's own
+            pass  # the error is about another tag
         else:
             nodes = template.nodelist.get_nodes_by_type(SimpleNode)
             if any(isinstance(x, SimpleNode) and x.func is stick for x in nodes):
@@ -94,7 +94,7 @@ def _with_the_tag() -> Iterator[tuple[Engine, Path, str]]:
                     if _TAG.search(content):
                         yield engine, file, content.decode(engine.file_charset)
                 except (OSError, UnicodeDecodeError):
-                    continue  # Django says so to whoever asks for it
+                    continue  # Django reports it when the template is used
 
 
 def _engines() -> Iterator[Engine]:
@@ -102,16 +102,16 @@ def _engines() -> Iterator[Engine]:
         try:
             found = engines[alias]
         except (ImproperlyConfigured, ImportError):
-            continue  # Django says so
+            continue  # Django reports it
         if isinstance(found, DjangoTemplates):
             yield found.engine
 
 
 def _folders(engine: Engine) -> list[Path]:
-    """Where the engine looks, without what is installed; each once, in its order."""
+    """Return the engine's folders without installed packages, each once, in order."""
     found: dict[Path, None] = {}
     for loader in engine.template_loaders:
-        for inner in getattr(loader, "loaders", [loader]):  # a cache has others in it
+        for inner in getattr(loader, "loaders", [loader]):  # the cached one has others
             for folder in map(Path, getattr(inner, "get_dirs", list)()):
                 if _PACKAGES.isdisjoint(folder.parts):
                     found[folder] = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What views are called in metrics.
+"""The names of views in metrics.
 
-Pure: settings come in as arguments. ``scheme`` is a value of ``METLOG_VIEW_NAMES``.
+Pure: settings are arguments. ``scheme`` is a value of ``METLOG_VIEW_NAMES``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _logger = logging.getLogger("django_metlog")
 
 
 class ViewName(NamedTuple):
-    """A view in metrics."""
+    """The name of a view in metrics."""
 
     group: str
-    """The module, or the URL namespaces, dotted; empty when there is neither."""
+    """The module, or the URL namespaces, dotted; empty if there is neither."""
     name: str
     """One segment."""
 
@@ -46,11 +46,11 @@ UNREADABLE = ViewName("", segment(""))
 """What views are called that raise whatever one asks of them."""
 
 FOLDED = ViewName("", "other")
-"""What views are called once there are too many names."""
+"""The name of all further views once there are too many names."""
 
 
 class _Texts(NamedTuple):
-    """What a view is called by its site: not yet segments."""
+    """What the site calls a view, before it is split into segments."""
 
     group: Sequence[str]
     name: str
@@ -61,7 +61,7 @@ class _Texts(NamedTuple):
 
 
 def view_name(match: ResolverMatch, method: str, scheme: str) -> ViewName:
-    """The view that ``match`` found, by one of three schemes.
+    """Return the name of the view that ``match`` found, by one of three schemes.
 
     ``module``: ``shop.views`` and ``index``, ``BookList``, ``BookViewSet_retrieve``.
     ``url_name``: namespaces and URL name; by module for a pattern without a name.
@@ -86,7 +86,7 @@ def _texts_by_module(view: Callable[..., Any], method: str) -> _Texts:
     view = endpoint(view, method)
     cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
     if isinstance(cls, type):
-        # A ViewSet of Django REST framework knows what each method does.
+        # A ViewSet of Django REST framework knows the action of each method.
         actions = getattr(view, "actions", None)
         action = actions.get(method.lower()) if isinstance(actions, dict) else None
         name = f"{cls.__name__}_{action}" if action else cls.__name__
@@ -94,7 +94,7 @@ def _texts_by_module(view: Callable[..., Any], method: str) -> _Texts:
     if ismethod(view):
         return _within(view.__module__, view.__func__.__qualname__)
     own = getattr(view, "__name__", None)
-    # An instance with __call__ has none.
+    # An instance with __call__ has no name.
     name = own if isinstance(own, str) else type(view).__name__
     return _within(getattr(view, "__module__", None), name)
 
@@ -114,10 +114,10 @@ def _route_name(route: str) -> str:
 def in_urlconf(
     resolver: URLResolver, scheme: str, languages: Sequence[str] = ()
 ) -> frozenset[str]:
-    """Every name that a view of this URLconf can have.
+    """Return every name that a view of this URLconf can have.
 
-    ``languages`` are the codes that ``i18n_patterns`` puts before a route; only in
-    the scheme ``route`` they are part of a name.
+    ``languages`` are the codes that ``i18n_patterns`` puts before a route; they are
+    part of a name only in the scheme ``route``.
     """
     methods = METHODS if scheme == "module" else ("GET",)
     names = set()
@@ -133,12 +133,12 @@ def in_urlconf(
 def mixed_up(
     resolver: URLResolver, scheme: str, languages: Sequence[str] = ()
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each name that views of this URLconf share though they are called
-    differently, such as ``a.b`` and ``a_b``, with what they are called."""
+    """Yield each name that several views of this URLconf share, such as ``a.b`` and
+    ``a_b``, with what the site calls them."""
     called: dict[str, set[str]] = {}
     for match in _matches(resolver, [], "", languages):
         for method in METHODS if scheme == "module" else ("GET",):
-            with suppress(Exception):  # an object that raises whatever one asks of it
+            with suppress(Exception):  # a view that raises whenever it is inspected
                 texts = _texts(match, method, scheme)
                 called.setdefault(str(_as_segments(texts)), set()).add(str(texts))
     yield from ((name, sorted(each)) for name, each in called.items() if len(each) > 1)
@@ -150,14 +150,14 @@ def _matches(
     prefix: str,
     languages: Sequence[str],
 ) -> Iterator[ResolverMatch]:
-    """One match for each pattern, as resolving a path would give it."""
+    """Yield one match for each pattern, as resolving a path would return it."""
     parts = (
         (entry, part)
         for entry in resolver.url_patterns
         for part in _parts(entry.pattern, languages)
     )
     for entry, part in parts:
-        # Django joins the routes of nested patterns in just this way.
+        # This is how Django joins the routes of nested patterns.
         route = prefix + part.removeprefix("^") if prefix else part
         if isinstance(entry, URLPattern):
             try:
@@ -178,7 +178,7 @@ def _matches(
 
 
 def _parts(pattern: object, languages: Sequence[str]) -> Iterator[str]:
-    """A pattern's part of a route; for a language's prefix that of each language."""
+    """Yield a pattern's part of a route; for a language prefix, one per language."""
     if not languages or not isinstance(pattern, LocalePrefixPattern):
         yield str(pattern)
         return
@@ -188,23 +188,22 @@ def _parts(pattern: object, languages: Sequence[str]) -> Iterator[str]:
 
 
 class RequestNames(NamedTuple):
-    """What a request to a view is called."""
+    """The names for a request to a view."""
 
     view: str
     group: str | None
-    """Its module, or URL namespaces; None when that is not timed, or when there is
-    neither."""
+    """Its module, or URL namespaces; None if that is not timed or there is neither."""
     method: str
     """A standard method, or ``OTHER``."""
     excluded: bool
-    """Return whether the view is marked with `django_metlog.exclude`."""
+    """Whether the view is marked with `django_metlog.exclude`."""
 
 
 class Namer:
     """Names requests, and limits how many views it names."""
 
     def __init__(self, scheme: str, max_names: int, details: bool) -> None:
-        """``max_names`` is how many distinct views are named, the others are ``other``.
+        """``max_names`` is how many distinct views get a name; others are ``other``.
         With ``details`` the view's group is timed, too.
         """
         self._scheme = scheme
@@ -214,12 +213,12 @@ class Namer:
         self._folding = False
 
     def names(self, match: ResolverMatch, method: str | None) -> RequestNames:
-        """For one request."""
+        """Return the names for one request."""
         method = method_name(method)
         try:
             name = self._capped(view_name(match, method, self._scheme))
             excluded = is_excluded(match.func, method)
-        except Exception as error:  # an object that raises whatever one asks of it
+        except Exception as error:  # a view that raises whenever it is inspected
             _diagnostics.report("a view could not be read", error)
             name, excluded = UNREADABLE, False
         group = name.group if self._details and name.group else None

@@ -26,12 +26,12 @@ class DjangoMetlogConfig(AppConfig):
     def ready(self) -> None:
         """Make the client, apply the patches, register the checks. Never raises.
 
-        What cannot work is said by the checks, and by whatever is to serve: the
-        middlewares, `flush_at_shutdown` and a starting Celery worker refuse to. Every
-        command runs, ``check`` and ``collectstatic`` too, and measures nothing then.
-        Queries nothing and imports no URLconf.
+        Settings that cannot work are reported by the checks, and by what serves the
+        site: the middlewares, `flush_at_shutdown` and a Celery worker refuse to start.
+        Commands still run, including ``check`` and ``collectstatic``, but measure
+        nothing. Makes no queries and imports no URLconf.
         """
-        from django_metlog import catalogue, checks  # noqa: F401  # declares itself
+        from django_metlog import catalogue, checks  # noqa: F401  # declares metrics
 
         checks.register_checks()
         with suppress(ImproperlyConfigured):
@@ -48,11 +48,11 @@ _applied: dict[str, ModuleType] = {}
 
 
 def apply_patches() -> None:
-    """Make what is patched equal to what the settings name. Twice is as good as once.
+    """Patch exactly what the settings name. Idempotent.
 
-    Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
-    ``unpatch()``; nothing is changed then. One that fails is remembered: a check tells
-    of it, and what serves refuses to start.
+    Raises `ImproperlyConfigured`, and changes nothing, for a name that is not a module
+    with ``patch()`` and ``unpatch()``. A patch that fails is remembered: a check
+    reports it, and what serves the site refuses to start.
     """
     wanted = conf.patch_modules()
     conf.failed_patches.clear()

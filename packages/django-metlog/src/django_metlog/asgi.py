@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For ``asgi.py``: what metlog holds goes out before the server is gone.
+"""For ``asgi.py``: send what metlog holds before the server ends.
 
-uvicorn, alone, with ``--workers`` or as gunicorn's worker, ends itself by the signal
-that stopped it, and so Python runs no exit handlers. But it says so before, by ASGI's
-lifespan protocol, which Django does not speak.
+uvicorn, alone, with ``--workers`` or as gunicorn's worker, ends itself with the signal
+that stopped it, so Python runs no exit handlers. But before that it announces its end
+by ASGI's lifespan protocol, which Django does not support.
 https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 """
 
@@ -19,13 +19,13 @@ from django_metlog import _app_check, conf
 __all__ = ["flush_at_shutdown"]
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
-"""Scope, receive, send: each server and each type checker has its own types."""
+"""Takes scope, receive and send, for which each server and type checker has types."""
 
 
 def flush_at_shutdown(application: Application) -> Application:
-    """``application``, which has no lifespan of its own, with one that flushes.
+    """Return ``application``, which has no lifespan of its own, with one that flushes.
 
-    The flush comes when all requests have been answered, and the server waits for it.
+    The flush comes after all requests have been answered, and the server waits for it.
     Raises `ImproperlyConfigured` for a METLOG that cannot work.
     """
     conf.client()
