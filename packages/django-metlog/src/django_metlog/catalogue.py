@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every metric this package can send; what sends one makes it from its declaration.
+"""Declarations of every metric that this package can send.
 
-``<name>`` stands for one dotted segment, ``<name...>`` for one or more. Where there are
-labels, each placeholder is one.
+``<name>`` stands for one dotted segment, ``<name...>`` for one or more. For backends
+with labels, each placeholder is a label.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REQUEST_ACTIVE = Metric(
     "request.active",
     "updown",
     "{request}",
-    "Requests in flight. Backends that add up changes get it; StatsD does not.",
+    "Requests in flight, for backends that add up changes, which StatsD does not.",
     fields=("method",),
     semconv=Semconv(
         "http.server.active_requests",
@@ -187,7 +187,7 @@ _DEFAULT = (("alias", "default"),)
 def _cache(
     what: str, base: str, meaning: str, *, timer: bool = False
 ) -> tuple[Metric, Metric]:
-    """The same for the default cache, whose alias is in no name, and for others."""
+    """Return one for the default cache, whose alias is in no name, one for others."""
     kind, unit = ("timer", "s") if timer else ("counter", "{key}")
     return (
         Metric(
@@ -283,7 +283,7 @@ _CODE = (
 
 def _task(kind: str, what: str, meaning: str) -> Metric:
     name = f"{kind}.<task...>.{what}"
-    # The message of one of Celery's tasks says by which queue it went, and no more.
+    # The message of a Celery task says which queue it went through, and no more.
     labels = ("queue",) if kind == "celery" else ("queue", "backend")
     if what in {"queued", "run"}:
         return Metric(name, "timer", "s", meaning, labels)

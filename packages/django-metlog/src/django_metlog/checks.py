@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MPL-2.0
-"""System checks: what is wrong with the settings, each with an id and a way out.
+"""System checks: what is wrong with the settings, each with an id and a hint.
 
 ====================  =============================================================
 ``django_metlog.``    found
 ====================  =============================================================
 ``E001`` … ``E021``   a setting that cannot work, by its row in `conf.SETTINGS`
-``E017``              one of the guards is or names what is no guard
+``E017``              a guard setting has, or names, something that is not a guard
 ``E018``              one of our middlewares is listed twice
-``E022``              ``METLOG_PATCHES`` names what cannot be a patch, or fails
-``E023``              ``MIDDLEWARE`` names one of ours wrongly
-``E024``              a template has ``{% stick %}`` and cannot be compiled
+``E022``              ``METLOG_PATCHES`` names something that is not a patch, or fails
+``E023``              ``MIDDLEWARE`` misspells one of ours
+``E024``              a template has ``{% stick %}`` but does not compile
 ``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
-``W001``              a setting under its own and under its historic name
+``W001``              a setting is there under its own and its historic name
 ``W002``              a setting that does not exist
-``W003``              a middleware that answers by itself stands before ours
+``W003``              a middleware that answers by itself comes before ours
 ``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
-``W005``              ``METLOG_MODELS`` has what is neither an app nor a model
-``W006``              ``METLOG_SERVER_TIMING`` tells everybody (``check --deploy``)
+``W005``              ``METLOG_MODELS`` has a label of neither an app nor a model
+``W006``              ``METLOG_SERVER_TIMING`` is for everybody (``check --deploy``)
 ``W007``              anybody may report to the record view (``check --deploy``)
 ``W008``              the sender keeps or drops everything (``check --deploy``)
 ``W009``              ``MIDDLEWARE`` has neither of our middlewares
@@ -24,12 +24,12 @@
 ``W011``              nothing says who may read metrics (``check --deploy``)
 ``W012``              workers do not share their metrics (``check --deploy``)
 ``W013``              the metrics view has nothing to show (``check --deploy``)
-``W014``              declared metrics that a backend mixes up, or loses labels of
-``W015``              views, databases or caches that have one name in metrics
+``W014``              a backend mixes up declared metrics, or loses their labels
+``W015``              views, databases or caches share one name in metrics
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
-``W017``              ``METLOG`` names a variable or a file that is not there
+``W017``              ``METLOG`` names a variable or a file that does not exist
 ``W018``              ``INSTALLED_APPS`` lacks the app, whose URLs or handler are used
-``W019``              ``METLOG`` has what no client takes, and what is ignored
+``W019``              ``METLOG`` has a key that no client takes, and that is ignored
 ``W020``              ``LOGGING`` has ``StatsdHandler`` behind a ``QueueHandler``
 ====================  =============================================================
 """
@@ -72,7 +72,7 @@ PARTS = (
     "plugins",
     "sender",
 )
-"""Keys of ``METLOG`` that people write as settings, with a prefix."""
+"""Keys of ``METLOG`` that people write as settings of their own, with a prefix."""
 
 ANSWERING = (
     "django.middleware.cache.FetchFromCacheMiddleware",
@@ -83,7 +83,7 @@ ANSWERING = (
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.security.SecurityMiddleware",
 )
-"""Django's middlewares that answer instead of the view, or change a status."""
+"""Django's middlewares that answer instead of the view, or change its status."""
 
 
 RECORDABLE = frozenset(
@@ -93,11 +93,11 @@ RECORDABLE = frozenset(
         *(_beacons.TIMING + name for name in _beacons.BOOMERANG),
     }
 )
-"""What ``METLOG_RECORD_KEYS`` may choose from."""
+"""The keys that ``METLOG_RECORD_KEYS`` can have."""
 
 
 def register_checks() -> None:
-    """Have ``manage.py check`` and what implies it run them."""
+    """Register them with ``manage.py check``, and commands that run it."""
     register(check, "metlog")
     register(check_names, "metlog", Tags.urls)
     register(check_templates, "metlog", Tags.templates)
@@ -105,8 +105,8 @@ def register_checks() -> None:
 
 
 def check(**kwargs: Any) -> list[CheckMessage]:
-    """All of them. Asks no database and no URLconf."""
-    conf.clear_cache()  # looks at what is, not at what was
+    """Run the checks that need neither database nor URLconf."""
+    conf.clear_cache()  # check the current settings
     return [
         *_values(),
         *_guards(),
@@ -208,7 +208,7 @@ def _instead_of(key: str) -> str:
 
 
 def _like(key: str) -> str | None:
-    """The recordable key that was meant; people leave out all but its last part."""
+    """Return the key that was probably meant; people often write only its last part."""
     last = {name.rpartition(".")[2].lower(): name for name in sorted(RECORDABLE)}
     similar = difflib.get_close_matches(
         key.rpartition(".")[2].lower(), last, n=1, cutoff=0.7
@@ -268,7 +268,7 @@ def _unknown() -> Iterator[CheckMessage]:
 
 
 def _ignored() -> Iterator[CheckMessage]:
-    """The library ignores what it does not know, as metlog-py did."""
+    """Find keys that the library does not know, and ignores as metlog-py did."""
     if conf.why_invalid(conf.SETTINGS["METLOG"]) is not None:
         return
     for key, way_out in _metlog_dict.ignored(conf.client()):
@@ -283,8 +283,8 @@ def _ignored() -> Iterator[CheckMessage]:
 
 
 def _queued() -> Iterator[CheckMessage]:
-    """A queue's handler takes exceptions off records. Python 3.11 knows no names of
-    handlers, and makes none that has others behind it."""
+    """Find our handler behind a queue, whose handler removes exceptions from records.
+    Python 3.11 can neither look up handlers by name nor configure such a queue."""
     names: Any = getattr(logging, "getHandlerNames", tuple)()
     for name in sorted(names):
         handler: Any = logging.getHandlerByName(name)  # type: ignore[attr-defined,unused-ignore]
@@ -343,7 +343,7 @@ def _middleware() -> Iterator[CheckMessage]:
 
 
 def _middleware_meant(name: object) -> str | None:
-    """The one of ours that is meant by a name of nothing."""
+    """Return which of ours is meant by a name that does not exist."""
     if not isinstance(name, str) or name in OURS:
         return None
     last = {ours.rpartition(".")[2]: ours for ours in OURS}

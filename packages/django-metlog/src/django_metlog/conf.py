@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The settings, read: what a site has, or the default, and the client it describes.
+"""The values of settings: the site's or the default, and the client they describe.
 
-The only file that touches ``django.conf.settings``. A setting is read when it is asked
-for and remembered until one changes (``override_settings`` and pytest-django's
-``settings`` say so through Django's ``setting_changed``). Another client in
-``settings.METLOG`` is noticed however it came there.
+This is the only file that touches ``django.conf.settings``. A setting is read when it
+is needed and cached until one changes (``override_settings`` and pytest-django's
+``settings`` report that through Django's ``setting_changed``). Another client in
+``settings.METLOG`` is always noticed, however it got there.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ NOT_INSTALLED = (
 
 
 def name_in_use(setting: Setting) -> str | None:
-    """The name under which the settings file has it; None when it has it not."""
+    """Return the name that the settings file has for it; None if it has none."""
     return next((name for name in setting.names if hasattr(settings, name)), None)
 
 
@@ -86,13 +86,13 @@ def is_set_twice(setting: Setting) -> bool:
 
 
 def read(setting: Setting) -> Any:
-    """Its value or default as it is now, sound or not."""
+    """Return its current value or default, valid or not."""
     name = name_in_use(setting)
     return setting.default if name is None else getattr(settings, name)
 
 
 def why_invalid(setting: Setting) -> str | None:
-    """Why the setting cannot work, in a sentence; None when it can."""
+    """Return why the setting cannot work, as a sentence; None if it can."""
     name = name_in_use(setting)
     if name is None:
         if not setting.required:
@@ -107,9 +107,9 @@ def why_invalid(setting: Setting) -> str | None:
 
 @cache
 def get(name: str) -> Any:
-    """The value of a setting, by its ``METLOG_`` name, or its default.
+    """Return the value of a setting, by its ``METLOG_`` name, or its default.
 
-    Raises `ImproperlyConfigured` when the value cannot work.
+    Raises `ImproperlyConfigured` if the value cannot work.
     """
     _clear_on_change()
     return _validated(SETTINGS[name])
@@ -123,11 +123,11 @@ def _validated(setting: Setting) -> Any:
 
 
 def client() -> MetlogClient:
-    """``settings.METLOG``; a dict there is made into a client, which takes its place.
+    """Return ``settings.METLOG``; a dict there is replaced by the client that it makes.
 
-    Raises `ImproperlyConfigured` when there is none, or when it cannot be made.
+    Raises `ImproperlyConfigured` if there is none, or it cannot be made.
     """
-    # Django's settings remember in their __dict__ what was asked for.
+    # Django's settings cache in their __dict__ what was read.
     found = settings_read.get("METLOG")
     if isinstance(found, MetlogClient):
         return found
@@ -136,7 +136,7 @@ def client() -> MetlogClient:
 
 
 def client_or_inert() -> MetlogClient:
-    """The same for code that must not fail: without one, a client that drops all."""
+    """Return it for code that must not fail: if there is none, one that drops all."""
     found = settings_read.get("METLOG")
     if isinstance(found, MetlogClient):
         return found
@@ -153,7 +153,7 @@ def _inert() -> MetlogClient:
 
 
 def _client_fault() -> str | None:
-    """Make the client if it is still a dict. Why that failed, if it did."""
+    """Make the client if it is still a dict. Return why that failed, or None."""
     config: Any = settings.METLOG
     if isinstance(config, MetlogClient):
         return None
@@ -161,7 +161,7 @@ def _client_fault() -> str | None:
         return _failed[0].why
     try:
         settings.METLOG = client_from_dict_config(config)
-    except Exception as error:  # whatever a sender's own __init__ raises
+    except Exception as error:  # a sender's own __init__ may raise anything
         why = f"settings.METLOG cannot be made into a client: {error}{meant(config)}"
         _failed[:] = [_Failed(config, why, error)]
         return why
@@ -169,8 +169,8 @@ def _client_fault() -> str | None:
 
 
 def lacks_environment() -> bool:
-    """Return whether all that ``settings.METLOG`` lacks is where the site serves: a
-    variable's value, a folder, a backend that a sender connects to when it is made."""
+    """Return whether ``settings.METLOG`` only lacks what a server provides: a variable,
+    a folder, a backend that a sender connects to when it is made."""
     return any(
         isinstance(error, (EnvironmentNotFoundError, OSError))
         for one in _failed
@@ -179,7 +179,7 @@ def lacks_environment() -> bool:
 
 
 class _Failed(NamedTuple):
-    """The dict of which no client could be made, and why."""
+    """The dict that no client could be made from, and why."""
 
     config: Any
     why: str
@@ -187,21 +187,21 @@ class _Failed(NamedTuple):
 
 
 _failed: list[_Failed] = []
-"""The last one, which is tried only once."""
+"""The last one, so that it is tried only once."""
 
 _diagnostics = Diagnostics("django-metlog")
 
 
 def guard() -> Callable[..., Any] | None:
-    """``METLOG_RECORD_GUARD``, imported when it is a path.
+    """Return ``METLOG_RECORD_GUARD``, imported if it is a path.
 
-    Raises `ImproperlyConfigured` when there is no such thing.
+    Raises `ImproperlyConfigured` if there is no such guard.
     """
     return _guard("METLOG_RECORD_GUARD")
 
 
 def metrics_guard() -> Callable[..., Any] | None:
-    """``METLOG_METRICS_GUARD``, likewise."""
+    """Return ``METLOG_METRICS_GUARD`` likewise."""
     return _guard("METLOG_METRICS_GUARD")
 
 
@@ -210,7 +210,7 @@ def _guard(name: str) -> Callable[..., Any] | None:
 
 
 def patches() -> list[str]:
-    """The modules to patch with, once each, those of the historic switches included."""
+    """Return the names of all patches, each once, with those of historic switches."""
     names = list(get("METLOG_PATCHES"))
     if get("STATSD_MODEL_SIGNALS"):
         names.append("django_metlog.patches.models")
@@ -220,9 +220,9 @@ def patches() -> list[str]:
 
 
 def patch_modules() -> dict[str, ModuleType]:
-    """What `patches` names, imported.
+    """Import what `patches` names.
 
-    Raises `ImproperlyConfigured` for a name that is no module with ``patch()`` and
+    Raises `ImproperlyConfigured` for a name that is not a module with ``patch()`` and
     ``unpatch()``.
     """
     return {name: patch_module(name) for name in patches()}
@@ -240,14 +240,14 @@ def check_patches() -> None:
 
 
 def validate_values() -> None:
-    """Raise `ImproperlyConfigured` for the first setting whose value cannot work.
-    Imports nothing that a setting names."""
+    """Raise `ImproperlyConfigured` for the first setting whose value cannot work. Does
+    not import what settings name."""
     for name in SETTINGS:
         get(name)
 
 
 def validate() -> None:
-    """The same, with what they name."""
+    """Do the same, and import what settings name."""
     validate_values()
     guard()
     metrics_guard()
@@ -255,7 +255,7 @@ def validate() -> None:
 
 
 def clear_cache() -> None:
-    """Read every setting anew, when something changed one without saying so."""
+    """Read every setting again, in case one was changed without notice."""
     for clear in _remembered:
         clear()
 
@@ -263,35 +263,35 @@ def clear_cache() -> None:
 def trusts(address: object) -> bool:
     """Return whether DEBUG is on, or ``settings.INTERNAL_IPS`` has the address."""
     internal: Any = settings.INTERNAL_IPS
-    if isinstance(internal, str):  # of which "27.0.0.1" would be a part
+    if isinstance(internal, str):  # in which "27.0.0.1" would be found
         internal = [internal]
     return bool(settings.DEBUG) or (bool(address) and address in internal)
 
 
 def middleware() -> list[str]:
-    """``settings.MIDDLEWARE``, for the check of its order."""
+    """Return ``settings.MIDDLEWARE``, for the check of its order."""
     return list(settings.MIDDLEWARE)
 
 
 def everything() -> dict[str, Any]:
-    """Every setting by its name, Django's defaults among them."""
+    """Return every setting by name, including Django's defaults."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Django's own deprecated ones
         return {name: getattr(settings, name, None) for name in all_names()}
 
 
 def is_installed() -> bool:
-    """Return whether the app is among the installed ones, by whatever config."""
+    """Return whether the app is installed, by whatever app config."""
     return apps.is_installed("django_metlog")
 
 
 def is_listed(app: str) -> bool:
-    """Return whether ``settings.INSTALLED_APPS`` has it, as it is written."""
+    """Return whether ``settings.INSTALLED_APPS`` has exactly this text."""
     return app in settings.INSTALLED_APPS
 
 
 def urlconf_is_loaded() -> bool:
-    """Return whether the views are known, and with them what is excluded."""
+    """Return whether views are loaded, so that it is known which are excluded."""
     root = settings_read.get("ROOT_URLCONF") or getattr(settings, "ROOT_URLCONF", None)
     return not isinstance(root, str) or root in sys.modules
 
@@ -302,17 +302,17 @@ def has_urlconf() -> bool:
 
 
 def scheme_is_plain() -> bool:
-    """Return whether a request's scheme is what the server says: no proxy's word."""
+    """Return whether a request's scheme comes from the server, not from a proxy."""
     return getattr(settings, "SECURE_PROXY_SSL_HEADER", None) is None
 
 
 def languages() -> tuple[str, ...]:
-    """The codes of ``settings.LANGUAGES``, of which a URL may begin with one."""
+    """Return the codes of ``settings.LANGUAGES``, which a URL may begin with."""
     return tuple(code for code, _ in settings.LANGUAGES)
 
 
 def cached_until_changed(make: Callable[[], T]) -> Callable[[], T]:
-    """Remember what ``make`` made of the settings, until one of ours changes."""
+    """Cache what ``make`` returns until one of our settings changes."""
     remembered = lru_cache(maxsize=None)(make)
     _remembered.append(remembered.cache_clear)
     return remembered
@@ -324,18 +324,18 @@ def on_change(clear: Callable[[], object]) -> None:
 
 
 settings_read: dict[str, Any] = vars(settings)
-"""Settings that were read since they last changed: Django keeps them there, and so do
-assignments. The attribute look-up of its lazy objects is written in Python and costs a
-request half a microsecond."""
+"""Settings that were read or assigned since they last changed: Django caches them here.
+The attribute look-up of its lazy objects is written in Python, and would cost a request
+half a microsecond."""
 
 
 def all_names() -> list[str]:
-    """Every name in the settings, ours and all others."""
+    """Return every name in the settings, ours and all others."""
     return [name for name in dir(settings) if name.isupper()]
 
 
 _DJANGOS = ("ROOT_URLCONF", "SECURE_PROXY_SSL_HEADER")
-"""Django's settings that something here is remembered of."""
+"""Django's own settings that cached values depend on."""
 
 _remembered: list[Callable[[], object]] = [get.cache_clear, _failed.clear]
 

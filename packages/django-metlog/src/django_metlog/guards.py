@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Guards of the two views: ``METLOG_RECORD_GUARD`` and ``METLOG_METRICS_GUARD``.
+"""Guards for the two views: ``METLOG_RECORD_GUARD`` and ``METLOG_METRICS_GUARD``.
 
 A guard takes the request and returns None to let it through, or the response that
-refuses it. The body has not been read then.
+refuses it. It is called before the body is read.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = [
 
 Response = HttpResponseBase
 Guard = Callable[[HttpRequest], Any]
-"""Returns, or as a coroutine function awaits, None or a response."""
+"""A function or coroutine function that returns None or a response."""
 
 
 def same_origin(request: HttpRequest) -> Response | None:
-    """Only pages of this host may report; the scheme is left to the proxy.
+    """Let only pages of this host report, by whatever scheme, as a proxy may change it.
 
-    Keeps other sites out, and whoever forges nothing. Current browsers say
-    ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on a POST, and
-    ``Referer`` on boomerang's images.
+    It keeps out other sites' pages, but not programs that forge headers. Current
+    browsers send ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on
+    a POST, and ``Referer`` on boomerang's images.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -61,11 +61,11 @@ def rate_limit(
     burst: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Guard:
-    """A guard that lets ``per_second`` reports through, all visitors together.
+    """Return a guard that lets ``per_second`` reports of all visitors together through.
 
-    It is a token bucket: ``burst`` may come at once, by default as many as in a second,
+    It is a token bucket: ``burst`` may come at once, by default as many as in a second
     and at least one. Each process has its own, so four workers let four times as many
-    through. The rest gets a 429.
+    through. All others get a 429.
     """
     capacity = max(per_second, 1) if burst is None else burst
     if not (per_second > 0 and capacity >= 1):
@@ -99,13 +99,13 @@ def per_address(
     addresses: int = 10_000,
     clock: Callable[[], float] = time.monotonic,
 ) -> Guard:
-    """A guard that lets ``per_second`` reports of each address through.
+    """Return a guard that lets ``per_second`` reports of each address through.
 
-    In front of `rate_limit` it keeps one flooding client from spending the share of
-    all. ``burst`` and the 429 are as there. Of IPv6 an address is the first 64 bits,
-    which is what one client is given. The ``addresses`` that reported last are
-    remembered; one that was forgotten begins anew. REMOTE_ADDR is asked and no header:
-    behind a proxy it must be the visitor's, or limit in the proxy.
+    In front of `rate_limit` it keeps one flooding client from using up the limit for
+    all. ``burst`` and the 429 are the same as there. An IPv6 address counts by its
+    first 64 bits, which is what one client gets. The ``addresses`` that reported last
+    are remembered; a forgotten one starts with a full bucket. Only REMOTE_ADDR counts,
+    no header: behind a proxy it must be the visitor's address, or limit in the proxy.
     """
     capacity = max(per_second, 1) if burst is None else burst
     if not (per_second > 0 and capacity >= 1 and addresses >= 1):
@@ -115,7 +115,7 @@ def per_address(
             f"addresses={addresses!r}"
         )
     lock = threading.Lock()
-    # address -> its tokens, and when it had so many; oldest first
+    # address -> its tokens, and when it had that many; oldest first
     buckets: dict[str, tuple[float, float]] = {}
 
     def guard(request: HttpRequest) -> Response | None:
@@ -136,21 +136,21 @@ per_address.makes_a_guard = "per_address(5)"  # type: ignore[attr-defined]
 
 
 def _network(address: str) -> str:
-    """Return what one client has: an IPv4 address, or 64 bits of an IPv6 address."""
+    """Return what identifies a client: an IPv4 address, or half of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return address[:45]  # a Unix socket has none; as long as the longest address
+        return address[:45]  # say, of a Unix socket; 45 is the longest address
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(found.ipv4_mapped or ipaddress.IPv6Address(int(found) >> 64 << 64))
 
 
 def internal(request: HttpRequest) -> Response | None:
-    """Only with DEBUG, or from an address in ``INTERNAL_IPS``, and through no proxy.
+    """Let only addresses in ``INTERNAL_IPS`` through, or all with DEBUG; never a proxy.
 
-    Behind a proxy REMOTE_ADDR is the proxy's, so that everybody looks internal. What
-    the metrics view does without ``METLOG_METRICS_GUARD``.
+    Behind a proxy REMOTE_ADDR is the proxy's, so that everybody would look internal.
+    The metrics view uses this guard if there is no ``METLOG_METRICS_GUARD``.
     """
     proxied = any(name in request.META for name in _PROXIED)
     if not proxied and conf.trusts(request.META.get("REMOTE_ADDR")):
@@ -167,9 +167,9 @@ _PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR")
 
 
 def bearer(token: str) -> Guard:
-    """A guard that lets through who says ``Authorization: Bearer <token>``.
+    """Return a guard that requires ``Authorization: Bearer <token>``.
 
-    Prometheus does with ``authorization: {credentials: …}`` in its scrape config.
+    Prometheus sends it with ``authorization: {credentials: …}`` in its scrape config.
     """
     if not (
         isinstance(token, str) and token and token.isascii() and token.isprintable()
@@ -196,7 +196,7 @@ bearer.makes_a_guard = 'bearer(os.environ["METRICS_TOKEN"])'  # type: ignore[att
 
 
 def all_of(*guards: Guard) -> Guard:
-    """One guard of several; the first that refuses decides, the rest is not asked."""
+    """Combine guards; the first that refuses decides, and the rest are not called."""
     if not any(_is_async(guard) for guard in guards):
         return lambda request: _first(ask(guard, request) for guard in guards)
 
@@ -214,12 +214,12 @@ all_of.makes_a_guard = "all_of(same_origin, rate_limit(10))"  # type: ignore[att
 
 
 def ask(guard: Guard, request: HttpRequest) -> Response | None:
-    """What any guard says, from synchronous code."""
+    """Return what any guard says, in synchronous code."""
     return _checked((async_to_sync(guard) if _is_async(guard) else guard)(request))
 
 
 async def aask(guard: Guard, request: HttpRequest) -> Response | None:
-    """What any guard says, from the event loop; a synchronous one may block there."""
+    """Return what any guard says, in the event loop; a synchronous one may block it."""
     if _is_async(guard):
         answer = await guard(request)
     else:

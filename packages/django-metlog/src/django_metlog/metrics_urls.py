@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The metrics view's address, to be included where it shall be: ``metrics`` below it.
+"""The metrics view's address, to be included in a URLconf: ``metrics`` below a prefix.
 
 path("", include("django_metlog.metrics_urls"))
 """

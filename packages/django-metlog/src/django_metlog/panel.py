@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The historic address of the panel, which is a package of its own now."""
+"""The panel's historic address; the panel is a package of its own now."""
 
 from __future__ import annotations
 

@@ -25,9 +25,10 @@ class StatsdHandler(logging.Handler):
 
     Attach it to ``django.request`` for what views raise, or to the root logger. An
     exception is counted once on its way up, however often and by however many loggers
-    it is logged; the same object raised again is another error. Behind a `QueueHandler`
-    there are no exceptions to count: it makes text of them. Put both side by side;
-    stderr says so when a traceback comes without its exception.
+    it is logged; the same object raised again is another error. Behind a
+    `QueueHandler`, which turns exceptions into text, there is nothing to count: attach
+    both to the same logger instead. If a traceback comes without its exception, stderr
+    says so.
 
     The level is ERROR unless another is configured: at WARNING Django also logs
     `PermissionDenied` and `BadRequest`, which are answers rather than errors.
@@ -38,7 +39,7 @@ class StatsdHandler(logging.Handler):
         _app_check.watch_handler()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Never raises into the code that logs."""
+        """Count the record's exception. Never raises into the code that logs."""
         try:
             _app_check.look_once()
             # exc_info=True outside of an except block gives (None, None, None), and
@@ -52,11 +53,11 @@ class StatsdHandler(logging.Handler):
                 if isinstance(record.msg, str) and TRACEBACK in record.msg:
                     _diagnostics.report(
                         "StatsdHandler cannot count a traceback without its exception",
-                        # `QueueHandler.prepare` sets it so; a logger never does.
+                        # `QueueHandler.prepare` sets it to None; a logger never does.
                         QUEUED if record.args is None else AS_TEXT,
                     )
                 return
-            # Past what the exception's class makes of attributes.
+            # The class may override how attributes are read.
             own = BaseException.__getattribute__(error, "__dict__")
             before, own[MARK] = own.get(MARK), _raise_of(error, scope)
             if not _is_same(before, own[MARK]):
@@ -76,15 +77,15 @@ AS_TEXT = "it was logged as text: log it with exc_info=True"
 _diagnostics = Diagnostics("django-metlog")
 
 MARK = "metlog_counted"
-"""The attribute of an exception that has been counted."""
+"""The attribute that marks an exception as counted."""
 
 
 def _raise_of(error: BaseException, scope: Scope | None) -> tuple[object, ...]:
-    """Which time of raising it this is: process, request and place in the traceback.
+    """Return what identifies one raise: process, request, place in the traceback.
 
-    A traceback grows at its top: by each caller that an exception passes, and by each
-    ``raise``, in front of all that was there before. Numbers only, so that it can still
-    be pickled and keeps no frame alive.
+    A traceback grows at its top, by each caller that the exception passes and by each
+    ``raise``. The result has only numbers, so that the exception can still be pickled
+    and keeps no frame alive.
     """
     request = None if scope is None else scope.started
     place: TracebackType | None = None
@@ -95,7 +96,8 @@ def _raise_of(error: BaseException, scope: Scope | None) -> tuple[object, ...]:
 
 
 def _is_same(before: object, now: tuple[object, ...]) -> bool:
-    """A server may log once more what left a request: then only one has a scope."""
+    """Return whether it is the same raise. A server may log once more what left a
+    request; then only one of them has a scope."""
     if not isinstance(before, tuple) or (before[0], *before[2:]) != (now[0], *now[2:]):
         return False
     return before[1] == now[1] or None in (before[1], now[1])
@@ -115,13 +117,13 @@ def _raises(entry: TracebackType) -> bool:
 
 
 def _is_its_handler(entry: TracebackType, below: TracebackType | None) -> bool:
-    """Return whether it is ``except Error as error: raise error``: one way up."""
+    """Return whether it is ``except Error as error: raise error``, the same raise."""
     if below is None or entry.tb_frame is not below.tb_frame:
         return False
     return entry.tb_lasti != below.tb_lasti
 
 
 CARRIERS = ("asgiref.", "asyncio.", "concurrent.futures.")
-"""They raise what was raised in another thread or task."""
+"""Functions that raise what was raised in another thread or task."""
 
 RAISE = opmap["RAISE_VARARGS"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What became of what was sent, as client and sender count it: for the commands."""
+"""What became of what was sent, by the counts of client and sender, for commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def senders(client: MetlogClient) -> Iterator[Any]:
-    """Yield those that deliver: the client's own, or those of its fan-out's routes."""
+    """Yield the senders that deliver: the client's, or those of a fan-out's routes."""
     routes = getattr(client.sender, "routes", None)
     if routes is None:
         yield client.sender
@@ -36,8 +36,8 @@ FILTERED = "refused by a filter"
 
 
 def losses(client: MetlogClient, *, of_messages: bool = False) -> dict[str, int]:
-    """Return what was lost so far, by kind; or only what may be messages, which
-    senders of metrics alone are right to drop."""
+    """Return what was lost so far, by kind. With ``of_messages`` leave out what senders
+    of metrics drop, because they are right to drop messages."""
     stats = client.stats
     dropped = _sum(client, "dropped")
     if of_messages:
@@ -49,14 +49,14 @@ def losses(client: MetlogClient, *, of_messages: bool = False) -> dict[str, int]
     return {
         "refused by the client": stats.invalid,
         FILTERED: stats.filtered,
-        # Also the times that a route's sender raised, which only the fan-out counts.
+        # Includes how often a route's sender raised, which only the fan-out counts.
         "failed": stats.errors + client.sender_stats.errors,
         "dropped": dropped,
     }
 
 
 def told(before: dict[str, int], after: dict[str, int]) -> str:
-    """Return what was lost in between, in words; empty for nothing."""
+    """Return what was lost in between, in words; empty if nothing was."""
     return ", ".join(
         f"{after[kind] - before[kind]} {kind}"
         for kind in after
@@ -75,20 +75,20 @@ def sent(client: MetlogClient) -> int:
 
 
 def unresolved(client: MetlogClient) -> list[str]:
-    """Return the hosts that have no address, or none yet."""
+    """Return the hosts that have no address, or not yet."""
     return [each._host for each in _sockets(client) if not each.is_ready]  # noqa: SLF001
 
 
 def look_up(client: MetlogClient) -> None:
-    """Begin to look for the addresses that nobody has looked for."""
+    """Begin to look up addresses that nobody has looked up."""
     for each in _sockets(client):
         if not (each.is_ready or each.has_failed):
-            with suppress(OSError):  # seen by `unresolved`
+            with suppress(OSError):  # `unresolved` reports it
                 each.resolve(may_wait=True)
 
 
 def looked_for(client: MetlogClient) -> list[str]:
-    """Return those of them of which no name server has said anything yet."""
+    """Return the hosts about which no name server has answered yet."""
     return [
         each._host  # noqa: SLF001
         for each in _sockets(client)
@@ -97,7 +97,7 @@ def looked_for(client: MetlogClient) -> list[str]:
 
 
 def _sockets(client: MetlogClient) -> Iterator[Any]:
-    for sender in senders(client):  # nothing public tells
+    for sender in senders(client):  # there is no public way to know
         if isinstance(sender, StatsdSender):
             yield sender._socket  # noqa: SLF001
         elif isinstance(sender, UdpSender):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The two middlewares of the original, alone or together, under WSGI and ASGI.
+"""The original's two middlewares, alone or together, under WSGI and ASGI.
 
-Each response is counted once, when it comes back. What a view raises Django turns into
-a response before a middleware sees it; an exception that does come here is one of the
-error page itself. Whichever of the two is the outer one opens the request's `scope`,
-the other joins it.
+Each response is counted once, when it comes back. Django turns what a view raises into
+a response before a middleware sees it; an exception that gets here comes from the error
+page itself. The outer one of the two opens the request's `scope`, and the inner one
+joins it.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ class _RequestMiddleware:
     sync_capable = True
     async_capable = True
     _wants: int = 0
-    """What it wants to know of a request: its part, or its parts."""
+    """Which parts of a request it reports."""
     get_response: Callable[[HttpRequest], Any]
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        """Raises `ImproperlyConfigured` for a setting that cannot work."""
+        """Raise `ImproperlyConfigured` for a setting that cannot work."""
         conf.validate()
         if not conf.is_installed():
             raise ImproperlyConfigured(conf.NOT_INSTALLED)
-        # Django wraps each middleware in a function. When the inner of the two stands
-        # right inside that, this one does its part as well: two calls less.
-        # A subclass may do more, so it stays where it is.
+        # Django wraps each middleware in a function. If the inner of the two is right
+        # inside that, this one also does its part, which saves two calls. A subclass
+        # may do more, so it stays where it is.
         self._part: int = self._wants
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
             self._part |= inner._part  # noqa: SLF001  # our own
-            # And its hook is everybody's.
+            # And its hook does the part of both.
             inner._part = self._part  # noqa: SLF001
             get_response = inner.get_response
         self.get_response = get_response

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What is asked of a site's own objects, which may raise whatever they like."""
+"""Calls to a site's own objects, which may raise anything."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ diagnostics = Diagnostics("django-metlog")
 def asked(
     setting: str, question: Callable[[HttpRequest], object], request: HttpRequest
 ) -> bool:
-    """What the site's own function says, which a setting names; no when it fails."""
+    """Return what the site's own function in a setting says; False if it fails."""
     try:
         answer = question(request)
-        if hasattr(type(answer), "__await__"):  # which would always be true
+        if hasattr(type(answer), "__await__"):  # it would always be true
             close: Any = getattr(answer, "close", None)
-            if close is not None:  # a coroutine, of which Python would complain
+            if close is not None:  # a coroutine, or Python would warn about it
                 close()
             raise TypeError("expected a function that is not async, got one that is")
         return bool(answer)
@@ -43,7 +43,7 @@ def asked(
 
 
 def scheme(request: HttpRequest) -> str:
-    """``http`` or ``https``; empty when SECURE_PROXY_SSL_HEADER makes it fail."""
+    """Return ``http`` or ``https``; empty if SECURE_PROXY_SSL_HEADER makes it fail."""
     try:
         return request.scheme or ""
     except Exception as error:
@@ -52,10 +52,10 @@ def scheme(request: HttpRequest) -> str:
 
 
 def is_logged_in(request: HttpRequest) -> bool:
-    """As far as the request knows already: no query, and no ``Vary: Cookie``.
+    """Return whether the request has a logged-in user, without loading the user.
 
-    Both is what looking at a lazy user costs, so one that nobody has looked at yet
-    counts as nobody, whoever put it there.
+    Loading a lazy user costs queries and sets ``Vary: Cookie``. So a user that nobody
+    has looked at yet counts as not logged in, whoever put it there.
     """
     try:
         user = getattr(request, "user", None)
@@ -67,7 +67,7 @@ def is_logged_in(request: HttpRequest) -> bool:
             known = vars(request)
             user = known.get("_cached_user") or known.get("_acached_user")
         if issubclass(type(user), Promise):
-            return False  # made by `lazy()`, which does not tell whether it was asked
+            return False  # made by `lazy()`, which does not say whether it is loaded
         return user is not None and bool(getattr(user, "is_authenticated", False))
     except Exception as error:
         diagnostics.report("the user could not be read", error)
@@ -77,7 +77,7 @@ def is_logged_in(request: HttpRequest) -> bool:
 def is_excluded(view: object, method: str | None) -> bool:
     try:
         return _exclusion.is_excluded(view, method or "")
-    except Exception as error:  # an object that raises whatever one asks of it
+    except Exception as error:  # a view that raises whenever it is inspected
         diagnostics.report("a view could not be read", error)
         return False
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What tells of a request, by how it ended: the handles of all its series at once."""
+"""How requests end: the handles of all series that report such a request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["Ending", "Handles"]
 class Ending:
     """A way in which requests end: by view, method, status, scheme and error.
 
-    All that tells of such a request, found by one look-up.
+    It has all handles that report such a request, so that one look-up finds them.
     """
 
     __slots__ = (
@@ -57,22 +57,22 @@ class Ending:
         statements: tuple[HistogramHandle, TimerHandle] | None,
     ) -> None:
         self.view = view
-        """The view's name, None when the request came to no view."""
+        """The view's name, None if the request did not reach a view."""
         self.excluded = excluded
         self.status = status
-        """The response's, 0 without one."""
+        """The response's status, 0 without a response."""
         self.timers = timers
-        """What times the view."""
+        """The timers of the view."""
         self.response = response
-        """What counts the response, if there was one."""
+        """The counter of the response, if there was one."""
         self.request = request
-        """What times the whole request, unless nobody wants to know."""
+        """The timer of the whole request, if it is wanted."""
         self.statements = statements
-        """How many of them it sent and how long they took, if anybody can say."""
+        """The histogram of their number and the timer of their time, if known."""
 
 
 class Handles:
-    """The handles of one client that requests need."""
+    """The handles of one client for requests."""
 
     def __init__(self, client: MetlogClient, details: bool) -> None:
         self.client = client
@@ -88,7 +88,7 @@ class Handles:
         )
 
     def auth_response(self, status: int) -> CounterHandle:
-        """What counts responses to logged-in users."""
+        """Return the counter of responses to logged-in users."""
         try:
             return self._auth_responses[status]
         except KeyError:
@@ -96,7 +96,7 @@ class Handles:
             return self._auth_responses.setdefault(status, handle)
 
     def active(self, request: HttpRequest) -> UpdownHandle:
-        """The level of requests in flight."""
+        """Return the level of requests in flight."""
         key = method_name(request.method), scheme(request)
         try:
             return self._active[key]
@@ -113,7 +113,7 @@ class Handles:
         by_scheme: str,
         error: str,
     ) -> Ending:
-        """What tells of requests that end so; ``names`` is None without a view."""
+        """Return what reports requests that end like this; no ``names``: no view."""
         client, view = self.client, "" if names is None else names.view
         tells_statements = self._tells_queries and names is not None
         return Ending(

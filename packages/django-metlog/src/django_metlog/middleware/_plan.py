@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The settings, in the form in which requests need them."""
+"""The settings, in the form that requests need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["NO_MATCH", "Plan", "latest"]
 
 
 class Plan:
-    """The settings, in the form in which requests need them."""
+    """The settings, in the form that requests need."""
 
     __slots__ = (
         *("asks_first", "client", "counts_active", "counts_users", "endings"),
@@ -44,35 +44,35 @@ class Plan:
         shows = conf.get("METLOG_SERVER_TIMING")
         self.client = client
         self.sender: object = client.sender
-        """The client's sender, from which some of this follows."""
+        """The client's sender, on which some of this depends."""
         self.handles = Handles(client, details)
         self.namer = Namer(conf.get("METLOG_VIEW_NAMES"), max_names, details)
         self.endings: dict[Any, Ending] = {}
-        """What was found before. By view, its name, route and method, status, scheme
-        and error: one view may stand in several URLconfs."""
+        """The endings found so far, by view, its name, route and method, status, scheme
+        and error: one view may be in several URLconfs."""
         self.usual: dict[Any, Ending] = {}
-        """Those of them that need no closer look, by the same but for the last, which
-        is whether the response streams: look here first."""
+        """The endings that need no closer look, to be searched first. The key is the
+        same, except that it ends with whether the response streams."""
         self.max_endings = 20 * max_names
         self.excludes = _excludes(conf.get("METLOG_EXCLUDE"))
         self.counts_users = conf.get("METLOG_AUTH_COUNTS") != "off"
         self.loads_users = conf.get("METLOG_AUTH_COUNTS") == "always"
         self.queue_time: bool = conf.get("METLOG_QUEUE_TIME")
         self.request_id = _meta_key(conf.get("METLOG_REQUEST_ID"))
-        """The key in `META` of the header with the request's id."""
+        """The key in `META` for the header with the request's id."""
         self.server_timing: Callable[[HttpRequest], object] | None = (
             (lambda request: True) if shows is True else shows or None
         )
         self.names_view: bool = conf.get("METLOG_RECORD_BY_VIEW")
-        """Whether the browser needs the view's name, to send it back."""
+        """Whether the browser has to know the view's name, to send it back."""
         self.adds_headers_or_queue = bool(self.queue_time or shows or self.names_view)
-        """Whether there is more to do at the end than most sites ask for."""
+        """Whether there is more to do at the end than for most sites."""
         self.counts_active = "updown" not in getattr(client.sender, "ignores", ())
         """Whether the sender takes levels."""
         self.scheme_is_plain = conf.scheme_is_plain()
         self.asks_first = True
-        """Whether there is anything to do at the start; so as long as the views, and
-        with them what is excluded, are not known."""
+        """Whether there is anything to do at the start. There is as long as views are
+        not loaded, because it is not known which are excluded."""
 
     def ending(
         self,
@@ -82,7 +82,7 @@ class Plan:
         scheme: str,
         failed: str,
     ) -> Ending:
-        """How requests like this one end."""
+        """Return how requests like this one end."""
         try:
             return self.endings[
                 *(match.func, match.view_name, match.route),
@@ -99,7 +99,7 @@ class Plan:
         scheme: str,
         failed: str,
     ) -> Ending:
-        """The ending of a request whose like was not seen yet."""
+        """Return the ending of a request of a new kind."""
         seen = match is not NO_MATCH
         ending = self.handles.ending(
             self.namer.names(match, method) if seen else None,
@@ -139,17 +139,17 @@ def _nothing() -> None: ...
 
 
 NO_MATCH = ResolverMatch(_nothing, (), {})
-"""What stands for the match of requests that came to no view."""
+"""Stands for the match of requests that did not reach a view."""
 
 
 def _route(match: ResolverMatch) -> str:
-    """The path with its parameters, as `http.route` has it."""
+    """Return the path with its parameters, as in `http.route`."""
     route = match.route or ""
     return route if route.startswith("^") else f"/{route}"
 
 
 class Latest:
-    """Holds the plan for what the settings are now."""
+    """Holds the plan for the current settings."""
 
     __slots__ = ("plan",)
 
@@ -158,14 +158,14 @@ class Latest:
         conf.on_change(self.clear)
 
     def clear(self) -> None:
-        """Have it made anew."""
+        """Have a new plan made."""
         self.plan = None
 
     def renewed(self) -> Plan:
-        """The plan, made anew if it has to be."""
+        """Return the plan, a new one if need be."""
         client = conf.client_or_inert()
         plan = self.plan
-        # Replaced without `setting_changed`, by an assignment or `mock.patch.object`.
+        # They may be replaced without `setting_changed`, say by an assignment.
         if plan is not None and (
             plan.client is not client or plan.sender is not client.sender
         ):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The begin and the end of a request: its scope is opened, then told of and closed."""
+"""The beginning and the end of a request: its scope is opened, reported and closed."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ __all__ = [
 
 COUNTS = 1
 TIMES = 2
-"""What the two middlewares want to know of a request: the bits of `Scope.parts`."""
+"""Which parts of a request the two middlewares report: the bits of `Scope.parts`."""
 
 _setting: Callable[[str], object] = conf.settings_read.get
 
 _NOTHING_USUAL: dict[Any, Ending] = {}
-"""`Scope.usual` of a request that has to be looked at more closely."""
+"""`Scope.usual` of a request that needs a closer look."""
 
 
 def open_request(request: HttpRequest, part: int) -> Scope | None:
-    """A scope to be closed by the caller; None when it is not the caller's."""
+    """Return a scope that the caller has to close; None if it is not the caller's."""
     scope = None
     try:
         plan = latest.plan
@@ -79,7 +79,7 @@ def open_request(request: HttpRequest, part: int) -> Scope | None:
 
 
 def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
-    """What not every site wants to know of a request that begins."""
+    """Do what only some sites want at the beginning of a request."""
     may_exclude = _exclusion.used or not conf.urlconf_is_loaded()
     plan.asks_first = bool(
         may_exclude
@@ -105,7 +105,7 @@ def _ask_first(request: HttpRequest, scope: Scope, plan: Plan) -> None:
 
 
 def begin_view(request: HttpRequest, scope: Scope, view: object) -> None:
-    """Decide whether a request is measured, once it is known where it goes."""
+    """Decide whether a request is measured, once its view is known."""
     scope.decide(is_excluded(view, request.method))
     if not scope.excluded and scope.exception is None:
         scope.usual = scope.plan.usual
@@ -119,9 +119,9 @@ def close_request(
 ) -> None:
     """Report what the request did, and close its scope. Never raises.
 
-    Most of what a site pays goes here. Between the rest of a request each step costs
-    several times what it costs in a loop, so there is one look-up for all that tells of
-    the request, and whatever is out of the ordinary makes it fail.
+    Most of the cost for a site is here. Within a request each step costs several times
+    as much as in a loop. So one look-up finds everything that reports the request, and
+    anything unusual makes that look-up fail.
     """
     now = perf_counter()
     plan: Plan = scope.plan
@@ -200,8 +200,8 @@ def _look_closer(
     response: HttpResponseBase | None,
     error: BaseException | None,
 ) -> Ending | None:
-    """How an unusual request ended, or one of a kind not seen yet; None when nothing
-    is to be told of it."""
+    """Return how an unusual request, or one of a new kind, ended; None if nothing of it
+    is reported."""
     if scope.excluded:
         return None
     plan: Plan = scope.plan
@@ -232,7 +232,7 @@ def _tell_more(
     error: BaseException | None,
     now: float,
 ) -> None:
-    """What comes after the rest, of few requests."""
+    """Report what few requests have, after the rest."""
     plan: Plan = scope.plan
     if scope.parts & COUNTS:
         if isinstance(error, CancelledError):
@@ -249,7 +249,7 @@ def _tell_more(
 def _count_errors(
     scope: Scope, plan: Plan, view: str | None, error: BaseException | None
 ) -> None:
-    """What the view raised, and what the error page did in turn."""
+    """Count what the view raised, and what the error page raised in turn."""
     for cause in (scope.exception, None if error is scope.exception else error):
         if isinstance(cause, Exception):
             name = capped("class", class_name(type(cause)).lower())
@@ -257,25 +257,25 @@ def _count_errors(
 
 
 def _failed(scope: Scope, status: int, error: BaseException | None) -> str:
-    """The name of what a request failed with."""
+    """Return the name of what a request failed with."""
     cause = scope.exception or error
     return class_name(type(cause)) if cause is not None else str(status)
 
 
 def _status_of(response: Any) -> int:
-    """What the client gets: a 500 for what is no response, as of a middleware that
-    forgets to return one, because Django fails to send it."""
+    """Return the status that the client gets: 500 for anything but a response, which
+    Django cannot send. A middleware may have forgotten to return one."""
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else 500
 
 
 def _status_after(error: BaseException | None) -> int | None:
-    """What the client gets when an exception comes through the middleware.
+    """Return the status that the client gets if an exception gets to the middleware.
 
     Then the error page failed, or DEBUG_PROPAGATE_EXCEPTIONS is on. Django tries once
-    more outside of this middleware, as `django.core.handlers.exception` says; what that
-    raises the server answers with a 500. None when nobody answers: the client went
-    away, or the process is being stopped.
+    more outside of this middleware (see `django.core.handlers.exception`); if that
+    raises too, the server answers with a 500. Return None if nobody answers, because
+    the client went away or the process is being stopped.
     """
     if isinstance(error, Http404):
         return 404
@@ -312,7 +312,7 @@ def _report_more(
 
 
 def _ms(seconds: float) -> float:
-    """Milliseconds with three decimals; a third of the time that `round` takes."""
+    """Return milliseconds with three decimals, in a third of the time of `round`."""
     return int(seconds * 1e6 + 0.5) / 1000
 
 
@@ -324,7 +324,7 @@ def _queued_ms(request: HttpRequest) -> float | None:
 
 
 def remember_exception(**kwargs: object) -> None:
-    """Keep the exception that Django is about to answer with a 500."""
+    """Remember the exception that Django is about to answer with a 500."""
     scope = current()
     if scope is not None and scope.exception is None:
         scope.exception = sys.exc_info()[1]

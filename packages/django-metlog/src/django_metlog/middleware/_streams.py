@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How long the body of a streaming response took: ``view.stream``."""
+"""How long the body of a streaming response takes: ``view.stream``."""
 
 from __future__ import annotations
 

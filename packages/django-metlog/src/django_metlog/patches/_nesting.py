@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What runs inside of something that is measured is a part of it, as long as it runs.
+"""Nested calls: what runs inside a measured call is part of it, until that call ends.
 
-Whoever begins a task, a callback or a thread there may give it the context, which it
-then keeps for all its life. So what the context holds is no flag: it is a list that is
-emptied when the measured thing is over, whoever has it by then.
+A task, a callback or a thread that is started there may inherit the context, and keeps
+it as long as it lives. So the context does not hold a flag, but a list that is emptied
+when the measured call ends, for everything that has inherited it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from contextvars import ContextVar
 __all__ = ["OUTSIDE", "Inside", "nesting"]
 
 Inside = Sequence[bool]
-"""True as long as the thing that it is about goes on, false afterwards."""
+"""True as long as the measured call goes on, false afterwards."""
 
 OUTSIDE: Inside = ()
 
 
 def nesting(name: str) -> ContextVar[Inside]:
-    """Return what holds, for one kind of thing, the one that code runs inside of.
+    """Return the variable with the call, of one kind, that the code runs inside of.
 
-    Set it to ``[True]`` in a ``try``, and ``clear()`` that list first in its
-    ``finally``: a signal that raises in between, as a worker's time limit does, must
-    not leave it as it is.
+    Set it to ``[True]`` in a ``try``, and first ``clear()`` that list in its
+    ``finally``: a signal handler that raises in between, as a worker's time limit does,
+    must not leave it set.
     """
     return ContextVar(name, default=OUTSIDE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``manage.py metlog_check``: one of each kind through the site's own sender."""
+"""``manage.py metlog_check``: send one of each kind through the site's own sender."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """Fails with exit code 1 when something did not go through."""
+    """Exits with 1 if something did not go through."""
 
     help = (
         "Send one of each kind through settings.METLOG, wait for the backend's answer "
         "(an address that does not resolve, a port that refuses, a collector's "
-        "response), and report it. UDP tells nobody whether it arrived."
+        "response), and report it. UDP does not report whether it arrived."
     )
-    # It must work while the site does not.
+    # It must work even if the site does not.
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -75,7 +75,7 @@ class Command(BaseCommand):
     def _wait_for_addresses(
         self, client: MetlogClient, options: dict[str, Any]
     ) -> None:
-        """Name servers may take their time, which is not that of each kind."""
+        """Wait for name servers first, because they may take longer than ``--wait``."""
         pause, end = Event(), monotonic() + PATIENCE
         _delivery.look_up(client)
         pause.wait(0.2 if _delivery.looked_for(client) else 0)
@@ -92,7 +92,7 @@ class Command(BaseCommand):
             pause.wait(0.05)
 
     def _late_refusals(self, client: MetlogClient, wait: float) -> bool:
-        """A closed UDP port is told of by the next datagram, at the earliest."""
+        """Wait for refusals: a closed UDP port shows only with the next datagram."""
         pause = Event()
         for _ in range(4):
             pause.wait(wait / 4)
@@ -111,13 +111,13 @@ class Command(BaseCommand):
 PREFIX = "metlog.check"
 
 PATIENCE = 10.0
-"""Seconds for a host's name: as long as a resolver tries one name server by default."""
+"""Seconds for resolving a name: as long as resolvers try one name server by default."""
 
 
 def _fate(
     client: MetlogClient, kind: str, send: Callable[[], object]
 ) -> tuple[str, bool]:
-    """Send one; return what became of it, and whether that is a failure."""
+    """Send one; return what happened to it, and whether that is a failure."""
     is_message = kind == "message"
     before = _delivery.losses(client, of_messages=is_message)
     sent, queued = _delivery.sent(client), _delivery.queued(client)
@@ -125,7 +125,7 @@ def _fate(
     client.flush()
     after = _delivery.losses(client, of_messages=is_message)
     if lost := _delivery.told(before, after):
-        if is_message:  # a filter may be there to let metrics pass alone
+        if is_message:  # a filter may be meant to let only metrics pass
             after[_delivery.FILTERED] = before[_delivery.FILTERED]
         return lost, after != before
     if _delivery.sent(client) > sent:

@@ -13,15 +13,15 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """Fails with exit code 1 when there is something to change."""
+    """Exits with 1 if there is something to change."""
 
     help = (
-        "Read this site's settings and say line by line what to change, coming from "
-        "django-statsd-mozilla, django-metlog-mozilla, django-statsd or "
-        "django-prometheus. When Django cannot start with them, "
+        "Read this site's settings and list line by line what to change when coming "
+        "from django-statsd-mozilla, django-metlog-mozilla, django-statsd or "
+        "django-prometheus. If Django cannot start with them, "
         "`python -m django_metlog.upgrade mysite.settings` reads them without it."
     )
-    # It must work while the site does not.
+    # It must work even if the site does not.
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: object, **options: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``manage.py statsd_ping --key K``: one measurement, to see whether it arrives."""
+"""``manage.py statsd_ping --key K``: send one metric, to see whether it arrives."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NUMBER = re.compile(
 
 
 class Command(BaseCommand):
-    """Fails with exit code 1 when the client or its sender could not send."""
+    """Exits with 1 if the client or its sender could not send."""
 
     help = (
-        "Send one measurement through settings.METLOG: by default a counter, by one. "
-        "Only the backend knows whether it arrived: UDP tells nobody."
+        "Send one metric through settings.METLOG, by default a counter, by one. "
+        "Only the backend knows whether it arrived: UDP does not report that."
     )
-    # It must work while the site does not.
+    # It must work even if the site does not.
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
