@@ -711,18 +711,70 @@ print(generate_latest(registry).decode())
     assert (found["own_total"], found["ours_total"]) == (3, 3)
 
 
+UNREADABLE = ['[["a"', "", "null", "\0" * 300, '{"a": 1}', '"abc"', "[[]]", "[" * 10**5]
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
 def test_an_unreadable_file_is_left_alone_and_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     """A full disk in another process is no reason to tell nothing."""
     with multi(tmp_path) as client:
         client.incr("hits")
         (tmp_path / "1-x.lock").touch()
-        (tmp_path / "1-x.json").write_text('[["a"')
-        (tmp_path / "gone").write_text("{")
+        (tmp_path / "1-x.json").write_text(text)
+        (tmp_path / "gone").write_text(text)
         assert samples(scrape(client)) == {"hits_total": 1}
         assert (tmp_path / "1-x.json").exists()
     assert "cannot read 1-x.json" in capsys.readouterr().err
+
+
+def _replace(path: Path) -> int:
+    path.rename(path.with_suffix(".old"))
+    return path.write_bytes(path.with_suffix(".old").read_bytes())
+
+
+CLEANED: dict[str, Callable[[Path], object]] = {
+    "folder": shutil.rmtree,
+    "all": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "locks": lambda folder: [path.unlink() for path in folder.glob("*.lock")],
+    "readers": lambda folder: (folder / "readers").unlink(),
+    "numbers": lambda folder: [path.unlink() for path in folder.glob("*.json")],
+    "restored": lambda folder: [_replace(path) for path in folder.glob("*.lock")],
+    "moved": lambda folder: folder.rename(folder.with_suffix(f".{time.time_ns()}")),
+}
+
+
+@pytest.mark.parametrize("cleaned", CLEANED)
+def test_what_a_clean_up_removes_is_written_anew(tmp_path: Path, cleaned: str) -> None:
+    """systemd removes from /tmp what was not used for ten days, and scripts empty the
+    folder at each start. What this process has counted stays, also for the others."""
+    folder = tmp_path / "shared"
+    with multi(folder) as client, multi(folder) as other:
+        other.flush()
+        for total in (1, 2):
+            client.incr("hits")
+            assert samples(scrape(client)) == {"hits_total": total}
+            CLEANED[cleaned](folder)
+            assert samples(scrape(client)) == {"hits_total": total}
+            assert samples(scrape(other)) == {"hits_total": total}
+        CLEANED[cleaned](folder)
+        client.flush()  # what its worker does at each interval
+        assert samples(scrape(other)) == {"hits_total": 2}
+    with multi(folder) as client:
+        client.incr("hits")
+        assert samples(scrape(client)) == {"hits_total": 3}
+
+
+def test_a_place_in_use_does_not_look_unused(tmp_path: Path) -> None:
+    """Its lock is never written; what removes old files goes by their times."""
+    with multi(tmp_path) as client:
+        client.incr("hits")
+        client.flush()
+        (lock,) = tmp_path.glob("*.lock")
+        os.utime(lock, (0, 0))
+        client.flush()  # with nothing new
+        assert lock.stat().st_mtime > time.time() - 3600
 
 
 def test_a_folder_that_cannot_be_written_costs_only_others_numbers(

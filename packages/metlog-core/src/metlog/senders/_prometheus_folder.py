@@ -68,19 +68,42 @@ class Place:
         # A fork does not inherit it. It is locked before it gets its name, because a
         # reader that finds a lock that nobody holds considers its owner dead.
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
-        new.rename(self._folder / f"{self.id}.lock")
+        self._name = self._folder / f"{self.id}.lock"
+        new.rename(self._name)
+        self._inode = self._name.stat().st_ino
+        self._has_written = False
+
+    def is_there(self) -> bool:
+        """Return whether others can find it. systemd removes from /tmp what was not
+        used for ten days, and scripts empty the folder at each start."""
+        try:
+            found = self._name.stat()
+            if self._has_written:
+                self._name.with_suffix(".json").stat()
+        except FileNotFoundError:
+            return False
+        if time.time() - found.st_mtime > STALE_SECONDS:
+            os.utime(self._name)  # it is in use
+        return found.st_ino == self._inode
 
     def write(self, families: Iterable[Family]) -> None:
         """Replace this process's file."""
         temporary = self._folder / f"{self.id}.tmp"
         temporary.write_text(encoded(families), "utf-8")
         temporary.replace(self._folder / f"{self.id}.json")
+        self._has_written = True
 
     def leave(self) -> None:
         """Leave as if this process had died: its gauges disappear."""
         with contextlib.suppress(OSError):
             os.close(self._lock)
         _mine.discard(self._key)
+
+    def abandon(self) -> None:
+        """Leave without a trace: nobody is to count it as dead."""
+        with contextlib.suppress(OSError), _readers(self._folder):
+            _remove(self._folder, [self.id])
+        self.leave()
 
     def reset_after_fork(self) -> None:
         """Give this place up in a forked child: it and its lock are the parent's."""
@@ -182,7 +205,7 @@ def _families(path: Path, report: Report) -> list[Family] | None:
         return decoded(path.read_bytes())
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever is in there
         report(f"cannot read {path.name}", error)
         return None
 
@@ -195,7 +218,7 @@ def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
         return {family.name: family for family in families}, state["folded"]
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:
         report("cannot read what ended processes counted", error)
     return {}, []
 

@@ -139,7 +139,7 @@ def encoded(families: Iterable[Family]) -> str:
 
 
 def decoded(text: str | bytes) -> list[Family]:
-    """Read JSON text. Raises ValueError, KeyError or TypeError if it is not ours."""
+    """Read JSON text. Raises some exception if it is not ours."""
     families = []
     for name, kind, meaning, unit, across, bounds, samples in json.loads(text):
         family = Family(name, kind, meaning, unit, across, tuple(bounds))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,10 @@ class PrometheusSender(ExportingSender):
     def _write(self, directory: str) -> bool:
         """Replace this process's file if it is old; return whether it is up to date."""
         with self._writing.here:
+            with suppress(OSError):  # writing tells of it
+                if self._place is not None and not self._place.is_there():
+                    self._place.abandon()
+                    self._place, self._written = None, -1
             with self._absorbing.here:
                 absorbed = self._absorbed
                 families = list(self._sums.families.values())
