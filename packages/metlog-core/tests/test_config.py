@@ -679,6 +679,12 @@ def test_both_ways_to_write_options_add_up(config: dict[str, Any]) -> None:
             f"{OK}sender_routes = x\n[metlog_route_a]\nsender_class = {CAPTURE}",
             *("sender_routes", "sections [metlog_route_…]"),
         ),
+        (f"{OK}metrics = cache.*", "metrics", "sections [metlog_rule_…]"),
+        (f"{OK}metrics =", "metrics", "sections [metlog_rule_…]"),
+        (f"{OK}metrics =\n  cache.*\n  db.*", "metrics", "sections [metlog_rule_…]"),
+        (f"{OK}metrics =\n  1", "metrics", "sections [metlog_rule_…]"),
+        (f"{OK}fields = env=prod", "fields", "section [metlog_fields]"),
+        (f"{OK}fields =\n  env=prod", "fields", "section [metlog_fields]"),
     ],
 )
 def test_an_option_of_what_stands_in_sections(ini: str, option: str, said: str) -> None:
@@ -1209,6 +1215,12 @@ def test_rules_of_a_route_are_those_that_it_names() -> None:
         ),
         ("[a_rul_x]\nmatch = a", "section [a_rul_x]: no such section; is [a_rule_x] m"),
         ("[a_field]\nx = a", "section [a_field]: no such section; is [a_fields] m"),
+        ("[a_metrics_x]\nmatch = a", "section [a_metrics_x]: no such section; is [a_r"),
+        ("[a_metric_x]\nmatch = a", "section [a_metric_x]: no such section; is [a_ru"),
+        ("[a_rule]\nmatch = a", "section [a_rule]: no such section; is [a_rule_…] m"),
+        ("[a_rules]\nmatch = a", "section [a_rules]: no such section; is [a_rule_…]"),
+        ("[a_rule_]\nmatch = a", "section [a_rule_]: no such section; is [a_rule_…]"),
+        ("[a_route]\ntypes = a", "section [a_route]: no such section; is [a_route_…]"),
     ],
 )
 def test_errors_in_rules_name_their_section(ini: str, said: str) -> None:
@@ -1216,6 +1228,15 @@ def test_errors_in_rules_name_their_section(ini: str, said: str) -> None:
     with pytest.raises(ConfigError) as raised:
         client_from_text_config(f"[a]\nsender_class = {CAPTURE}\n{ini}", "a")
     assert str(raised.value).startswith(said)
+
+
+def test_a_section_of_another_client_may_have_any_name() -> None:
+    """Each has its own sections, which begin with its name."""
+    own = f"sender_class = {CAPTURE}"
+    rule = "[a_metrics_rule_x]\nmatch = x\ndrop = yes"
+    ini = "\n".join(["[a]", own, "[a_metrics]", own, rule])
+    assert not client_from_text_config(ini, "a").rules
+    assert client_from_text_config(ini, "a_metrics").rules.for_("x").drop
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_patterns_have_sets_and_single_characters() -> None:
         ),
         ([{"match": "a", "rename": ""}], r"0\['rename'\]: expected a metric name"),
         ([{"match": "a", "rename": "a b"}], r"0\['rename'\]: expected a metric name"),
+        ([{"match": "a", "rename": "..."}], r"0\['rename'\]: expected a metric name"),
         ([{"match": "a", "rename": None}], r"0\['rename'\]: expected a metric name"),
         ([{"match": "a", "labels": {}}], r"0\['labels'\]: expected a dict of labels"),
         ([{"match": "a", "labels": "x"}], r"0\['labels'\]: expected a dict of labels"),

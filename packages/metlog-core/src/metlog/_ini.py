@@ -91,8 +91,8 @@ def read(
     for option, in_sections in (
         ("filters", f"sections [{section}_filter_…]"),
         ("plugins", f"sections [{section}_plugin_…]"),
-        ("metrics", own_rules and f"sections [{section}_rule_…]"),
-        ("fields", has_fields and f"section [{section}_fields]"),
+        ("metrics", f"sections [{section}_rule_…]"),
+        ("fields", f"section [{section}_fields]"),
         ("sender", route_sections and f"sections [{section}_route_…]"),
         ("sender_routes", route_sections and f"sections [{section}_route_…]"),
     ):
@@ -257,11 +257,18 @@ def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
         if not name.startswith(f"{section}_"):
             continue
         word, _, label = name.removeprefix(f"{section}_").partition("_")
+        if word in {"metric", "metrics"} and f"{section}_{word}" not in sections:
+            word = "rules"  # as a dict has them
         meant = difflib.get_close_matches(word, kinds, 1, 0.8)
         known = word in {"route", "rule"} or word.startswith(("filter", "plugin"))
         if word == "field" and not label:
             raise ConfigError(
                 f"no such section; is [{section}_fields] meant?", f"section [{name}]"
+            )
+        if not label and meant and meant[0] in {"route", "rule"}:
+            raise ConfigError(
+                f"no such section; is [{section}_{meant[0]}_…] meant?",
+                f"section [{name}]",
             )
         if label and meant and not known:
             raise ConfigError(

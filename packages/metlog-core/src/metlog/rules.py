@@ -149,7 +149,7 @@ def _rule(rule: object) -> tuple[str, Decision]:
 
 
 def _name(name: object) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not (_NAME.fullmatch(name) and name.strip(".")):
         raise ConfigError(f"expected a metric name, got {name!r}", "rename")
     return name
 
