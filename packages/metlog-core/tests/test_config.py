@@ -1234,7 +1234,7 @@ def test_a_section_of_another_client_may_have_any_name() -> None:
     """Each has its own sections, which begin with its name."""
     own = f"sender_class = {CAPTURE}"
     rule = "[a_metrics_rule_x]\nmatch = x\ndrop = yes"
-    ini = "\n".join(["[a]", own, "[a_metrics]", own, rule])
+    ini = f"[a]\n{own}\n[a_metrics]\n{own}\n{rule}"
     assert not client_from_text_config(ini, "a").rules
     assert client_from_text_config(ini, "a_metrics").rules.for_("x").drop
 
