@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What one request is known to have done, so far, in one object.
+"""What one request has done so far, in one object.
 
-A `ContextVar` holds it, so whatever belongs to the request finds it: the view, its
-child tasks, threads of ``sync_to_async``. Threads started by hand and
+A `ContextVar` holds it, so everything that belongs to the request finds it: the view,
+its child tasks, threads of ``sync_to_async``. Threads started by hand and
 ``run_in_executor`` do not belong to a request: what they do is sent, but not added up
 here.
 """
@@ -24,7 +24,7 @@ __all__ = ["Scope", "current"]
 
 
 class Times(Protocol):
-    """What seconds are added to."""
+    """What times are appended to."""
 
     def append(self, value: float, /) -> object: ...
     def __len__(self) -> int: ...
@@ -32,38 +32,39 @@ class Times(Protocol):
 
 
 MAX_HELD = 1000
-"""What a request does before its view is known is held back; more is sent at once."""
+"""How many measurements are held back before the view is known; more are sent at once.
+"""
 
 
 class Scope:
-    """Totals of one request. Whoever measures something adds it to `current`'s.
+    """Totals of one request. Code that measures something adds it to the `current` one.
 
-    Additions from several threads at once may get lost, as in any unlocked counter;
-    a request that queries from two threads at once is told about roughly.
+    Additions from several threads at once may get lost, as in any unlocked counter, so
+    the totals of a request that queries from two threads at once are approximate.
     """
 
     # Few requests set these. What most set or read is set in `__init__`: with defaults
-    # on the class a query would cost 130 ns more. No slots: with them Python makes the
-    # object by a longer way, which costs a request 50 ns where nothing else runs.
+    # on the class a query would cost 130 ns more. There are no slots, because with them
+    # creating the object would cost a request 50 ns more.
     view_ms: float | None = None
     queued_ms: float | None = None
-    """how long the request waited before it came to Django, if somebody said so"""
+    """how long the request waited before it reached Django, if known"""
     request_id: str | None = None
-    """what METLOG_REQUEST_ID's header said"""
+    """the value of METLOG_REQUEST_ID's header"""
     _held: list[Callable[[], object]] | None = None
 
     token: Token[Scope]
-    """what `enter` gave, for `close`"""
+    """what `enter` returned, for `close`"""
     plan: Any
-    """what the middlewares keep in mind from its beginning to its end"""
+    """what the middlewares remember from its beginning to its end"""
     usual: dict[Any, Any]
-    """where they look first when it ends: nothing there is usual, or nothing of it"""
+    """where they look first at its end; empty if something about it is unusual"""
 
     def __init__(self, started: float, parts: int) -> None:
         self.started = started
         """``perf_counter`` seconds at which the request came in"""
         self.parts = parts
-        """what of it is reported when it ends; a matter of the middlewares"""
+        """which parts of it the middlewares report when it ends"""
         self.query_times: Times = []
         """minus the seconds of each statement, sent to any database"""
         self.cache_times: Times = []
@@ -71,19 +72,19 @@ class Scope:
         self.cache_hits: int = 0
         self.cache_misses: int = 0
         self.excluded: bool | None = False
-        """whether nothing of it is to be sent; None while its view is not known yet"""
+        """whether nothing of it is sent; None as long as its view is not known"""
         self.view: str | None = None
-        """the view's name, dotted; known once it has answered"""
+        """the view's dotted name; known once it has answered"""
         self.view_started: float | None = None
         """``perf_counter`` seconds at which the view was about to be called"""
         self.active: UpdownHandle | None = None
-        """the level of requests in flight that it was counted among"""
+        """the level of requests in flight that it was added to"""
         self.exception: BaseException | None = None
         """what the view or a middleware raised and Django answered with a 500"""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        """Become None where the request is copied or pickled: it is no part of it, and
-        what is measured is the original."""
+        """Become None if the request is copied or pickled, because only the original is
+        measured."""
         return type(None), ()
 
     @property
@@ -98,7 +99,7 @@ class Scope:
 
     @property
     def cache_calls(self) -> int:
-        """Calls of a cache, as the code made them: nested ones count once."""
+        """Calls of a cache that the code made: nested ones count once."""
         return len(self.cache_times)
 
     @property
@@ -107,17 +108,17 @@ class Scope:
         return _milliseconds(self.cache_times)
 
     def add_query(self, ms: float) -> None:
-        """One more statement."""
+        """Add a statement."""
         self.query_times.append(-ms / 1000)
 
     def add_cache_call(self, ms: float, hits: int = 0, misses: int = 0) -> None:
-        """One more cache call; ``hits`` and ``misses`` for reads, one for each key."""
+        """Add a cache call; reads have ``hits`` and ``misses``, one for each key."""
         self.cache_times.append(-ms / 1000)
         self.cache_hits += hits
         self.cache_misses += misses
 
     def hold(self, send: Callable[[], object]) -> None:
-        """Send later, once it is known that this request is measured; else never."""
+        """Send it once it is known that this request is measured, otherwise never."""
         if self.excluded is None:
             if self._held is None:
                 self._held = []
@@ -128,7 +129,7 @@ class Scope:
             send()
 
     def decide(self, excluded: bool) -> None:
-        """Say whether nothing of this request is sent. Once said, it stays."""
+        """Decide whether nothing of this request is sent. The first decision counts."""
         if self.excluded is None:
             self.excluded = excluded
             held, self._held = self._held or [], None
@@ -137,13 +138,13 @@ class Scope:
                     send()
 
     def close(self) -> None:
-        """End it, in the context that opened it."""
+        """End it. Call this in the context that opened it."""
         if self.excluded is None:
             self.decide(excluded=False)
         self.exception = None  # its traceback holds the request, which holds this
-        # Tasks that outlive the request have this one for all their life. What they
-        # send is of no request any more; what they add goes nowhere, or that would
-        # grow.
+        # Tasks that outlive the request keep this scope as long as they live. What they
+        # send no longer belongs to a request, and what they add is discarded, or it
+        # would grow for ever.
         if self.excluded:
             self.excluded = False
         if self.request_id is not None:
@@ -151,7 +152,7 @@ class Scope:
         queries, calls = self.query_times, self.cache_times
         self.query_times = _Sealed(queries) if queries else _NOTHING
         self.cache_times = _Sealed(calls) if calls else _NOTHING
-        # What a stopping server forgot the garbage collector ends, in another context.
+        # What a stopping server left, the garbage collector ends in another context.
         with suppress(ValueError, RuntimeError):
             _current.reset(self.token)
 
@@ -160,7 +161,7 @@ _NOTHING: Times = deque(maxlen=0)
 
 
 class _Sealed(tuple[float, ...]):
-    """What was added before; what comes now is gone."""
+    """What was added before; anything added now is discarded."""
 
     __slots__ = ()
 
@@ -169,16 +170,16 @@ class _Sealed(tuple[float, ...]):
 
 
 def _milliseconds(times: Iterable[float]) -> float:
-    return abs(round(sum(times) * -1000, 3))  # and no -0.0
+    return abs(round(sum(times) * -1000, 3))  # without -0.0
 
 
 _sees_queries = [False]
 
 
 def see_queries(seen: bool) -> None:
-    """Say whether anybody adds statements to scopes: whether none means none."""
+    """Say whether statements are added to scopes, so that no statements means none."""
     _sees_queries[0] = seen
-    conf.clear_cache()  # what was made of the settings may depend on it
+    conf.clear_cache()  # cached values may depend on it
 
 
 def sees_queries() -> bool:
@@ -187,18 +188,18 @@ def sees_queries() -> bool:
 
 
 NOBODY: Final = Scope(0.0, 0)
-"""The scope of code that runs for no request: whatever is added to it is gone."""
+"""The scope of code that runs outside of requests: what is added to it is discarded."""
 NOBODY.query_times = NOBODY.cache_times = _NOTHING
 
 _current: ContextVar[Scope] = ContextVar("django_metlog_scope", default=NOBODY)
 
 current_or_nobody: Callable[[], Scope] = _current.get
-"""The scope of the request this code runs for, `NOBODY` outside of requests: for code
-that counts nanoseconds."""
+"""Returns the scope of the request this code runs for, `NOBODY` outside of requests:
+for code in which nanoseconds matter."""
 
 
 enter: Callable[[Scope], Token[Scope]] = _current.set
-"""Make a scope that of the current context. Whoever does keeps what this returns in the
+"""Makes a scope that of the current context. The caller has to keep the result in the
 scope's ``token``."""
 
 
@@ -209,7 +210,7 @@ def current() -> Scope | None:
 
 
 def open_scope(started: float, parts: int = 0) -> Scope:
-    """Begin one for the current context, to be closed there."""
+    """Open a scope for the current context, which has to be closed there."""
     scope = Scope(started, parts)
     scope.token = enter(scope)
     return scope

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a site's settings have of the packages before this one, and what to write now.
+"""What to change in a site's settings when coming from one of this package's ancestors.
 
-Pure: settings come in as a mapping. ``python -m django_metlog.upgrade mysite.settings``
-reads a module that Django cannot start with; ``manage.py metlog_upgrade_check`` reads
-the settings that run.
+Pure: settings are a mapping. ``python -m django_metlog.upgrade mysite.settings`` reads
+a module that Django cannot start with; ``manage.py metlog_upgrade_check`` reads the
+running settings.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Advice(NamedTuple):
     """One thing to change."""
 
     where: str
-    """The setting it is in, or what else."""
+    """The setting that it is in, or another place."""
     found: str
-    """As it is written there."""
+    """What is written there."""
     write: str
     """What to write instead, or what to do."""
 
@@ -44,7 +44,7 @@ BOTH = f"{TIMING} and {COUNTING}"
 
 _IN = "in METLOG_PATCHES"
 
-# Dotted names in any setting, from the most exact to the least.
+# Dotted names in any setting, from the most specific to the least.
 _NAMES: tuple[tuple[str, str], ...] = (
     # django-statsd-mozilla 0.3 and 0.4
     (
@@ -63,7 +63,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"django_statsd\.middleware\.StatsdMiddleware", BOTH),
     (
         r"django_statsd\.middleware\.StatsdMiddlewareTimer",
-        "nothing: django-metlog does not time single middlewares",
+        "nothing: django-metlog does not time individual middlewares",
     ),
     # django-prometheus
     (r"django_prometheus\.middleware\.PrometheusBeforeMiddleware", BOTH),
@@ -82,7 +82,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"django_(?:statsd|prometheus)", "django_metlog"),
     (
         r"django_(?:statsd|prometheus)\..*",
-        "nothing: django-metlog has no such thing",
+        "nothing: django-metlog has no equivalent",
     ),
 )
 
@@ -93,7 +93,7 @@ _CLIENTS = {
     "django_statsd.clients.null": "metlog.senders.NoSendSender",
     "django_statsd.clients.toolbar": "metlog.senders.StatsdSender",
 }
-"""STATSD_CLIENT of django-statsd-mozilla, and the sender that does as it did."""
+"""STATSD_CLIENT of django-statsd-mozilla, and the sender that does the same."""
 
 _GONE = {
     "PROMETHEUS_EXPORT_MIGRATIONS": "nothing: migrations are not counted",
@@ -111,7 +111,7 @@ _GONE = {
     "STATSD_SAMPLE_RATE": "rules: METLOG's 'metrics': [{'match': '*', 'rate': …}]",
     "STATSD_TAGS_LIKE": "'dialect': 'dogstatsd' of METLOG's sender",
     "STATSD_TRACK_DATABASE": "'django_metlog.patches.db' in METLOG_PATCHES",
-    "STATSD_TRACK_MIDDLEWARE": "nothing: single middlewares are not timed",
+    "STATSD_TRACK_MIDDLEWARE": "nothing: individual middlewares are not timed",
     "STATSD_VIEWS_TO_SKIP": "METLOG_EXCLUDE for paths, or django_metlog.exclude",
 }
 
@@ -119,7 +119,7 @@ _IN_A_CLIENT = ("STATSD_CLIENT", "STATSD_HOST", "STATSD_PORT", "STATSD_PREFIX")
 
 
 def advice(settings: Mapping[str, Any]) -> Iterator[Advice]:
-    """Yield what to change in these settings, by name and then by place."""
+    """Yield what to change in these settings, first by name and then by place."""
     for name in sorted(settings):
         if name in _GONE:
             value = settings[name]
@@ -152,7 +152,7 @@ def advice(settings: Mapping[str, Any]) -> Iterator[Advice]:
 
 
 def packages(installed: Iterable[str] | None = None) -> Iterator[Advice]:
-    """Yield what to uninstall, of all that is installed."""
+    """Yield what to uninstall, of everything that is installed."""
     if installed is None:
         installed = (one.metadata["Name"] or "" for one in distributions())
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in installed}
@@ -169,7 +169,7 @@ def packages(installed: Iterable[str] | None = None) -> Iterator[Advice]:
 
 
 def places(modules: Iterable[str], found: str) -> Iterator[str]:
-    """Yield ``file:line`` wherever one of these modules' sources has that text."""
+    """Yield ``file:line`` for each place with that text in these modules' sources."""
     for module in modules:
         for number, line in enumerate(_source(module), start=1):
             if re.search(rf"(?<![\w.]){re.escape(found)}(?![\w.])", line):
@@ -195,7 +195,7 @@ def _source(module: str) -> list[str]:
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:
-    """Every text in a setting, keys included."""
+    """Yield every text in a setting, including keys."""
     if isinstance(value, str):
         yield value
     elif depth < 10 and isinstance(value, Mapping):
@@ -234,7 +234,7 @@ def _is_of_mozilla(settings: Mapping[str, Any]) -> bool:
 
 
 def _records_the_default(settings: Mapping[str, Any]) -> bool:
-    """Return whether it had django-statsd-mozilla's seven keys. Here they are five."""
+    """Return whether it used the seven keys that were the default; ours are five."""
     return not any(
         name in settings for name in ("STATSD_RECORD_KEYS", "METLOG_RECORD_KEYS")
     ) and any(
@@ -267,12 +267,12 @@ def _urls(modules: Iterable[str]) -> Iterator[Advice]:
 USAGE = """\
 usage: python -m django_metlog.upgrade mysite.settings
 
-Say line by line what to change in a site's settings, coming from other packages.
+List line by line what to change in a site's settings when coming from other packages.
 Exits with 1 if there is something to change."""
 
 
 def main(arguments: list[str]) -> int:
-    """Read a settings module; 1 when there is something to change."""
+    """Read a settings module; return 1 if there is something to change."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         asked = arguments in (["-h"], ["--help"])
         print(USAGE, file=sys.stdout if asked else sys.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The record view's address, to be included: ``services/timing/`` + ``record``.
+"""The record view's address, to be included in a URLconf: ``services/timing/record``.
 
 path("services/timing/", include("django_metlog.urls"))
 """

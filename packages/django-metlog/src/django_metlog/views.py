@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Two views: a browser's report comes in; what was measured goes out to Prometheus.
+"""Two views: one records browsers' reports, the other exposes metrics to Prometheus.
 
-What a report means stands in `django_metlog._beacons`, and what a scrape gets in
-`metlog.senders.prometheus`; all that is known here is HTTP.
+`django_metlog._beacons` knows what a report means, and `metlog.senders.prometheus` what
+a scrape gets; this module only knows HTTP.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TOO_LARGE = "A report may have {} bytes."
 
 
 class _RefusedError(Exception):
-    """The request gets this status and sentence, and nothing is recorded."""
+    """The request is answered with this status and sentence; nothing is recorded."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -52,8 +52,8 @@ class _EveryDatabase(set[str]):
 
 
 def _public(view: View) -> View:
-    """Open a view to programs, which come without CSRF token, log-in and database."""
-    # What django.db.transaction.non_atomic_requests sets, for one database at a time.
+    """Open a view to programs: without CSRF token, log-in and database transaction."""
+    # django.db.transaction.non_atomic_requests sets this for one database at a time.
     view._non_atomic_requests = _EveryDatabase()  # type: ignore[attr-defined]  # noqa: SLF001
     return csrf_exempt(login_not_required(view))
 
@@ -62,8 +62,8 @@ def _public(view: View) -> View:
 def record(request: HttpRequest) -> HttpResponseBase:
     """Take a report of stick (POST) or boomerang (GET, HEAD, POST).
 
-    Answers 204, or 4xx with one sentence. A report is recorded completely or not at
-    all.
+    The answer is 204, or 4xx with one sentence. A report is recorded completely or not
+    at all.
     """
     _app_check.look_once()
     guard = _guard()
@@ -75,7 +75,7 @@ def record(request: HttpRequest) -> HttpResponseBase:
 
 @_public
 async def arecord(request: HttpRequest) -> HttpResponseBase:
-    """The same without a thread, for a URLconf that is only served by ASGI."""
+    """Do the same without a thread, for a URLconf that is only served by ASGI."""
     _app_check.look_once()
     guard = _guard()
     refusal: HttpResponseBase | None = _wrong_method(request)
@@ -89,10 +89,10 @@ _guard = conf.cached_until_changed(conf.guard)
 
 @_public
 def metrics(request: HttpRequest) -> HttpResponseBase:
-    """Answer Prometheus: all that the client's `PrometheusSender` holds.
+    """Answer Prometheus with everything that the client's `PrometheusSender` holds.
 
-    Text or OpenMetrics, as ``Accept`` asks. 404 with one sentence when the client has
-    no such sender. ``METLOG_METRICS_GUARD`` says who may read.
+    The answer is text or OpenMetrics, as ``Accept`` asks, or 404 with one sentence if
+    the client has no such sender. ``METLOG_METRICS_GUARD`` says who may read.
     """
     _app_check.look_once()
     refusal: HttpResponseBase | None = _wrong_method(request, READING)
@@ -103,7 +103,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
 
 @_public
 async def ametrics(request: HttpRequest) -> HttpResponseBase:
-    """The same for a URLconf only served by ASGI; a thread reads what there is."""
+    """Do the same for a URLconf only served by ASGI; a thread reads the metrics."""
     _app_check.look_once()
     refusal: HttpResponseBase | None = _wrong_method(request, READING)
     if refusal is None:
@@ -153,9 +153,9 @@ def _recorded(request: HttpRequest) -> HttpResponse:
 
 
 def _is_prerendering(request: HttpRequest) -> bool:
-    """Return whether a page sent this that is loaded for a visitor who may come.
+    """Return whether a prerendered page sent this, which nobody may ever see.
 
-    Chromium says so of every request such a page makes: ``prefetch;prerender``.
+    Chromium marks every request of such a page: ``prefetch;prerender``.
     https://wicg.github.io/nav-speculation/prefetch.html#sec-purpose-header
     """
     # Not `request.headers`, which would read every header.
@@ -169,8 +169,8 @@ def _is_prerendering(request: HttpRequest) -> bool:
 
 
 def _send(report: _beacons.Report) -> None:
-    """Send what a report holds, under no view's name that the site does not have, and
-    under no more of them than a label may have."""
+    """Send what a report holds; only under names of views that the site has, and of no
+    more views than a label may have."""
     known = _views() if report.view or report.visits else frozenset()
     view = capped("view", report.view) if report.view in known else ""
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
@@ -187,7 +187,7 @@ def _send(report: _beacons.Report) -> None:
 
 
 def _views() -> frozenset[str]:
-    """Every name a view of this URLconf can have: a bounded set, unlike what comes."""
+    """Return every name that a view of this URLconf can have: a bounded set."""
     scheme = conf.get("METLOG_VIEW_NAMES")
     languages = conf.languages() if scheme == "route" else ()
     return _views_of(get_resolver(get_urlconf()), scheme, languages)
@@ -197,13 +197,13 @@ _views_of = lru_cache(maxsize=8)(_view_names.in_urlconf)
 
 
 def _fields(request: HttpRequest) -> dict[str, list[str]]:
-    """What was sent, in the query and in a form. Raises `_RefusedError`."""
+    """Return the fields in the query and in a form. Raises `_RefusedError`."""
     limit = conf.get("METLOG_RECORD_MAX_BYTES")
     query = request.META.get("QUERY_STRING", "")
     if len(query) > limit:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
     try:
-        # WSGI's text is bytes in disguise: https://peps.python.org/pep-3333/
+        # WSGI's text is bytes decoded as Latin-1: https://peps.python.org/pep-3333/
         encoding = "latin-1" if isinstance(request, WSGIRequest) else "utf-8"
         pairs = _pairs(query.encode(encoding)) if query else []
         if request.method == "POST":
@@ -232,7 +232,7 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
             return [
                 (name, _utf8(value)) for name in form for value in form.getlist(name)
             ]
-        # Without a length nobody but us keeps it short.
+        # Without a length, nothing else limits the body.
         body = request.read(limit + 1) if length is None else request.body
     except RequestDataTooBig:
         raise _RefusedError(413, "The report is longer than Django takes.") from None
@@ -246,8 +246,8 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
 def _is_text_encoding(charset: str) -> bool:
     """Return whether Python, and so Django, can decode text by this name.
 
-    Of codecs such as base64, which turn bytes into bytes, Django finds that out only
-    when it decodes.
+    Django notices codecs such as base64, which turn bytes into bytes, only when it
+    decodes.
     """
     try:
         "a".encode(charset)
@@ -257,7 +257,7 @@ def _is_text_encoding(charset: str) -> bool:
 
 
 def _content_length(request: HttpRequest) -> int | None:
-    """None when it is not known."""
+    """Return the length, or None if it is not known."""
     text = request.META.get("CONTENT_LENGTH") or ""
     return int(text[:20]) if text.isascii() and text.isdigit() else None
 
@@ -267,7 +267,7 @@ def _pairs(form: bytes) -> list[tuple[str, str]]:
 
 
 def _utf8(text: str) -> str:
-    """``text``, if Django did not have to mend it. Raises `UnicodeError`."""
+    """Return ``text``, or raise `UnicodeError` if Django had to repair it."""
     if "\N{REPLACEMENT CHARACTER}" in text:
         raise UnicodeError
     return text

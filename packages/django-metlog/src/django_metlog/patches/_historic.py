@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """METLOG_HISTORIC_NAMES: the dotted names of django-statsd-mozilla 0.3 and 0.4.
 
-Only the dotted names differ. Where there are labels, statements, models and tasks are
-called as ever.
+Only the dotted names differ. Backends with labels get the usual names of statements,
+models and tasks.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ CELERY_DONE = Metric(
     "celery.<task...>.done",
     "counter",
     "{task}",
-    "Celery tasks that ended, however they did (METLOG_HISTORIC_NAMES).",
+    "Celery tasks that ended, in whatever way (METLOG_HISTORIC_NAMES).",
     ("queue",),
 )
 
 
 def is_on() -> bool:
-    """Return whether the historic names are wanted. Declares them then."""
+    """Return whether the historic names are wanted; if so, declare them."""
     return _wanted()
 
 
 def as_named(metric: Metric) -> Metric:
-    """Return the declaration whose dotted names this site has."""
+    """Return the declaration with the dotted names that this site uses."""
     return _HISTORIC.get(metric.name, metric) if _wanted() else metric
 
 
@@ -64,7 +64,7 @@ def _wanted() -> bool:
 
 @dataclass(frozen=True)
 class _OfModel(Metric):
-    """With the model's name as its class is written: ``models.shop.OrderItem``."""
+    """Has the model's name as in the class statement: ``models.shop.OrderItem``."""
 
     def dotted(self, parts: Mapping[str, str]) -> str:
         try:
@@ -76,7 +76,7 @@ class _OfModel(Metric):
 
 
 def _renamed(metric: Metric, name: str, kind: type[Metric] = Metric) -> Metric:
-    """The same metric under another dotted name; its labels are the same as well."""
+    """Return the same metric, with the same labels, under another dotted name."""
     same: dict[str, Any] = {
         one.name: getattr(metric, one.name) for one in fields(metric) if one.init
     }

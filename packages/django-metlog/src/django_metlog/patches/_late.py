@@ -2,7 +2,7 @@
 """Patch a library when, and if, the site imports it.
 
 Patches are applied before most of a site's own modules are imported. To import a
-library in order to patch it would cost every site that has it and does not use it.
+library just to patch it would cost every site that has it but does not use it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Patch = Callable[[ModuleType], None]
 
 
 def when_imported(name: str, patch: Patch) -> None:
-    """Call ``patch(module)`` now if ``name`` was imported, else as soon as it is."""
+    """Call ``patch(module)`` now if ``name`` is imported, else as soon as it is."""
     module = sys.modules.get(name)
     if module is not None and not _is_loading(module):
         patch(module)
@@ -31,7 +31,7 @@ def when_imported(name: str, patch: Patch) -> None:
 
 
 def cancel(name: str) -> None:
-    """No longer wait for it."""
+    """No longer wait for that module."""
     _finder.waiting.pop(name, None)
     if not _finder.waiting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
@@ -42,7 +42,7 @@ def _is_loading(module: ModuleType) -> bool:
 
 
 class _Finder(MetaPathFinder):
-    """Lets the other finders find, and looks on while the module is run."""
+    """Lets the other finders find a module, and wraps its loader."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, Patch] = {}
@@ -68,7 +68,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Watching(Loader):
-    """A loader that patches what it has loaded; in all else the one it stands for."""
+    """A loader that patches what it has loaded, and otherwise acts as the original."""
 
     def __init__(self, loader: Loader, name: str) -> None:
         self._loader = loader

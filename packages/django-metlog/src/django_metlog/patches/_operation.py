@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a statement does, as far as its first word says."""
+"""What a statement does, by its first word."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ OPERATIONS = frozenset({
     "update", "use", "vacuum", "values", "with",
 })
 # fmt: on
-"""What a statement's first word may be; all else is ``other``."""
+"""The first words of statements; anything else is ``other``."""
 
 _SKIPPED = re.compile(r"[\s(;]*")
 _WORD = re.compile(r"[A-Za-z]+")
 
 
 def operation(sql: object) -> str:
-    """What a statement does, by its first word: one of `OPERATIONS`, or ``other``.
+    """Return what a statement does by its first word: one of `OPERATIONS` or ``other``.
 
-    Comments, parentheses and semicolons before it are skipped. What is no text is
-    ``other``, as psycopg's composed statements are: rendering them would cost too much.
-    Linear in what it skips: it only ever goes forward, and stops at the first word.
+    Comments, parentheses and semicolons before it are skipped. Anything but text is
+    ``other``, such as psycopg's composed statements, which cost too much to render. It
+    takes linear time: it only goes forward, and stops at the first word.
     """
     if not isinstance(sql, str):
         return "other"
-    if type(sql) is not str:  # whose methods may be anything
+    if type(sql) is not str:  # a subclass may override any method
         sql = str.__str__(sql)
     place = _code(sql, 0)
     while mark := _COMMENTS.get(sql[place : place + 2]) or _COMMENTS.get(
@@ -47,11 +47,11 @@ def operation(sql: object) -> str:
 
 
 def _code(sql: str, place: int) -> int:
-    """Where something comes that tells more, from there on."""
+    """Return the first place from there on that is not to be skipped."""
     skipped = _SKIPPED.match(sql, place)
     return place if skipped is None else skipped.end()
 
 
 _COMMENTS = {"--": "\n", "#": "\n", "/*": "*/"}
-"""How comments begin and end (``#`` in MySQL). That some databases nest the last kind
-makes no difference to who does not write code into comments."""
+"""How comments begin and end (``#`` in MySQL). Some databases nest the last kind, which
+matters only to those who put code into comments."""

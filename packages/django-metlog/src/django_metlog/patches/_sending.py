@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What every patch needs at the end of a measurement, as cheap as it gets."""
+"""What every patch needs at the end of a measurement, as cheap as possible."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["client", "count", "milliseconds", "series", "survives", "tell", "tim
 Arguments = ParamSpec("Arguments")
 
 client: Callable[[], MetlogClient] = conf.client_or_inert
-"""``settings.METLOG``, read when it is needed. Never raises."""
+"""Returns the client of ``settings.METLOG``, read when it is needed. Never raises."""
 
 
 def tell(send: Callable[..., object], *args: Any, **named: Any) -> None:
-    """Call ``send``, a method that sends, unless the request it is for is excluded.
+    """Call ``send``, a method that sends, unless its request is excluded.
 
-    Later when that is not known yet: a view marked with `django_metlog.exclude` is
-    found after the middlewares before it have asked the database.
+    The call waits until that is known: middlewares may query the database before the
+    view is found, which may be marked with `django_metlog.exclude`.
     """
     scope = current()
     if scope is None or scope.excluded is False:
@@ -38,7 +38,7 @@ def tell(send: Callable[..., object], *args: Any, **named: Any) -> None:
 
 
 def survives(measure: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Have it raise nothing: what it was to measure goes on, whatever that is like."""
+    """Wrap it so that it never raises into the code that it measures."""
 
     @wraps(measure)
     def surviving(*args: Arguments.args, **named: Arguments.kwargs) -> None:
@@ -55,7 +55,7 @@ _diagnostics = Diagnostics("django_metlog.patches")
 
 def milliseconds(start: float, end: float) -> float:
     """Return the time between two readings of ``perf_counter``, with three decimals."""
-    # A third of the price of round(…, 3).
+    # A third of the cost of round(…, 3).
     return int((end - start) * 1_000_000 + 0.5) / 1000
 
 
@@ -68,11 +68,11 @@ def series(metric: Metric, /, **parts: object) -> Any:
 
 @survives
 def count(metric: Metric, number: float = 1, /, **parts: object) -> None:
-    """Count so many, unless the request is excluded."""
+    """Add ``number`` to a counter, unless the request is excluded."""
     tell(series(metric, **parts).add, number)
 
 
 @survives
 def time(metric: Metric, start: float, /, **parts: object) -> None:
-    """Tell of the time since ``start`` (``perf_counter`` seconds), likewise."""
+    """Record the time since ``start`` (``perf_counter`` seconds) likewise."""
     tell(series(metric, **parts).between, start, perf_counter())

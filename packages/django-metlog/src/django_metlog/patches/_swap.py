@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One function of a class or a module replaced by ours, and put back."""
+"""Replace a function of a class or a module by ours, and put it back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Function = Callable[..., Any]
 class Swap:
     """``on()`` wraps an attribute of a class or module, ``off()`` restores it.
 
-    Others may wrap the same one. If they did so after us, theirs cannot be taken out
-    of the middle: then ours stays and does nothing.
+    Others may wrap the same attribute. If they did so after us, ours cannot be removed
+    from below theirs: then it stays, and does nothing.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Swap:
         self._is_on = False
 
     def on(self) -> None:
-        """Replace it; nothing if that was done."""
+        """Replace it, unless that was done already."""
         self._is_on = True
         if self._ours is not None:
             return
@@ -58,7 +58,7 @@ class Swap:
         setattr(self._owner, self._name, self._ours)
 
     def off(self) -> None:
-        """Put back what was there; nothing if it is there."""
+        """Put back what was there, unless that was done already."""
         self._is_on = False
         if self._ours is None or vars(self._owner).get(self._name) is not self._ours:
             return

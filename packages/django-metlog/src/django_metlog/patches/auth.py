@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Log-ins, failed log-ins and log-outs, counted from Django's own signals.
 
-Nobody's name, address or credentials are told: how many, and nothing else.
+Only the number is sent: nobody's name, address or credentials.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """No longer listen."""
+    """Stop listening."""
     from django.contrib.auth import signals
 
     for signal in (
@@ -44,5 +44,5 @@ def _login_failed(**kwargs: Any) -> None:
 
 
 def _logged_out(user: object = None, **kwargs: Any) -> None:
-    if user is not None:  # else nobody was logged in
+    if user is not None:  # if None, nobody was logged in
         count(AUTH_LOGOUT)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 """Calls of every cache, timed, with hits and misses; synchronous and asynchronous.
 
-The methods of a cache's class are wrapped where they stand, so that a cache stays what
-it is: its class, its attributes, its ``repr``, equality and pickling. Which caches are
-measured, and by what name, is kept here; for any other object of the class, a copy or
-one made by hand, the wrapped method does nothing else.
+The methods of a cache's class are wrapped in place, so that nothing else about a cache
+changes: its class, attributes, ``repr``, equality and pickling. This module remembers
+which caches are measured, and by what name; for any other object of the class, a copy
+or one made by hand, the wrapped method just calls the original.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ METHODS = (
     "set_many",
     "touch",
 )
-"""What is timed, each with its ``a…`` twin, which counts under the same name."""
+"""The methods that are timed, each with its ``a…`` twin, which has the same name."""
 
 
 def patch() -> None:
-    """Time every cache of ``CACHES``, those that are in use included."""
+    """Time every cache of ``CACHES``, including those already in use."""
     _creation.on()
     for alias in caches:
-        if hasattr(vars(caches)["_connections"], alias):  # it is there already
+        if hasattr(vars(caches)["_connections"], alias):  # it exists already
             _measure(caches[alias], alias)
 
 
 def unpatch() -> None:
-    """Give every class its own methods back; caches in all threads are left alone."""
+    """Give every class its own methods back, which affects caches in all threads."""
     _creation.off()
     for cache_ref, _ in list(_measured.values()):
         cache = cache_ref()
@@ -84,7 +84,7 @@ def unpatch() -> None:
     _measured.clear()
     _found.clear()
     for (owner, name), (raw, ours) in list(_wrapped.items()):
-        # What somebody has wrapped in the meantime stays, and does nothing any more.
+        # If somebody has wrapped ours meanwhile, it stays, and only calls the original.
         if vars(owner).get(name) is ours:
             type.__setattr__(owner, name, raw)
             del _wrapped[owner, name]
@@ -93,14 +93,14 @@ def unpatch() -> None:
 _NAMES = frozenset(METHODS).union(f"a{method}" for method in METHODS)
 
 _measured: dict[int, tuple[ReferenceType[Any], dict[str, _Report]]] = {}
-"""Every measured cache by its id, because some class may have made its own unhashable,
-with what reports its calls."""
+"""Every measured cache with what reports its calls: by id, because a class may make its
+caches unhashable."""
 
 _wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
-"""What stood in a class under a name, and what stands there now."""
+"""What a class had under a name, and what we have put there."""
 
 _around = nesting("django_metlog_cache_call")
-"""The call that this is inside of; ``sync_to_async`` takes it along."""
+"""The call that the code runs inside of; ``sync_to_async`` passes it on."""
 
 _diagnostics = Diagnostics("django_metlog.patches.cache")
 
@@ -123,15 +123,15 @@ def _measure(cache: Any, alias: str) -> None:
         return
     try:
         _wrap_methods(type(cache))
-        # ``locmem``, ``redis``: as the original had it.
+        # ``locmem``, ``redis``: the same as in the original.
         reports = _reports(module_name(type(cache)), alias)
         forgotten = ref(cache, lambda _: _drop(key))
-        # What stands on the object comes before its class: django-debug-toolbar puts
-        # its methods there, and may have done so first.
+        # Methods on the object hide those of its class: django-debug-toolbar puts its
+        # own there, and may have done so first.
         own = _own(cache)
         for name in _NAMES.intersection(own):
             own[name] = _OnObject(cache, own[name], name)
-    except Exception as error:  # a class made in C, slots without weak references
+    except Exception as error:  # say, a class made in C, or without weak references
         _diagnostics.report(f"cache {alias!r} cannot be measured", error)
         return
     _measured[key] = forgotten, reports
@@ -143,7 +143,7 @@ def _drop(key: int) -> None:
 
 
 def _wrap_methods(cls: type) -> None:
-    """Wrap each method where the class has it from, unless that was done."""
+    """Wrap each method in the class that defines it, unless that was done already."""
     if not getattr(cls, "__weakrefoffset__", 0):
         raise TypeError(f"{cls.__name__} allows no weak references")
     found = False
@@ -163,14 +163,14 @@ def _wrap_methods(cls: type) -> None:
 
 
 _UNBOUND = (classmethod, staticmethod, property, type)
-"""What takes no cache as its first argument is called as it is."""
+"""Attributes that do not take a cache as their first argument, and are not wrapped."""
 
 
 def _function(raw: Any) -> Function:
-    """What stands in a class, as a function of a cache and the arguments."""
+    """Return a class's attribute as a function of a cache and the arguments."""
     if isinstance(raw, FunctionType):
         return raw
-    if hasattr(raw, "__get__"):  # a decorator of its own kind
+    if hasattr(raw, "__get__"):  # a descriptor, say of a decorator
         return lambda cache, *args, **named: raw.__get__(cache, type(cache))(
             *args, **named
         )
@@ -178,7 +178,7 @@ def _function(raw: Any) -> Function:
 
 
 def _own(cache: Any) -> dict[str, Any]:
-    """A cache's own attributes, past what its class does when one is set."""
+    """Return a cache's own attributes, even if its class overrides setting them."""
     try:
         own: dict[str, Any] = object.__getattribute__(cache, "__dict__")
     except AttributeError:
@@ -187,7 +187,7 @@ def _own(cache: Any) -> dict[str, Any]:
 
 
 def _method(call: Function, name: str) -> Any:
-    """The measuring one in place of that."""
+    """Return the measuring method that replaces the original."""
     method = name if name in METHODS else name.removeprefix("a")
     is_async = name not in METHODS or iscoroutinefunction(call)
     measuring: Function
@@ -213,7 +213,7 @@ _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _OnObject:
-    """The measuring one in place of what somebody has put on a cache object."""
+    """A measuring method that replaces one that somebody has put on a cache object."""
 
     def __init__(self, cache: Any, call: Function, name: str) -> None:
         self.call = call
@@ -225,7 +225,7 @@ class _OnObject:
 
 
 def _reporter(cache: Any, method: str) -> _Report | None:
-    """Who reports this call; None inside of another, and for a cache of no alias."""
+    """Return what reports this call; None inside another one or without an alias."""
     known = _measured.get(id(cache))
     return None if known is None or _around.get() else known[1][method]
 
@@ -249,7 +249,7 @@ class _Report:
         self._handles: Any = None
 
     def handles(self) -> tuple[TimerHandle, CounterHandle, CounterHandle]:
-        """Those of the call, of a hit and of a miss."""
+        """Return the handles of the call, of a hit and of a miss."""
         if self._client is not client():
             call, hit, miss = self._metrics
             self._handles = (
@@ -277,7 +277,7 @@ class _Report:
 
 
 class _MISSING:
-    """What `get` is given as default. A class, for copies of one are the same class."""
+    """The default that `get` is given. A class, because copying one returns itself."""
 
 
 _LEAVES = frozenset(
@@ -290,23 +290,23 @@ _LEAVES = frozenset(
         ("redis", "RedisCache"),
     )
 )
-"""Django's own `get`s, which call no other method that is measured. So they need not
-say that a call has begun, which is the dearest part of it."""
+"""Django's own `get`s, which call no other measured method. So they need not note that
+a call has begun, which is the most expensive part."""
 
 _found: dict[int, tuple[TimerHandle, CounterHandle, CounterHandle]] = {}
-"""What tells of the `get`s of a cache, by its id: call, hit, miss."""
+"""The handles for the `get`s of a cache, by its id: call, hit, miss."""
 
 conf.on_change(_found.clear)
 
 
 def _leaf_get(call: Function) -> Function:
-    """What nearly every read is, at a quarter of the price of `_get`."""
+    """Return a `get` for nearly all reads, at a quarter of the cost of `_get`."""
     slow = _get(call)
 
     def get(cache: Any, key: Any, default: Any = None, version: Any = None) -> Any:
         try:
             timer, hit, miss = _found[id(cache)]
-        except KeyError:  # not seen yet, or no cache of an alias
+        except KeyError:  # not seen yet, or a cache without an alias
             return slow(cache, key, default, version)
         scope = current_or_nobody()
         if _around.get() or scope.excluded is not False:
@@ -396,7 +396,7 @@ def _aget(call: Function) -> Function:
 def _asking(
     args: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    """The arguments of a `get`, with ours as the default, and the default it had."""
+    """Return a `get`'s arguments with our default, and the default that it had."""
     if len(args) > 1:
         return (args[0], _MISSING, *args[2:]), named, args[1]
     default = named.get("default")
@@ -406,19 +406,19 @@ def _asking(
 
 
 def _is_missing(value: object) -> bool:
-    # Some backend may call a default that can be called.
+    # A backend may call a default that is callable.
     return value is _MISSING or type(value) is _MISSING
 
 
 class _RAISED:
-    """What a `Judge` is given when there was no answer."""
+    """What a `Judge` is given if the call raised."""
 
 
 Judge = Callable[[Any], tuple[int, int]]
 """A read's answer → hits and misses."""
 
 Prepare = Callable[..., tuple[tuple[Any, ...], dict[str, Any], Judge]]
-"""A read's arguments → those to call it with, and who judges the answer."""
+"""A read's arguments → those to call it with, and the judge of its answer."""
 
 
 def _call(call: Function, name: str, prepare: Prepare) -> Function:
@@ -482,14 +482,14 @@ def _get_many(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
         try:
             hits = len(answer)
             return hits, max(0, len(set(keys)) - hits)
-        except Exception:  # not what get_many returns, or keys without a hash
+        except Exception:  # not what get_many returns, or unhashable keys
             return 0, 0
 
     return args, named, judge
 
 
 def _kept(keys: Any) -> Any:
-    """An iterator would give its keys only once; all else stays what it is."""
+    """Return an iterator as a list, because it gives its keys only once."""
     return list(keys) if isinstance(keys, Iterator) else keys
 
 
@@ -498,7 +498,7 @@ def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
         default = args[1]
     elif "default" in named:
         default = named["default"]
-    else:  # the call is going to fail
+    else:  # the call will fail
         return _no_read(args, named)
     asked = False
 
@@ -509,7 +509,7 @@ def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
             return default
         around = _around.get()
         try:
-            # What the site's function calls is no part of this call.
+            # What the site's function calls is not part of this call.
             _around.set(OUTSIDE)
             return default()
         finally:
@@ -521,7 +521,7 @@ def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
         named = {**named, "default": make}
 
     def judge(answer: Any) -> tuple[int, int]:
-        if asked:  # also when the default could not be made
+        if asked:  # even if the default could not be made
             return 0, 1
         return (0, 0) if answer is _RAISED else (1, 0)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Celery's tasks: sent, succeeded, failed, retried; how long they waited and ran.
 
-Apply it where tasks are sent and where they run; the time in the queue needs both, for
-the message carries along when it was sent. Of the workers of a host one asks how many
-tasks wait in the queues that it consumes.
+Apply it where tasks are sent and where they run: the time in the queue needs both,
+because the sender puts the time of sending into the message. One worker of a host asks
+how many tasks wait in the queues that it consumes.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from django_metlog.patches._sending import time as time_since
 __all__ = ["patch", "unpatch"]
 
 SENT_AT = "metlog_sent_at"
-"""The message header with seconds since 1970."""
+"""The message header with the time of sending, in seconds since 1970."""
 
 STARTED = "metlog_started"
-"""The attribute of ``task.request`` with ``perf_counter`` seconds."""
+"""The attribute of ``task.request`` with the start, in ``perf_counter`` seconds."""
 
 _OUTCOMES = {
     "SUCCESS": CELERY_SUCCEEDED,
@@ -54,7 +54,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """No longer listen."""
+    """Stop listening."""
     for name in _RECEIVERS:
         getattr(signals, name).disconnect(dispatch_uid=_uid(name))
     while _observations:
@@ -62,9 +62,9 @@ def unpatch() -> None:
 
 
 def refuse_wrong_settings() -> None:
-    """Have a worker that starts with a setting that cannot work end instead.
+    """Have a worker end at its start if a setting cannot work.
 
-    For every site with Celery, whether or not it measures its tasks.
+    This is for every site with Celery, whether or not it measures its tasks.
     """
     signals.celeryd_init.connect(_refuse, weak=False, dispatch_uid=_uid("refuse"))
 
@@ -73,7 +73,7 @@ def _refuse(**kwargs: Any) -> None:
     try:
         conf.validate()
     except ImproperlyConfigured as error:
-        # Celery logs what receivers raise and goes on; this it lets through.
+        # Celery logs what receivers raise and goes on, but lets this through.
         raise SystemExit(f"ImproperlyConfigured: {error}") from error
 
 
@@ -111,20 +111,20 @@ def _after_run(task: Any, state: str, **kwargs: Any) -> None:
 
 
 def _on_failure(sender: Any, task_id: str, **kwargs: Any) -> None:
-    """A failure of which ``task_postrun`` will not tell: its process was killed."""
+    """Count a failure without a ``task_postrun``, because the process was killed."""
     request = sender.request
     if request.id != task_id or getattr(request, STARTED, None) is None:
         count(CELERY_FAILED, **_parts(sender))
 
 
 def _flush(**kwargs: Any) -> None:
-    """Pool processes end by ``os._exit``, which skips what `atexit` would do."""
+    """Flush a pool process, which ends by ``os._exit`` and so skips `atexit`."""
     client().flush()
 
 
 def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
-    """One worker of a host asks how many tasks wait in the queues that it consumes, as
-    long as a label has room for their names."""
+    """Have one worker of a host ask how many tasks wait in the queues that it consumes,
+    as long as a label has room for their names."""
     app = getattr(sender, "app", None)
     if app is None or _observations:
         return
@@ -145,11 +145,11 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
 _observations: list[Any] = []
 
 QUEUES_EVERY = 60.0
-"""seconds between two questions"""
+"""Seconds between two requests for the lengths."""
 
 
 def _length(app: Any, queue: str) -> int:
-    """Ask the broker, over a connection of its own; raises when it does not answer."""
+    """Ask the broker over a connection of its own; raise if it does not answer."""
     with app.connection_for_read(connect_timeout=2) as connection:
         declared = connection.channel().queue_declare(queue=queue, passive=True)
         waiting: int = declared.message_count
@@ -168,7 +168,7 @@ _RECEIVERS = {
 
 
 def _waited_ms(request: Any, now: float) -> float | None:
-    """Since it was sent, or since it was to run at the earliest (``eta``)."""
+    """Return the time since it was sent, or since its earliest start (``eta``)."""
     sent_at = getattr(request, SENT_AT, None)
     if not isinstance(sent_at, (int, float)):
         return None
@@ -181,12 +181,12 @@ def _waited_ms(request: Any, now: float) -> float | None:
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         sent_at = max(sent_at, at.timestamp())
-    # The clocks of two machines differ: what went backwards says nothing.
+    # The clocks of two machines differ: a negative time means nothing.
     return round((now - sent_at) * 1000, 3) if now >= sent_at else None
 
 
 def _parts(task: Any) -> dict[str, str]:
-    """The queue is told by the name that the broker knows it by, as the sender does."""
+    """Return the labels. The queue has the broker's name for it, as at the sender."""
     delivery = getattr(task.request, "delivery_info", None)
     queue = delivery.get("routing_key") if isinstance(delivery, dict) else None
     return {"task": task.name, "queue": _text(queue)}

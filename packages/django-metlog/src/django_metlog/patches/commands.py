@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Management commands: how long each ran, and whether it went well.
 
-A command is called what one types: its class may come from another module, and one
+A command has the name that one types: its class may come from another module, and one
 class may be several commands.
 """
 
@@ -63,18 +63,19 @@ def _naming(load: Function) -> Function:
 
 
 MAX_NAMED = 100
-"""Commands are loaded to be run at once; what is older was loaded for its help."""
+"""Commands are usually loaded to be run at once; older ones were loaded for their help.
+"""
 
 _named: list[tuple[object, str]] = []
-"""Commands and the names that they were loaded by, the latest last. Kept here because
-a command is the site's own object; by identity, because some cannot be hashed."""
+"""Commands and the names that they were loaded by, the latest last. They are kept here
+because a command is the site's own object; in a list because some are unhashable."""
 
 
 def _name(command: BaseCommand) -> str:
     for known, name in reversed(_named):
         if known is command:
             return name
-    # Made by hand, for call_command(Command()).
+    # The command was made by hand, for call_command(Command()).
     return module_name(type(command))
 
 

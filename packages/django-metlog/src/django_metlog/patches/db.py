@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 """Statements, commits, rollbacks and connections of every database, timed.
 
-Django's own hook for statements is used, ``connection.execute_wrappers``, so any
-ENGINE will do, and whatever thread a query runs in. The hook sees neither commits and
-rollbacks nor the making of connections, nor what a driver's cursor can do besides
-``execute``: stored procedures, COPY. Those methods are wrapped.
+Statements are timed by Django's own hook, ``connection.execute_wrappers``, so it works
+with any ENGINE and in any thread. The hook does not see commits, rollbacks, the opening
+of connections, or what a driver's cursor can do besides ``execute``: stored procedures,
+COPY. The methods for those are wrapped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Execute = Callable[..., Any]
 
 
 def patch() -> None:
-    """Time what every connection does, those that are open included."""
+    """Time what every connection does, including those already open."""
     see_queries(True)
     _connect.on()
     _callproc.on()
@@ -78,7 +78,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Leave every connection as it was, in whatever thread it is."""
+    """Restore every connection, in whatever thread it is."""
     see_queries(False)
     connection_created.disconnect(dispatch_uid=__name__)
     _connect.off()
@@ -95,17 +95,17 @@ _instrumented: WeakSet[BaseDatabaseWrapper] = WeakSet()
 
 @survives
 def _created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    if isinstance(connection, BaseDatabaseWrapper):  # anybody may send the signal
+    if isinstance(connection, BaseDatabaseWrapper):  # anybody can send the signal
         _instrument(connection)
 
 
 def _instrument(connection: BaseDatabaseWrapper) -> None:
-    """Twice is as good as once: the signal comes again when it reconnects."""
+    """Instrument a connection. Idempotent: the signal comes again at a reconnect."""
     _instrumented.add(connection)
     wrapper = _wrapper(_named(connection))
     if wrapper not in connection.execute_wrappers:
-        # In front, for this may run inside somebody's ``with execute_wrapper(…)``,
-        # which pops the last one at its end. (adamchainz/django-read-only#180)
+        # In front, because this may run inside somebody's ``with execute_wrapper(…)``,
+        # which pops the last one at its end (adamchainz/django-read-only#180).
         connection.execute_wrappers.insert(0, wrapper)
     for method, metric in (("commit", DB_COMMIT), ("rollback", DB_ROLLBACK)):
         end = getattr(connection, f"_{method}")
@@ -126,15 +126,15 @@ def _restore(connection: BaseDatabaseWrapper) -> None:
 
 
 class _Name(NamedTuple):
-    """What a database is called in metrics."""
+    """The name of a database in metrics."""
 
     client: str
-    """Its shell, by which the original named databases: ``psql``."""
+    """Its shell, which the original used as the name: ``psql``."""
     alias: str
 
     @property
     def parts(self) -> dict[str, str]:
-        """The same as parts of a metric."""
+        """The name as parts of a metric."""
         return {"client": self.client, "alias": self.alias}
 
 
@@ -146,7 +146,7 @@ def _named(connection: BaseDatabaseWrapper) -> _Name:
 
 @cache
 def _wrapper(name: _Name) -> Execute:
-    """The same object for the same database, so that it can be found again."""
+    """Return the wrapper: the same object for the same database, to be found again."""
     statements = _Statements(DB_EXECUTE, name), _Statements(DB_EXECUTEMANY, name)
     one, several = statements[0].by_start, statements[1].by_start
 
@@ -168,14 +168,14 @@ def _wrapper(name: _Name) -> Execute:
             raise
         entry = start - perf_counter()
         scope = current_or_nobody()
-        # What nearly always comes, at a quarter of the price of the rest.
+        # The usual case, at a quarter of the cost of the rest.
         try:
             if scope.excluded is False and type(sql) is str:
                 (several if many else one)[sql[:6]].put(LAST, entry)
                 scope.query_times.append(entry)
                 return result
         except (KeyError, IndexError, TypeError):
-            pass  # not seen yet, a full buffer, somebody who collects
+            pass  # not seen yet, a full buffer, or a collector
         statements[bool(many)].report(
             start, start - entry, operation(sql), "", context["connection"]
         )
@@ -194,7 +194,7 @@ class _Statements:
         self._settings: object = None
         self._timers: dict[tuple[str, str], TimerHandle] = {}
         self.by_start: dict[str, TimerHandle] = {}
-        """How a statement begins that Django writes → its timer."""
+        """The beginning of a statement that Django writes → its timer."""
         conf.on_change(self.by_start.clear)
 
     @survives
@@ -206,7 +206,7 @@ class _Statements:
         failed: str,
         connection: BaseDatabaseWrapper,
     ) -> None:
-        """One ran between these readings of ``perf_counter``."""
+        """Report a statement that ran between these readings of ``perf_counter``."""
         if client() is not self._client or self._settings is not _settings():
             self._client, self._settings, self._timers = client(), _settings(), {}
             self.by_start.clear()
@@ -230,12 +230,12 @@ class _Statements:
 
 
 _settings = conf.cached_until_changed(object)
-"""Another object after each change of a setting."""
+"""Returns another object after each change of a setting."""
 
 
 def _namespace(connection: BaseDatabaseWrapper) -> str:
-    """The database's name, as it was connected to; sqlite's is a file, of which the
-    folder is nobody's business."""
+    """Return the name of the database that it connects to; for sqlite the file's name,
+    without the folder."""
     name = as_text(connection.settings_dict.get("NAME") or "")
     if connection.vendor != "sqlite":
         return name
@@ -260,7 +260,7 @@ class _Ending:
         self._metric = metric
 
     def __call__(self) -> Any:
-        if self._connection.connection is None:  # then there is nothing to end
+        if self._connection.connection is None:  # there is nothing to end
             return self._end()
         start = perf_counter()
         try:
@@ -288,7 +288,7 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _django_class(connection: BaseDatabaseWrapper, error: Exception) -> type[Exception]:
-    """What Django is going to make of a driver's exception, outside of ``connect``."""
+    """Return the class that Django will turn a driver's exception into."""
     driver = getattr(connection, "Database", None)
     for ours in _DJANGO_ERRORS:
         theirs = getattr(driver, ours.__name__, None)
@@ -319,7 +319,8 @@ def _count_error(name: _Name, error: type[Exception]) -> None:
 
 
 _BEGINNINGS = frozenset({"create", "delete", "insert", "select", "update"})
-"""How nearly everything begins that Django writes; found by its first six letters."""
+"""How nearly all statements of Django begin; they are found by their first six letters.
+"""
 
 
 # -- what cursors do besides execute -----------------------------------------------
@@ -338,7 +339,7 @@ _callproc = Swap(CursorWrapper, "callproc", _timed_callproc)
 
 @contextmanager
 def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
-    """Around one call of a driver, which counts as a statement."""
+    """Time one call of a driver, which counts as a statement."""
     name = _named(connection)
     failed = ""
     start = perf_counter()
@@ -346,7 +347,7 @@ def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
         yield
     except Exception as error:
         kind = _django_class(connection, error)
-        if issubclass(kind, _DJANGO_ERRORS):  # and no error of the site's own code
+        if issubclass(kind, _DJANGO_ERRORS):  # not an error in the site's own code
             failed = class_name(kind)
             _count_error(name, kind)
         raise
@@ -363,11 +364,11 @@ def _besides(name: _Name) -> _Statements:
 class _Besides:
     """A method of a driver's cursor, timed, as an attribute of Django's cursor.
 
-    Drivers that have no such method go on to have none.
+    If the driver's cursor has no such method, Django's has none either.
     """
 
     def __init__(self, name: str, word: str | None, wrap: Callable[..., Any]) -> None:
-        """``word`` is the operation; None: its first argument is a statement."""
+        """``word`` is the operation; None if the first argument is a statement."""
         self._name = name
         self._word = word
         self._wrap = wrap
@@ -394,7 +395,7 @@ def _plain_call(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
 
 
 def _with_block(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
-    """psycopg's ``copy``: until the block is left."""
+    """Time psycopg's ``copy``, until its block is left."""
 
     @contextmanager
     def timed(*args: Any, **named: Any) -> Iterator[Any]:
@@ -405,7 +406,7 @@ def _with_block(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
 
 
 def _rows(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
-    """psycopg's ``stream``: until the last row was taken."""
+    """Time psycopg's ``stream``, until the last row is taken."""
 
     def timed(*args: Any, **named: Any) -> Iterator[Any]:
         with timing(args):

@@ -2,10 +2,10 @@
 """Requests to other services, timed: urllib3 (and so requests), httpx and aiohttp.
 
 Each is patched if the site imports it. A request is timed from its call until the
-headers of the answer are there, with its retries and, in httpx and aiohttp, with its
-redirects; urllib3 and requests follow one by a request of its own. A body that is read
-later is not. Of addresses only hosts are told, and of those
-only the ones in ``METLOG_HTTP_HOSTS``: never a path, a query or a user.
+headers of the answer are there, including retries and, in httpx and aiohttp, redirects;
+in urllib3 and requests a redirect is a request of its own. Reading a body later is not
+timed. Only hosts in ``METLOG_HTTP_HOSTS`` appear in metrics; never a path, a query or a
+user.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["patch", "unpatch"]
 
 
 def patch() -> None:
-    """Time the requests of each library that is imported, or will be."""
+    """Time the requests of each library that is, or will be, imported."""
     for name, on in _LIBRARIES.items():
         when_imported(name, on)
 
 
 def unpatch() -> None:
-    """Leave them as they were."""
+    """Restore the libraries."""
     for name in _LIBRARIES:
         cancel(name)
     for swap in _swaps.values():
@@ -44,7 +44,7 @@ def unpatch() -> None:
 
 
 _swaps: dict[str, Swap] = {}
-"""One for each method that was ever patched, by a name for it."""
+"""A swap for each method that was ever patched, by a name for it."""
 
 _around: ContextVar[_Request | None] = ContextVar("django_metlog_http", default=None)
 """The request that this is inside of: redirects and retries are. A task that was begun
@@ -83,7 +83,7 @@ _LIBRARIES: dict[str, Callable[[ModuleType], None]] = {
 
 
 _PORTS = {"http": 80, "https": 443}
-"""Of addresses that name none; urllib3 says it by itself."""
+"""The port of an address that has none; urllib3 adds it by itself."""
 
 
 def _timed_urlopen(urlopen: Function) -> Function:
@@ -151,7 +151,7 @@ def _timed_request(send: Function) -> Function:
 
 
 def _address(session: Any, url: object) -> tuple[str | None, int | None]:
-    """Host and port; a path alone is one of the session's ``base_url``."""
+    """Return host and port; a bare path belongs to the session's ``base_url``."""
     try:
         parts = urlsplit(str(url))
         if not parts.hostname:
@@ -162,7 +162,7 @@ def _address(session: Any, url: object) -> tuple[str | None, int | None]:
 
 
 class _Request:
-    """One request, from its call to its answer. Raises nothing of its own."""
+    """One request, from its call to its answer. Never raises anything itself."""
 
     status: Any = None
     is_over = False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Mails sent, by backend; how long sending took, and how often it failed.
 
-Every backend that calls the ``__init__`` of Django's base class is seen, unless its
-``send_messages`` is no plain method. Nothing of a mail is told: no address, no
+It measures every backend that calls the ``__init__`` of Django's base class, unless its
+``send_messages`` is not a plain method. Nothing in a mail is sent: no address, no
 subject.
 """
 
@@ -30,16 +30,16 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Leave the backends as they were."""
+    """Restore the backends."""
     for swap in (_creation, *_sending.values()):
         swap.off()
 
 
 _sending: dict[type, Swap] = {}
-"""By the class that has the method."""
+"""The swaps, by the class that has the method."""
 
 _around = nesting("django_metlog_mail")
-"""The call of a backend that this is inside of: some hand on to another one."""
+"""The call of a backend that the code runs inside of: some call another backend."""
 
 
 def _created(init: Function) -> Function:
@@ -56,7 +56,7 @@ def _see_backend(backend: type) -> None:
         found = vars(owner).get("send_messages")
         if found is None:
             continue
-        # What is no plain function is called in some other way: it stays what it is.
+        # Anything but a plain function is called in some other way, so leave it.
         if isinstance(found, FunctionType):
             swap = _sending.setdefault(owner, Swap(owner, "send_messages", _timed))
             swap.on()

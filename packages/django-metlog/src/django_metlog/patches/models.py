@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
 """Objects created, updated and deleted, counted by model (``METLOG_MODELS``).
 
-Objects that are saved send signals. ``bulk_create``, ``QuerySet.update`` and deletions
-that the database does by itself send none, and neither do a migration's own models.
+Saved objects send signals. ``bulk_create``, ``QuerySet.update`` and deletions by the
+database itself send none, and neither do a migration's own models.
 
-Deletions are counted by what ``delete()`` returns. Django deletes rows in one statement
-as long as nobody listens to their model, so nobody does.
+Deletions are counted by what ``delete()`` returns, not by signals: Django deletes rows
+in one statement only if nothing listens for the deletion of their model.
 https://docs.djangoproject.com/en/stable/ref/models/querysets/#delete
 """
 
@@ -31,7 +31,7 @@ __all__ = ["patch", "unpatch"]
 
 
 def patch() -> None:
-    """Count what the wanted models tell, those included that are made later."""
+    """Count what happens to the wanted models, including those defined later."""
     _listen()
     for swap in _deletions:
         swap.on()
@@ -40,7 +40,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """No longer count what happens to models."""
+    """Stop counting what happens to models."""
     for swap in _deletions:
         swap.off()
     class_prepared.disconnect(dispatch_uid=__name__)
@@ -50,8 +50,8 @@ def unpatch() -> None:
 
 
 _models: set[type[Model]] = set()
-"""All that there are, wanted or not. Held, because Django knows receivers by the
-model's id, which another model could get."""
+"""All models, wanted or not. They are kept alive because Django identifies receivers by
+the model's id, which another model could reuse."""
 
 
 def _listen() -> None:
@@ -92,7 +92,7 @@ def _is_wanted(model: type[Model]) -> bool:
 
 
 def _concrete(model: type[Model]) -> type[Model]:
-    """A proxy is another class for the same objects."""
+    """Return the model itself for a proxy, which is another class for its objects."""
     return model._meta.concrete_model or model  # noqa: SLF001
 
 
@@ -106,12 +106,12 @@ def _parents(model: type[Model]) -> Iterator[type[Model]]:
 def _saved(
     sender: type[Model], created: bool = False, raw: bool = False, **kwargs: Any
 ) -> None:
-    if not raw:  # a fixture is loaded: nobody did that
+    if not raw:  # raw means that a fixture is being loaded
         _count(MODEL_CREATE if created else MODEL_UPDATE, sender)
 
 
 _MIGRATIONS = "__fake__"
-"""The module of a migration's own models, which come in crowds."""
+"""The module of a migration's own models, of which there are very many."""
 
 
 def _counted(delete: Function) -> Function:
@@ -136,9 +136,9 @@ _deletions = (Swap(Model, "delete", _counted), Swap(QuerySet, "delete", _counted
 
 
 def _objects(rows: dict[str, int]) -> Counter[type[Model]]:
-    """How many objects of each model there were, from how many rows of each.
+    """Return how many objects of each model there were, given the numbers of rows.
 
-    An object of an inherited model has a row in the table of each parent as well.
+    An object of an inherited model also has a row in the table of each parent.
     """
     objects: Counter[type[Model]] = Counter()
     for label, number in rows.items():

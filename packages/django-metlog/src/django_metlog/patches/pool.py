@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """The connection pools of PostgreSQL databases: ``OPTIONS = {"pool": …}``.
 
-What psycopg_pool counts by itself, asked for once a minute by a worker. Each process
-has pools of its own and tells of them; StatsD, where the levels of several processes
-would overwrite each other, gets only what adds up.
+A worker asks once a minute for what psycopg_pool itself counts. Each process reports
+its own pools. On StatsD the levels of several processes would overwrite each other, so
+it gets only what adds up.
 https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
 """
 
@@ -28,11 +28,11 @@ from metlog.catalogue import Metric
 __all__ = ["patch", "unpatch"]
 
 EVERY = 60.0
-"""seconds between two questions"""
+"""Seconds between two requests for the numbers."""
 
 
 def patch() -> None:
-    """Begin to ask about each database that has a pool."""
+    """Start to report each database that has a pool."""
     if _observations:
         return
     for alias in connections:
@@ -49,7 +49,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Ask no more."""
+    """Stop reporting."""
     while _observations:
         _observations.pop().stop()
 
@@ -83,8 +83,8 @@ def _asking(alias: str, answer: Callable[[Stats], int]) -> Callable[[], int]:
 
 
 def _stats(alias: str) -> Stats:
-    """What the pool counts; nothing before it is there. Never makes or opens it."""
-    # Django's own name for them has an underscore, and no other way makes none.
+    """Return what the pool counts; empty without a pool. Never makes or opens one."""
+    # Django's name for pools is private, but any public way would make one.
     pools = getattr(type(connections[alias]), "_connection_pools", {})
     pool = pools.get(alias)
     return {} if pool is None else dict(pool.get_stats())

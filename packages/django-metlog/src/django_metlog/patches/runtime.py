@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The process itself: CPU time, memory, threads, garbage collections; under ASGI the
-lag of the event loop.
+"""The process itself: CPU time, memory, threads, garbage collections; under ASGI also
+the lag of the event loop.
 
-A worker asks for them once a minute, a request never does. Each process tells its own
-levels, so StatsD, where they would overwrite each other, does not get those.
+A worker measures them once a minute, never a request. Each process reports its own
+levels; on StatsD these would overwrite each other, so it does not get them.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from metlog.catalogue import Metric
 __all__ = ["patch", "unpatch"]
 
 EVERY = 60.0
-"""seconds between two questions"""
+"""Seconds between two measurements."""
 
 LAG_EVERY = 1.0
-"""seconds between two looks at an event loop"""
+"""Seconds between two measurements of an event loop."""
 
 
 def patch() -> None:
-    """Begin to ask."""
+    """Start to measure."""
     if not _observations:
         observe = client().observe
         _observations.extend(
@@ -52,7 +52,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Ask no more."""
+    """Stop measuring."""
     _handling.off()
     while _observations:
         _observations.pop().stop()
@@ -64,7 +64,7 @@ _observations: list[Any] = []
 Question = tuple[Metric, Callable[[], float], dict[str, str]]
 
 STATM = Path("/proc/self/statm")
-"""Linux; elsewhere nothing tells without a package of its own."""
+"""Only on Linux; on other systems this would need another package."""
 
 
 def _questions() -> Iterator[Question]:
@@ -120,7 +120,7 @@ _handling = Swap(ASGIHandler, "__call__", _watching)
 
 
 def _look(loop: asyncio.AbstractEventLoop, due: float) -> None:
-    """How much later than it was to is this called? So late is everything else."""
+    """Record how much later than planned this is called: everything else is as late."""
     if loop in _watched:
         now = loop.time()
         loop.call_later(LAG_EVERY, _look, loop, now + LAG_EVERY)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """Tasks of Django 6: enqueued, started, finished; how long they waited and ran.
 
-What is told comes from the task backend's signals. A backend that sends none where
-tasks run (a worker of its own kind, ``DummyBackend``) is heard only when they are
-enqueued. Under Django 5.2, which has no tasks, this does nothing.
+It uses the task backend's signals. If a backend sends none where tasks run (a worker of
+its own kind, ``DummyBackend``), only enqueued tasks are counted. Under Django 5.2,
+which has no tasks, this does nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """No longer listen."""
+    """Stop listening."""
     if HAS_TASKS:
         for signal in (task_enqueued, task_started, task_finished):
             signal.disconnect(dispatch_uid=__name__)
@@ -56,8 +56,8 @@ _diagnostics = Diagnostics("django_metlog.patches.tasks")
 
 
 def _receiver(tell: Callable[[Any], None]) -> Callable[..., None]:
-    """Signals let exceptions through, and other backends' results may be unlike ours:
-    a task must not fail because of that."""
+    """Return a receiver that never raises: signals let exceptions through, and a task
+    must not fail because another backend's result is different."""
 
     def receiver(task_result: Any, **kwargs: Any) -> None:
         try:
@@ -78,7 +78,7 @@ def _started(task_result: Any) -> None:
     parts = _parts(task_result)
     count(TASK_STARTED, **parts)
     started = task_result.started_at
-    if started == task_result.last_attempted_at:  # not when it is tried again
+    if started == task_result.last_attempted_at:  # not if it is a retry
         times = (task_result.enqueued_at, task_result.task.run_after)
         ready = max((_aware(time) for time in times if time is not None), default=None)
         _send_span(TASK_QUEUED, ready, started, parts)
@@ -96,7 +96,7 @@ def _finished(task_result: Any) -> None:
 def _send_span(
     metric: Metric, start: datetime | None, end: datetime | None, parts: dict[str, str]
 ) -> None:
-    """Clocks of two machines may tell of an end before the start: then nothing."""
+    """Send a time, unless the clocks of two machines make it negative."""
     if start is not None and end is not None:
         ms = (_aware(end) - _aware(start)).total_seconds() * 1000
         if ms >= 0:
@@ -104,7 +104,8 @@ def _send_span(
 
 
 def _aware(time: datetime) -> datetime:
-    """Without USE_TZ a task's own times are naive, while ``run_after`` is anything."""
+    """Return an aware time: without USE_TZ a task's own times are naive, and
+    ``run_after`` may be either."""
     return make_aware(time) if is_naive(time) else time
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Renders of templates, timed: Django's engine and Jinja2, by the template's name.
 
-What a template renders in turn, included or by a form's widget, belongs to its time.
+A template's time includes what it renders in turn, by ``include`` or a form's widgets.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Leave both as they were."""
+    """Restore both."""
     for swap in _swaps():
         swap.off()
 
 
 _around = nesting("django_metlog_render")
-"""The render that this is inside of."""
+"""The render that the code runs inside of."""
 
 
 def _timed(render: Function) -> Function:
@@ -70,7 +70,7 @@ def _swaps() -> list[Swap]:
 
 
 def _name(template: Any) -> str | None:
-    """As it was asked for, a partial as ``page.html#part``; None for made from text."""
+    """Return the requested name, ``page.html#part`` of a partial, None of a string."""
     name: str | None = getattr(template, "name", None)
     page = getattr(getattr(template, "origin", None), "template_name", None)
     return f"{page}#{name}" if name and page and name != page else name

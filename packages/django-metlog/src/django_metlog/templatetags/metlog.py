@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""``{% load metlog %}``: the script that reports a page's load."""
+"""``{% load metlog %}``: the script that reports page loads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["register", "stick"]
 register: template.Library = template.Library()
 
 RECORD_VIEW = "path('services/timing/', include('django_metlog.urls'))"
-"""What a URLconf needs for `stick`."""
+"""What the URLconf needs for `stick`."""
 
 _diagnostics = Diagnostics("django-metlog")
 
@@ -36,14 +36,15 @@ def stick(
 ) -> SafeString:
     """Write a script tag that reports to this site's record view, without inline code.
 
-    It reports page loads, ``vitals=True`` Core Web Vitals as well, ``visits=True`` page
-    swaps of htmx and Turbo, ``errors=True`` how many errors of which kind,
-    ``attribution=True`` what made the vitals what they are. ``fields="device_type
-    connection"`` adds those to the reports, ``sample=0.1`` reports one page in ten.
+    It reports page loads. With ``vitals=True`` it also reports Core Web Vitals, with
+    ``visits=True`` page swaps of htmx and Turbo, with ``errors=True`` how many errors
+    of each kind, with ``attribution=True`` what caused the web vitals.
+    ``fields="device_type connection"`` adds those fields to reports, ``sample=0.1``
+    reports one page in ten.
 
-    The tag carries the request's CSP nonce if there is one. When the URLconf does not
-    include ``django_metlog.urls``, or the script is not among the static files, it
-    writes nothing and says so on stderr.
+    The tag has the request's CSP nonce if there is one. If the URLconf does not include
+    ``django_metlog.urls``, or the script is not among the static files, it writes
+    nothing and says so on stderr.
     """
     try:
         record = reverse("django_metlog.record")
@@ -81,12 +82,12 @@ def stick(
 
 
 def _nonce(context: template.Context) -> str:
-    """Return the nonce of Django's CSP middleware (6.0), or of django-csp, or nothing.
+    """Return the nonce of Django's CSP middleware (6.0) or of django-csp, or nothing.
 
-    Django writes the nonce into the header once somebody has asked for its text.
+    Django puts the nonce into the header only if something has asked for its text.
     """
     nonce: Any = context.get("csp_nonce")  # Django's context processor
-    # A RequestContext knows its request without the context processor, too.
+    # A RequestContext knows its request even without the context processor.
     request = getattr(context, "request", None) or context.get("request")
     if nonce is None and isinstance(request, HttpRequest):
         try:
