@@ -89,7 +89,7 @@ def test_no_setting(settings):
         ({"duplicates": 0}, "must be a whole number above 0"),
         ({"names": "tags"}, "'names'] must be 'dotted', 'labels' or 'semconv', got"),
         ({"names": ["labels"]}, "must be 'dotted', 'labels' or 'semconv', got ['"),
-        ({"prefix": 7}, "'prefix'] must be text that stands before every name, got 7"),
+        ({"prefix": 7}, "'prefix'] must be text to put before every name, got 7"),
         ({"prefix": None}, "'prefix'] must be text"),
         ({"grafite": "http://here/"}, "'grafite'"),
     ],

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One question to the configured Graphite or Prometheus, and to nowhere else.
+"""One request to the configured Graphite or Prometheus, and to nowhere else.
 
-The server asks, so that neither the page's CSP nor cookies of the backend matter. It
-waits so long and reads so much, follows no redirect, and shows no password.
+The server makes it, so that neither the page's CSP nor the backend's cookies matter.
+Its time and size are limited, it follows no redirects, and no password is shown.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = [
 TIMEOUT = 3.0
 """Seconds for the whole answer."""
 SIZE = 1_000_000
-"""Bytes of an answer."""
+"""The most bytes of an answer."""
 POINTS = 300
-"""Points of a series."""
+"""The points of a series."""
 
 Targets = dict[str, str]
-"""What to ask for → what to call it."""
+"""What to ask for → what to call it in the graph."""
 
 
 class ProductionError(Exception):
@@ -50,7 +50,7 @@ def ask(
     timeout: float = TIMEOUT,
     clock: Callable[[], float] = perf_counter,
 ) -> bytes:
-    """Return the body that this URL of the backend's answers with."""
+    """Return the body of the backend's answer to this URL."""
     headers = {"Accept": "application/json"}
     if production.authorization:
         headers["Authorization"] = production.authorization
@@ -60,7 +60,7 @@ def ask(
 
 
 def number(value: Any) -> float | None:
-    """Return it as a float, None for a gap and for what cannot be drawn."""
+    """Return it as a float, None for a gap and for anything that cannot be drawn."""
     if value is None:
         return None
     value = float(value)
@@ -68,9 +68,9 @@ def number(value: Any) -> float | None:
 
 
 def _in_time(read: Callable[[], bytes], title: str, timeout: float) -> bytes:
-    """Return what ``read`` returns; its thread is left behind when it is late.
+    """Return what ``read`` returns; if it is late, abandon its thread.
 
-    A socket's timeout is per packet, and looking up a name has none.
+    A socket's timeout applies to each packet, and looking up a name has none.
     """
     answers: SimpleQueue[bytes | ProductionError] = SimpleQueue()
 
@@ -96,7 +96,7 @@ def _late(title: str, timeout: float) -> ProductionError:
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """None: it becomes an error."""
+        """Return None, so that a redirect becomes an error."""
 
 
 def _read(
@@ -125,6 +125,6 @@ def _read(
         raise ProductionError(f"{title} is out of reach: {error.reason}.") from None
     except ProductionError:
         raise
-    except Exception as error:  # http.client and ssl have many
+    except Exception as error:  # http.client and ssl raise many kinds
         raise ProductionError(f"{title} is out of reach: {error!r}.") from None
     return body

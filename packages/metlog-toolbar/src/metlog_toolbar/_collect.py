@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What one request sent, by `metlog.capture`."""
+"""What one request sent, collected with `metlog.capture`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["MAX_RECORDS", "Records"]
 
 MAX_RECORDS = 20_000
-"""Of one request; later ones are only counted."""
+"""The most records of one request; later ones are only counted."""
 
 
 class Records:
-    """Collect what the current context sends, in each ``with`` block of it.
+    """Collects what the current context sends during each ``with`` block.
 
-    What threads started by hand and ``run_in_executor`` send does not belong to the
-    context; what a task of the request sends after the block is not taken.
+    Threads started by hand and ``run_in_executor`` do not belong to the context, and
+    what a task of the request sends after the block is not collected.
     """
 
     def __init__(self) -> None:
         self.captured: list[Captured] = []
         self.dropped: int = 0
         self.began: float | None = None
-        """When the first block was entered; `perf_counter` seconds, as ``ended``."""
+        """When the first block was entered; in `perf_counter` seconds, as ``ended``."""
         self.ended: float | None = None
         self._collection: capture.Collection | None = None
 

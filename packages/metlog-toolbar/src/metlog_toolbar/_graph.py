@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Series → lines of an inline SVG, with all geometry in attributes. Pure."""
+"""Draw series as lines of an inline SVG, with all geometry in attributes. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ WIDTH, HEIGHT = 600, 120
 """Units of the SVG's viewBox."""
 
 GAP = 1800
-"""Seconds without a value that break a line. Less is a key that is sent rarely."""
+"""Seconds without a value that break a line; with a shorter gap, the key is just rare.
+"""
 
 Point = tuple[int, float | None]
-"""Seconds since the epoch; a value, or None where nothing was measured."""
+"""Seconds since the epoch, and a value or None where nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Line:
-    """One series as a path; where values are further apart than `GAP` it is broken."""
+    """One series as a path, which is broken where values are more than `GAP` apart."""
 
     name: str
     path: str
@@ -43,13 +44,13 @@ class Graph:
     top: float
     """The value at the upper edge; the lower edge is 0."""
     mark: float | None
-    """Where the value to compare with stands, from the upper edge; None: outside."""
+    """The position of the marked value, from the upper edge; None if it is outside."""
 
 
 def draw(series: Sequence[Series], value: float | None = None) -> Graph | None:
-    """Return one graph for series of one unit, or None when they hold no value.
+    """Return one graph for series of one unit, or None if they have no values.
 
-    ``value`` is marked, unless it would press the series flat against the bottom.
+    ``value`` is marked, unless it would flatten the series.
     """
     known = [v for one in series for _, v in one.points if v is not None]
     if not known:
@@ -79,7 +80,7 @@ def _line(series: Series, first: int, last: int, top: float) -> Line | None:
             continue
         x = round((time - first) / max(1, last - first) * WIDTH, 1)
         if before is None or time - before > GAP:
-            # A lone value becomes a dot: a path without length, under round caps.
+            # A single value becomes a dot: a path without length, with round caps.
             steps.append(f"M{x} {_y(value, top)}h0")
         else:
             steps.append(f"L{x} {_y(value, top)}")

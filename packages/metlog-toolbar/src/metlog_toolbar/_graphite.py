@@ -29,19 +29,19 @@ _TIMER = ("lower", "mean", "upper_90", "count")
 
 
 def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
-    """Root → targets. Raises `RefusedKeyError`."""
-    key = safe_name(key)  # as it went over the wire
+    """Return root → targets. Raises `RefusedKeyError`."""
+    key = safe_name(key)  # as it was sent
     if len(key) > 250 or not _NAME.fullmatch(key):
         raise RefusedKeyError(
             "Graphite can be asked for names of letters, digits, _, -, %, + and dots, "
             "and this name has something else in it."
         )
-    if kind != "counter":  # a histogram's values go to StatsD as a timer's do
+    if kind != "counter":  # StatsD gets a histogram's values like a timer's
         return {
             root: {f"{root}.{key}.{part}": part for part in _TIMER}
             for root in production.timers
         }
-    # StatsD's newer namespace has the rate under the name, the historic one at it.
+    # StatsD's newer namespace has the rate below the name, the historic one at it.
     return {
         root: {f"{root}.{key}": "rate", f"{root}.{key}.rate": "rate"}
         for root in production.counts
@@ -49,7 +49,7 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
 
 
 def render_url(production: Production, names: Iterable[str], **extra: object) -> str:
-    """Return Graphite's URL of these series: an image, unless ``format`` differs."""
+    """Return Graphite's URL for these series: an image, unless ``format`` is given."""
     query = [("target", name) for name in names]
     query += [("from", PERIOD), *((name, str(value)) for name, value in extra.items())]
     joint = "&" if "?" in production.url else "?"
@@ -63,7 +63,7 @@ def fetch(
     timeout: float = _asking.TIMEOUT,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, list[Point]]:
-    """Return those of the targets that Graphite knows, with their points."""
+    """Return those targets that Graphite knows, with their points."""
     wanted = set(names)
     url = render_url(production, sorted(wanted), format="json", maxDataPoints=POINTS)
     series = _series(_asking.ask(production, url, timeout=timeout, clock=clock))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A stored summary → what the templates show: meanings, badges, bars in per cent."""
+"""From a stored summary to what templates show: meanings, badges, bars in per cent."""
 
 from __future__ import annotations
 
@@ -79,18 +79,18 @@ def _group(group: Group, duplicates: int) -> dict[str, Any]:
 
 
 def family(name: str) -> str:
-    """Return what decides a name's colour: ``view``, ``db`` … or ``own``."""
+    """Return the family that decides a name's colour: ``view``, ``db`` … or ``own``."""
     first = name.partition(".")[0]
     return first if first in _FAMILIES else "own"
 
 
 def anchor(metric: Metric) -> str:
-    """Return its place in the panel's reference: ``counter-response.status``."""
+    """Return its anchor in the panel's reference: ``counter-response.status``."""
     return f"{metric.kind}-{re.sub(r'[^A-Za-z0-9._-]', '', metric.name)}"
 
 
 def statsd_lines(summary: Summary) -> Iterator[str]:
-    """Yield what plain StatsD would get: each listed timer, each counter's sum."""
+    """Yield the lines plain StatsD would get: each listed timer, each counter's sum."""
     for bar in summary["bars"]:
         value = number(bar["elapsed_ms"])
         yield f"{safe_name(bar['name'])}:{value}|ms{rate_part(bar['rate'])}"

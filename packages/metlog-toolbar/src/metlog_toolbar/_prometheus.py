@@ -31,22 +31,23 @@ __all__ = ["fetch", "render_url", "targets"]
 DAY = 86_400
 STEP = DAY // POINTS
 WINDOW = "5m"
-"""What rates are taken over: a little more than a `STEP`, so that nothing is missed."""
+"""The range for rates: a little more than a `STEP`, so that nothing is missed."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 _LINE = "metlog_line"
-"""The label by which the series of one answer are told apart."""
+"""The label that tells the series in one answer apart."""
 
 
 def targets(
     production: Production, kind: str, key: str, labels: Mapping[str, str] = _NONE
 ) -> dict[str, Targets]:
-    """Return what the graph is called → PromQL. Raises `RefusedKeyError`.
+    """Return the graph's name → PromQL. Raises `RefusedKeyError`.
 
-    A key is a dotted name; which labels it has been made from, its declaration says.
-    ``labels`` are believed as far as they make that name; without them a segment fits
-    whatever becomes it. Values come out as the key has them, a timer's in milliseconds.
+    A key is a dotted name; its declaration says which labels it was made from.
+    ``labels`` are used if they make that name; without them a segment matches every
+    label value that would become it. Values have the key's unit: a timer's are
+    milliseconds.
     """
     if not key or len(key) > 250:
         raise RefusedKeyError("Prometheus has no metric of that name.")
@@ -82,7 +83,7 @@ def fetch(
     clock: Callable[[], float] = perf_counter,
     now: Callable[[], float] = time.time,
 ) -> dict[str, list[Point]]:
-    """Return those of the expressions that have a value, with their points."""
+    """Return those expressions that have values, with their points."""
     wanted = sorted(names)
     lines = [
         f'label_replace({name}, "{_LINE}", "{i}", "", "")'
@@ -92,7 +93,7 @@ def fetch(
     asked = {"query": " or ".join(lines), "start": end - DAY, "end": end, "step": STEP}
     url = f"{production.url}/api/v1/query_range?{urlencode(asked)}"
     series = _series(_asking.ask(production, url, timeout=timeout, clock=clock))
-    # It tells only what there is; the graph is of the whole day.
+    # Prometheus returns only existing points, but the graph is of the whole day.
     return {
         wanted[i]: [(end - DAY, None), *points, (end, None)]
         for i, points in series.items()
@@ -101,22 +102,22 @@ def fetch(
 
 
 class _Key(NamedTuple):
-    """A series as far as its dotted name tells."""
+    """A series, as far as its dotted name identifies it."""
 
     kind: str
     name: str
     metric: Metric | None
     parts: dict[str, str]
     exact: bool = False
-    """Whether its parts are labels' values, and no segments made of them."""
+    """Whether its parts are the labels' values, not segments made from them."""
     fields: None = None
 
 
 def _family(
     spelling: Spelling, kind: str, key: str, given: Mapping[str, str]
 ) -> tuple[str, str, float]:
-    """Return the family's name, the choice of labels, in braces or nothing, and what
-    makes its values those of the key."""
+    """Return the family's name, a selector in braces or nothing, and the factor from
+    its values to the key's."""
     found = _known(spelling, kind, key, given)
     decision = KEEP
     for rules in spelling.rules:
@@ -167,7 +168,7 @@ def _known(spelling: Spelling, kind: str, key: str, given: Mapping[str, str]) ->
 
 
 def _selector(label: str, segment: str, exact: bool) -> str:
-    """Choose the label by its dotted segment, in which much has become ``_``."""
+    """Select the label by its dotted segment, in which many characters became ``_``."""
     if exact or "_" not in segment:
         return f"{label}={json.dumps(segment)}"
     pattern = ".".join(map(re.escape, segment.split("_")))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a request sent → bars, groups, messages: texts and numbers that JSON can hold.
+"""From what a request sent to bars, groups and messages, of text and numbers for JSON.
 
-Pure; times go in as `perf_counter` seconds and come out as milliseconds since the
+Pure: times go in as `perf_counter` seconds and come out as milliseconds since the
 request began.
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_ROWS", "Bar", "Group", "Logged", "Summary", "summarise"]
 
 MAX_ROWS = 300
-"""Rows in each list; the rest is counted."""
+"""The most rows in each list; the rest is only counted."""
 
 NAME_LENGTH, TEXT_LENGTH = 300, 4_000
-"""Characters of a name and of a payload that are kept."""
+"""How many characters of a name and of a payload are kept."""
 
 
 class Bar(TypedDict):
@@ -37,7 +37,7 @@ class Bar(TypedDict):
     elapsed_ms: float
     rate: float
     depth: int
-    """How many other timers it runs inside of."""
+    """How many other timers it is nested in."""
 
 
 class Group(TypedDict):
@@ -47,23 +47,22 @@ class Group(TypedDict):
     name: str
     count: int
     total: float
-    """The sum as the backend sees it, each value divided by its rate.
-
-    A gauge's is its last level."""
+    """The sum as the backend sees it, with each value divided by its rate; of a gauge
+    the last level."""
     lower: float
     mean: float
     upper: float
     rate: float
-    """The lowest it was sent with."""
+    """The lowest rate that it was sent with."""
     repeats: int
-    """How often with the same fields, of which ``repeated`` are the most frequent."""
+    """How often the most frequent fields, ``repeated``, were sent."""
     repeated: str
     labels: dict[str, str]
-    """Those of a declared metric that are the same in all it reported."""
+    """The labels of a declared metric that all its values share."""
 
 
 class Logged(TypedDict):
-    """A message that is no metric."""
+    """A message that is not a metric."""
 
     severity: int
     label: str
@@ -80,12 +79,12 @@ class Summary(TypedDict):
     elapsed_ms: float
     sent: int
     dropped: int
-    """How many of those were beyond what is kept of a request."""
+    """How many of them were beyond what is kept of a request."""
     timed: int
     counted: int
     logged: int
     bars: list[Bar]
-    """By start, each before those inside of it; of too many the longest."""
+    """Sorted by start, each before those nested in it; if too many, the longest."""
     timers: list[Group]
     timer_keys: int
     counters: list[Group]
@@ -101,7 +100,7 @@ def summarise(
     dropped: int = 0,
     listed: int = MAX_ROWS,
 ) -> Summary:
-    """Return all that the panel shows of a request from ``began`` to ``ended``."""
+    """Return what the panel shows of a request from ``began`` to ``ended``."""
     timers = [record for record in captured if record.kind == "timer"]
     messages = [record for record in captured if record.kind == "message"]
     counts = [r for r in captured if r.kind not in {"timer", "message"}]
@@ -140,14 +139,14 @@ def _bars(timers: Iterable[Captured], began: float) -> list[Bar]:
 
 
 NO_BARS = frozenset({"request", "request.query_time"})
-"""django-metlog's timers of a whole request: the server's bar tells the one, and the
-other adds up what took place in many."""
+"""django-metlog's timers that are not bars: one is the server's bar already, and the
+other is a sum of many."""
 
 VIEW_SLACK, SLACK = 0.0005, 0.00002
-"""Seconds by which a timer may begin before or end after the one it ran in.
+"""Seconds by which a timer may begin before, or end after, the one that it is in.
 
-What was measured by other means is sent a little later, and `metlog.capture` reckons
-from then; a middleware sends the timers of its view last of all."""
+A time that was measured by hand is sent a little later, and `metlog.capture` counts
+back from there; a middleware sends the timers of its view last of all."""
 
 
 class _Span:
@@ -167,12 +166,12 @@ class _Span:
 
 
 def _nested(timers: Iterable[Captured]) -> Iterator[tuple[int, _Span]]:
-    """Yield each timer with its depth, by start, those inside it right behind it."""
+    """Yield each timer with its depth, by start, followed by those nested in it."""
     outermost: list[_Span] = []
     spans = [_Span(record) for record in timers]
     for span in sorted(spans, key=lambda s: (-_value(s.record), s.start)):
         siblings = outermost
-        # Of timers that say the same, as the three of a view, the last one holds it.
+        # Of timers with the same span, such as the three of a view, use the last one.
         while around := next((s for s in reversed(siblings) if s.contains(span)), None):
             siblings = around.inner
         siblings.append(span)
@@ -184,7 +183,7 @@ def _nested(timers: Iterable[Captured]) -> Iterator[tuple[int, _Span]]:
 
 
 def _latest_first(spans: list[_Span]) -> list[_Span]:
-    # Not `reverse`: of those that began at one moment the last one sent is the latest.
+    # Not `reverse=True`: of those with one start, the last one sent has to come first.
     return sorted(spans, key=lambda span: span.start)[::-1]
 
 
@@ -225,7 +224,7 @@ def _group(kind: str, name: str, records: list[Captured]) -> Group:
 
 def _labels(records: Sequence[Captured]) -> dict[str, str]:
     first = records[0]
-    if first.base in {"", first.name}:  # a sum, or a name of one's own
+    if first.base in {"", first.name}:  # a sum, or a plain name
         return {}
     return {
         label: _line(value)
@@ -267,7 +266,7 @@ def _ms(seconds: float) -> float:
 
 
 def _rounded(value: float) -> float:
-    """Round to three decimals; JSON has no infinity, which a sum may reach."""
+    """Round to three decimals, within what JSON can hold: a sum may be infinite."""
     return round(max(-LIMIT, min(value, LIMIT)), 3)
 
 
@@ -282,7 +281,7 @@ def _line(value: Any) -> str:
 
 
 def _clean(value: Any, length: int) -> str:
-    """Return text that any page can hold: nothing that HTML or UTF-8 forbid."""
+    """Return text that any page can hold, without what HTML or UTF-8 forbid."""
     text = as_text(value)
     if len(text) > length:
         text = f"{text[:length]}… ({len(text) - length} more characters)"
@@ -290,6 +289,6 @@ def _clean(value: Any, length: int) -> str:
 
 
 def _picture(found: re.Match[str]) -> str:
-    """Control characters have pictures: ␀, ␉, ␊."""
+    """Return the picture of a control character: ␀, ␉, ␊."""
     code = ord(found[0])
     return chr(0x2400 + code) if code < 0x20 else "\ufffd"

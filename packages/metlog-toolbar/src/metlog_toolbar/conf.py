@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """``TOOLBAR_METLOG``, or ``TOOLBAR_STATSD`` as the original called it.
 
-The only file here that reads the project's settings, each time it is asked.
+This is the only file here that reads the project's settings, whenever it is called.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DUPLICATES = 10
-"""A timer that one request reports more often gets a badge."""
+"""A key that one request reports more often than this gets a badge."""
 
 _KEYS = ("graphite", "prometheus", "roots", "prefix", "names", "duplicates")
 _SETTINGS = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
@@ -40,13 +40,13 @@ _SETTINGS = ("TOOLBAR_METLOG", "TOOLBAR_STATSD")
 
 @dataclass(frozen=True)
 class Spelling:
-    """What Prometheus has a key under: see `metlog.senders.PrometheusSender`."""
+    """How Prometheus spells a key: see `metlog.senders.PrometheusSender`."""
 
     shape: Shape = field(default_factory=Shape)
     prefix: str | None = None
-    """Before every name; None: what each declaration says."""
+    """The prefix of every name; None for what each declaration says."""
     rules: tuple[Rules, ...] = ()
-    """The client's, then those of the route."""
+    """The client's rules, then those of the route."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class Production:
     """The Graphite or Prometheus to ask, and what to put before a key in Graphite."""
 
     url: str
-    """Of Graphite's render, or of Prometheus, without a user and a password: pages
-    link to it."""
+    """The URL of Graphite's render or of Prometheus, without user and password, because
+    pages link to it."""
     timers: tuple[str, ...]
     counts: tuple[str, ...]
     authorization: str = field(default="", repr=False)
-    """The header for Basic authentication, or nothing."""
+    """The header for Basic authentication, or empty."""
     title: str = "Graphite"
-    """Or ``Prometheus``."""
+    """``Graphite`` or ``Prometheus``."""
     spelling: Spelling = field(default_factory=Spelling, compare=False)
-    """Of Prometheus."""
+    """Only for Prometheus."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class Production:
 
 
 def production() -> Production | None:
-    """Return None when neither is configured, or not properly: see `problems`."""
+    """Return the backend; None if none is configured, or wrongly: see `problems`."""
     value = _value()
     if problems():
         return None
@@ -97,25 +97,25 @@ def production() -> Production | None:
 
 
 def duplicates() -> int:
-    """Return the key ``duplicates``, by default `DUPLICATES`."""
+    """Return the setting's ``duplicates``, by default `DUPLICATES`."""
     return DUPLICATES if problems() else _value().get("duplicates", DUPLICATES)
 
 
 def middleware() -> list[str]:
     """Return the project's ``MIDDLEWARE``, the outermost first.
 
-    Nothing if it is no list, and without what is no text: Django says so itself.
+    Anything but a list is empty, and anything but text is left out; Django reports it.
     """
     return _texts(settings.MIDDLEWARE)
 
 
 def patches() -> list[str]:
-    """Return django-metlog's setting of what it measures, which it checks itself."""
+    """Return django-metlog's patches, from the setting that it checks itself."""
     return _texts(_patches())
 
 
 def has_odd_patches() -> bool:
-    """Return whether that setting is there and no list."""
+    """Return whether that setting exists and is not a list."""
     value = _patches()
     return value is not None and not isinstance(value, (list, tuple))
 
@@ -131,7 +131,7 @@ def _texts(value: object) -> list[str]:
 
 
 def problems() -> list[str]:
-    """Return a sentence for each fault of the setting: what was expected, what came."""
+    """Return a sentence for each fault of the setting: what was expected and found."""
     name, value = _named()
     if not isinstance(value, Mapping):
         return [f"{name} must be a dict, got {value!r}."]
@@ -170,7 +170,7 @@ def problems() -> list[str]:
         )
     if not isinstance(value.get("prefix", ""), str):
         found.append(
-            f"{name}['prefix'] must be text that stands before every name, "
+            f"{name}['prefix'] must be text to put before every name, "
             f"got {value['prefix']!r}."
         )
     roots = value.get("roots", {})
@@ -207,7 +207,7 @@ def _value() -> Mapping[str, Any]:
 
 
 def _spelling(value: Mapping[str, Any]) -> Spelling:
-    """Return that of the site's own sender, as far as the setting says nothing else."""
+    """Return the site's own sender's spelling, unless the setting says otherwise."""
     client = getattr(settings, "METLOG", None)
     shape = Shape()
     prefix: str | None = None
@@ -225,7 +225,7 @@ def _spelling(value: Mapping[str, Any]) -> Spelling:
 
 
 def _without_user(url: str) -> tuple[str, str]:
-    """Return the URL without its user part, and that as a header."""
+    """Return the URL without user and password, and those as a header."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     if not at:
@@ -236,7 +236,7 @@ def _without_user(url: str) -> tuple[str, str]:
 
 
 def _shown(url: object) -> str:
-    """Return it for an error message: what may be a password is left out."""
+    """Return it for an error message, without anything that may be a password."""
     _, at, host = str(url).rpartition("@")
     return repr(f"***@{host}" if at else url)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The toolbar's contract with us; see "Panel API" in django-debug-toolbar's docs."""
+"""The panel, by the toolbar's contract: "Panel API" in django-debug-toolbar's docs."""
 
-# debug_toolbar is annotated in parts only.
+# debug_toolbar is only partly annotated.
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class MetlogPanel(Panel):
         ]
 
     def process_request(self, request: HttpRequest) -> Any:
-        """Collect inside the innermost panel only: what other panels and the toolbar's
-        store do in between is not the site's."""
+        """Collect inside the innermost panel only, because what other panels and the
+        toolbar's store do does not belong to the site."""
         innermost: Panel = self
         while isinstance(
             panel := getattr(innermost.get_response, "__self__", None), Panel
@@ -125,22 +125,22 @@ class MetlogPanel(Panel):
         summary = summarise(
             records.captured, records.began, records.ended, records.dropped
         )
-        # Kept as the header has it: the DatabaseStore gives it back with dashes.
+        # As it is in the header, because the DatabaseStore returns it with dashes.
         self.record_stats({**summary, "request_id": self.toolbar.request_id})
 
     def generate_server_timing(
         self, request: HttpRequest, response: HttpResponse
     ) -> None:
-        """The page's navigation entry shows its headers to scripts: this one tells
-        ours whether that navigation is the request the panel is about."""
+        """Add an entry that tells the page's script whether its navigation is the
+        request that the panel is about: scripts can read it in the navigation entry."""
         elapsed_ms = self.get_stats().get("elapsed_ms", 0)
         self.record_server_timing("request", self.toolbar.request_id, elapsed_ms)
         self._own_timing = response.headers.get("Server-Timing", "")
 
     def get_headers(self, request: HttpRequest) -> dict[str, str]:
-        """Return what the toolbar sets, and behind it the response's own Server-Timing.
+        """Return the toolbar's headers, with the response's own Server-Timing appended.
 
-        The toolbar would replace that, and with it the view's name that stick reports.
+        The toolbar would replace it, and with it the view's name that stick reports.
         """
         headers: dict[str, str] = super().get_headers(request)
         timings = [headers.get("Server-Timing", ""), self._own_timing]
@@ -203,7 +203,7 @@ StatsdPanel = MetlogPanel
 
 
 def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return the view for those only who may see the toolbar, as its own views are."""
+    """Return the view, restricted like the toolbar's own to those who may see it."""
     shown: Callable[..., HttpResponse] = require_show_toolbar(
         render_with_toolbar_language(view)
     )
@@ -211,13 +211,13 @@ def _guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def _uses_of_django_metlog() -> str:
-    """Return what a setting says that has no effect, or stops the server, without the
-    app."""
+    """Return the beginning of a sentence about a setting that needs the app; empty if
+    there is none."""
     if any(_is_measuring(_family(dotted)) for dotted in conf.middleware()):
         return "MIDDLEWARE names what is in"
     if any(name.startswith("django_metlog.") for name in conf.patches()):
         return "METLOG_PATCHES names what is in"
-    # What is wrong with it, django_metlog's own checks say.
+    # If anything else is wrong with it, django_metlog's own checks report that.
     return "METLOG_PATCHES is a setting of" if conf.has_odd_patches() else ""
 
 
@@ -237,10 +237,10 @@ def _is_measuring(family: tuple[type, ...]) -> bool:
 
 
 def _family(dotted: str) -> tuple[type, ...]:
-    """Return a class with its bases, and nothing for a function or a wrong path."""
+    """Return a class with its bases, or nothing for a function or a wrong path."""
     try:
         entry = import_string(dotted)
-    except Exception:  # whatever that module raises, Django says it at start
+    except Exception:  # the module may raise anything, which Django reports at start
         return ()
     return entry.__mro__ if isclass(entry) else ()
 
@@ -248,7 +248,7 @@ def _family(dotted: str) -> tuple[type, ...]:
 def _cache_panel_is_timed() -> bool:
     """Return whether the CachePanel runs inside our timers.
 
-    Both wrap a cache when it is made; the one whose app came later is outermost."""
+    Both wrap a cache when it is made; the app that comes later is the outer one."""
     names = [app.name for app in apps.get_app_configs()]
     both = [name for name in names if name in {"debug_toolbar", "django_metlog"}]
     panels = DebugToolbar.get_panel_classes() or []

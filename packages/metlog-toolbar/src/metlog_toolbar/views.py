@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Two pages beside the panel: graphs of one key, and what every key means."""
+"""Two pages besides the panel: graphs of one key, and what every key means."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["graph", "reference"]
 
 COUNTS_HEIGHT = 48
-"""Pixels of the graph of counts: it stands below that of values."""
+"""The height in pixels of the graph of counts, which is below that of values."""
 
 
 @never_cache
@@ -38,9 +38,9 @@ COUNTS_HEIGHT = 48
 def graph(request: HttpRequest) -> JsonResponse:
     """Return ``{"content": html}``: the last 24 hours of ``key`` under each root.
 
-    ``kind`` is ``timer``, ``histogram`` or ``counter``; ``value`` is marked among the
-    values of the first two. ``labels`` is what the page knows of the key's labels, in
-    JSON.
+    ``kind`` is ``timer``, ``histogram`` or ``counter``; for the first two ``value`` is
+    marked in the graph. ``labels`` are the key's labels, as far as the page knows them,
+    in JSON.
     """
     key, kind = request.GET.get("key", ""), request.GET.get("kind", "")
     value = None if kind == "counter" else _number(request.GET.get("value"))
@@ -63,7 +63,7 @@ def reference(request: HttpRequest) -> HttpResponse:
 def _graphs(
     kind: str, key: str, labels: Mapping[str, str], value: float | None
 ) -> tuple[int, dict[str, Any]]:
-    """Return the status and the context; an error of the backend's is text in it."""
+    """Return the status and the context, which has the text of a backend's error."""
     production = conf.production()
     if production is None:
         return 404, {"error": "No Graphite and no Prometheus is configured."}
@@ -102,7 +102,7 @@ def _graphs(
 def _drawn(
     targets: Targets, found: dict[str, list[Point]], value: float | None, unit: str
 ) -> list[dict[str, Any]]:
-    """Draw values and counts apart, because they have no common scale."""
+    """Draw values and counts separately, because they have no common scale."""
     series = [Series(what, found[n]) for n, what in targets.items() if n in found]
     counts = [one for one in series if one.name in {"count", "rate"}]
     values = [one for one in series if one not in counts]
