@@ -112,7 +112,7 @@ def _no_expression(value: Any) -> str:
         except re.error as error:
             return f" ({item!r}: {error})"
         except TypeError:
-            return f" ({item!r} is no text)"
+            return f" ({item!r} is not text)"
     return ""
 
 

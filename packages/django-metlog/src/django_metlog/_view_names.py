@@ -43,7 +43,7 @@ class ViewName(NamedTuple):
 _diagnostics = Diagnostics("django-metlog")
 
 UNREADABLE = ViewName("", segment(""))
-"""What views are called that raise whatever one asks of them."""
+"""The name of views that raise whenever they are inspected."""
 
 FOLDED = ViewName("", "other")
 """The name of all further views once there are too many names."""
@@ -125,7 +125,7 @@ def in_urlconf(
         for method in methods:
             try:
                 names.add(str(view_name(match, method, scheme)))
-            except Exception:  # an object that raises whatever one asks of it
+            except Exception:  # a view that raises whenever it is inspected
                 names.add(str(UNREADABLE))
     return frozenset(names)
 
@@ -169,7 +169,7 @@ def _matches(
                     namespaces=namespaces,
                     route=route,
                 )
-            except Exception:  # noqa: S112  # Django cannot come to that view either
+            except Exception:  # noqa: S112  # Django cannot resolve that view either
                 continue
             yield match
         else:

@@ -229,11 +229,11 @@ def patch_modules() -> dict[str, ModuleType]:
 
 
 failed_patches: dict[str, Exception] = {}
-"""Modules that were to be applied, and what their ``patch()`` raised."""
+"""Patches that could not be applied, and what their ``patch()`` raised."""
 
 
 def check_patches() -> None:
-    """Raise `ImproperlyConfigured` for the first patch that is none, or failed."""
+    """Raise `ImproperlyConfigured` for the first invalid or failed patch."""
     patch_modules()
     for name, error in failed_patches.items():
         raise ImproperlyConfigured(f"METLOG_PATCHES: {name}.patch() raised {error!r}")

@@ -224,7 +224,7 @@ class Route:
         """Return whether it is a measurement, of a kind that the sender takes."""
         why = why_invalid(kind, name, value, rate)
         if why is None and not (fields is None or isinstance(fields, Mapping)):
-            why = "fields are no mapping"
+            why = "fields are not a mapping"
         if why is not None:
             self.refuse(f"{kind} dropped, {why}", (name, value, rate))
             return False

@@ -95,7 +95,7 @@ def add_context(tell: Context) -> None:
 
 
 def remove_context(tell: Context) -> None:
-    """No longer call it."""
+    """Stop calling it."""
     global _contexts
     _contexts = tuple(one for one in _contexts if one != tell)
 

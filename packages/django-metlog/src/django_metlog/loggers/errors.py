@@ -43,7 +43,7 @@ class StatsdHandler(logging.Handler):
         try:
             _app_check.look_once()
             # exc_info=True outside of an except block gives (None, None, None), and
-            # records that somebody made may have anything there.
+            # records made by hand may have anything there.
             info = record.exc_info
             error = info[1] if isinstance(info, tuple) and len(info) == 3 else None
             scope = current()

@@ -113,7 +113,7 @@ class _RequestMiddleware:
         try:
             scope: Scope = request._metlog_scope  # type: ignore[attr-defined]  # noqa: SLF001
             undecided = scope.excluded is None
-        except AttributeError:  # somebody made another request of it, or a copy
+        except AttributeError:  # the site has replaced the request, say by a copy
             return
         if undecided:
             begin_view(request, scope, view)

@@ -216,7 +216,7 @@ def _look_closer(
             scheme(request) if plain is None else plain,
             failed,
         )
-    except Exception as fault:  # somebody made something else of the request
+    except Exception as fault:  # the site has changed the request
         diagnostics.report("a request could not be read", fault)
         ending = plan.ending(NO_MATCH, None, status, "", failed)
     if ending.excluded:

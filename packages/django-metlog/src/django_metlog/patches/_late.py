@@ -31,7 +31,7 @@ def when_imported(name: str, patch: Patch) -> None:
 
 
 def cancel(name: str) -> None:
-    """No longer wait for that module."""
+    """Stop waiting for that module."""
     _finder.waiting.pop(name, None)
     if not _finder.waiting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)

@@ -102,7 +102,7 @@ def _place(pool: Any) -> tuple[Any, Any]:
 
 
 def _read(owner: object, name: str) -> Any:
-    """What a library's object says, or what stands in for one; None when it raises."""
+    """Return an attribute of a library's object or a double; None if it raises."""
     try:
         return getattr(owner, name, None)
     except Exception:

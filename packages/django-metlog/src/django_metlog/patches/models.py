@@ -111,7 +111,7 @@ def _saved(
 
 
 _MIGRATIONS = "__fake__"
-"""The module of a migration's own models, of which there are very many."""
+"""The module of migrations' own models, which are numerous."""
 
 
 def _counted(delete: Function) -> Function:

@@ -71,5 +71,5 @@ def sample(values: Sequence[float], share: float) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _threshold_table(share: float) -> bytes:
-    """A table for `bytes.translate`: 1 for this share of the 256 bytes, else 0."""
+    """Return a table for `bytes.translate`: 1 for this share of all bytes, else 0."""
     return bytes(byte < int(256 * share) for byte in range(256))

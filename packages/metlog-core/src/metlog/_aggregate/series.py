@@ -258,7 +258,7 @@ class Counter(Series, _Count):
 
 
 class Values(Series):
-    """Every entry of a timer or a histogram, until somebody takes them.
+    """Every entry of a timer or a histogram, until they are drained.
 
     ``put(LAST, entry)`` keeps one without a lock, and raises IndexError when the buffer
     is full; then the caller makes room with `exchange`, under the lock.
@@ -399,7 +399,7 @@ class Level(Series):
         return News(self, calls, self._value, order=self._order)
 
     def pending(self) -> int:
-        """How many calls `drain` would tell of."""
+        """Return how many calls `drain` would stand for."""
         return self._calls
 
     def reset(self) -> None:

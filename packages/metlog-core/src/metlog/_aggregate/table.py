@@ -148,7 +148,7 @@ class Aggregate:
 
     def add_by(self, handle: Handle, value: float) -> str | None:
         """Add to a handle's series, which is made if need be; return why it was
-        refused, None if it was not. The handle is told when the series is forgotten."""
+        refused, None if it was not. The handle learns when the series is forgotten."""
         if self._lock.is_mine:
             return self._defer(self.add_by, handle, value)
         with self._lock.here:

@@ -125,7 +125,7 @@ class Batch(NamedTuple):
         return sum(each.calls for each in self.told)
 
     def metrics(self) -> dict[object, tuple[Mapping[str, Any], list[Metric]]]:
-        """Its metrics by resource, each with attributes beside those of the process."""
+        """Return its metrics by resource, with the attributes beyond the process's."""
         points: dict[object, list[Any]] = {}
         firsts: list[tuple[object, Cell]] = []
         for cell, point, _ in Paced(self.told):

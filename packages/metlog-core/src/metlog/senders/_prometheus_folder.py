@@ -100,7 +100,7 @@ class Place:
         _mine.discard(self._key)
 
     def abandon(self) -> None:
-        """Leave without a trace: nobody is to count it as dead."""
+        """Leave without a trace, so that no reader counts this process as dead."""
         with contextlib.suppress(OSError), _readers(self._folder):
             _remove(self._folder, [self.id])
         self.leave()

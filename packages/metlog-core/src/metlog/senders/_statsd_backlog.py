@@ -32,7 +32,7 @@ class Backlog:
         return self._bytes_in - self._bytes_out
 
     def add(self, line: bytes, calls: int) -> None:
-        """Add a line that stands for so many calls."""
+        """Add a line that stands for ``calls`` calls."""
         self._bytes_in += len(line) + 1
         self._lines.append((line, calls))
 

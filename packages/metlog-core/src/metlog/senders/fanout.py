@@ -271,8 +271,8 @@ class FanOutSender(BaseSender):
         return stats._replace(errors=stats.errors + self._diagnostics.count)
 
     def _begin(self, routes: Iterable[Route], deadline: Deadline) -> None:
-        """Have their workers deliver, without waiting: the one that is waited for
-        first, say a collector that hangs, may leave no time for the others."""
+        """Have their workers deliver, without waiting: whichever is waited for first,
+        say a collector that hangs, may leave no time for the others."""
         for sender in (route.sender for route in routes):
             if isinstance(sender, FanOutSender):
                 sender._begin(sender.routes, deadline)  # noqa: SLF001  # one of our own

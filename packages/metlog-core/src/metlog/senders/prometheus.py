@@ -194,7 +194,7 @@ class PrometheusSender(ExportingSender):
     def _write(self, directory: str) -> bool:
         """Replace this process's file if it is old; return whether it is up to date."""
         with self._writing.here:
-            with suppress(OSError):  # writing tells of it
+            with suppress(OSError):  # writing reports it
                 if self._place is not None and not self._place.is_there():
                     self._place.abandon()
                     self._place, self._written = None, -1

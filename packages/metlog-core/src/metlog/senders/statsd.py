@@ -105,7 +105,7 @@ class StatsdSender(ExportingSender):
         semconv: str | Sequence[str] = ("stable",),
         self_metrics: bool = False,
     ) -> None:
-        """Nothing is opened or looked up before the first metric."""
+        """Open and look up nothing before the first metric."""
         if not isinstance(prefix, str):
             raise ConfigError(
                 f"expected text such as 'myapp', got {prefix!r}", "prefix"

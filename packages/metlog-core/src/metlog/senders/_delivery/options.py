@@ -26,8 +26,8 @@ __all__ = [
 
 
 def text(name: str, value: object, expected: str) -> str:
-    """Text that the system and every format can hold: without NUL, and encodable as
-    UTF-8."""
+    """Return text that the system and every format can hold: without NUL, and encodable
+    as UTF-8."""
     if isinstance(value, str) and "\x00" not in value:
         try:
             value.encode()
@@ -39,8 +39,8 @@ def text(name: str, value: object, expected: str) -> str:
 
 
 def path(name: str, value: object, expected: str) -> str:
-    """A path that the system can have. It may hold lone surrogates, with which Python
-    represents bytes that are not UTF-8."""
+    """Return a path that the system can have. It may hold lone surrogates, with which
+    Python represents bytes that are not UTF-8."""
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         try:
             encoded = os.fsencode(value)
@@ -52,7 +52,7 @@ def path(name: str, value: object, expected: str) -> str:
 
 
 def strings(name: str, value: object, expected: str) -> list[str]:
-    """One text, or several."""
+    """Return one text, or several, as a list."""
     found: Any = [value] if isinstance(value, str) else value
     if (
         not isinstance(found, (list, tuple))
@@ -64,7 +64,7 @@ def strings(name: str, value: object, expected: str) -> list[str]:
 
 
 def message_types(name: str, value: object) -> frozenset[str]:
-    """Message types: one text, or any number of them."""
+    """Return message types: one text, or any number of them."""
     found: Any = [value] if isinstance(value, str) else value
     if isinstance(found, (list, tuple, set, frozenset)) and all(
         isinstance(kind, str) for kind in found
@@ -74,7 +74,7 @@ def message_types(name: str, value: object) -> frozenset[str]:
 
 
 def integer(name: str, value: object, minimum: int, maximum: int) -> int:
-    """A whole number; ``"8125"`` is one too."""
+    """Return a whole number, also from text such as ``"8125"``."""
     number: object = value
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         number = int(value)
@@ -89,8 +89,8 @@ def integer(name: str, value: object, minimum: int, maximum: int) -> int:
 def seconds(
     name: str, value: object, minimum: float = 0.0, maximum: float = 3600.0
 ) -> float:
-    """A time from ``minimum`` to ``maximum``; ``"0.5"`` is one too, as INI text has no
-    floats."""
+    """Return a time from ``minimum`` to ``maximum``, also from text such as ``"0.5"``,
+    because INI files have no floats."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             found = float(value)
@@ -104,14 +104,14 @@ def seconds(
 
 
 def boolean(name: str, value: object) -> bool:
-    """True or False and nothing else, because ``"no"`` would be true."""
+    """Return True or False and take nothing else, because ``"no"`` would be true."""
     if isinstance(value, bool):
         return value
     raise ConfigError(f"expected true or false, got {value!r}", name)
 
 
 def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
-    """One of the choices."""
+    """Return one of the choices."""
     for known in choices:
         if value == known:
             return known
@@ -120,7 +120,7 @@ def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
 
 
 def pairs(name: str, value: object) -> dict[str, Any]:
-    """A dict, or texts of the form ``key=value`` as INI has them; None is empty."""
+    """Return a dict, also from texts like ``key=value``, as in INI; None is empty."""
     if value is None:
         return {}
     if isinstance(value, Mapping):
