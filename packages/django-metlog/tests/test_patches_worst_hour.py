@@ -312,3 +312,61 @@ def test_cursors_of_nobody(sent: Sent) -> None:
     cursor = CursorWrapper(Driver(), connection)
     assert cursor.callproc("a") == "a"
     assert not hasattr(cursor, "copy")
+
+
+class RaisingRouter:
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        raise ConnectionError("which one?")
+
+    db_for_write = db_for_read
+
+
+@pytest.mark.django_db
+def test_routers_that_raise(sent: Sent, settings: Any) -> None:
+    """What they raise comes through, and nothing is counted that did not happen."""
+    book = Book.objects.create(title="Emma")
+    queries = Book.objects.all()
+    sent.clear()
+    settings.DATABASE_ROUTERS = [RaisingRouter()]
+    for act in (
+        lambda: Book.objects.create(title="Emma"),
+        lambda: Book().delete(),
+        lambda: book.delete(),
+        lambda: list(queries),
+        lambda: queries.delete(),
+        lambda: queries.update(title="Emma"),
+        lambda: Book.objects.bulk_create([Book()]),
+    ):
+        with pytest.raises((ConnectionError, ValueError)):
+            act()
+    assert sent == []
+
+
+class Odd:
+    """In the place of a connection's client."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("not yours")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("execute_wrappers", value) for value in ((), None, 5, Odd())),
+        *(("client", value) for value in (None, object(), 5)),
+        *(("vendor", value) for value in (None, 5, "a b:c|d", "x" * 10_000)),
+        *(("alias", value) for value in ("a b:c|d", "x" * 10_000)),
+        *(("settings_dict", value) for value in ({}, {"NAME": Path("a/b")})),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_connections_that_are_odd(sent: Sent, name: str, value: Any) -> None:
+    """The signal that one is there raises nothing into what connects."""
+    from django.db.backends.signals import connection_created
+    from django.db.backends.sqlite3.base import DatabaseWrapper
+
+    odd = DatabaseWrapper({**connections.settings["default"], "NAME": ":memory:"})
+    setattr(odd, name, value)
+    connection_created.send(sender=DatabaseWrapper, connection=odd)
+    db.unpatch()
+    db.patch()

@@ -28,7 +28,7 @@
 ``W015``              views, databases or caches share one name in metrics
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
 ``W017``              ``METLOG`` names a variable or a file that does not exist
-``W018``              ``INSTALLED_APPS`` lacks the app, whose URLs or handler are used
+``W018``              ``INSTALLED_APPS`` lacks the app, of which something is used
 ``W019``              ``METLOG`` has a key that no client takes, and that is ignored
 ``W020``              ``LOGGING`` has ``StatsdHandler`` behind a ``QueueHandler``
 ====================  =============================================================

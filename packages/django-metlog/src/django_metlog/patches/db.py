@@ -93,12 +93,12 @@ def unpatch() -> None:
 _instrumented: WeakSet[BaseDatabaseWrapper] = WeakSet()
 
 
-@survives
 def _created(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if isinstance(connection, BaseDatabaseWrapper):  # anybody can send the signal
         _instrument(connection)
 
 
+@survives
 def _instrument(connection: BaseDatabaseWrapper) -> None:
     """Instrument a connection. Idempotent: the signal comes again at a reconnect."""
     _instrumented.add(connection)
@@ -113,6 +113,7 @@ def _instrument(connection: BaseDatabaseWrapper) -> None:
             setattr(connection, f"_{method}", _Ending(connection, end, metric))
 
 
+@survives
 def _restore(connection: BaseDatabaseWrapper) -> None:
     _instrumented.discard(connection)
     wrapper = _wrapper(_named(connection))
