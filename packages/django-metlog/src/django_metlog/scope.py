@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -152,9 +151,10 @@ class Scope:
         queries, calls = self.query_times, self.cache_times
         self.query_times = _Sealed(queries) if queries else _NOTHING
         self.cache_times = _Sealed(calls) if calls else _NOTHING
-        # What a stopping server left, the garbage collector ends in another context.
-        with suppress(ValueError, RuntimeError):
+        try:  # noqa: SIM105  # `suppress` costs a request 200 ns
             _current.reset(self.token)
+        except (ValueError, RuntimeError):
+            pass  # a stopping server left it, and it is closed in another context
 
 
 _NOTHING: Times = deque(maxlen=0)
