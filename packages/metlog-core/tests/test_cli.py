@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +300,103 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
         assert (process.returncode, err) == (0, "")
 
 
+DECLARED = """
+from metlog.catalogue import Metric, declare
+declare(Metric("k\u00e4se.<sorte>", "counter", "{thing}", "Sold \u2192 gone."))
+declare(Metric("response.<status>", "counter", "{response}", "Responses."))
+"""
+
+PRINTING = [
+    ["mapping", "statsd-exporter"],
+    ["mapping", "datadog"],
+    ["dashboard", "grafana-prometheus"],
+    ["dashboard", "grafana-graphite"],
+    ["dashboard", "graphite"],
+    ["alerts", "prometheus"],
+]
+
+
+@contextmanager
+def printing(arguments: list[str], folder: Path, **options: Any) -> Iterator[Any]:
+    """A process that prints what is made of our declarations."""
+    (folder / "shop_metrics.py").write_text(DECLARED, encoding="utf-8")
+    command = [sys.executable, "-m", "metlog", *arguments, "--declare=shop_metrics"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=folder, **{**pipes, **options}) as process:
+        yield process
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_what_is_printed_for_nobody_is_no_trouble(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """``dashboard … | head`` leaves no traceback."""
+    with printing(arguments, tmp_path) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.services
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_disk_that_is_full_is_told_in_one_line(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """And by the exit code: what a script has written is not whole."""
+    with (
+        Path("/dev/full").open("wb") as full,
+        printing(arguments, tmp_path, stdout=full) as process,
+    ):
+        said = process.stderr.read().decode()
+    assert re.fullmatch(r"cannot go on: .*No space left on device\n", said)
+    assert process.returncode == 1
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+@pytest.mark.parametrize("arguments", PRINTING[:-1], ids=" ".join)
+def test_what_is_printed_into_a_file_is_utf_8(
+    arguments: list[str], encoding: str, tmp_path: Path
+) -> None:
+    """As JSON and YAML are, whatever the system writes otherwise."""
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    with printing(arguments, tmp_path, env=env) as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert "k\u00e4se" in out.decode("utf-8")
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "stdout stderr"])
+def test_a_command_without_streams_goes_on(closed: str) -> None:
+    """A service may be started with none. What belongs on stderr is not on stdout."""
+    program = (
+        "import os, sys\n"
+        f"for name in {closed.split()!r}: os.close(getattr(sys, name).fileno())\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'metlog', *sys.argv[1:]])"
+    )
+    with UdpReceiver() as receiver:
+        port = receiver.port
+    command = [*("listen", "--raw", "--count", "1", "--port"), str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        while process.poll() is None:
+            sender.sendto(b"a:1|c", ("127.0.0.1", port))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        sender.close()
+        out, err = process.communicate()
+    assert process.returncode == 0
+    assert out == (b"" if "stdout" in closed else b"a:1|c\n")
+    assert err.startswith(b"" if "stderr" in closed else b"listening on ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -320,6 +417,13 @@ def test_listen_ends_when_nobody_reads_what_it_prints() -> None:
         (
             ["bench", "localhost", "1", "--count", "9.5"],
             "expected a whole number",
+        ),
+        *(
+            (
+                ["bench", "localhost", "1", f"--seconds={seconds}"],
+                f"--seconds: expected seconds above 0, got '{seconds}'",
+            )
+            for seconds in ("nan", "-1", "0", "-inf", "soon", "", "1 s")
         ),
     ],
 )

@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
         "--raw", action="store_true", help="the same bytes again and again, no client"
     )
     parser.add_argument(
-        "--seconds", type=float, default=math.inf, help="end after this"
+        "--seconds", type=numbers.seconds, default=math.inf, help="end after this"
     )
     parser.add_argument(
         "--count", type=numbers.count, metavar="N", help="end after N messages"

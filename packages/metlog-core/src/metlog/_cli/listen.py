@@ -60,8 +60,6 @@ def run(options: argparse.Namespace) -> int:
             _print_all(bound, _shower(options), options.count)
         except KeyboardInterrupt:
             pass
-        except BrokenPipeError:  # the reader of our output has ended
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

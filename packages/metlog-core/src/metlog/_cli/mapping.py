@@ -17,6 +17,7 @@ from typing import Any
 
 from metlog import catalogue
 from metlog._cli.declared import add_option, load
+from metlog._cli.output import put
 from metlog.catalogue import Metric
 from metlog.shapes import default_bounds
 from metlog.wire.prometheus import base_unit, family_name
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
         return 1
     write = statsd_exporter if options.reader == "statsd-exporter" else datadog
-    print("\n".join(write(catalogue.metrics(), options.prefix)))
+    put("\n".join(write(catalogue.metrics(), options.prefix)))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["count", "port"]
+__all__ = ["count", "port", "seconds"]
 
 
 def count(text: str) -> int:
@@ -16,6 +16,17 @@ def count(text: str) -> int:
 def port(text: str) -> int:
     """Return a port; 0 is any free one. The system would take 99999 for 34463."""
     return _within(text, "a port from 0 to 65535", 0, 65535)
+
+
+def seconds(text: str) -> float:
+    """Return a time above 0, perhaps infinite."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if found > 0:
+        return found
+    raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
 
 
 def _within(text: str, expected: str, minimum: int, maximum: int) -> int:

@@ -14,6 +14,7 @@ from metlog._cli.dashboard import grafana, layout
 from metlog._cli.dashboard.graphite import Graphite
 from metlog._cli.dashboard.graphite import dashboard as graphite_dashboard
 from metlog._cli.dashboard.promql import PromQL
+from metlog._cli.output import put
 
 __all__ = ["add_to", "run"]
 
@@ -74,5 +75,5 @@ def run(options: argparse.Namespace) -> int:
             else grafana.for_graphite
         )
         board = make(rows, graphite)
-    print(json.dumps(board, indent=2, ensure_ascii=False))
+    put(json.dumps(board, indent=2, ensure_ascii=False))
     return 0

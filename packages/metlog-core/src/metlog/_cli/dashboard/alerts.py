@@ -17,6 +17,7 @@ from metlog._cli import declared
 from metlog._cli.dashboard.layout import VITALS
 from metlog._cli.dashboard.promql import PromQL
 from metlog._cli.dashboard.queries import Quantile, Query, Rate, Ratio, bases
+from metlog._cli.output import put
 from metlog.catalogue import Metric
 
 __all__ = ["add_to", "prometheus", "run"]
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if not lines:
         print("expected metrics that rules are known for, got none", file=sys.stderr)
         return 1
-    print("\n".join(lines))
+    put("\n".join(lines))
     return 0
 
 
