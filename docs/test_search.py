@@ -255,6 +255,66 @@ QUESTIONS = [
         "middlewares in front of ours",
     ),
     Asked("How much memory?", ("memory usage", "memory"), "each series and process"),
+    Asked(
+        "Does the record view need a CSRF token?",
+        ("CSRF", "csrf token", "csrf_exempt"),
+        "exempt from CSRF",
+    ),
+    Asked(
+        "What is the hit ratio of my cache?",
+        ("cache hit ratio", "hit rate", "hit ratio"),
+        "hits divided by hits and misses",
+    ),
+    Asked(
+        "How long do other services take that my site calls?",
+        ("third-party API", "external API", "httpx", "requests library"),
+        "METLOG_HTTP_HOSTS",
+    ),
+    Asked(
+        "How many log-ins fail, and how many mails leave?",
+        ("login failures", "failed logins", "email", "authentication"),
+        "django_metlog.patches.mail",
+    ),
+    Asked(
+        "Does it work in a serverless function?",
+        ("serverless", "AWS Lambda", "cloud functions"),
+        "freezes the process",
+    ),
+    Asked(
+        "How do I log in to a backend?",
+        ("bearer token", "API key", "TLS", "https"),
+        '"Authorization": "Bearer ${OTLP_TOKEN}"',
+    ),
+    Asked(
+        "Can I have a metric for each tenant?",
+        ("tenant", "multi-tenant", "per customer"),
+        "METLOG_VIEW_NAMES_MAX",
+    ),
+    Asked(
+        "How do I watch an SLO?",
+        ("SLO", "Apdex", "error budget", "latency objective"),
+        "django_request_seconds_bucket",
+    ),
+    Asked(
+        "How do I time a function, an async one too?",
+        ("time a function", "async function", "timer decorator"),
+        '@client.timer("report")',
+    ),
+    Asked(
+        "How do I find what belongs to one request?",
+        ("request id", "correlation id", "X-Request-ID"),
+        "METLOG_REQUEST_ID",
+    ),
+    Asked(
+        "How much is lost on the way by UDP?",
+        ("packet loss", "lost packets", "UDP loss"),
+        "receive buffer",
+    ),
+    Asked(
+        "What if workers are recycled?",
+        ("max_requests", "worker recycling", "max-requests"),
+        "leaves when the worker ends",
+    ),
 ]
 
 
