@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from metlog import MetlogClient, capture, catalogue
+from metlog.diagnostics import Diagnostics
 from metlog.senders import DebugCaptureSender
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -62,6 +63,17 @@ def sent() -> Iterator[Sent]:
         if one.kind != "message" and catalogue.find(one.kind, one.name) is None
     }
     assert not unknown, f"not declared in django_metlog.catalogue: {sorted(unknown)}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported() -> None:
+    """As in a process that has just begun: each trouble is told once a minute, and a
+    test before this one may have had the same."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("django_metlog"):
+            for value in vars(module).values():
+                if isinstance(value, Diagnostics):
+                    value._last.clear()
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from django_metlog import checks
-from django_metlog.loggers import errors
 from django_metlog.loggers.errors import StatsdHandler
-from metlog.diagnostics import Diagnostics
 
 Fetch = Callable[..., Any]
 
@@ -167,11 +165,8 @@ def test_a_site_without_a_client_can_log(
     logger: logging.Logger,
     no_client: None,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The handler never raises into the code that logs; stderr says what is missing."""
-    # one that has not said it within this minute
-    monkeypatch.setattr("django_metlog.conf._diagnostics", Diagnostics("test"))
     logger.error("failed", exc_info=ValueError())
     assert "settings.METLOG is missing" in capsys.readouterr().err
 
@@ -342,16 +337,8 @@ def test_behind_a_queue_there_is_nothing_to_count(sent: Any) -> None:
     assert sent == []
 
 
-@pytest.fixture
-def not_told() -> Iterator[None]:
-    """As in a process in which nothing has been reported yet."""
-    errors._diagnostics, before = Diagnostics("django-metlog"), errors._diagnostics
-    yield
-    errors._diagnostics = before
-
-
 def test_behind_a_queue_it_says_what_it_lacks(
-    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None
+    sent: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing can be counted there; that is told once a minute, not kept quiet."""
     records: queue.Queue[logging.LogRecord] = queue.Queue()
@@ -382,7 +369,7 @@ def test_behind_a_queue_it_says_what_it_lacks(
 
 @pytest.mark.parametrize("before", ["", "no answer:\n"])
 def test_a_traceback_that_is_logged_as_text(
-    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None, before: str
+    sent: Any, capsys: pytest.CaptureFixture[str], before: str
 ) -> None:
     """There is no queue to blame; the line says how to log the exception itself."""
     logger = logging.getLogger("testsite.plain")
@@ -411,7 +398,7 @@ def test_a_traceback_that_is_logged_as_text(
     ["failed", "Traceback", "100 %", None, 5, ValueError("x"), ["Traceback"], b"%s"],
 )
 def test_what_is_no_traceback_is_no_reason(
-    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None, message: Any
+    sent: Any, capsys: pytest.CaptureFixture[str], message: Any
 ) -> None:
     """Errors are logged without an exception all the time."""
     logger = logging.getLogger("testsite.plain")
@@ -467,7 +454,7 @@ def test_a_check_tells_of_it(config: dict[str, Any], found: list[str]) -> None:
 
 
 def test_beside_a_queue_it_counts(
-    sent: Any, capsys: pytest.CaptureFixture[str], not_told: None
+    sent: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each gets the record itself; what the queue's handler takes off is a copy's."""
     records: queue.Queue[logging.LogRecord] = queue.Queue()

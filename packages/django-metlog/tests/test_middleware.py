@@ -31,7 +31,6 @@ from django_metlog.middleware import (
 from django_metlog.middleware._plan import latest
 from django_metlog.scope import see_queries
 from metlog import MetlogClient
-from metlog.diagnostics import Diagnostics
 from metlog.senders import DebugCaptureSender
 
 Fetch = Callable[..., Any]
@@ -255,10 +254,6 @@ def test_telemetry_that_fails_does_not_hurt_the_request(
         raise RuntimeError("of ours")
 
     monkeypatch.setattr("django_metlog.middleware._request.is_logged_in", fail)
-    # one that has not said it within this minute
-    monkeypatch.setattr(
-        "django_metlog.middleware._request.diagnostics", Diagnostics("test")
-    )
     assert fetch("/").content == b"hello"
     assert sent.active() == [1, -1]
     assert "of ours" in capsys.readouterr().err

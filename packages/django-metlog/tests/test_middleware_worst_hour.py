@@ -22,7 +22,6 @@ from sending import Sent
 from django_metlog import conf
 from django_metlog.middleware import GraphiteMiddleware
 from metlog import MetlogClient
-from metlog.diagnostics import Diagnostics
 
 Fetch = Callable[..., Any]
 
@@ -33,13 +32,9 @@ BOTH = [
 
 
 @pytest.fixture(autouse=True)
-def plain(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our middlewares alone; what is reported here may be reported by the next test."""
+def plain(settings: Any) -> None:
+    """Our middlewares alone."""
     settings.MIDDLEWARE = BOTH
-    for place in ("conf._diagnostics", "middleware._asking.diagnostics"):
-        monkeypatch.setattr(f"django_metlog.{place}", Diagnostics("test"))
-    same = "django_metlog.middleware._request.diagnostics"
-    monkeypatch.setattr(same, Diagnostics("test"))
 
 
 def ok(request: HttpRequest) -> HttpResponse:

@@ -10,9 +10,6 @@ from django.contrib.staticfiles import finders
 from django.template import Context, Engine, RequestContext, Template
 from django.test import RequestFactory, override_settings
 
-from django_metlog.templatetags import metlog as tags
-from metlog.diagnostics import Diagnostics
-
 PLAIN = '<script src="/static/stick.js" data-url="/services/timing/record" defer>'
 WITH_NONCE = re.compile(
     r'<script src="/static/stick\.js" data-url="/services/timing/record" defer'
@@ -122,11 +119,10 @@ if django.VERSION >= (6,):  # which brings CSP
 
 
 def test_without_the_static_file_the_page_is_a_page(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As after an upgrade without ``collectstatic``: a storage with a manifest raises
     for what is not in it, and each page would."""
-    monkeypatch.setattr(tags, "_diagnostics", Diagnostics("django-metlog"))
     manifest = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     storages = {
         "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
