@@ -407,7 +407,7 @@ NAME = ": expected the dotted name of a"
             f"{UDP}sender_prot = 1",
             "metlog",
             "sender_prot",
-            ": UdpSender takes host, port",
+            ": expected an option of UdpSender (host, port",
         ),
         (
             f"{UDP}sender_port = high",
@@ -472,7 +472,7 @@ NAME = ": expected the dotted name of a"
             f"{MAX}severty = 5",
             "metlog_filter_x",
             "severty",
-            ": severity_max_provider take",
+            ": expected an option of severity_max_provider",
         ),
         (
             f"{FILTER}provider = {OWN}.fails",
@@ -922,11 +922,11 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
         ),
         (
             f"{ROUTE}sender_class = {CAPTURE}\n{SECOND_ROUTE}sender_prot = 1",
-            "section [a_route_y], option 'sender_prot': UdpSender takes host, port",
+            "section [a_route_y], option 'sender_prot': expected an option of UdpS",
         ),
         (
             f"[a]\nsender_class = metlog.senders.UdpSender\n{SECOND_ROUTE}",
-            "section [a_route_y]: UdpSender takes host, port",
+            "section [a_route_y]: expected an option of UdpSender (host, port",
         ),
         (
             f"{FAN_OUT}[a_ruote_x]\nsender_class = {CAPTURE}",

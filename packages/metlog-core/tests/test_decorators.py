@@ -88,7 +88,7 @@ def test_wrong_arguments_are_refused_when_decorating(decorator: Any) -> None:
     """Not when the function is called for the first time, perhaps at night."""
     with pytest.raises(TypeError, match="bad_arg"):
         decorator("name", bad_arg=42)
-    with pytest.raises(TypeError, match="decorates functions, got 3"):
+    with pytest.raises(TypeError, match="expected a function to decorate, got 3"):
         decorator("name")(3)
 
 

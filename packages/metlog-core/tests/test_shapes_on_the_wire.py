@@ -647,7 +647,7 @@ def test_a_sender_of_messages_refuses_what_is_for_metrics(
 ) -> None:
     """And says who has it, and what to do instead."""
     config = {"sender": {"class": f"metlog.senders.{sender}", option: True}}
-    with pytest.raises(ConfigError, match=f"{sender} takes") as raised:
+    with pytest.raises(ConfigError, match=f"expected an option of {sender} ") as raised:
         client_from_dict_config(config)
     said = str(raised.value)
     assert "is for StatsdSender, OtlpSender and PrometheusSender" in said

@@ -226,7 +226,7 @@ def test_an_async_function_stays_one_and_is_measured_to_its_end(
 
 def test_what_cannot_be_called_cannot_be_decorated(reports: Reports) -> None:
     """A timer around something else than a function fails at once."""
-    with pytest.raises(ValueError, match="decorates callables, got 3"):
+    with pytest.raises(ValueError, match="expected a callable to decorate, got 3"):
         timer_for(reports)(3)  # type: ignore[type-var]
 
 

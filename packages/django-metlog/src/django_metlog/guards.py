@@ -174,9 +174,11 @@ def bearer(token: str) -> Guard:
     if not (
         isinstance(token, str) and token and token.isascii() and token.isprintable()
     ):
+        kind = type(token).__name__
+        got = f"a {kind}" if not isinstance(token, str) else "others" if token else "''"
         raise ValueError(
-            f"bearer needs a token of printable ASCII, got a {type(token).__name__} "
-            "that is none; write one into the environment and read it from there"
+            f"expected a token of printable ASCII characters, got {got}; "
+            "write one into the environment and read it from there"
         )
     wanted = token.encode()
 

@@ -145,10 +145,11 @@ def _check(
     if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
         for option in options:
             if option not in takes:
-                known = ", ".join(takes) or "no options"
+                known = ", ".join(takes) or "it has none"
                 way_out = _ELSEWHERE.get(option) or _option_meant(option, takes)
                 raise ConfigError(
-                    f"{name} takes {known}, got {option!r}{way_out}", option
+                    f"expected an option of {name} ({known}), got {option!r}{way_out}",
+                    option,
                 )
     try:
         bound = signature.bind_partial(*args, **options)

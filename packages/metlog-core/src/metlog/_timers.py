@@ -68,7 +68,7 @@ class Timer:
         """Decorate a function, an ``async def`` or a generator function: each call is
         measured, and each run of a generator from its first item to its last."""
         if not callable(fn):
-            raise ValueError(f"a timer decorates callables, got {fn!r}")
+            raise ValueError(f"expected a callable to decorate, got {fn!r}")
         reporter, name = self.reporter, self.name
         options = self.special.options if self.special else ()
 

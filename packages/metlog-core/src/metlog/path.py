@@ -30,7 +30,9 @@ def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
     module_name, colon, attributes = name.partition(":")
     words = f"{module_name}.{attributes}".split(".") if colon else name.split(".")
     if not all(word.isidentifier() for word in words):
-        raise ValueError(f"a dotted name such as 'package.module.name', got {name!r}")
+        raise ValueError(
+            f"expected a dotted name such as 'package.module.name', got {name!r}"
+        )
     if colon:
         return _attribute(import_module(module_name), attributes, name)
     found: Any = import_module(words[0])
@@ -52,7 +54,10 @@ def resolve_name(name: str, package: str | ModuleType | None = None) -> Any:
 
 def _absolute(name: str, package: str | ModuleType | None) -> str:
     if package is None:
-        raise ValueError(f"{name!r} is relative: say to which package")
+        raise ValueError(
+            f"expected a package to which {name!r} is relative, got none; "
+            "write the whole name"
+        )
     if isinstance(package, ModuleType):
         package = package.__name__
     if name in {".", ":"}:

@@ -61,7 +61,9 @@ class MetlogDecorator:
         if isinstance(fn, (classmethod, staticmethod)):
             return type(fn)(self(fn.__func__))
         if not callable(fn):
-            raise TypeError(f"{self.decorator_name} decorates functions, got {fn!r}")
+            raise TypeError(
+                f"{self.decorator_name}: expected a function to decorate, got {fn!r}"
+            )
         mine = copy.copy(self)
         mine.fn = fn
         mine.name = _name_of(fn)

@@ -180,7 +180,9 @@ class Totals:
         key, shaped = found
         kind = series.kind
         if kind == "counter" and news.value < 0:
-            raise ValueError(f"{shaped.name}: counters cannot fall, got {news.value}")
+            raise ValueError(
+                f"{shaped.name}: a counter must not fall, got {news.value}"
+            )
         delta = self._delta and kind not in ("gauge", "updown")
         cells = self._deltas if delta else self._cumulative
         cell = cells.get(key)
