@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What senders have in common that take metrics out of an aggregate.
+"""The base of senders that take metrics out of an aggregate.
 
-Clients add up what happens; such a sender's worker drains it, and delivers. No call of
-application code enters the sender, but for the first of a process.
+Clients add up what happens; the sender's worker drains that and delivers it. Calls of
+application code do not enter the sender, except the first in a process.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = ["ExportingSender"]
 _TOO_LATE = "not delivered before it was closed"
 
 _nested: dict[tuple[int, int], dict[ExportingSender, Deadline | None]] = {}
-"""The process and thread of each turn, and what wanted one amid it."""
+"""By process and thread of a turn: the senders that wanted one during it."""
 
 
 class Export(DrainedSender, Protocol):
-    """What stands for a sender in the drain that several share."""
+    """What represents a sender in a drain that several senders share."""
 
     def revive(self, sender: ExportingSender) -> None:
-        """Refer to it anew."""
+        """Refer to the sender again."""
 
 
 class ExportingSender(BaseSender):
-    """A subclass says what to `_absorb_one` of the news and how to `_deliver` it."""
+    """A subclass says how to `_absorb_one` piece of news and how to `_deliver` it."""
 
     ignores: frozenset[str] = frozenset()
     reads_fields = True
@@ -50,8 +50,8 @@ class ExportingSender(BaseSender):
     makes_room = False
     """Whether it keeps its own sums, so that the aggregate may forget idle series."""
     _waits_for_answers = False
-    """Does `_deliver` wait for the network? Then the worker does it for `flush` and
-    `close`, too: no deadline ends the look-up of a name, so nobody else begins one."""
+    """Whether `_deliver` waits for the network. If so, the worker does it for `flush`
+    and `close`, too: no deadline ends a name lookup, so no other thread starts one."""
 
     def __init__(
         self, owner: str, max_series: int, *, self_metrics: bool = False
@@ -60,20 +60,20 @@ class ExportingSender(BaseSender):
         self.max_series = max_series
         self.closed: bool = False
         self.ended: bool = False
-        """Whether it was closed, and what it held then is gone, too."""
+        """Whether it is closed and no longer holds anything, either."""
         self._again = False
-        """Whether somebody left another delivery to whoever is at one."""
+        """Whether the thread that is delivering is to deliver once more."""
         self._left = False
-        """Whether `close` came amid something and left the end to others."""
+        """Whether `close` interrupted something and left the rest to other threads."""
         self._tally: Tally = Tally(owner)
         self._worker: Worker = Worker(self, self._tally, self._pause)
-        # Only the worker, flush and close hold this, never a call that records.
+        # Only the worker, `flush` and `close` hold this, never a call that records.
         self._delivering = Lock()
-        # Held while what was taken is added to, or taken out.
+        # Held while anything is added to what was absorbed, or taken out of it.
         self._absorbing = Lock()
-        self._absorbed = 0  # calls, since the process began
+        self._absorbed = 0  # calls, since the process started
         self._sums_due: bool = False
-        """What `_is_due` said at the beginning of this turn."""
+        """What `_is_due` returned at the start of this turn."""
         self._own = Aggregate()
         self._self_metrics = None
         if tells:
@@ -87,12 +87,12 @@ class ExportingSender(BaseSender):
     # -- for subclasses ----------------------------------------------------------------
 
     def histogram(self, series: Series) -> Histogram | None:
-        """An empty one of the form it wants for that series; None: it wants values."""
+        """Return an empty one for that series; None if it wants the single values."""
         return None
 
     def absorb(self, news: Sequence[News], now: float) -> None:
-        """Take what happened; see `metlog._aggregate.series.Exporter`. What cannot be
-        taken is lost alone."""
+        """Take what happened; see `metlog._aggregate.series.Exporter`. If a part of it
+        cannot be taken, only that part is lost."""
         with self._absorbing.here:
             for each in news:
                 before = self._absorbed
@@ -103,21 +103,21 @@ class ExportingSender(BaseSender):
                     self.lose(each.calls, "not taken", error)
 
     def _absorb_one(self, news: News, now: float) -> None:
-        """Take what happened to one series, all of it or nothing."""
+        """Take what happened to one series, either all of it or nothing."""
         raise NotImplementedError
 
     def _deliver(self, deadline: Deadline | None) -> None:
-        """Send what was absorbed, as far as that is due; all of it, within the
-        deadline, if one is given."""
+        """Send what is due of what was absorbed; with a deadline, send all of it by
+        then."""
         raise NotImplementedError
 
     def _is_due(self) -> bool:
-        """Return whether the next `_deliver` is to send sums, so that it has to know
-        all that has happened, not only values. Asked once a turn of the worker."""
+        """Return whether the next `_deliver` sends sums, and so needs everything that
+        happened, not only values. Called once in each turn of the worker."""
         return True
 
     def _accept(self, msg: Message) -> None:
-        """Take a message that is no metric. By default it is dropped and counted."""
+        """Take a message that is not a metric. By default it is dropped and counted."""
         self.lose(1, "message dropped, this sender takes metrics", msg.get("type"))
 
     def _pause(self) -> float:
@@ -125,18 +125,18 @@ class ExportingSender(BaseSender):
         raise NotImplementedError
 
     def _held(self) -> int:
-        """Return how many calls were absorbed and not delivered yet."""
+        """Return how many calls were absorbed but not delivered yet."""
         return 0
 
     def _discard(self) -> int:
-        """Forget what was absorbed; return how many calls that were."""
+        """Forget what was absorbed. Return how many calls that was."""
         return 0
 
     def _disconnect(self) -> None:
         """Close what is open. It may be opened again."""
 
     def _reset_after_fork(self) -> None:
-        """Leave what was absorbed, and what is open, to the parent."""
+        """Leave to the parent what was absorbed and what is open."""
 
     # -- in ------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class ExportingSender(BaseSender):
             self.added()
 
     def send_message(self, msg: Message) -> None:
-        """Take a message: that of a metric is one, all others are for `_accept`."""
+        """Record a metric that comes as a message; give all others to `_accept`."""
         if msg["type"] not in KINDS:
             self._accept(msg)
             return
@@ -179,11 +179,11 @@ class ExportingSender(BaseSender):
     # -- for a drain -------------------------------------------------------------------
 
     def drain_for_clients(self) -> Drain | None:
-        """Where a client's aggregate goes; None when somebody wants to be called."""
+        """Return the drain for a client's aggregate; None if a method was replaced."""
         return self._drain if is_unchanged(self, ExportingSender) else None
 
     def join(self, drain: Drain, export: Export) -> None:
-        """Take what that drain takes, too: a `FanOutSender`'s, by its ``export``."""
+        """Take from a `FanOutSender`'s drain, too, where ``export`` represents it."""
         self._joined.append((drain, export))
 
     @property
@@ -192,7 +192,7 @@ class ExportingSender(BaseSender):
 
     @property
     def direct(self) -> bool:
-        """Return whether a worker looks after it, so that callers need not."""
+        """Return whether a worker takes care of it, so that callers need not."""
         worker = self._worker
         return (
             worker.started and not (worker.alone or worker.direct) and not self.closed
@@ -200,35 +200,35 @@ class ExportingSender(BaseSender):
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is amid a change of what it holds."""
+        """Return whether the current thread is changing what it holds."""
         return self._absorbing.is_mine
 
     @property
     def _thread(self) -> threading.Thread | None:
-        """The worker's thread, for whoever wants to see that it lives."""
+        """The worker's thread, for checks that it is alive."""
         return self._worker.thread
 
     def start(self) -> None:
-        """Have a worker look after it. Called often."""
+        """Start the worker if it is not running. Called often."""
         process.check()
         self._worker.start()
 
     def added(self) -> None:
-        """Something was added, and there is no worker: do what is due."""
+        """Do what is due: something was added, and there is no worker."""
         self._worker.step()
 
     def wake(self) -> None:
-        """There is much to take."""
+        """Have the worker run now, because there is much to take."""
         self._worker.wake()
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
-        """Count what could not be kept, and say so."""
+        """Count and report what could not be kept."""
         self._tally.drop(calls, why, detail)
 
     # -- out -----------------------------------------------------------------------
 
     def tick(self) -> None:
-        """One turn of the worker."""
+        """Do one turn of the worker."""
         with self._worker.asked() as deadline:
             self._sums_due = self._is_due()
             alone = self._worker.alone
@@ -236,7 +236,7 @@ class ExportingSender(BaseSender):
             self._turn(self._sums_due or everything, deadline, 0 if alone else -1)
 
     def last_turn(self) -> None:
-        """Deliver what `close` left to the worker, within its deadline; then end."""
+        """Deliver what `close` left to the worker, by its deadline; then end."""
         with self._worker.asked() as deadline:
             try:
                 if deadline is not None:
@@ -252,11 +252,11 @@ class ExportingSender(BaseSender):
         self._flush(Deadline(timeout))
 
     def close(self, timeout: float = 2.0) -> None:
-        """Flush, end the worker, let go of everything. What could not be sent within
-        ``timeout`` seconds is dropped, and all that comes later.
+        """Flush, end the worker and release everything. What cannot be sent within
+        ``timeout`` seconds is dropped, and so is all that comes later.
 
-        In a signal handler amid a change, the worker does all that, or the end of the
-        process: it waits for nobody then."""
+        A signal handler that interrupts a change does not wait here: the worker does
+        all this later, or the exit handler."""
         process.check()
         if self.closed:
             return
@@ -274,7 +274,7 @@ class ExportingSender(BaseSender):
 
     @property
     def stats(self) -> SenderStats:
-        """Counted in calls: two increments are two, also when one line tells both."""
+        """Return the counts, in calls: two increments are two, even in one line."""
         queued = self._queued()
         if (queued or (self._left and not self.ended)) and self._end_again():
             queued = self._queued()
@@ -283,11 +283,11 @@ class ExportingSender(BaseSender):
     # -- for the process -----------------------------------------------------------
 
     def hurry(self) -> None:
-        """The process ends: begin to hand over."""
+        """Begin to hand over, because the process ends."""
         self._worker.hurry()
 
     def at_exit(self, deadline: Deadline) -> None:
-        """Hand over what is held; what comes still later is sent at once."""
+        """Hand over what is held. What comes even later is sent at once."""
         if self.ended:
             self._end(deadline.left)
             return
@@ -298,7 +298,7 @@ class ExportingSender(BaseSender):
         self._let_go("not delivered before the process ended")
 
     def after_fork(self) -> None:
-        """Start from nothing: what is held here, the parent sends."""
+        """Start with nothing, because the parent sends what is held."""
         self._worker.after_fork()
         if self._self_metrics is not None:
             self._self_metrics.after_fork()
@@ -309,7 +309,7 @@ class ExportingSender(BaseSender):
     def __del__(self) -> None:
         worker = getattr(self, "_worker", None)  # a constructor may have raised
         if worker is None or self.closed or process.ending is None:
-            return  # the last: the interpreter is being torn down
+            return  # `ending` is None when the interpreter is being torn down
         if worker.started:
             # The garbage collector may have cut all weak references to it already.
             self._drain.add_exporter(self)
@@ -333,12 +333,13 @@ class ExportingSender(BaseSender):
     def _turn(
         self, everything: bool, deadline: Deadline | None, wait: float | None = None
     ) -> None:
-        """Take what happened and deliver it, if that can begin within ``wait`` seconds;
-        None: by the deadline, at once without one.
+        """Take what happened and deliver it, if that can start within ``wait`` seconds.
+        If that is None, it has to start by the deadline, or at once if there is none.
 
-        Nested in a turn of its own thread, of whichever sender (from a signal handler,
-        a ``__del__``, a log handler), it comes right after that one: it would wait for
-        what its own thread holds, or take apart what that one is changing.
+        If this thread is already in a turn of this or another sender (and a signal
+        handler, a ``__del__`` or a log handler calls this), the turn follows that one.
+        Otherwise it would wait for a lock of its own thread, or break what is being
+        changed.
         """
         here = os.getpid(), threading.get_ident()
         nested = _nested.get(here)
@@ -357,16 +358,16 @@ class ExportingSender(BaseSender):
                 sender._take_and_deliver(True, deadline)  # noqa: SLF001  # one of our own
         finally:
             _nested.pop(here, None)
-            for sender in senders:  # may have been closed meanwhile
+            for sender in senders:  # in case it was closed meanwhile
                 sender._end_again()  # noqa: SLF001  # one of our own
 
     def _take_and_deliver(
         self, everything: bool, deadline: Deadline | None, wait: float | None = None
     ) -> None:
-        """What a `_turn` does, wherever it may be nested."""
+        """Do what a `_turn` does, nested or not."""
         self._take(everything, deadline)
         if self._delivering.is_mine:
-            return  # this thread delivers, it comes from there
+            return  # this thread is delivering, and called this from there
 
         def deliver() -> None:
             self._again = False
@@ -377,25 +378,26 @@ class ExportingSender(BaseSender):
         else:
             mine = self._delivering.run(wait or 0, deliver)
             if not mine and self._worker.alone:
-                # Whoever has it may be past what was taken here, and no worker comes.
+                # The thread that holds it may miss what was just taken, and there is
+                # no worker to do it later.
                 self._again = True
                 mine = self._delivering.run(0, deliver)
         while mine and self._again:
             mine = self._delivering.run(0, deliver)
 
     def _flush_by_worker(self, deadline: Deadline) -> bool:
-        """Have the worker do it; return whether it was asked to. Without any time it
-        is, if only the worker may."""
+        """Have the worker flush. Return whether it was asked to, which without any time
+        left happens only if nobody else may do it."""
         if not (deadline.left or self._waits_for_answers):
             return False
         return self._worker.ask(deadline, wait=not self._is_interrupted())
 
     def _is_interrupted(self) -> bool:
-        """Return whether others may wait for what this thread was amid."""
+        """Return whether this thread interrupted what other threads may wait for."""
         return any(drain.is_mine for drain in self._drains)
 
     def _is_amid(self) -> bool:
-        """Return whether this thread is amid a change, or amid a turn."""
+        """Return whether this thread is in the middle of a change or a turn."""
         here = os.getpid(), threading.get_ident()
         return here in _nested or self._is_interrupted()
 
@@ -407,24 +409,24 @@ class ExportingSender(BaseSender):
         return self._held() + sum(drain.pending() for drain in self._drains)
 
     def _end(self, wait: float = -1) -> None:
-        """It is closed: count as dropped what is still held, wherever that is.
+        """Count as dropped what is still held, wherever that is, because it is closed.
 
-        Done by all who may be the last to hold any: by `close` at its deadline, by the
-        worker in its last turn, by whoever was delivering meanwhile. Amid something of
-        its own thread it is left to the others.
+        Everyone who may be the last to hold anything calls this: `close` at its
+        deadline, the worker in its last turn, a thread that was delivering meanwhile.
+        In the middle of something in its own thread, it leaves this to the others.
         """
         if self._is_amid():
             return
         for drain in self._drains:
             drain.run(wait=wait)
         self.ended = True
-        if self._waits_for_answers:  # a request may take long, it counts its own calls
+        if self._waits_for_answers:  # a request may take long, and counts its own calls
             self._let_go(_TOO_LATE)
-        else:  # whoever has it comes here afterwards
+        else:  # a thread that holds the lock comes here afterwards
             self._delivering.run(0, lambda: self._let_go(_TOO_LATE))
 
     def _end_again(self) -> bool:
-        """Do so if more came since, or if the worker that was to do it is none; return
+        """`_end` again if it ended before, or in place of a worker that is gone. Return
         whether it was done."""
         if self.ended or (self._left and not self._has_thread()):
             self._end(0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Messages that wait, in bounded number and size, for a worker to hand them over."""
+"""A bounded queue of messages that wait for a worker to hand them over."""
 
 from __future__ import annotations
 
@@ -19,41 +19,40 @@ from metlog.senders.base import BaseSender, SenderStats
 __all__ = ["FLUSH_TIMEOUT", "QUEUE_BYTES", "MessageQueue", "QueuedSender"]
 
 FLUSH_TIMEOUT = 2.0
-"""Seconds that `QueuedSender.flush` waits for a backend: for it to come, and to take
-all. One that has been away for longer is not waited for."""
+"""Seconds that `QueuedSender.flush` waits for a backend to appear and to take
+everything. A backend that has been away for longer is not waited for."""
 
 QUEUE_BYTES = 32 * 2**20
-"""Bytes that may wait, if not configured."""
+"""Bytes that may wait unless configured otherwise."""
 
 
 class MessageQueue:
-    """A queue of at most so many messages and, as far as can be told without encoding
-    them, bytes. For any number of threads and signal handlers at once."""
+    """A queue with limits on messages and on bytes, which are estimated because nothing
+    is encoded yet. Any number of threads and signal handlers may use it at once."""
 
     def __init__(self, max_messages: int, max_bytes: int = QUEUE_BYTES) -> None:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
         self.bytes: int = 0
-        """About so many wait."""
+        """How many are waiting, roughly."""
         self._items: deque[tuple[int, Message]] = deque(maxlen=max_messages)
 
     def put(self, msg: Message) -> bool:
-        """Return whether there was room for it."""
+        """Add a message if there is room. Return whether there was."""
         size = size_of(msg)
         if self.bytes + size > self.max_bytes:
             return False
         try:
-            self._items.insert(
-                sys.maxsize, (size, msg)
-            )  # unlike append it raises when full
+            # Unlike append, it raises if the queue is full.
+            self._items.insert(sys.maxsize, (size, msg))
         except IndexError:
             return False
-        # Not exact when another thread does the same; `recount` is, now and then.
+        # Not exact if threads do this at the same time; `recount` corrects that.
         self.bytes += size
         return True
 
     def pop(self) -> Message | None:
-        """Take the oldest; None when there is none."""
+        """Take out and return the oldest message, or None if there is none."""
         try:
             size, msg = self._items.popleft()
         except IndexError:
@@ -62,21 +61,21 @@ class MessageQueue:
         return msg
 
     def peek(self) -> Message | None:
-        """Return the oldest and leave it where it is; None when there is none."""
+        """Return the oldest message without taking it out, or None if there is none."""
         try:
             return self._items[0][1]
         except IndexError:
             return None
 
     def first(self, count: int, max_bytes: int) -> list[Message]:
-        """Return the oldest ``count`` that are not larger than ``max_bytes`` together
-        (or the one that is by itself), and leave them where they are."""
+        """Return the oldest messages without taking them out: at most ``count``, and at
+        most ``max_bytes`` in all unless the first alone is larger."""
         found: list[Message] = []
         left = max_bytes
         for index in range(min(count, len(self._items))):
             try:
                 size, msg = self._items[index]
-            except IndexError:  # taken meanwhile
+            except IndexError:  # another thread took it
                 break
             left -= size
             if left < 0 and found:
@@ -85,7 +84,7 @@ class MessageQueue:
         return found
 
     def recount(self) -> None:
-        """Correct `bytes`."""
+        """Make `bytes` exact again."""
         self.bytes = sum(size for size, _ in list(self._items))
 
     def __len__(self) -> int:
@@ -93,19 +92,19 @@ class MessageQueue:
 
 
 class QueuedSender(BaseSender):
-    """What senders have in common whose messages wait for something.
+    """The base of senders whose messages wait for a backend or a thread.
 
-    A subclass says how to `_connect` to its backend, when it `_is_ready`, how to
-    `_drain` the queue and to `_disconnect`; only one thread at a time does any of
-    these. What is here sees to the rest: limits, thread, exit, fork, and counting.
+    A subclass says how to `_connect` to its backend, whether it `_is_ready`, and how to
+    `_drain` the queue and `_disconnect`; only one thread at a time runs any of these.
+    This class handles the rest: limits, thread, exit, forks and counting.
 
-    The lock that is held meanwhile is never waited for by a call that sends. So what
-    `_drain` does may log, and the log may come back here.
+    A call that sends never waits for the lock that is held meanwhile. So `_drain` may
+    log, and the log may come back here.
     """
 
     _waits_for_answers = False
-    """Does `_drain` wait for an answer from the network? Then no caller that sends does
-    it: where there are no threads, messages wait for the end of the process."""
+    """Whether `_drain` waits for an answer from the network. If so, a call that sends
+    never drains: without threads, messages wait until the process ends."""
 
     def __init__(
         self,
@@ -116,8 +115,8 @@ class QueuedSender(BaseSender):
         *,
         threaded: bool = True,
     ) -> None:
-        """At most ``max_messages`` of ``max_bytes`` in all wait. The worker looks after
-        them every ``interval`` seconds, and when half of the room is taken."""
+        """At most ``max_messages`` of ``max_bytes`` in all may wait. The worker drains
+        them every ``interval`` seconds, and when the queue is half full."""
         self._queue: MessageQueue = MessageQueue(max_messages, max_bytes)
         self._tally: Tally = Tally(owner)
         self._worker: Worker = Worker(self, self._tally, self._pause, threaded=threaded)
@@ -129,56 +128,56 @@ class QueuedSender(BaseSender):
     # -- for subclasses ----------------------------------------------------------------
 
     def _connect(self, *, may_wait: bool) -> None:
-        """Look for the backend. Called again and again, before `_is_ready`."""
+        """Look for the backend. Called again and again, always before `_is_ready`."""
 
     def _is_ready(self) -> bool:
-        """Return whether there is a backend to hand over to. Must be quick."""
+        """Return whether a backend is there to take messages. Must be quick."""
         raise NotImplementedError
 
     def _drain(self, deadline: Deadline | None) -> None:
-        """Take messages from ``self._queue`` and send them; tell ``self._tally`` what
-        became of each. Until the queue is empty or ``deadline`` passes; without one,
-        as far as that needs no waiting."""
+        """Send the messages of ``self._queue``, and tell ``self._tally`` what became of
+        each. Go on until the queue is empty or the deadline has passed; without a
+        deadline, until it would have to wait."""
         raise NotImplementedError
 
     def _disconnect(self, timeout: float) -> None:
-        """Close what is open, within so many seconds. `_connect` may open it again."""
+        """Close what is open, within ``timeout`` s. `_connect` may open it again."""
         raise NotImplementedError
 
     def _reset_after_fork(self) -> None:
-        """This is a forked child: leave the parent's sockets alone, get ready anew."""
+        """Start over in a forked child, without touching the parent's sockets."""
         raise NotImplementedError
 
     def _pause(self) -> float:
-        """Return the seconds until the worker looks again."""
+        """Return the seconds until the worker's next turn."""
         return self._interval or 0.1
 
     def _on_enqueued(self) -> None:
-        """Called when something waits that did not, for whoever looks after it."""
+        """Called after a message was queued: have it sent if it is time."""
         if self._worker.alone:
             self._worker.step(at_once=True)
         elif len(self._queue) * 2 >= self._queue.max_messages or not self._interval:
             self._worker.wake()
 
     def _send_now(self, msg: Message) -> bool:
-        """Send it now instead of queueing it, and count it in ``self._tally``; return
-        whether that was done. Called by any thread, and must not wait."""
+        """Send it now instead of queueing it, and count it in ``self._tally``. Return
+        whether that was done. Any thread calls this, and it must not wait."""
         return False
 
     def _on_dropped(self, msg: Message) -> None:
-        """A message had to be dropped; it is counted already."""
+        """Called when a message had to be dropped, which is counted already."""
 
     # -- for everybody -----------------------------------------------------------------
 
     def send_message(self, msg: Message) -> None:
-        """Send it or queue it. Never waits, never raises for the backend's sake."""
+        """Send or queue a message. Never waits, and no backend makes it raise."""
         process.check()
         if self._closed:
             self._drop(msg, "closed")
             return
         self._worker.start()
         if self._send_now(msg):
-            self._worker.step()  # without a thread: names are to be looked up again
+            self._worker.step()  # without a thread, nobody else looks up names again
             return
         if self._queue.put(msg):
             self._on_enqueued()
@@ -190,9 +189,9 @@ class QueuedSender(BaseSender):
             self._drop(msg, f"queue full ({limits})")
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Hand over what is queued, within ``timeout`` seconds; the rest stays queued.
+        """Hand over what is queued, within ``timeout`` seconds. The rest stays queued.
 
-        A backend that has been away for 2 s is not waited for.
+        It does not wait for a backend that has been away for 2 s.
         """
         process.check()
         self._flush(Deadline(timeout))
@@ -211,10 +210,10 @@ class QueuedSender(BaseSender):
 
     @property
     def stats(self) -> SenderStats:
-        """Counted in messages."""
+        """Return the counts, in messages."""
         return self._tally.stats(len(self._queue))
 
-    # -- for the room ------------------------------------------------------------------
+    # -- for the worker and the process ------------------------------------------------
 
     def tick(self) -> None:
         """See `metlog.senders._delivery.worker.Worked`."""
@@ -232,38 +231,38 @@ class QueuedSender(BaseSender):
         self._worker.hurry()
 
     def at_exit(self, deadline: Deadline) -> None:
-        """Hand over what is queued; what comes still later does not wait."""
+        """Hand over what is queued. What comes even later does not wait."""
         self._flush(deadline)
         self._worker.at_exit()
         self._release(deadline, "the process ended before it was sent")
 
     def after_fork(self) -> None:
-        """Start from nothing: what is queued here, the parent sends."""
+        """Start with an empty queue, because the parent sends what is in it."""
         self._worker.after_fork()
         self._queue = MessageQueue(self._queue.max_messages, self._queue.max_bytes)
         self._unavailable_since = None
         self._reset_after_fork()
 
     def _drop(self, msg: Message, why: str) -> None:
-        """Count and say that a message was lost."""
+        """Count and report that a message was lost."""
         self._tally.drop(1, "dropped", why)
         self._on_dropped(msg)
 
     def __del__(self) -> None:
-        with suppress(Exception):  # it was never made, or the interpreter is gone
+        with suppress(Exception):  # half constructed, or the interpreter is gone
             self._worker.dismiss(self)
 
     # -- inside ------------------------------------------------------------------------
 
     def _tick_at_the_end(self) -> None:
-        """There is no later: wait for the backend, within everybody's deadline."""
+        """Wait for the backend, within the deadline that all share: this is the end."""
         if _may_wait_here(self._worker):
             self._flush(process.exit_deadline())
         elif not self._waits_for_answers:
             self._tick()
 
     def _tick(self) -> None:
-        self._working.run(0, self._turn)  # whoever has it, takes all
+        self._working.run(0, self._turn)  # whoever holds the lock takes everything
 
     def _turn(self) -> None:
         if len(self._queue) or not self._closed:
@@ -280,8 +279,9 @@ class QueuedSender(BaseSender):
             if len(self._queue):
                 self._deliver(deadline)
 
-        # Also when nothing waits: somebody may have the last one in their hands.
-        while deadline.run(self._working, deliver):  # not amid one of this thread's own
+        # Even if the queue is empty: another thread may be sending the last message.
+        # This thread may be delivering already; then `run` returns False.
+        while deadline.run(self._working, deliver):
             if not len(self._queue) or not deadline.left:
                 break
             if self._unavailable_for() > FLUSH_TIMEOUT:
@@ -290,7 +290,7 @@ class QueuedSender(BaseSender):
         self._queue.recount()
 
     def _deliver(self, deadline: Deadline | None) -> None:
-        """Hand over what can be."""
+        """Hand over what can be handed over now."""
         try:
             self._connect(may_wait=deadline is not None and deadline.left > 0)
         except Exception as error:
@@ -314,26 +314,26 @@ class QueuedSender(BaseSender):
     def _release(self, deadline: Deadline, why: str) -> None:
         while (msg := self._queue.pop()) is not None:
             self._drop(msg, why)
-        if self._working.is_mine:  # a signal handler closes, amid a delivery
+        if self._working.is_mine:  # a signal handler closes it during a delivery
             self._disconnect(deadline.left)
-        else:  # if it cannot be had, the worker does it, see `_turn`
+        else:  # without the lock the worker does it, see `_turn`
             deadline.run(self._working, lambda: self._disconnect(deadline.left))
 
 
 def _may_wait_here(worker: Worker) -> bool:
-    """Return whether this thread may wait for answers at the end of the process. One
-    that holds a lock of the application's, say a log handler's, must not."""
+    """Return whether this thread may wait for answers when the process ends. A thread
+    that holds a lock of the application, say a log handler's, must not."""
     here = threading.current_thread()
     return here is worker.thread or here is threading.main_thread()
 
 
 def size_of(value: Any) -> int:
-    """Return about how many bytes ``value`` holds, with all that is in it."""
+    """Return roughly how many bytes ``value`` holds, contents included."""
     total = 0
     waiting = [value]
     seen: set[int] = set()
-    for part in waiting:  # grows meanwhile
-        # By type first, as asking whether something is a Mapping costs a microsecond.
+    for part in waiting:  # which grows as we go
+        # By type first, because checking for a Mapping takes a microsecond.
         kind = type(part)
         if kind is str or kind is bytes:
             total += len(part) + 8
@@ -342,7 +342,7 @@ def size_of(value: Any) -> int:
         else:
             try:
                 total += _open(part, waiting, seen)
-            except Exception:  # an object of somebody's, or changed while we read it
+            except Exception:  # an unusual object, or one that changes as we read it
                 total += 1000
     return total
 
@@ -351,7 +351,7 @@ _SMALL = frozenset({int, float, bool, type(None)})
 
 
 def _open(part: Any, waiting: list[Any], seen: set[int]) -> int:
-    """Have what is in it looked at; return what it holds itself."""
+    """Add its contents to ``waiting``. Return the bytes it holds itself."""
     if isinstance(part, (str, bytes, bytearray)):
         return len(part) + 8
     if not isinstance(part, (dict, list, tuple, set, frozenset, Mapping)):

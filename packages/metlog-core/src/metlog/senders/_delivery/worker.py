@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Who does a sender's work: a thread of its own, or, without one, its callers."""
+"""The thread that does a sender's work; without a thread, its callers do it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from metlog.senders.base import SenderStats
 __all__ = ["Tally", "Worked", "Worker"]
 
 RETRY_SECONDS = 5.0
-"""How soon a thread is asked for again, where none could be had."""
+"""Seconds until a thread is tried again if none could be started."""
 
 _NO_THREADS = (
     "callers send, or nobody before the process ends; "
@@ -31,30 +31,31 @@ _NO_THREADS = (
 class Worked(process.Member, Protocol):
     """A sender with a `Worker`. Its ``__del__`` calls `Worker.dismiss`.
 
-    It may also have ``last_turn()``: it was stopped, the thread calls it and ends.
+    It may also have ``last_turn()``: when the worker is stopped, its thread calls that
+    before it ends.
     """
 
     def tick(self) -> None:
-        """Do what is due, and what was asked for (`Worker.asked`), in the worker's
-        thread; or in a caller's (`Worker.step`), then without waiting."""
+        """Do what is due and what was asked for (`Worker.asked`). Runs in the worker's
+        thread, or in a caller's (`Worker.step`) and then must not wait."""
 
     def close(self, timeout: float = ...) -> None:
-        """Hand over what is held and let go of everything."""
+        """Hand over what is held and release everything."""
 
 
 class Worker:
     """One daemon thread for one sender and process.
 
     It calls ``sender.tick()`` every ``pause`` seconds (a number, or a function that is
-    asked each time) and when it is woken. What a tick raises is reported; the thread
-    goes on. It holds its sender weakly: a sender that was dropped is closed by it, with
-    all that it has accepted, and then it ends.
+    called each time) and when it is woken. What a tick raises is reported, and the
+    thread goes on. It holds its sender weakly: when the last reference to a sender is
+    gone, the thread closes it, with all that it has accepted, and then ends.
 
-    Where no thread can be had, `alone` is true and callers call `step`: a limit on
-    threads or processes was reached (asked for again every 5 s), uWSGI runs without
-    ``--enable-threads``, the interpreter is ending, or is a sub-interpreter. ``direct``
-    is true besides when nothing may be left for later: the process ends, or is uWSGI's
-    master, which runs nothing at its end.
+    If no thread can be started, `alone` is true and callers call `step`: a limit on
+    threads or processes was reached (tried again every 5 s), uWSGI runs without
+    ``--enable-threads``, the interpreter is ending, or it is a sub-interpreter.
+    ``direct`` is also true if nothing may be left for later, because the process ends
+    or is uWSGI's master, which runs no exit handlers.
     """
 
     def __init__(
@@ -65,8 +66,8 @@ class Worker:
         *,
         threaded: bool = True,
     ) -> None:
-        """Without ``threaded`` there is nothing to do in the background; the sender is
-        told of forks and of the end all the same."""
+        """Without ``threaded`` there is nothing to do in the background, but the sender
+        is still told about forks and the end of the process."""
         self._threaded = threaded
         self._sender = weakref.ref(sender)
         self._tally = tally
@@ -74,14 +75,14 @@ class Worker:
         self._starting = process.Lock()
         self._farewell: deque[Worked] = deque()
         self.kept: list[object] = []
-        """What has a finalizer of its own, such as an open socket. The collector would
-        finalize it with a sender that is part of a cycle, before the farewell; here the
-        thread keeps it alive."""
+        """Objects with a finalizer of their own, such as open sockets. If the sender is
+        part of a cycle, the garbage collector would finalize them with it, before the
+        farewell; here the thread keeps them alive."""
         self._stopped = False
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Forget the parent's thread. For the sender's own `after_fork`."""
+        """Forget the parent's thread. The sender's own `after_fork` calls this."""
         self.started: bool = False
         """Whether `start` was called in this process."""
         self.alone: bool = False
@@ -90,18 +91,18 @@ class Worker:
         self._thread_is_over = False
         self._bell = _Bell()
         self._asked: deque[_Asked] = deque()
-        self._stepping = process.Lock()  # is never waited for
-        self._again = False  # whether somebody left another step to that
+        self._stepping = process.Lock()  # nobody ever waits for it
+        self._again = False  # whether its holder is to do one more step
         self._due = self._retry = 0.0
 
     # -- for callers that send ---------------------------------------------------------
 
     def start(self) -> None:
-        """See that somebody works. Quick when somebody does; never raises or waits."""
+        """Start the thread unless it runs, which is quick; never raises or waits."""
         if self.started and not (self.alone and self._may_retry()):
             return
         sender = self._sender()
-        if sender is not None:  # whoever has it does it
+        if sender is not None:  # whoever holds the lock starts it
             self._starting.run(0, lambda: self._start(sender))
 
     def wake(self) -> None:
@@ -109,17 +110,17 @@ class Worker:
         self._bell.ring()
 
     def step(self, *, at_once: bool = False) -> None:
-        """Tick in the caller's thread if there is no other, and if it is time to, or
-        in any case ``at_once``."""
+        """Tick in the caller's thread if there is no other and a tick is due; with
+        ``at_once`` even if it is not."""
         if not self.alone:
             return
         now = process.now()
         if now < self._due and not (at_once or self.direct):
             return
         if self._stepping.is_mine:
-            return  # out of its own step
-        # Said before trying: whoever steps meanwhile may have looked already, and at
-        # the end of a process nobody steps again.
+            return  # called from within its own step
+        # Set before trying: a thread that is stepping may have looked already, and when
+        # the process ends, nobody steps again.
         self._again = True
         while self._again and self._stepping.run(0, self._step):
             pass
@@ -137,8 +138,8 @@ class Worker:
         """Have the thread tick, and wait for that until the deadline. Return whether
         there was a thread to ask, other than the current one.
 
-        What a caller does can be interrupted anywhere, by a signal handler that raises;
-        the thread cannot, and loses nothing that it has taken out.
+        A signal handler that raises can interrupt a caller anywhere. It cannot
+        interrupt the thread, which therefore loses nothing that it has taken out.
         """
         thread = self.thread
         if self.alone or thread is None or thread is threading.current_thread():
@@ -146,14 +147,14 @@ class Worker:
         asked = self.ask_later(deadline)
         if self._thread_is_over or not thread.is_alive():
             with self.asked():
-                pass  # nobody else takes it out again
+                pass  # nobody else would take the request out again
             return False
         if wait:
             asked.wait()
         return True
 
     def ask_later(self, deadline: Deadline) -> _Asked:
-        """Have whoever ticks next know of the deadline."""
+        """Pass the deadline on to whichever thread ticks next."""
         asked = _Asked(deadline)
         self._asked.append(asked)
         self.wake()
@@ -161,8 +162,8 @@ class Worker:
 
     @contextmanager
     def asked(self) -> Iterator[Deadline | None]:
-        """The latest deadline of those who wait for this tick; they go on after the
-        block. None: nobody does."""
+        """Yield the latest deadline of those who wait for this tick, or None if nobody
+        does. They go on after the block."""
         asked = [self._asked.popleft() for _ in range(len(self._asked))]
         try:
             deadlines = [each.deadline for each in asked]
@@ -172,12 +173,12 @@ class Worker:
                 each.done()
 
     def hurry(self) -> None:
-        """The process ends: from now on nothing is left for later."""
+        """Leave nothing for later from now on, because the process ends."""
         self.direct = True
         self.wake()
 
     def at_exit(self) -> None:
-        """Callers work from now on: the thread will be stopped anywhere."""
+        """Leave the work to callers: from now on the thread may be stopped anywhere."""
         self.alone = self.direct = True
 
     def stop(self, deadline: Deadline) -> None:
@@ -189,13 +190,13 @@ class Worker:
             deadline.join(thread)
 
     def dismiss(self, sender: Worked) -> None:
-        """To be called by the sender's ``__del__``: the thread takes its farewell.
+        """Have the thread close the sender, whose ``__del__`` calls this.
 
-        Waits for nothing, as the garbage collector calls it in the midst of anything.
+        Never waits, because the garbage collector may call it at any point.
         """
         if not self.started or self._stopped or process.ending():
             return
-        process.register(sender)  # it lives a little longer
+        process.register(sender)  # because it lives a little longer
         self._farewell.append(sender)
         self._bell.ring()
         if self._thread_is_over or self.thread is None:
@@ -222,8 +223,8 @@ class Worker:
                     f"metlog {self._tally.owner}", _run, self, self._bell
                 )
             except Exception as error:
-                # No more threads, or none in such an interpreter; the latter is said
-                # by another exception in each version.
+                # No more threads, or none in such an interpreter, for which each
+                # version of Python has another exception.
                 self.alone = True
                 self._retry = process.now() + RETRY_SECONDS
                 self._tally.report("no thread, callers send", error)
@@ -244,23 +245,23 @@ class Worker:
     def _do(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except BaseException as error:  # say StopIteration of somebody's mocked clock
+        except BaseException as error:  # e.g. StopIteration from a mocked clock
             self._tally.add(errors=1)
             self._tally.report("failed", error)
 
     def _turn(self) -> bool:
-        """One turn of the thread. Return whether there is to be another."""
+        """Do one turn of the thread. Return whether there is to be another."""
         sender = None if self._farewell else self._sender()
         if sender is None and not self._farewell:
-            self._bell.wait(1.0)  # collected, and its ``__del__`` is just being called
+            self._bell.wait(1.0)  # it was collected, its ``__del__`` is being called
         if sender is None or self._stopped:
             if sender is not None:
                 self._do(getattr(sender, "last_turn", _nothing))
-            # Said before looking for the last time: `dismiss` does it the other way
-            # round, so one of the two finds what is to be closed.
+            # Set before looking for the last time: `dismiss` does this the other way
+            # round, so that one of the two finds what is to be closed.
             self._thread_is_over = True
             with self.asked():
-                pass  # nobody else lets them go on
+                pass  # nobody else would let them go on
             self._take_farewell(process.EXIT_TIMEOUT)
             return False
         self._do(sender.tick)
@@ -270,25 +271,25 @@ class Worker:
         try:
             self._farewell.popleft().close(timeout)
         except IndexError:
-            pass  # it was closed, or another has done it
+            pass  # it was closed already, maybe by another thread
         except BaseException as error:
             self._tally.report("failed to close", error)
 
 
 def _nothing() -> None:
-    """What most do when their worker ends."""
+    """Do nothing, which is what most senders do when their worker ends."""
 
 
 def _run(worker: Worker, bell: _Bell) -> None:
     going_on = True
     while going_on:
-        bell.wait(worker._seconds())  # noqa: SLF001  # its thread is a part of it
+        bell.wait(worker._seconds())  # noqa: SLF001  # this is its thread
         going_on = worker._turn()  # noqa: SLF001
 
 
 class _Bell:
-    """Wakes one thread. Unlike `threading.Event` it can be rung by a signal handler or
-    a ``__del__`` that interrupts whoever rings it or waits for it."""
+    """Wakes one thread. Unlike a `threading.Event`, it can be rung by a signal handler
+    or a ``__del__`` that interrupts a thread ringing it or waiting for it."""
 
     __slots__ = ("_lock",)
 
@@ -297,7 +298,7 @@ class _Bell:
         self._lock.acquire()
 
     def ring(self) -> None:
-        with suppress(RuntimeError):  # it has been rung
+        with suppress(RuntimeError):  # it has been rung already
             self._lock.release()
 
     def wait(self, seconds: float) -> None:
@@ -305,7 +306,7 @@ class _Bell:
 
 
 class _Asked:
-    """Somebody waits for a tick, until a deadline."""
+    """A request for a tick, by somebody who waits for it until a deadline."""
 
     __slots__ = ("_bell", "deadline")
 
@@ -314,7 +315,7 @@ class _Asked:
         self._bell = _Bell()
 
     def wait(self) -> None:
-        """Wait until it is `done`, or for the deadline."""
+        """Wait until it is `done` or the deadline has passed."""
         self._bell.wait(self.deadline.left)
 
     def done(self) -> None:
@@ -323,7 +324,7 @@ class _Asked:
 
 
 def _weakly(pause: float | Callable[[], float]) -> Callable[[], float]:
-    """As a function that does not keep the sender whose method it is."""
+    """Return ``pause`` as a function that does not keep its sender alive."""
     if not callable(pause):
         number = pause
         return lambda: number
@@ -339,9 +340,9 @@ def _weakly(pause: float | Callable[[], float]) -> Callable[[], float]:
 
 
 class Tally:
-    """What became of what a sender accepted, in this process, and what went wrong.
+    """Counts what became of everything a sender accepted, and reports what went wrong.
 
-    In a forked child it begins anew.
+    A forked child starts from zero.
     """
 
     def __init__(self, owner: str) -> None:
@@ -352,9 +353,9 @@ class Tally:
     def add(
         self, sent: int = 0, dropped: int = 0, errors: int = 0, retried: int = 0
     ) -> None:
-        """Count that. Safe in signal handlers: what one adds is not lost."""
+        """Add to the counts. Safe in signal handlers: what they add is not lost."""
         self._check()
-        self._news.append((sent, dropped, errors, retried))  # one step in C; += is not
+        self._news.append((sent, dropped, errors, retried))  # atomic, unlike +=
         if len(self._news) > 64:
             self._settle(0)
 
@@ -369,17 +370,17 @@ class Tally:
         self.add(sent=1)
 
     def report(self, kind: str, detail: object = "") -> None:
-        """Say it on stderr, once a minute for each kind."""
+        """Say so on stderr, at most once a minute for each kind."""
         self._check()
         self._diagnostics.report(kind, detail)
 
     def drop(self, count: int, why: str, detail: object = "") -> None:
-        """Count and say that so many were lost."""
+        """Count that many as lost, and report why."""
         self.add(dropped=count)
         self.report(why, detail)
 
     def stats(self, queued: int = 0) -> SenderStats:
-        """The sums so far."""
+        """Return the sums so far."""
         self._check()
         self._settle(1.0)
         sent, dropped, errors, retried = self._sums
@@ -401,7 +402,8 @@ class Tally:
     def _add_up(self) -> None:
         news = self._news
         for _ in range(len(news)):
-            # No call is between the last two: no signal handler, which may raise.
+            # No call comes between the last two lines, so no signal handler can raise
+            # there.
             a, b = self._sums, news[0]
             sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
             self._sums = sums
