@@ -186,6 +186,30 @@ def test_flush_and_close_take_no_longer_than_they_may(backend: Backend) -> None:
     assert not backend.open
 
 
+@pytest.mark.parametrize("by", ["the worker", "a flush by the worker", "a flush"])
+def test_what_is_closed_during_a_delivery_is_disconnected_after_it(
+    backend: Backend, by: str
+) -> None:
+    """Whoever delivers: ``close`` had no time to wait for that."""
+    backend.stuck = threading.Event()
+    if by == "a flush":
+        backend._worker.start = lambda: None  # type: ignore[method-assign]
+    backend.send_message(message())
+    other = threading.Thread(target=backend.flush, args=(PATIENCE,))
+    if by == "the worker":
+        backend._worker.wake()
+    else:
+        other.start()
+    assert backend.entered.wait(PATIENCE)
+    backend.close(0)
+    assert backend.open
+    backend.stuck.set()
+    assert until(lambda: not backend.open, PATIENCE)
+    if by != "the worker":
+        other.join(PATIENCE)
+        assert not other.is_alive()
+
+
 def test_a_close_that_is_refused_has_closed_nothing(backend: Backend) -> None:
     """It may be called again with a number, and what comes meanwhile is delivered."""
     with pytest.raises(TypeError):

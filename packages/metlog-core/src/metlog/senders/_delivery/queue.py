@@ -122,7 +122,7 @@ class QueuedSender(BaseSender):
         self._worker: Worker = Worker(self, self._tally, self._pause, threaded=threaded)
         self._interval = interval
         self._working = process.Lock()
-        self._closed = False
+        self._closed = self._released = False
         self._unavailable_since: float | None = None
 
     # -- for subclasses ----------------------------------------------------------------
@@ -225,6 +225,7 @@ class QueuedSender(BaseSender):
             elif not (self._worker.alone and self._waits_for_answers):
                 self._tick()
             self._queue.recount()
+        self._release_again()
 
     def hurry(self) -> None:
         """See `metlog.senders._delivery.process.Member`."""
@@ -267,8 +268,6 @@ class QueuedSender(BaseSender):
     def _turn(self) -> None:
         if len(self._queue) or not self._closed:
             self._deliver(None)
-        if self._closed:
-            self._disconnect(0.0)
 
     def _flush(self, deadline: Deadline) -> None:
         if not (deadline.left and self._worker.ask(deadline)):
@@ -288,6 +287,7 @@ class QueuedSender(BaseSender):
                 break
             deadline.sleep(0.005)
         self._queue.recount()
+        self._release_again()
 
     def _deliver(self, deadline: Deadline | None) -> None:
         """Hand over what can be handed over now."""
@@ -314,10 +314,17 @@ class QueuedSender(BaseSender):
     def _release(self, deadline: Deadline, why: str) -> None:
         while (msg := self._queue.pop()) is not None:
             self._drop(msg, why)
+        # Said before trying: a thread that is delivering looks when it is done.
+        self._released = self._closed
         if self._working.is_mine:  # a signal handler closes it during a delivery
             self._disconnect(deadline.left)
-        else:  # without the lock the worker does it, see `_turn`
+        else:
             deadline.run(self._working, lambda: self._disconnect(deadline.left))
+
+    def _release_again(self) -> None:
+        """Disconnect if it was closed during a delivery, which has ended now."""
+        if self._released:
+            self._working.run(0, lambda: self._disconnect(0.0))
 
 
 def _may_wait_here(worker: Worker) -> bool:
