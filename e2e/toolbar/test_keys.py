@@ -186,7 +186,7 @@ def test_many(panel: Panel, site: Site) -> None:
     text = panel.element.inner_text()
 
     assert re.search(r"\d+ more, all of them shorter\.", text)
-    assert len(re.findall(r"\d+ more keys\.", text)) == 2
+    assert len(re.findall(r"\d+ more metrics\.", text)) == 2
     assert "700 more messages." in text
     panel.element.get_by_label("Filter").fill("many.69")
     expect(panel.status).to_have_text(re.compile(r"^\d+ of \d+ rows$"))

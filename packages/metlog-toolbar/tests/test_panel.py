@@ -220,7 +220,7 @@ def test_many_messages(settings):
     assert len(shown) < 1_100_000
     text = text_of(shown)
     assert f"{1501 - MAX_ROWS} more, all of them shorter" in text
-    assert f"{1501 - MAX_ROWS} more keys" in text
+    assert f"{1501 - MAX_ROWS} more metrics" in text
     assert f"{2001 - MAX_ROWS} more messages" in text
     assert_valid(shown)
 
