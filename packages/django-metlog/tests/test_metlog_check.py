@@ -110,7 +110,7 @@ def test_a_name_server_that_says_nothing(
     kind: str,
 ) -> None:
     """What is waited for is said at once, and waited for once, not for each kind."""
-    monkeypatch.setattr(metlog_check, "PATIENCE", 0.5)
+    monkeypatch.setattr(metlog_check, "RESOLVE_TIMEOUT", 0.5)
     settings.METLOG = {
         "sender": {"class": f"metlog.senders.{kind}", "host": "stats.example"}
     }

@@ -269,7 +269,7 @@ def test_a_method_can_replace_another(client: MetlogClient, metlog_sent: Sent) -
     assert metlog_sent == []
 
 
-def test_a_replaced_method_stays_on_the_fast_lane(metlog_sent: Sent) -> None:
+def test_a_replaced_method_stays_on_the_fast_path(metlog_sent: Sent) -> None:
     """A sender of metrics does not make the client forget it."""
     with UdpReceiver() as receiver:
         client = MetlogClient(StatsdSender(port=receiver.port), "app")

@@ -73,7 +73,7 @@ def test_groups_of_one_name():
 
 
 def test_sampled_counter():
-    """A counter's total is what the engine makes of it: divided by the rate."""
+    """A counter's total is what the backend makes of it: divided by the rate."""
     [group] = summarise([metric("counter", "x", 1, rate=0.1)], 10.0, 10.1)["counters"]
 
     assert group["total"] == 10.0

@@ -134,7 +134,7 @@ def test_one_host_away_does_not_keep_the_others_from_theirs(
     assert stats.errors > 0
 
 
-def test_a_name_that_nobody_knows_is_an_engine_that_is_away() -> None:
+def test_a_name_that_nobody_knows_is_a_backend_that_is_away() -> None:
     """Messages wait for an address, up to a limit, and are dropped at the end."""
     sender = UdpSender("nowhere.invalid", 9)
     client = MetlogClient(sender, "app")
@@ -179,7 +179,7 @@ def test_the_queue_is_sent_without_being_asked(receiver: UdpReceiver) -> None:
     client.close()
 
 
-def test_an_engine_that_comes_back_is_found_again(unheard: Unheard) -> None:
+def test_a_backend_that_comes_back_is_found_again(unheard: Unheard) -> None:
     """Nothing but what was sent meanwhile is lost."""
     away = unheard()
     port = port_of(away)
@@ -272,7 +272,7 @@ def test_nothing_is_lost_when_the_interpreter_ends(
 @pytest.mark.parametrize(
     "options", [{}, {"queue": 1000}, {"queue": 1000, "packed": True}]
 )
-def test_the_fast_lane_says_what_messages_say(
+def test_the_fast_path_says_what_messages_say(
     receiver: UdpReceiver, options: dict[str, Any]
 ) -> None:
     """A metric whose name is known travels without a message; the JSON is the same,
@@ -374,7 +374,7 @@ def test_after_close_nothing_is_accepted(receiver: UdpReceiver) -> None:
         assert sender.stats == (3, 1, 0, 0, 0)
 
 
-def test_an_engine_that_is_away_is_counted_on_the_fast_lane(
+def test_a_backend_that_is_away_is_counted_on_the_fast_path(
     closed_port: Callable[[], int],
 ) -> None:
     """Each refusal is an error, and calls go on."""

@@ -76,17 +76,18 @@ class Command(BaseCommand):
         self, client: MetlogClient, options: dict[str, Any]
     ) -> None:
         """Wait for name servers first, because they may take longer than ``--wait``."""
-        pause, end = Event(), monotonic() + PATIENCE
+        pause, end = Event(), monotonic() + RESOLVE_TIMEOUT
         _delivery.look_up(client)
         pause.wait(0.2 if _delivery.looked_for(client) else 0)
         if waiting := _delivery.looked_for(client):
             self._say(
-                f"  Looking up {_hosts(waiting)}, {PATIENCE:.0f} s at most.", options
+                f"  Looking up {_hosts(waiting)}, {RESOLVE_TIMEOUT:.0f} s at most.",
+                options,
             )
         while waiting := _delivery.looked_for(client):
             if monotonic() > end:
                 raise CommandError(
-                    f"No name server said in {PATIENCE:.0f} s where "
+                    f"No name server said in {RESOLVE_TIMEOUT:.0f} s where "
                     f"{_hosts(waiting)} is. Is the name right, and is there a network?"
                 )
             pause.wait(0.05)
@@ -110,7 +111,7 @@ class Command(BaseCommand):
 
 PREFIX = "metlog.check"
 
-PATIENCE = 10.0
+RESOLVE_TIMEOUT = 10.0
 """Seconds for resolving a name: as long as resolvers try one name server by default."""
 
 
