@@ -346,6 +346,47 @@ def test_subtitle():
     assert panel.nav_subtitle == "1 timer, 2 counters, 1 message"
 
 
+@pytest.mark.parametrize("whole", ["request", "request.query_time"])
+def test_what_has_no_bar_is_not_called_shorter(settings, whole):
+    """The time of the whole request stands in the list below, and has no bar."""
+    client = settings.METLOG
+    _through(lambda request: client.timer_send(whole, 5_000))
+
+    assert whole in keys()
+    assert "all of them shorter" not in text_of(content())
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ([], "2 counters"),
+        (["incr"], "3 counters"),
+        (["histogram"], "2 counters, 1 histogram"),
+        (["incr", "incr", "histogram"], "4 counters, 1 histogram"),
+        (["gauge", "gauge"], "2 counters, 2 gauges"),
+        (["updown"], "2 counters, 1 updown"),
+        (["updown", "histogram", "gauge"], "2 counters, 1 gauge, 1 histogram"),
+    ],
+)
+def test_each_kind_is_counted_by_its_name(settings, recorded, said):
+    """A histogram is no counter, nor is a level, though they stand in one table.
+    Two counters are the page's own."""
+    client = settings.METLOG
+
+    def view(request):
+        for number, method in enumerate(recorded):
+            getattr(client, method)(f"x.{number}", 1)
+        client.info("said")
+
+    _through(view)
+    panel = DebugToolbar.fetch(request_ids()[-1]).get_panel_by_id("MetlogPanel")
+    tiles = " ".join(text_of(content()).split())
+
+    assert f"1 timer, {said}, " in panel.nav_subtitle
+    for tile in said.split(", "):
+        assert tile in tiles
+
+
 def test_switched_off():
     """Unticked in the toolbar, the panel collects nothing."""
     client = Client()

@@ -41,7 +41,6 @@ def template_context(summary: Summary, duplicates: int) -> dict[str, Any]:
         **summary,
         "server": server,
         "bars": [_bar(bar, begin, span) for bar in summary["bars"]],
-        "bars_more": summary["timed"] - len(summary["bars"]),
         "timers": [_group(group, duplicates) for group in summary["timers"]],
         "timers_more": summary["timer_keys"] - len(summary["timers"]),
         "counters": [_group(group, duplicates) for group in summary["counters"]],

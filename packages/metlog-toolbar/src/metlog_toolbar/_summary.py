@@ -8,6 +8,7 @@ request began.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from metlog import SEVERITY
@@ -85,11 +86,14 @@ class Summary(TypedDict):
     logged: int
     bars: list[Bar]
     """Sorted by start, each before those nested in it; if too many, the longest."""
+    bars_more: int
     timers: list[Group]
     timer_keys: int
     counters: list[Group]
     """Counters, gauges and updowns."""
     counter_keys: int
+    kinds: dict[str, int]
+    """How many of ``counters`` there are of each kind, counters first."""
     messages: list[Logged]
 
 
@@ -116,10 +120,12 @@ def summarise(
         "counted": len(counts),
         "logged": len(messages),
         "bars": _bars(longest, began),
+        "bars_more": len(drawn) - len(longest),
         "timers": timer_groups[:listed],
         "timer_keys": len(timer_groups),
         "counters": count_groups[:listed],
         "counter_keys": len(count_groups),
+        "kinds": {"counter": 0} | Counter(sorted(g["kind"] for g in count_groups)),
         "messages": [_logged(record, began) for record in messages[:listed]],
     }
 

@@ -62,7 +62,8 @@ class MetlogPanel(Panel):
         stats = self.get_stats()
         if not stats:
             return ""
-        parts = [(stats["timed"], "timer"), (stats["counter_keys"], "counter")]
+        parts = [(stats["timed"], "timer")]
+        parts += [(number, kind) for kind, number in stats["kinds"].items()]
         if stats["logged"]:
             parts.append((stats["logged"], "message"))
         return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in parts)
