@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// `npm run build`: what the package ships, in dist/; the copies that django-metlog serves;
-// and what it all weighs. `--no-copies` leaves django-metlog alone.
+// `npm run build` writes what the package ships into dist/, copies the files that
+// django-metlog serves, and prints the sizes. `--no-copies` leaves django-metlog alone.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,10 +15,10 @@ import { minify } from "uglify-js";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** Where django-metlog keeps what a site without a bundler serves. */
+/** The folder in django-metlog for files that sites without a bundler serve. */
 export const STATIC = join(here, "../django-metlog/src/django_metlog/static");
 
-/** What STATIC holds, by file name in dist. */
+/** The files that are copied into STATIC, by their name in dist. */
 export const COPIES = [
   "stick.js",
   "stick-all.js",
@@ -26,7 +26,7 @@ export const COPIES = [
   "stick-vitals.LICENSE.txt",
 ];
 
-/** The most a file may weigh, in bytes after brotli at its best. */
+/** The maximum size of each file, in bytes after brotli at its highest quality. */
 const LIMITS = {
   "attribution.js beside web-vitals": 400,
   "core.js": 512,
@@ -36,12 +36,12 @@ const LIMITS = {
   "visits.js": 900,
 };
 
-// Its package.json is not among what it exports.
+// Found this way because web-vitals does not export its package.json.
 export const WEB_VITALS = join(require.resolve("web-vitals"), "../..");
 
 const ATTRIBUTION = join(WEB_VITALS, "dist/web-vitals.attribution.js");
 
-/** What can be imported. */
+/** The modules that can be imported. */
 const MODULES = Object.fromEntries(
   ["attribution", "core", "errors", "send", "visitor", "visits", "vitals"].map((name) => [
     name,
@@ -49,10 +49,10 @@ const MODULES = Object.fromEntries(
   ]),
 );
 
-/** What their types are made of, besides their own. */
+/** Other modules that their types depend on. */
 const TYPES = ["milestones", "options"];
 
-/** Every script of the package: file name in dist → text. */
+/** Return every script of the package: file name in dist → text. */
 export async function scripts() {
   const vitals = JSON.parse(readFileSync(join(WEB_VITALS, "package.json")));
   const notice =
@@ -65,12 +65,12 @@ export async function scripts() {
     {
       entryPoints: { "stick-vitals": "src/script-vitals.ts" },
       format: "iife",
-      // "sideEffects": false is true of the modules, not of the scripts.
+      // "sideEffects": false holds for the modules, but not for the scripts.
       ignoreAnnotations: true,
     },
     {
       entryPoints: { "stick-all": "src/script-all.ts" },
-      // One web-vitals for both: with attribution it measures the same.
+      // One web-vitals for both: the one with attribution measures the same.
       alias: { "web-vitals": ATTRIBUTION, "web-vitals/attribution": ATTRIBUTION },
       format: "iife",
       ignoreAnnotations: true,
@@ -86,11 +86,11 @@ export async function scripts() {
       external: script ? [] : ["web-vitals", "web-vitals/attribution"],
       minify: true,
       outdir: "dist",
-      // Scripts are copied, and Django's ManifestStaticFilesStorage refuses a file that
-      // names a source map it does not find.
+      // Scripts are copied, and Django's ManifestStaticFilesStorage refuses a file with a
+      // source map that it cannot find.
       sourcemap: script ? false : "external",
       target: "es2020",
-      tsconfigRaw: {}, // "strict" there would put "use strict" before a script
+      tsconfigRaw: {}, // "strict" in tsconfig.json would add "use strict" to a script
       write: false,
     });
     const texts = Object.fromEntries(
@@ -109,12 +109,12 @@ export async function scripts() {
 
 const SMALLER = {
   toplevel: true,
-  // Otherwise a script gets shorter, and what brotli makes of it longer.
+  // Otherwise a script gets shorter, but is larger after brotli.
   compress: { inline: 0, varify: false },
 };
 
 /**
- * A script, and its map if it has one, a few per cent smaller than esbuild makes it:
+ * Return a script, and its map if it has one, a few percent smaller than esbuild makes it:
  * uglify-js puts functions that are used once where they are used.
  */
 function smaller(name, text, map) {
@@ -127,7 +127,7 @@ function smaller(name, text, map) {
   return { [name]: `${code}\n`, ...(map && { [`${name}.map`]: composed }) };
 }
 
-/** The size of a script as it reaches the browser, in bytes. */
+/** Return the size of a script as it reaches the browser, in bytes. */
 function weight(text) {
   const code = text.replace(/\n\/\/# sourceMappingURL=.*\n?/, "");
   return brotliCompressSync(code, {
@@ -135,7 +135,7 @@ function weight(text) {
   }).length;
 }
 
-/** What metlog-stick-js/attribution adds to web-vitals when both are bundled. */
+/** Return what metlog-stick-js/attribution adds to web-vitals when both are bundled. */
 async function attributionWeight() {
   const bundled = async (contents) => {
     const { outputFiles } = await esbuild.build({
@@ -154,7 +154,7 @@ async function attributionWeight() {
   return both - (await bundled(`export ${functions} from "web-vitals/attribution";`));
 }
 
-/** What everything weighs, in bytes: file name → number. */
+/** Return the size of everything, in bytes: file name → number. */
 export async function weights(files) {
   const names = Object.keys(files).filter((name) => /js$/.test(name)).sort();
   return {
@@ -163,11 +163,11 @@ export async function weights(files) {
   };
 }
 
-/** What is over its limit, each as a sentence. */
+/** Return a sentence for each file that is over its limit. */
 export function overweight(weights) {
   return Object.entries(LIMITS)
     .filter(([name, limit]) => weights[name] > limit)
-    .map(([name, limit]) => `${name} weighs ${weights[name]} bytes, ${limit} are allowed`);
+    .map(([name, limit]) => `${name} weighs ${weights[name]} bytes, at most ${limit} are allowed`);
 }
 
 function types() {

@@ -11,11 +11,11 @@ export type { Options };
 let called = false;
 
 /**
- * Report to `url` what made this page's web vitals what they are: for each the element,
- * and for INP the script; one report, when the page is first hidden, or if it cannot be
- * sent then, the next time.
+ * Report to `url` what caused this page's web vitals: the element for each of them, and
+ * the script for INP. One report, when the page is first hidden; if it cannot be sent
+ * then, the next time it is hidden.
  *
- * These become messages, one for each vital, not metrics: report a `sample` of your pages.
+ * Each vital becomes a message, not a metric, so report only a `sample` of your pages.
  */
 export const sendAttribution = (url: string, options: Options = {}): void => {
   if (called) return;
@@ -25,7 +25,7 @@ export const sendAttribution = (url: string, options: Options = {}): void => {
   const fields: Fields = {};
   const note = ({ name, value, delta, rating, id, navigationType, attribution }: any) => {
     const { target, interactionTarget, largestShiftTarget, longestScript } = attribution;
-    // After a restore web-vitals begins anew; those are not this load's numbers.
+    // After a restore, web-vitals starts over; those numbers are not about this load.
     if (navigationType !== "back-forward-cache")
       for (const [key, known] of Object.entries({
         value,
@@ -34,13 +34,13 @@ export const sendAttribution = (url: string, options: Options = {}): void => {
         id,
         navigation_type: navigationType,
         target: target || interactionTarget || largestShiftTarget || "",
-        // No more of an address than its path.
+        // Only the path of the URL.
         script: longestScript ? new URL(longestScript.entry.sourceURL, location.href).pathname : "",
       }))
         fields[`webvital.${name}.${key}`] = known;
   };
 
-  // Not post.ts, which would be a third of what this adds to web-vitals.
+  // Not post.ts, which would be a third of the bytes that this adds to web-vitals.
   addEventListener("visibilitychange", () => {
     if (fields.client || !document.hidden) return;
     fields.client = "stick";
@@ -62,17 +62,17 @@ export const sendAttribution = (url: string, options: Options = {}): void => {
         ),
       });
     post(true)
-      .catch(() => post()) // the quota for what outlives a page may be full
+      .catch(() => post()) // the keepalive quota may be used up
       .catch(() => {
         fields.client = "";
       });
   });
 
   try {
-    // Every change, as in vitals.ts.
+    // Report all changes, as in vitals.ts.
     for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB])
       (on as typeof onCLS)(note, { reportAllChanges: true });
   } catch {
-    // A browser too old for web-vitals.
+    // The browser is too old for web-vitals.
   }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// What browsers have and TypeScript's DOM library does not.
+// Browser APIs that TypeScript's DOM library lacks.
 
 interface Document {
   /** https://developer.mozilla.org/docs/Web/API/Document/prerendering */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Everything in one file, because a module costs bytes. Why each line is as it is stands in
+// Everything is in one file, because a module costs bytes. The reasons for each line are in
 // fields.ts, moment.ts and post.ts, which do the same with options.
 
 let reported: unknown;
 
 /**
- * Report this page load to `url`, an address of the page's own origin: the fields the first
- * stick sent, without options.
+ * Report this page load to `url`, on the page's own origin: the fields that the first stick
+ * sent, without options.
  *
- * Once per page, however often it is called: in a task after the load event, or with what
- * is known when the page goes away first. A prerendered page reports when it is shown.
+ * Reports once per page, however often it is called: in a task after the load event, or, if
+ * the page goes away first, with what is known then. A prerendered page reports once shown.
  */
 export const send = (url: string): void => {
   if (document.prerendering) {
@@ -19,8 +19,8 @@ export const send = (url: string): void => {
     return;
   }
   const report = () => {
-    // Noted when post has returned: Firefox stops a script that still runs when its tab is
-    // closed, and then fires the other event, which is a second chance.
+    // Set only after post has returned: Firefox stops a script that is still running when
+    // its tab is closed, and then fires the other event, which is a second chance.
     reported = reported || post(url);
   };
   if (document.readyState === "complete") setTimeout(report);

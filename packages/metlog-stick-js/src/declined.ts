@@ -2,6 +2,6 @@
 
 import type { Options } from "./options.js";
 
-/** Return whether this page is not to be reported. Ask once per page: it throws dice. */
+/** Return whether not to report this page. Call it once per page, because it is random. */
 export const declined = ({ sample = 1, respectGpc }: Options): unknown =>
   (respectGpc && navigator.globalPrivacyControl) || Math.random() >= sample;

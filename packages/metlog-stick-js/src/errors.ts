@@ -4,14 +4,14 @@ import type { Options } from "./options.js";
 
 export type { Options };
 
-/** Errors of this page that may still be counted: a loop must not flood anybody. */
+/** How many more errors of this page may be counted: a loop must not flood the server. */
 let left: number;
 
 /**
- * Report to `url` how many errors of which kind this page had: one report each time it is
- * hidden, ten errors a page at most, and no word of what an error says.
+ * Report to `url` how many errors of each kind this page had: one report each time it is
+ * hidden, with at most ten errors per page, and nothing of their messages.
  *
- * A kind is the name of the error's class if it ends in "Error", `resource` when an element
+ * A kind is the name of the error's class if that ends in "Error", `resource` if an element
  * could not load, or `other`. Takes `sample` and `respectGpc`.
  */
 export const sendErrors = (
@@ -35,14 +35,14 @@ export const sendErrors = (
           ? "resource"
           : /^[A-Z]\w*Error$/.exec(reason?.name) || "other");
   };
-  addEventListener("error", note, true); // captured: an element's error does not bubble
+  addEventListener("error", note, true); // captured, because an element's error does not bubble
   addEventListener("unhandledrejection", note);
 
   addEventListener("visibilitychange", () => {
     if (errors && document.hidden) {
       const noted = errors;
       errors = "";
-      // Not post.ts, which would be half of this file's weight.
+      // Not post.ts, which would be half of this file's size.
       const post = async (keepalive?: boolean) =>
         fetch(url, {
           method: "POST",
@@ -63,7 +63,7 @@ export const sendErrors = (
           ),
         });
       post(true)
-        .catch(() => post()) // the quota for what outlives a page may be full
+        .catch(() => post()) // the keepalive quota may be used up
         .catch(() => {
           errors += noted;
         });

@@ -3,26 +3,26 @@
 import { MILESTONE, type Milestone } from "./milestones.js";
 import { serverView } from "./view.js";
 
-/** A form, before it is encoded. */
+/** The fields of a form, before it is encoded. */
 export type Fields = Record<string, string | number | boolean>;
 
 /**
- * What the browser knows about this page's load, under the names of the record view.
+ * Return what the browser knows about this page's load, under the record view's names.
  *
- * Times are whole milliseconds from the start of the navigation, or, of a page that was
- * prerendered, from when it was shown. A milestone not reached is left out.
+ * Times are whole milliseconds since the start of the navigation, or, for a prerendered
+ * page, since it was shown. A milestone that was not reached is left out.
  * Throws if the browser has no Navigation Timing at all.
  */
 export const loadFields = (keys?: readonly Milestone[]): Fields => {
   const { timing = {} as PerformanceTiming, navigation } = performance;
-  // Level 1's navigation has the type and the redirects under the same names as level 2;
-  // every time then comes from level 1's timing.
+  // Level 1's navigation has the type and the redirects under the same names as level 2.
+  // All times then come from level 1's timing.
   const entry: any = performance.getEntriesByType("navigation")[0] || navigation;
   const { activationStart = 0 } = entry;
   const view = serverView(entry);
 
-  // Level 1 has what level 2 lacks: domLoading, and in WebKit everything up to
-  // responseStart after a cross-origin redirect. Either can be negative in WebKit, after
+  // Level 1 has what level 2 lacks: domLoading, and in WebKit, after a cross-origin
+  // redirect, everything up to responseStart. In WebKit, both can be negative after
   // back/forward.
   const reached = (name: string) =>
     entry[name] > 0
@@ -39,15 +39,15 @@ export const loadFields = (keys?: readonly Milestone[]): Fields => {
         (({ n: 0, r: 1, b: 2 }) as any)[entry.type[0]] ?? navigation.type,
   };
 
-  // Their names are properties of the interfaces' prototypes, so there is no list to ship.
+  // The names are properties of the interfaces' prototypes, so there is no list to ship.
   for (const source of [timing, entry])
     for (const name in source)
       if (
-        // loadEventEnd is the proof of a load, so it is sent with any choice of keys.
+        // loadEventEnd proves the load, so it is sent whatever the keys.
         ((keys?.includes(name as Milestone) ?? MILESTONE.test(name)) ||
           name === "loadEventEnd") &&
         reached(name) > 0 &&
-        // Chromium and Firefox set domComplete when a load is abandoned.
+        // Chromium and Firefox also set domComplete when a load is abandoned.
         (reached("loadEventEnd") > 0 || !/^l|Comp/.test(name))
       )
         fields["window.performance.timing." + name] = Math.max(

@@ -5,8 +5,8 @@ import type { Options } from "./options.js";
 import { post } from "./post.js";
 
 /**
- * Report what `gathered` returns each time the page is hidden or left; nothing while it
- * returns nothing.
+ * Report what `gathered` returns each time the page is hidden or left, unless it returns
+ * nothing.
  */
 export const onLeave = (
   url: string,
@@ -14,15 +14,15 @@ export const onLeave = (
   gathered: () => Fields | false | "",
 ): void => {
   const report = () => {
-    // A page that is left in sight gets pagehide before visibilitychange, and only that
-    // makes web-vitals tell what it still holds back:
+    // A page that is left while visible gets pagehide before visibilitychange, and only
+    // visibilitychange makes web-vitals report what it still holds back:
     // https://html.spec.whatwg.org/multipage/document-lifecycle.html#unload-a-document
     const fields = document.hidden && gathered();
     if (fields)
       post(url, { ...data, ...(sample && { sample }), client: "stick", ...fields });
   };
-  // web-vitals tells its numbers in handlers on the window that capture, so before these.
+  // web-vitals reports in capturing handlers on the window, which run before these.
   addEventListener("visibilitychange", report);
-  // For a page that was hidden all the time.
+  // For a page that was never visible.
   addEventListener("pagehide", report);
 };

@@ -24,7 +24,7 @@ export type Milestone =
   | "loadEventEnd";
 
 /**
- * Finds the twenty among the properties of the browser's timing interfaces, by as little
- * of a name as tells them apart.
+ * Matches the twenty among the properties of the browser's timing interfaces, by the
+ * shortest parts of their names that tell them apart from the rest.
  */
 export const MILESTONE = /^dom|^([ursl]|fe|co).*(rt|End)$/;

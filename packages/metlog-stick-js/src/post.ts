@@ -3,10 +3,10 @@
 import type { Fields } from "./fields.js";
 
 /**
- * Return a form as a request's body.
+ * Return a form as the body of a request.
  *
- * A Blob says its type itself. A URLSearchParams that is a polyfill's and not the browser's
- * own would be sent as text/plain.
+ * A Blob carries its own type. A polyfill's URLSearchParams, which the browser does not
+ * recognise, would be sent as text/plain.
  */
 export const form = (fields: Fields): Blob =>
   new Blob([new URLSearchParams(fields as Record<string, string>) as any], {
@@ -14,17 +14,17 @@ export const form = (fields: Fields): Blob =>
   });
 
 /**
- * Post a form, at once and so that it outlives the page, in the first way that works; if
- * none does, again each time the network is back.
+ * Post a form at once, so that it outlives the page, in the first way that works; if none
+ * does, try again each time the network is back.
  *
  * sendBeacon may be missing, may throw if an extension has wrapped it, and returns false
- * when the quota for what outlives a page is full. Offline it takes what is then lost:
- * fetch says so. fetch with `keepalive` has the same quota, so the last way is without.
- * Nobody reads the answer: "no-cors", because otherwise an answer that another origin keeps
- * to itself would look like a report that was lost.
+ * when the keepalive quota is used up. Offline it accepts what is then lost, while fetch
+ * fails. fetch with `keepalive` has the same quota, so the last way does without it.
+ * The mode is "no-cors" because nobody reads the response: without it, a response that
+ * another origin does not share would look like a report that was lost.
  *
- * Nothing is thrown and no rejection left over, whatever is missing or blocked: it would
- * land in the site's error tracker.
+ * It never throws and leaves no unhandled rejection, whatever is missing or blocked: those
+ * would end up in the site's error tracker.
  */
 export const post = async (url: string, fields: Fields): Promise<void> => {
   for (let way = 0; ; way++)

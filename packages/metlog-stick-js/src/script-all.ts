@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// The script-tag build with everything inside; attributes of the tag say what is reported:
+// The script-tag build with everything included. The tag's attributes say what to report:
 // <script src="stick-all.js" data-url="/services/timing/record" data-vitals data-visits
 //   data-errors data-attribution data-fields="device_type connection" defer></script>
 
@@ -18,7 +18,7 @@ declare global {
   interface Stick extends Partial<typeof all> {}
 }
 
-// As in script.ts: what the first script of a page brought knows what it has reported.
+// As in script.ts: the functions of a page's first script know what they have reported.
 window.stick = { ...all, ...(window.stick?.send && window.stick) };
 
 if (tag) {

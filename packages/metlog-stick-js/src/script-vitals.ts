@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// The script-tag build with web-vitals inside: everything stick.js does, and `sendVitals`.
+// The script-tag build with web-vitals included: all that stick.js does, and `sendVitals`.
 
 import "./script.js";
 import { tag } from "./tag.js";

@@ -19,8 +19,8 @@ let called: unknown;
 /**
  * Report this page load to `url`.
  *
- * Once per page, however often it is called: in a task after the load event, or with what
- * is known when the page goes away first. A prerendered page reports when it is shown.
+ * Reports once per page, however often it is called: in a task after the load event, or, if
+ * the page goes away first, with what is known then. A prerendered page reports once shown.
  */
 export const send = (url: string, options: LoadOptions = {}): void => {
   if (document.prerendering) {
@@ -45,21 +45,21 @@ export const send = (url: string, options: LoadOptions = {}): void => {
   });
 
   onLoadedOrLeft((outOfSight) => {
-    // With a deferred report to fall back on, a page may go on loading out of sight.
+    // With a deferred report to fall back on, a hidden page may go on loading.
     if (deferred && outOfSight) hidden = true;
     else if (!reported)
       try {
-        // Noted when post has returned: Firefox stops a script that still runs when its tab
-        // is closed, and then fires the other event, which is a second chance.
+        // Set only after post has returned: Firefox stops a script that is still running
+        // when its tab is closed, and then fires the other event, which is a second chance.
         reported = post(url, fields());
         deferral.abort();
       } catch {
-        // A browser without Navigation Timing.
+        // The browser has no Navigation Timing.
       }
   });
 
-  // Chromium may close a loading tab without an event, but sends what was deferred.
-  // In a task of its own, for the first call takes some milliseconds.
+  // Chromium may close a loading tab without firing an event, but sends what was deferred.
+  // This is a task of its own because the first call takes a few milliseconds.
   setTimeout(() => {
     if (reported) return;
     try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 /**
- * Return the Django view that made what `entry` tells of, if django-metlog names it:
- * `Server-Timing: view;desc="shop.views.cart"`. Safari before 16.4 does not tell.
+ * Return the Django view that answered the request of `entry`, if django-metlog names it:
+ * `Server-Timing: view;desc="shop.views.cart"`. Safari before 16.4 does not expose that.
  */
 export const serverView = (entry?: PerformanceEntry): string | undefined =>
   (entry as PerformanceResourceTiming | undefined)?.serverTiming?.find(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-/** Return "mobile" where a finger is the first pointer, else "desktop". */
+/** Return "mobile" if the primary pointing device is a finger, otherwise "desktop". */
 export const deviceType = (): "mobile" | "desktop" =>
   matchMedia("(pointer: coarse)").matches ? "mobile" : "desktop";
 

@@ -7,17 +7,17 @@ import { serverView } from "./view.js";
 
 export type { Options };
 
-/** How many visits a report holds, and how many views are remembered. */
+/** The most visits in a report, and the most views to remember. */
 const MOST = 50;
 
 let called: unknown;
 
 /**
- * Report to `url` how long page swaps took: visits of Turbo, its frames and forms, requests
- * of htmx (2 and 4), and where there is neither, soft navigations, which Chromium sees.
+ * Report to `url` how long page swaps took: Turbo's visits, frames and forms, requests of
+ * htmx (2 and 4), and, without either, soft navigations, which only Chromium detects.
  *
- * From the request until the page was settled, in whole milliseconds, with the Django view
- * that answered; one report each time the page is hidden or left.
+ * They are timed from the request until the page has settled, in whole milliseconds, with
+ * the Django view that answered. One report each time the page is hidden or left.
  */
 export const sendVisits = (url: string, options: Options = {}): void => {
   if (called) return;
@@ -31,7 +31,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
 
   const begin = (key: unknown, to: string) => {
     swaps = true;
-    // Some never settle: aborted requests, streams, failed forms.
+    // Some never settle: aborted requests, streams and failed forms.
     if (begun.size > MOST) begun.clear();
     begun.set(key, { start: performance.now(), name: new Request(to).url });
   };
@@ -53,7 +53,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
     begin("turbo", formSubmission.fetchRequest.url),
   );
   on("turbo:visit", ({ url, action }) => {
-    // A visit that a form led to began with the form; one back in time asks no server.
+    // A visit after a form began with the form; a restored one does not ask the server.
     if (!begun.has("turbo") && action !== "restore") begin("turbo", url);
   });
   on("turbo:load", () => settle("turbo"));
@@ -62,8 +62,8 @@ export const sendVisits = (url: string, options: Options = {}): void => {
   });
   on("turbo:frame-load", (_, frame) => settle(begun.has(frame) ? frame : "turbo"));
 
-  // The resource timing buffer ends after 250 entries; an observer sees all. What Turbo
-  // fetches when a link is hovered over is here before its visit begins.
+  // The resource timing buffer holds 250 entries; an observer sees all of them. What Turbo
+  // prefetches when the pointer is over a link arrives here before its visit begins.
   const see = (entries: PerformanceEntryList) => {
     for (const entry of entries) {
       const view = serverView(entry);
@@ -73,7 +73,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
     }
   };
   const observer = new PerformanceObserver((list) => see(list.getEntries()));
-  // Browsers pass over types they do not know.
+  // Browsers ignore types that they do not know.
   observer.observe({ entryTypes: ["resource", "soft-navigation"] });
 
   onLeave(url, options, () => {

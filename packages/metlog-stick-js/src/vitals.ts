@@ -11,10 +11,10 @@ let called = false;
 
 /**
  * Report this page's Core Web Vitals, FCP and TTFB to `url`: one report, when the page
- * is first hidden or left, with the vitals known by then.
+ * is first hidden or left, with the vitals that are known by then.
  *
- * LCP, INP, FCP and TTFB are whole milliseconds; CLS is the score, to three decimals.
- * A page that comes back from the back/forward cache is not reported again.
+ * LCP, INP, FCP and TTFB are whole milliseconds; CLS is the score with three decimals.
+ * A page that returns from the back/forward cache is not reported again.
  */
 export const sendVitals = (url: string, options: Options = {}): void => {
   if (called) return;
@@ -23,17 +23,17 @@ export const sendVitals = (url: string, options: Options = {}): void => {
 
   const vitals: Fields = {};
   const note = ({ name, value, navigationType }: Metric) => {
-    // After a restore web-vitals begins anew; those are not this load's numbers.
+    // After a restore, web-vitals starts over; those numbers are not about this load.
     if (navigationType !== "back-forward-cache")
       vitals[name] = name === "CLS" ? +value.toFixed(3) : Math.round(value);
   };
   try {
-    // Every change, for the last word of web-vitals can come too early: an interaction
-    // that waits for the browser to be idle is looked at after it, when the page is left.
+    // Report all changes, because the final report of web-vitals can come too early: when
+    // the page is left, it processes interactions that wait for an idle browser after it.
     for (const on of [onCLS, onFCP, onINP, onLCP, onTTFB])
       on(note, { reportAllChanges: true });
   } catch {
-    // A browser too old for web-vitals.
+    // The browser is too old for web-vitals.
   }
 
   let reported: unknown;

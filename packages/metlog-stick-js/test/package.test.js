@@ -59,7 +59,7 @@ test("a script over its limit is told of", () => {
     ["attribution.js beside web-vitals", 400],
   ])
     assert.deepEqual(overweight({ ...bytes, [name]: limit + 1 }), [
-      `${name} weighs ${limit + 1} bytes, ${limit} are allowed`,
+      `${name} weighs ${limit + 1} bytes, at most ${limit} are allowed`,
     ]);
 });
 
