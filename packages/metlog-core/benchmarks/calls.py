@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What one call costs its caller: a pyperf script.
+"""Measure what one call costs its caller; a pyperf script.
 
     hatch run bench:calls --rows incr      # rows with this in their name
     hatch run bench:calls --help           # pyperf's own options work, too
 
-Nanoseconds belong to the machine and the moment; compare ratios, of one run.
+Nanoseconds depend on the machine and the moment; compare ratios within one run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def pass_on(command: list[str], options: argparse.Namespace) -> None:
 
 
 class Lazily:
-    """A row's loop, made in the process that times it."""
+    """A row's loop, created in the process that times it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -62,7 +62,7 @@ class Lazily:
     def __call__(self, count: int) -> float:
         if self._loop is None:
             self._loop = ROWS[self._name]()
-            self._loop(100)  # names are known from now on, sockets open
+            self._loop(100)  # so that names are known and sockets are open
         return self._loop(count)
 
 

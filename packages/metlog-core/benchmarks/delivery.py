@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Is everything there that was counted so quickly?
+"""Check that everything arrives that was counted so quickly.
 
-Prints JSON: sender → what → sent and arrived. Four threads at once, then a fork whose
-child goes on; timings stay below the documented number per name and interval.
+Prints JSON: sender → what → sent and arrived. Four threads run at once, then a forked
+child goes on. Timings stay below the documented number per name and interval.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from metlog.testing import UdpReceiver
 
 THREADS = 4
 WORK = {
-    # sender → increments and timings of each thread, and of the child. More messages
-    # than that, 250 bytes each, would measure the receiver's buffer (4 MiB).
+    # Sender → increments and timings of each thread, and of the child. With more
+    # messages (250 bytes each) this would measure the receiver's buffer (4 MiB).
     "StatsdSender": (250_000, 1_000),
     "UdpSender": (400, 200),
     "UdpSender, queue": (1_500, 400),
@@ -69,7 +69,7 @@ def work(client: MetlogClient, counts: int, timings: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    child = os.fork()  # what is pending is the parent's
+    child = os.fork()  # what is pending belongs to the parent
     if child == 0:
         count()
         client.close()

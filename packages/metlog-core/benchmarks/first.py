@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What an export over OTLP costs those who do not export. Prints JSON: figure → number.
+"""Measure what an OTLP export costs other code. Prints JSON: figure → number.
 
-* the first metric of a process, in its caller;
-* how long a main thread that is always busy does not get its turn while 2,000 series
-  are exported: gaps of more than 50 µs between two turns of a loop. Without an export
-  there are some, too; they are told beside it.
+* what the first metric of a process costs its caller;
+* how long a main thread that is always busy does not get to run while 2,000 series are
+  exported: gaps of more than 50 µs between two iterations of a loop. There are some
+  without an export, too; they are printed for comparison.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ GAP = 5e-5
 
 
 def collector() -> None:
-    """Take everything, in a process of its own, until its input ends."""
+    """Accept everything, in a process of its own, until its input ends."""
     with HttpReceiver() as receiver:
         print(receiver.port, flush=True)
         sys.stdin.read()
 
 
 def first(port: int) -> float:
-    """Milliseconds of the first metric, in a fresh process."""
+    """Return the milliseconds of the first metric in a new process."""
     program = (
         "import sys; from time import perf_counter; from metlog import MetlogClient;"
         "from metlog.senders import OtlpSender;"
@@ -47,7 +47,7 @@ def first(port: int) -> float:
 
 
 def gaps(seconds: float, done: threading.Event | None = None) -> list[float]:
-    """Milliseconds of each gap of a busy loop."""
+    """Return the milliseconds of each gap in a busy loop."""
     found, last = [], perf_counter()
     end = last + seconds
     while last < end and not (done is not None and done.is_set()):

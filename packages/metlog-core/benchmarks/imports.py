@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How much longer a program takes to start that imports metlog.
+"""Measure how much longer a program takes to start if it imports metlog.
 
-Prints JSON: module → milliseconds more than Python by itself, the median over starts
-with and without in turn.
+Prints JSON: module → milliseconds more than Python by itself, as the median over starts
+that alternate with and without the import.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def extra_ms(module: str, starts: int) -> float:
-    start_ms(f"import {module}")  # its bytecode is written
+    start_ms(f"import {module}")  # so that its bytecode is written
     return statistics.median(
         start_ms(f"import {module}") - start_ms("pass") for _ in range(starts)
     )

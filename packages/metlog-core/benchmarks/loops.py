@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Loops for pyperf's ``bench_time_func``: given a number, the seconds of so many calls.
+"""Loops for pyperf's ``bench_time_func``: given a number of calls, their seconds.
 
-Written out for each shape of call, as ``call(*args)`` would cost as much as some of
-what is measured here.
+They are written out for each form of call, because ``call(*args)`` would cost as much
+as some of what is measured here.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def enter_named(make: Callable[[str], AbstractContextManager[Any]], name: str) -
 
 
 def in_threads(number: int, loop: Loop) -> Loop:
-    """The same calls, shared out among threads that start together."""
+    """The same calls, divided among threads that start together."""
 
     def shared(count: int) -> float:
         start_line = threading.Barrier(number + 1)
@@ -164,8 +164,8 @@ def in_threads(number: int, loop: Loop) -> Loop:
 
 
 def in_bursts(loop: Loop, rest: Callable[[], object], most: int = 10_000) -> Loop:
-    """The same calls, with a rest after each ``most`` of them that is not counted: for
-    what is handed to a queue, which a loop without end would only keep full."""
+    """The same calls, with a pause after each ``most`` of them that is not counted, for
+    calls that fill a queue: a loop without pauses would only keep it full."""
 
     def burst(count: int) -> float:
         elapsed = 0.0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What names cost in memory, and that calls cost none.
+"""Measure the memory that names take, and check that calls take none.
 
-Prints JSON: figure → number. A name's own text is not counted: the program has it.
-Nor is what is on its way: it is measured after a flush.
+Prints JSON: figure → number. The text of a name is not counted, because the program has
+it anyway, nor is anything that waits to be sent: a flush comes before measuring.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def bytes_a_name(use: Callable[[MetlogClient, str], None]) -> float:
 
 
 def beyond_the_cap() -> dict[str, float]:
-    """As many names with a sender as it comes."""
+    """Many names with a sender in its default configuration."""
     sender = StatsdSender(HOST, port(), flush_interval=3600)
     client = MetlogClient(sender, "bench")
     warnings = io.StringIO()
@@ -76,7 +76,7 @@ def beyond_the_cap() -> dict[str, float]:
 
 def kib_grown(use: Callable[[MetlogClient], None]) -> float:
     client = MetlogClient(StatsdSender(HOST, port()), "bench")
-    for _ in range(CALLS // 10):  # until its buffers are as large as they get
+    for _ in range(CALLS // 10):  # until its buffers stop growing
         use(client)
     client.flush()
     before = resident_kib()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How much of what was timed arrives at node's statsd, whose socket has its system's
-default buffer. Prints JSON: figure → per cent. Needs node, and ``npm ci``."""
+"""Measure how many timings arrive at node's statsd, whose socket has the system's
+default buffer. Prints JSON: figure → percent. Needs node, and ``npm ci``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCENES = {
 
 
 class Node:
-    """A statsd on free ports, asked over its own management port."""
+    """A statsd on free ports, queried through its management port."""
 
     def __init__(self) -> None:
         self.port, self.management = free(socket.SOCK_DGRAM), free(socket.SOCK_STREAM)
@@ -55,7 +55,7 @@ class Node:
                 time.sleep(0.05)
 
     def received(self) -> int:
-        """How many lines it has read."""
+        """Return how many lines it has read."""
         with socket.create_connection(("127.0.0.1", self.management), 30) as talk:
             talk.sendall(b"counters\n")
             said = b""
@@ -116,7 +116,7 @@ def main() -> None:
                 raise SystemExit("a feeding process failed")
         expected = processes * int(rate * options.seconds)
         last = -1
-        while last != (arrived := node.received()):  # until no more comes
+        while last != (arrived := node.received()):  # until no more arrive
             last = arrived
             time.sleep(0.5)
         found[f"% at node statsd, {name}"] = 100 * arrived / expected

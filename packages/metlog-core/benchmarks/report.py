@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What was measured, as the tables of docs/performance.md. No I/O here."""
+"""Format measurements as the tables of docs/performance.md. There is no I/O here."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Ratio(NamedTuple):
     """Their median."""
     high: float
     most: float | None
-    """The target; None: there is none."""
+    """The target; None if there is none."""
 
 
 def markdown(found: dict[str, Any], earlier: dict[str, Any] | None) -> str:
-    """All tables; ``earlier`` is the run before, to compare with."""
+    """Return all tables; ``earlier`` is the previous run, for comparison."""
     parts = [
         place(found["machine"]),
         table(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every row of the table of calls: floors, ours, peers.
+"""Every row of the table of calls: floors, ours and peers.
 
-A row is a function that makes what it needs and returns the loop to be timed, so that
-each process pays for its own row alone.
+A row is a function that sets up what it needs and returns the loop to time, so that a
+process pays only for its own row.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from metlog.wire.text import to_json
 THREADS = 4
 
 SUBSCRIBERS: list[Any] = []
-"""Kept, as a message without a subscriber is dropped, which costs less."""
+"""Kept alive, because a message without a subscriber is dropped, which costs less."""
 
 
 def nothing() -> None:
@@ -65,7 +65,7 @@ class Empty:
 
 
 def sendto() -> Loop:
-    """The very bytes that `incr` sends as JSON, by a socket alone."""
+    """The exact bytes that `incr` sends as JSON, sent by a bare socket."""
     origin = Origin("bench", 6, socket.gethostname())
     fields = {"name": "app.hit", "rate": 1.0}
     stamp = rfc3339(time.time())
@@ -87,7 +87,7 @@ FLOORS: dict[str, Callable[[], Loop]] = {
 def otlp() -> Sender:
     from metlog.senders.otlp import OtlpSender
 
-    # Nobody listens there: what is measured is the caller's side.
+    # Nothing listens there, because only the caller's side is measured.
     return OtlpSender(f"http://{HOST}:{port()}", interval=60, timeout=0.1)
 
 
@@ -179,7 +179,7 @@ CALLS: dict[str, Callable[[MetlogClient], Loop]] = {
 
 
 def cache_read(client: MetlogClient) -> Loop:
-    """A timer as django_metlog has it, under a name that rules are written for."""
+    """A timer as in django_metlog, with a name that rules are written for."""
     return call_with_two(client.timer_send, "cache.redis.sessions.get", 12.5)
 
 
@@ -215,7 +215,7 @@ def let_pass(msg: object) -> bool:
 
 
 FIRST = ("incr", "timer_send", "with timer", "@timer", "metlog")
-"""What every sender is called for; labels and handles are for those that aggregate."""
+"""The calls that all senders take; labels and handles need one that aggregates."""
 
 AGGREGATING = {
     *("StatsdSender", "StatsdSender, dogstatsd", "OtlpSender", "PrometheusSender"),
@@ -251,7 +251,7 @@ OURS |= {
 
 def prometheus(what: str, *, several: bool = False) -> Callable[[], Loop]:
     def row() -> Loop:
-        if several:  # read when it is imported
+        if several:  # which it reads on import
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()
         from prometheus_client import CollectorRegistry, Counter, Histogram
 

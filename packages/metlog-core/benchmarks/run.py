@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Everything that is measured of metlog-core, in one run; prints the tables.
+"""Run all of metlog-core's benchmarks and print the tables.
 
-    hatch run bench:run --write     # and keeps them for docs/performance.md
-    hatch run bench:run --fast      # to see that it works; says little
+    hatch run bench:run --write     # and write them to docs/performance.md
+    hatch run bench:run --fast      # to see that it works; the numbers mean little
 
-Close what else is running: a busy machine makes every ratio worse.
+Close all other programs first: a busy machine makes every ratio worse.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def ratios(rounds: int, fast: bool) -> list[dict[str, Any]]:
-    """Each target's ratio: the median over the rounds, with the quartiles."""
+    """Return each target's ratio: the median over the rounds, and the quartiles."""
     found: dict[Target, list[float]] = {target: [] for target in TARGETS}
     for number in range(rounds):
         for target in TARGETS:
@@ -75,13 +75,13 @@ def ratio(target: Target, found: list[float]) -> Ratio:
 
 
 def calls(rows: list[str]) -> dict[str, float]:
-    """Row → nanoseconds, for a look at everything; no target hangs on these."""
+    """Return row → nanoseconds, as an overview; no target depends on these."""
     say(f"{len(rows)} rows of calls")
     return {name: round(ns) for name, ns in time_rows(rows, 1, 3).items()}
 
 
 def time_rows(rows: list[str], processes: int, values: int) -> dict[str, float]:
-    """Row → median nanoseconds."""
+    """Return row → median nanoseconds."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "rows.json"
         run(

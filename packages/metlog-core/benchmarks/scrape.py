@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A scrape of 2,000 series from four processes, beside prometheus_client's own
-multi-process mode. Prints JSON: figure → number."""
+"""Measure a scrape of 2,000 series from four processes, and prometheus_client's own
+multi-process mode for comparison. Prints JSON: figure → number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from time import perf_counter
 
-SERIES = 1_000  # counters, and as many histograms
+SERIES = 1_000  # counters, and the same number of histograms
 PROCESSES = 4
 ROUNDS = 15
 
@@ -65,7 +65,7 @@ def theirs() -> float:
 
 
 def timed(fill: object, scrape: object) -> float:
-    """Median milliseconds, while three children live that have filled theirs."""
+    """Return the median milliseconds, with three living children that have series."""
     go, wait = os.pipe(), os.pipe()
     for _ in range(PROCESSES - 1):
         if os.fork() == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What is sent to when calls are timed: a process that reads a UDP socket."""
+"""The receiver for timed calls: a process that reads a UDP socket."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _VARIABLE = "METLOG_SINK_PORT"
 
 
 class Sink:
-    """Counts datagrams from when it is made until `close`. ``port`` is its port on
-    127.0.0.1, for child processes also in the environment: see `port`."""
+    """Counts datagrams from its creation until `close`. ``port`` is its port on
+    127.0.0.1, which child processes find in the environment: see `port`."""
 
-    # Not metlog.testing's UdpReceiver, which keeps every datagram: this one must not
-    # cost the machine more than a backend would while others are timed.
+    # Not metlog.testing's UdpReceiver, which keeps every datagram: while others are
+    # timed, this must not cost the machine more than a backend would.
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -32,7 +32,7 @@ class Sink:
         os.environ[_VARIABLE] = str(self.port)
 
     def close(self) -> int:
-        """How many datagrams arrived."""
+        """Return how many datagrams arrived."""
         said, _ = self._process.communicate("")
         return int(said)
 
@@ -54,11 +54,11 @@ class Sink:
 
 
 VARIABLES = (_VARIABLE,)
-"""What a child process must inherit."""
+"""Environment variables that a child process must inherit."""
 
 
 def port() -> int:
-    """Where the sink of the parent process listens."""
+    """Return the port of the parent process's sink."""
     return int(os.environ[_VARIABLE])
 
 

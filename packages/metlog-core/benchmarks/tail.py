@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How long the slowest calls take while the sender's thread is at work.
+"""Measure how long the slowest calls take while the sender's thread is at work.
 
-Prints JSON: client → percentile → nanoseconds. One call every 4 µs, 200 names in turn,
-each call timed by itself (which itself costs some 50 ns); of three runs the best.
+Prints JSON: client → percentile → nanoseconds. There is one call every 4 µs, with 200
+names in turn; each is timed by itself, which adds about 50 ns. The best of three runs.
 """
 
 from __future__ import annotations

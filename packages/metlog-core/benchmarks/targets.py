@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How quick is quick enough: ours, what it is compared with, and the most it may be.
+"""The targets: a row of ours, the row to compare it with, and the maximum ratio.
 
-Both of a pair are timed one right after the other, round by round; the ratio is the
-median over the rounds.
+The two rows of a pair are timed right after each other in each round, and the ratio is
+the median over the rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Target(NamedTuple):
     """A row of rows.py."""
     peer: str
     most: float | None
-    """As a share of the peer; None: only told."""
+    """As a share of the peer; None if it is only reported."""
 
 
 TARGETS = [
@@ -78,7 +78,7 @@ TARGETS = [
 ]
 
 FIGURES = {
-    # of memory.py, first.py, scrape.py, wire.py and imports.py
+    # from memory.py, first.py, scrape.py, wire.py and imports.py
     "bytes a counter name": 250,
     "bytes a timer name": 1090,
     "names kept of 100,000": 10_000,
@@ -89,7 +89,7 @@ FIGURES = {
     "bytes of 2,000 packed values of 100 names": 16_000,
     "scrape of 2,000 series of 4 processes, share of MultiProcessCollector's": 0.6,
 }
-"""Figure → the most it may be."""
+"""Figure → its maximum."""
 
 AT_LEAST = {
     "% at node statsd, 5,000/s, interval 1": 99.9,
@@ -97,4 +97,4 @@ AT_LEAST = {
     "% at node statsd, 20,000/s": 99.9,
     "% at node statsd, 8 processes of 2,500/s": 99.9,
 }
-"""Figure → the least it may be."""
+"""Figure → its minimum."""
