@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Test one package as its users get it: the wheel, alone in an environment of its own.
+"""Test one package as its users get it: the wheel, alone in its own environment.
 
-The tests come out of its sdist and run in an empty folder, so that nothing of the
-repository can help. What is built lies in test-results/dist and is built once.
+The tests come from its sdist and run in an empty folder, so that nothing in the
+repository can help. The builds are kept in test-results/dist and made only once.
 ``--oldest`` takes the lowest version of each dependency that the metadata allows.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from suite import RESULTS, ROOT
 
 PACKAGES = {
-    # Each with the siblings that it or its tests need.
+    # Each package with the siblings that it or its tests need.
     "metlog-core": (),
     "django-metlog": ("metlog-core",),
     "metlog-toolbar": ("metlog-core", "django-metlog"),
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def build() -> None:
-    """Make sdists, and wheels from those, unless somebody has."""
+    """Build sdists, and wheels from them, unless they exist."""
     if DIST.exists():
         return
     making = DIST.with_name("dist-making")
@@ -63,7 +63,7 @@ def build() -> None:
 
 
 def furnish(room: Path, package: str, python: str, *, oldest: bool) -> Path:
-    """Return the interpreter of a new environment with that wheel and pytest."""
+    """Return the interpreter of a new environment with the wheel and pytest."""
     environment = room / "environment"
     uv("venv", "--quiet", "--python", python or sys.executable, environment)
     interpreter = environment / "bin" / "python"

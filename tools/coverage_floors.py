@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Tell which lines and branches the tests reach, and fail below a package's floor.
+"""Print how many lines and branches the tests reach, and fail below a package's floor.
 
-A floor stands at what was reached, so that it can only be raised.
+A floor is what was reached before, so it can only be raised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> int:
         table = io.StringIO()
         percent = found.report(file=table, include=[str(PACKAGES / package / "*")])
         print(f"{package}\n{table.getvalue()}")
-        # Down, as 94.99 is not 95.
+        # Rounded down, because 94.99 is not 95.
         if math.floor(percent) < floor:
             below.append(f"{package}: expected {floor} % or more, got {percent:.2f} %")
     print(*below, sep="\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make demo`: the site of e2e/site, what each request of it sends, and a picture."""
+"""`make demo`: the site of e2e/site, what its requests send, and a chart page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def prepare() -> None:
-    """Make the database, or leave it as it is. What that sends nobody wants to read."""
+    """Create the database if there is none. Nobody wants to read what that sends."""
     say("Preparing the site: its tables, a year of installs, a user …")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unread:
         unread.bind((HOST, 0))
@@ -65,7 +65,7 @@ def say(text: str) -> None:
 
 
 def serve(folder: Path) -> int:
-    """Until Ctrl-C or until one of the two ends; 0 when it was Ctrl-C."""
+    """Run until Ctrl-C, which returns 0, or until one of the two ends."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -89,7 +89,7 @@ def serve(folder: Path) -> int:
     path = folder / "site.log"
     with path.open("wb") as log, contextlib.ExitStack() as children:
         watcher = children.enter_context(child(*watch, stderr=subprocess.PIPE))
-        # It listens and serves, or says why not: before it does nothing may be sent.
+        # It serves, or says why not. Nothing may be sent before that.
         said = [watcher.stderr.readline().decode() if watcher.stderr else ""]
         said += [watcher.stderr.readline().decode() if watcher.stderr else ""]
         server = children.enter_context(
@@ -115,7 +115,7 @@ def serve(folder: Path) -> int:
 
 @contextlib.contextmanager
 def child(*command: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own: Ctrl-C reaches only this one, which ends it."""
+    """A process in its own group: Ctrl-C reaches only this process, which ends it."""
     process = subprocess.Popen(
         [sys.executable, *command], start_new_session=True, **streams
     )
@@ -132,11 +132,11 @@ def child(*command: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def free_port(wanted: int, kind: socket.SocketKind) -> int:
-    """The wanted port, or any other one when that is taken."""
+    """Return the wanted port, or any free one if that is taken."""
     for port in (wanted, 0):
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:
-                # As the server will: a port still in TIME_WAIT is free.
+                # As the server does it: a port still in TIME_WAIT counts as free.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind((HOST, port))

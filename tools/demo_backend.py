@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make demo-graphite`, `make demo-prometheus`: the site of e2e/site before a real
-backend, all in a folder that is gone afterwards."""
+"""`make demo-graphite`, `make demo-prometheus`: the site of e2e/site with a real
+backend, all in a folder that is deleted afterwards."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 class Demo(ABC):
-    """A backend, and who sends to it."""
+    """A backend, and what sends to it."""
 
     backend: Backend
     tour: dict[str, Any]
@@ -81,15 +81,15 @@ class Demo(ABC):
 
     @abstractmethod
     def graphs(self) -> dict[str, str]:
-        """Return what there is to look at, when it runs."""
+        """Return what there is to look at once it runs."""
 
     def progress(self) -> str:
-        """Return a sentence as soon as there is something to tell, once."""
+        """Return a sentence, once, as soon as there is something to report."""
         return ""
 
 
 def serve(demo: Demo, folder: Path, stop: threading.Event) -> int:
-    """Until Ctrl-C, or until one of them ends; 0 when it was Ctrl-C."""
+    """Run until Ctrl-C, which returns 0, or until one of them ends."""
     say("Preparing the sites: their tables, a year of installs, a user …")
     database = folder / "site.sqlite3"
     make_database(database)
@@ -97,7 +97,7 @@ def serve(demo: Demo, folder: Path, stop: threading.Event) -> int:
     shutil.copyfile(database, copied)
     (port,) = free_ports(1)
     backend = demo.backend
-    # Where one process of a host asks for others, its lock lies in the temp folder.
+    # The lock by which one process of a host reports for all is in the temp folder.
     common = os.environ | {"TMPDIR": str(folder)}
     variables = {
         "DJANGO_SETTINGS_MODULE": "e2e_site.backend",
@@ -154,7 +154,7 @@ def serve(demo: Demo, folder: Path, stop: threading.Event) -> int:
 
 
 class GraphiteDemo(Demo):
-    """With our dashboard in graphite-web."""
+    """graphite-web with our dashboard."""
 
     def __init__(self, folder: Path) -> None:
         self.backend = self._graphite = Graphite(folder)
@@ -166,7 +166,7 @@ class GraphiteDemo(Demo):
         url = self._graphite.url
         base = url.removesuffix("render/")
         state = json.loads((DASHBOARDS / "graphite.json").read_text(encoding="utf-8"))
-        # A demo has no hours to show.
+        # A demo does not have hours of data to show.
         state["defaultGraphParams"]["from"] = "-10minutes"
         state["timeConfig"] |= {
             "relativeStartQuantity": "10",
@@ -185,7 +185,7 @@ class GraphiteDemo(Demo):
 
 
 class PrometheusDemo(Demo):
-    """With the rules and alerts that docs/dashboards has, and a page of its queries."""
+    """Prometheus with docs/dashboards: the rules, the alerts and a page of queries."""
 
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Whether a package's regular expressions are linear, counted in steps.
+"""Check by counting steps that a package's regular expressions are linear.
 
-Python's own engine does not say what it did, and how long it took says something about
-the machine. So here is one that does the same as that of `re`, only slowly: it goes
-through the tree that `re` itself makes of an expression, tries what that tries in the
-same order, and counts each look at a character.
+Python's own engine does not tell what it did, and its time depends on the machine. So
+this is a slow engine that does the same as that of `re`: it walks the tree that `re`
+itself makes of an expression, tries the same things in the same order, and counts each
+look at a character.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Text = str | bytes
 
 
 def in_source(package: Path) -> dict[tuple[str, str], re.Pattern[Any] | None]:
-    """Return what is given to `re`, by its file and as it is written there.
+    """Return the expressions that are passed to `re`, by file, as they are written.
 
-    None stands for what is put together while the program runs. Only ``re.something``
-    can be found like this, so nothing else may be imported from `re`.
+    None stands for one that is put together at run time. This only finds calls of
+    ``re.something``, so nothing may be imported from `re`.
     """
     found: dict[tuple[str, str], re.Pattern[Any] | None] = {}
     for path in sorted(package.rglob("*.py")):
@@ -54,7 +54,7 @@ def in_source(package: Path) -> dict[tuple[str, str], re.Pattern[Any] | None]:
 
 
 def unknown(package: Path, table: Mapping[tuple[str, str], object]) -> set[Any]:
-    """Return what is in the source alone, or in the table alone."""
+    """Return what is only in the source, or only in the table."""
     return in_source(package).keys() ^ table.keys()
 
 
@@ -80,10 +80,10 @@ def _given(call: ast.Call) -> tuple[str, re.Pattern[Any] | None]:
 
 
 def not_linear(expression: re.Pattern[Any], words: Sequence[str]) -> Iterator[str]:
-    """Tell which inputs cost more than in proportion to their length.
+    """Return which inputs cost more than in proportion to their length.
 
-    ``words`` are what somebody hostile would repeat. Each of them is, and whatever
-    short text can be made of the characters that the expression itself tells apart.
+    ``words`` are what an attacker would repeat. Each of them is repeated, and so is any
+    short text of the characters between which the expression distinguishes.
     """
     times = _times(expression)
     for how, (head, pump, tail) in product(_HOW, _inputs(expression, words)):
@@ -94,22 +94,23 @@ def not_linear(expression: re.Pattern[Any], words: Sequence[str]) -> Iterator[st
         except TooManyStepsError:
             yield f"{text}: more than a thousand steps for each character"
             continue
-        # Of a line, three points at the same distance have the same difference, but for
-        # what the end costs. Of a parabola it is at least the square of that distance.
+        # On a line, three equidistant points differ by the same amount, except for what
+        # the end costs. On a parabola that is at least the square of their distance.
         if (many - more) - (more - few) > 4 * times[0]:
             yield f"{text}: {few}, {more}, {many} steps"
 
 
 _HOW = ("fullmatch", "findall")
-"""Each expression is tried in both ways: what is used in one today is in the other
-tomorrow. `search`, `sub` and `split` begin where `findall` begins, `match` at its first
-place only."""
+"""Each expression is tried both ways, because its use may change from one to the other.
+`search`, `sub` and `split` start at the same places as `findall`, `match` only at the
+first."""
 
 
 def _times(expression: re.Pattern[Any]) -> tuple[int, int, int]:
-    """How often an input is repeated: past the limits of what has one.
+    """Return how often to repeat an input: beyond any limit in the expression.
 
-    A limit beyond a few dozen is none: no expression may need it to be linear.
+    A limit of more than a few dozen does not count: no expression may need it to be
+    linear.
     """
     limits = [16, *_limits(_tree(expression))]
     step = 2 * max(limit for limit in limits if limit <= 64)
@@ -128,7 +129,7 @@ def _inputs(
 
 
 _MOST = 100
-"""How many pairs of characters are repeated for one expression."""
+"""The number of pairs of characters to repeat for one expression."""
 
 
 def _as(expression: re.Pattern[Any], text: str) -> Text:
@@ -136,7 +137,7 @@ def _as(expression: re.Pattern[Any], text: str) -> Text:
 
 
 def _letters(tree: Any) -> Iterator[str]:
-    """One character for each kind that the expression tells apart."""
+    """Yield one character of each kind between which the expression distinguishes."""
     for kind, argument in tree:
         if kind in (_constants.LITERAL, _constants.NOT_LITERAL):
             yield chr(argument)
@@ -174,7 +175,7 @@ def _parts(argument: Any) -> Iterator[Any]:
 
 
 def steps(expression: re.Pattern[Any], text: Text, how: str = "match") -> int:
-    """Count the looks at a character that it takes, and check that `re` agrees."""
+    """Count the looks at characters that a match takes, and check that `re` agrees."""
     engine = _Engine(expression, text)
     if how == "findall":
         found, wanted = engine.findall(), [m.span() for m in expression.finditer(text)]
@@ -187,7 +188,7 @@ def steps(expression: re.Pattern[Any], text: Text, how: str = "match") -> int:
 
 
 class TooManyStepsError(Exception):
-    """Nobody has the time to see how many more there are."""
+    """There are so many steps that counting them all would take too long."""
 
 
 _REPEATS = (
@@ -205,7 +206,7 @@ _LOOKS = (
 
 
 class _Engine:
-    """One text, and how often one had to look at it."""
+    """A text, and how many looks at it were needed."""
 
     def __init__(self, expression: re.Pattern[Any], text: Text) -> None:
         self.steps = 0
@@ -213,7 +214,7 @@ class _Engine:
         self._text = text
 
     def findall(self) -> list[tuple[int, int]]:
-        """Return where matches begin and end, from left to right."""
+        """Return where matches start and end, from left to right."""
         found: list[tuple[int, int]] = []
         place, longer = 0, False
         while place <= len(self._text):
@@ -222,12 +223,12 @@ class _Engine:
                 place, longer = place + 1, False
             else:
                 found.append((place, end))
-                # Behind an empty match may be one that is not, at the same place.
+                # An empty match may be followed by one that is not, at the same place.
                 place, longer = end, place == end
         return found
 
     def end(self, place: int, full: bool = False, longer: bool = False) -> int | None:
-        """Return where a match ends that begins at this place."""
+        """Return where a match ends that starts at this place."""
         for end in self._sequence(self._tree, 0, place):
             if (not full or end == len(self._text)) and (not longer or end > place):
                 return end
@@ -239,7 +240,7 @@ class _Engine:
             raise TooManyStepsError
 
     def _sequence(self, tree: Any, at: int, place: int) -> Iterator[int]:
-        """Yield where the rest of a sequence may end, in the order of preference."""
+        """Yield where the rest of a sequence may end, in order of preference."""
         if at == len(tree):
             yield place
             return
@@ -273,7 +274,7 @@ class _Engine:
             raise NotImplementedError(f"teach {__name__} what {kind} is")
 
     def _repeat(self, least: int, most: int, inner: Any, place: int) -> Iterator[int]:
-        """Go in as far as one can, and come back one repetition at a time."""
+        """Repeat as often as possible, then back off one repetition at a time."""
         way: list[tuple[int, Iterator[int]]] = [(place, iter(()))]
         if most:
             way[0] = (place, self._sequence(inner, 0, place))
@@ -302,7 +303,7 @@ _trees: dict[Any, Any] = {}
 
 
 def _looker(tree: Any, at: int) -> Callable[[Text, int], re.Match[Any] | None]:
-    """`re` itself looks at a single character."""
+    """Look at a single character with `re` itself."""
     key = id(tree), at
     if key not in _lookers:
         one = _parser.SubPattern(tree.state, [tree[at]])

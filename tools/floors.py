@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make check`: who may import whom. Imports go down, as the tables here say.
+"""`make check`: who may import whom. Imports only go down, by the tables here.
 
-python tools/floors.py --draw    # the picture in docs/architecture.md, anew
+python tools/floors.py --draw    # draws the picture in docs/architecture.md again
 
-import-linter 2.17 was tried. It does not say who alone may import
+import-linter 2.17 was tried. It cannot say which modules alone may import
 ``django.conf.settings`` ("subpackages of external packages are not valid"), nor that
-nothing but the packages named may come from outside, nor that a sibling's private names
-stay where they are (``metlog._*``: "a wildcard can only replace a whole module"). It
-takes no import of a package's own ``__init__`` for one that goes up, and can have
-``senders.base`` on no other floor than ``senders``.
+only the listed packages may come from outside, nor that a sibling's private names are
+off limits (``metlog._*``: "a wildcard can only replace a whole module"). It does not
+see an import of a package's own ``__init__`` as one that goes up, and cannot have
+``senders.base`` on another floor than ``senders``.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class House:
 
     source: str
     floors: tuple[str, ...]
-    """Modules of one floor, space separated; a folder's name stands for all in it."""
+    """The modules of a floor, with spaces between; a folder stands for all in it."""
     everywhere: frozenset[str] = frozenset()
     only: dict[str, set[str]] = field(default_factory=dict)
-    """Names from outside → the modules that alone may import them."""
+    """Names from outside → the only modules that may import them."""
 
 
 HOUSES = {
@@ -138,14 +138,14 @@ def main() -> int:
 
 
 def picture() -> str:
-    """Return the floors of every package, with the modules that stand on them."""
+    """Return the floors of every package, with the modules on them."""
     return "\n".join(
         line for name, house in HOUSES.items() for line in draw(name, house)
     )
 
 
 def draw(package: str, house: House) -> Iterator[str]:
-    """A folder is one name, but ``senders``: of that every backend is shown."""
+    """Return the names to draw: one for a folder, but for ``senders`` each backend."""
     source = ROOT / house.source
     floors: dict[int | None, set[str]] = {}
     for module in modules(source):
@@ -154,7 +154,7 @@ def draw(package: str, house: House) -> Iterator[str]:
             name = ".".join(module.split(".")[:2])
             known = any(name in floor.split() for floor in house.floors)
             if name == "senders" or ("._" in name and not known):
-                continue  # a backend's own
+                continue  # it belongs to a backend
         floors.setdefault(floor_of(name, house), set()).add(name)
     shown = [
         textwrap.fill("  ".join(sorted(floors[number])), 84, break_on_hyphens=False)
@@ -179,7 +179,7 @@ def modules(source: Path) -> Iterator[str]:
 
 
 def judge(package: str, house: House) -> Iterator[str]:
-    """One sentence for each import that breaks a rule, with file and line."""
+    """Return a sentence for each import that breaks a rule, with file and line."""
     source = ROOT / house.source
     for path in sorted(source.rglob("*.py")):
         module = ".".join(path.relative_to(source).with_suffix("").parts)
@@ -199,7 +199,7 @@ def judge(package: str, house: House) -> Iterator[str]:
 def objection(
     package: str, house: House, module: str, here: int, target: str
 ) -> str | None:
-    """Why this module may not import that, or None."""
+    """Return why this module may not import that, or None if it may."""
     top = target.partition(".")[0]
     if top == package:
         inside = module_of(target.partition(".")[2], ROOT / house.source)
@@ -230,7 +230,7 @@ def module_of(inside: str, source: Path) -> str:
 
 
 def floor_of(module: str, house: House) -> int | None:
-    """0 is the top; the longest name that fits decides."""
+    """Return the floor, 0 at the top; the longest name that fits decides."""
     fits = [
         (len(name), number)
         for number, names in enumerate(house.floors)
@@ -241,7 +241,7 @@ def floor_of(module: str, house: House) -> int | None:
 
 
 def imports(node: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every import that runs, wherever it stands; those for type checkers do not."""
+    """Yield all imports that run, wherever they are; those for type checkers do not."""
     if isinstance(node, ast.Import):
         yield from ((node.lineno, alias.name) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

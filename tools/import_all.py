@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Import every module of a package, to see that its system has all they ask for.
+"""Import every module of a package, to check that they work on this system.
 
-``python tools/import_all.py metlog``. An extra that is not installed is no fault.
+``python tools/import_all.py metlog``. An extra that is not installed is not an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def fault(name: str) -> Exception | None:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         return None if (error.name or "").partition(".")[0] in EXTRAS else error
-    except Exception as error:  # whatever a module does when it is imported
+    except Exception as error:  # a module may do anything when it is imported
         return error
     return None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""docs/dashboards/grafana-prometheus.json as a page that Prometheus itself fills in.
+"""Turn docs/dashboards/grafana-prometheus.json into a page that Prometheus renders.
 
 https://prometheus.io/docs/visualization/consoles/
 """
@@ -69,7 +69,7 @@ QUERY = """\
 """
 
 NUMBER = 'printf "%.3g"'
-# What Grafana calls a unit → how Prometheus' templates show it, and what follows.
+# Grafana's name of a unit → how Prometheus' templates show it, and what follows it.
 UNITS = {
     "s": ("humanizeDuration", ""),
     "percentunit": ("humanizePercentage", ""),
@@ -80,13 +80,13 @@ UNITS = {
 
 
 class Panel(NamedTuple):
-    """One of the board's."""
+    """A panel of the dashboard."""
 
     row: str
     title: str
     unit: str
     queries: list[tuple[str, str]]
-    """What a line is called, with the labels it has, and its expression."""
+    """The name of each line, with its labels, and its expression."""
 
 
 def panels() -> Iterator[Panel]:
@@ -109,7 +109,7 @@ def panels() -> Iterator[Panel]:
 
 
 def page() -> str:
-    """Return the template, to be laid where Prometheus finds it."""
+    """Return the template, to be put where Prometheus finds it."""
     parts = [PAGE]
     row = ""
     for panel in panels():

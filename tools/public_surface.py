@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What looks public in a package: for the tests that list it, name by name."""
+"""Find what looks public in a package, for the tests that list it name by name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["added", "public_classes"]
 
 
 def public_classes(modules: Iterable[str]) -> dict[str, type]:
-    """Return each class in ``__all__`` of these modules, and each of the same package
-    that one is made of, by its full name."""
+    """Return each class in ``__all__`` of these modules, and their bases in the same
+    package, by full name."""
     found: dict[str, type] = {}
     for module in modules:
         package = module.partition(".")[0]
@@ -30,8 +30,8 @@ def public_classes(modules: Iterable[str]) -> dict[str, type]:
 
 
 def added(kind: type) -> set[str]:
-    """Return the names without an underscore that a class, or an instance of it, has
-    beyond those of its bases."""
+    """Return the names without an underscore that a class or its instances have, except
+    those of its bases."""
     package = kind.__module__.partition(".")[0]
     inherited = {name for base in kind.__mro__[1:] for name in _names(base, package)}
     return _names(kind, package) - inherited

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Read a release tag, `metlog-core-v1.2.0`, and refuse one that is not true."""
+"""Read a release tag, `metlog-core-v1.2.0`, and refuse one that is wrong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(tag: str) -> int:
 
 
 def version(folder: Path) -> str:
-    """As its own metadata has it; every pyproject.toml here keeps it static."""
+    """Return the version in its metadata; every pyproject.toml here keeps it static."""
     script = folder / "package.json"
     if script.exists():
         return str(json.loads(script.read_text(encoding="utf-8"))["version"])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Try what `make build` put into dist/ as the people who install it will.
 
-Each package goes into an empty environment of its own and is imported there, all that
-its metadata says is read back, and the tools of both registries have their say.
+Each package is installed into its own empty environment and imported there, its
+metadata is read back, and the checkers of both registries are run.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from urls import IS_PLACEHOLDER, REPOSITORY
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 PACKAGES = {
-    # What to import, and the siblings in dist/ that it needs.
+    # What to import, and which siblings in dist/ it needs.
     "metlog-core": ("metlog", ()),
     "django-metlog": ("django_metlog", ("metlog-core",)),
     "metlog-toolbar": ("metlog_toolbar", ("metlog-core",)),
 }
 SCRIPT = "metlog-stick-js"
 TAGS = ("stick.js", "stick-all.js", "stick-vitals.js")
-"""What a bundler copies for a script tag: nobody imports it, so it has no types."""
+"""Files that a bundler copies for a script tag: nobody imports them, so no types."""
 UV = os.environ.get("HATCH_ENV_TYPE_VIRTUAL_UV_PATH", "uv")
 
 READ = """
@@ -44,7 +44,7 @@ assert (Path(module.__file__).parent / "py.typed").exists(), "py.typed is missin
 
 def main() -> int:
     run("twine", "check", "--strict", *DIST.glob("*.whl"), *DIST.glob("*.tar.gz"))
-    # Not W002: packages without code are alike, and a licence lies where it is served.
+    # Not W002, duplicate files: empty modules, and a licence that is also served.
     run("check-wheel-contents", "--ignore", "W002", *DIST.glob("*.whl"))
     with tempfile.TemporaryDirectory(prefix="metlog-release-") as folder:
         for package, (module, siblings) in PACKAGES.items():
@@ -80,7 +80,7 @@ def python_package(
 def javascript_package(room: Path) -> None:
     tarball = built(SCRIPT, "tgz")
     run("npx", "--no", "publint", "run", tarball, "--strict", cwd=ROOT)
-    # Node 10 knows no entries but the first.
+    # Node 10 knows only the first entry.
     attw = ("npx", "--no", "attw", tarball, "--profile", "node16", "--no-emoji")
     run(*attw, "--exclude-entrypoints", *TAGS)
     said = run("npm", "publish", "--dry-run", "--provenance=false", tarball, cwd=ROOT)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make test`: every suite there is, two at a time, and one summary at the end.
+"""`make test`: run all suites, two at a time, and print one summary at the end.
 
-hatch alone would stop at the first environment that fails, and dies of a Python that
-is not there. Words choose suites: `.tools/bin/python tools/run_tests.py Python 3.12`.
+hatch alone would stop at the first environment that fails, and fails if a Python is
+missing. Words choose suites: `.tools/bin/python tools/run_tests.py Python 3.12`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ WITH_SERVERS = PACKAGES[:2]
 OLDEST_PYTHON = (3, 11)
 COVERAGE = str(RESULTS / ".coverage")
 
-# The suites of one environment, one after the other: two would make it at once.
+# The suites of one environment, one after another: two would create it at once.
 Chain = list[Suite]
-# A Python, a Django, and the environment that has both.
+# A Python, a Django, and the environment with both.
 Pair = tuple[tuple[int, ...], tuple[int, ...], str]
 
 
@@ -57,13 +57,13 @@ def main() -> int:
 
 
 def everything() -> list[Chain]:
-    """The longest first, so that the last to end is a short one."""
+    """Return all suites, the longest first, so that a short one ends last."""
     quick = [opentelemetry(), javascript(), webassembly(), documentation()]
     return [browsers(), backends(), *python(), clean_rooms(), *quick]
 
 
 def browsers() -> Chain:
-    """The site in a real Chromium, got when there is none; stick in every engine."""
+    """The site in a real Chromium (fetched if missing), and stick in every engine."""
     got = subprocess.run(
         [HATCH, "--quiet", "run", "e2e:chromium"],
         cwd=ROOT,
@@ -88,8 +88,8 @@ def browsers() -> Chain:
 
 
 def backends() -> Chain:
-    """What real backends hold of what the site sent; its table is worth reading.
-    And what arrives of it under the likeliest servers, whatever happens to them."""
+    """What real backends received of what the site sent, with a table worth reading,
+    and what arrives under the most common servers, whatever happens to them."""
     command = (HATCH, "run", "backends:run", f"--junitxml={REPORT}")
     held = Suite("Real backends", command, shown=True)
     command = (HATCH, "run", "counted:short", f"--junitxml={REPORT}")
@@ -101,12 +101,12 @@ def javascript() -> Chain:
 
 
 def documentation() -> Chain:
-    """The site builds and its samples run."""
+    """The documentation builds, and its samples run."""
     return [Suite("Documentation", (HATCH, "run", "docs:test", f"--junitxml={REPORT}"))]
 
 
 def opentelemetry() -> Chain:
-    """The oldest and the newest OpenTelemetry that OtlpSender takes."""
+    """The oldest and the newest OpenTelemetry that OtlpSender supports."""
     return [
         Suite(
             f"OpenTelemetry, the {which}",
@@ -117,7 +117,7 @@ def opentelemetry() -> Chain:
 
 
 def webassembly() -> Chain:
-    """metlog-core in Pythons that a machine need not have, as far as that can be."""
+    """metlog-core in Pythons that need not be installed, as far as possible."""
     return [
         Suite(
             f"Python {python} in WebAssembly",
@@ -130,7 +130,7 @@ def webassembly() -> Chain:
 
 
 def node(title: str, *command: str) -> Suite:
-    # npm passes arguments on behind the test files, where node takes them for files.
+    # npm appends arguments after the test files, where node takes them for files.
     reporters = (
         "--test-reporter=spec --test-reporter-destination=stdout "
         f"--test-reporter=junit --test-reporter-destination={REPORT}"
@@ -146,10 +146,9 @@ def node(title: str, *command: str) -> Suite:
 def python() -> list[Chain]:
     """A chain for each pair of the matrix in hatch.toml, newest first.
 
-    metlog-core knows no Django: its tests run once for each Python. Tests with servers
-    run on the newest pair, those of django-metlog also on the oldest Django with that
-    Python. On the newest pair it is measured which lines and branches all its tests
-    reach.
+    metlog-core does not know Django, so its tests run once for each Python. Tests with
+    servers run on the newest pair, those of django-metlog also on the oldest Django
+    with that Python. On the newest pair, coverage is measured over all tests.
     """
     shown = subprocess.run(
         [HATCH, "env", "show", "--json"],
@@ -184,7 +183,7 @@ def python() -> list[Chain]:
 
 
 def measured(suite: Suite) -> Suite:
-    """The same, with what it reaches kept for coverage()."""
+    """Return the same suite, with its coverage kept for coverage()."""
     suite.variables["COVERAGE_FILE"] = COVERAGE
     suite.variables["METLOG_PYTEST"] = "coverage run -m pytest"
     return suite
@@ -203,12 +202,12 @@ def coverage(pair: Pair, is_here: bool) -> Suite:
 
 
 def clean_rooms() -> Chain:
-    """Each wheel alone, and again with the oldest of everything that it allows."""
+    """Each wheel alone, and again with the oldest dependencies that it allows."""
     tool = (str(ROOT / ".tools" / "bin" / "python"), "tools/clean_room.py")
     oldest = ("--oldest", "--python", text(OLDEST_PYTHON))
     lacks = "" if interpreter_works(OLDEST_PYTHON) else "there is no Python 3.11 here"
     report = ("--", f"--junitxml={REPORT}")
-    # One chain, as what is built is built once.
+    # One chain, because the packages are built only once.
     wheels = [Suite(f"Wheel of {one}", (*tool, one, *report)) for one in CLEAN_ROOMS]
     for one in CLEAN_ROOMS:
         command = (*tool, *oldest, one, *report)
@@ -217,7 +216,7 @@ def clean_rooms() -> Chain:
 
 
 def pytest(pair: Pair, is_here: bool, script: str, folder: str) -> Suite:
-    """The tests of one package: Django can be set up only once in a process."""
+    """The tests of one package, because a process can set up Django only once."""
     found, django, environment = pair
     title = f"Python {text(found)} × Django {text(django)}, {folder.rpartition('/')[2]}"
     return Suite(
@@ -236,7 +235,7 @@ def text(numbers: tuple[int, ...]) -> str:
 
 
 def interpreter_works(wanted: tuple[int, ...]) -> bool:
-    """A name on PATH is no promise: pyenv has a shim for each version it ever saw."""
+    """Return whether it runs: pyenv has a shim on PATH for each version it ever saw."""
     name = shutil.which(f"python{text(wanted)}")
     return (
         name is not None
@@ -258,7 +257,7 @@ def run(chain: Chain) -> None:
 
 
 def summary(suites: list[Suite]) -> int:
-    """Print what happened, the numbers last; 0 when it is good enough for here."""
+    """Print what happened, the numbers last. Return 0 if that is good enough here."""
     for suite in suites:
         if suite.failed or suite.shown:
             print(f"\n=== {suite.title} ===\n{suite.output}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A suite: one command that runs tests, and what came of it."""
+"""A suite: one command that runs tests, and its result."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _starting = threading.Lock()
 class Suite:
     title: str
     command: tuple[str, ...]
-    """It writes JUnit XML to {report}, which may stand here or in variables."""
+    """It writes JUnit XML to {report}, which may be used here or in variables."""
     variables: dict[str, str] = field(default_factory=dict)
     missing: str = ""
-    """What this machine lacks for it; the suite does not run then."""
+    """What this machine lacks for it; if it lacks anything, the suite does not run."""
     is_check: bool = False
-    """Whether it is one test that its exit code decides, without a report."""
+    """Whether it is a single test without a report, decided by its exit code."""
     shown: bool = False
-    """Whether its output is worth reading when all is well."""
+    """Whether its output is worth reading even if all is well."""
     is_repeat: bool = False
-    """Whether other suites run all its tests: then what it skips is not missed."""
+    """Whether other suites run all its tests, so that what it skips is not missing."""
 
     passed: int = 0
     failed: int = 0
@@ -48,7 +48,7 @@ class Suite:
     output: str = ""
 
     def run(self) -> bool:
-        """Return whether it ran to its end, with whatever result."""
+        """Return whether it ran to the end, whatever the result."""
         report = RESULTS / f"{re.sub('[^A-Za-z0-9.]+', '-', self.title)}.xml"
         report.parent.mkdir(exist_ok=True)
         report.unlink(missing_ok=True)
@@ -58,7 +58,7 @@ class Suite:
         }
         log = report.with_suffix(".log")
         started = time.perf_counter()
-        # Not a pipe: a process that a test left behind would keep it open.
+        # Not a pipe, because a process that a test left behind would keep it open.
         with log.open("wb") as output, _starting:
             if _stopped.is_set():
                 return False
@@ -69,7 +69,7 @@ class Suite:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that stop() reaches all it started
+                start_new_session=True,  # so that stop() reaches everything it started
             )
             _running.add(process)
         process.wait()
@@ -83,7 +83,7 @@ class Suite:
         elif self.is_check:
             self.passed = int(not process.returncode)
         if not self.failed and (process.returncode or not self.passed):
-            # It broke outside of its tests, or found none.
+            # It failed outside its tests, or found none.
             self.failed = 1
         return True
 
@@ -101,7 +101,7 @@ class Suite:
 
 
 def stop() -> None:
-    """End every suite that runs, within seconds, and begin no other."""
+    """End every running suite within seconds, and start no other."""
     with _starting:
         _stopped.set()
         running = list(_running)
@@ -114,12 +114,12 @@ def stop() -> None:
                 process.wait(max(0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 continue
-    finally:  # also when the patience of whoever interrupted is shorter
+    finally:  # even if whoever interrupted this has less patience
         for process in running:
             _signal(process, signal.SIGKILL)
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To the whole group, which may outlive its first process."""
+    """Signal the whole group, which may outlive its first process."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every text file is as others expect one: it can be parsed, and ends where it ends.
+"""Check that every text file can be parsed and has clean line ends.
 
-What ruff does for Python, for all the rest: YAML, TOML and JSON parse, lines end with a
-line feed and without blanks, a file ends with one line feed, and no merge is half done.
+This does for all other files what ruff does for Python: YAML, TOML and JSON parse,
+lines end with a line feed and no blanks, files end with one line feed, and no merge
+conflict is left.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".yml": yaml.safe_load,
 }
 AS_THEY_CAME = re.compile(
-    # What other programs wrote, and what is served byte for byte.
+    # Files that other programs wrote, or that are served byte for byte.
     r"(^|/)(measured|originals?|beacons|snapshots|captures|LICENSE|recorded\.json)(/|$)"
     r"|\.(png|svg|ico|gz|bin|pem|tsv|min\.js)$|/static/stick[^/]*$|/name\.html$"
 )
@@ -33,14 +34,14 @@ MARKDOWN_BREAK = re.compile(r"(?<=\S)  $")
 
 
 def main() -> int:
-    """Tell what is wrong; 1 if anything is."""
+    """Print what is wrong. Return 1 if anything is."""
     found = [f"{name}: {what}" for name in tracked() for what in look(ROOT / name)]
     print("\n".join(found) or "Tidy: every text file.")
     return int(bool(found))
 
 
 def tracked() -> list[str]:
-    """In a container the folder may be somebody else's, hence the option."""
+    """Call git; the option is for containers, where another user may own the folder."""
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     names = done.stdout.decode().split("\0")
@@ -48,7 +49,7 @@ def tracked() -> list[str]:
 
 
 def look(file: Path) -> Iterator[str]:
-    if not file.is_file():  # deleted, and not yet told to git
+    if not file.is_file():  # deleted, but git does not know yet
         return
     text = file.read_bytes().decode()
     parse = PARSERS.get(file.suffix)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Fail when pyright cannot tell the type of a public symbol: what users' editors see.
+"""Fail if pyright cannot tell the types of public symbols, which users' editors show.
 
-A floor stands at what was reached, so that it can only be raised. Runs in hatch's
+A floor is what was reached before, so it can only be raised. Runs in hatch's
 environment ``types``.
 """
 

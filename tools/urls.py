@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Where the project lives: the one place to change, and what follows from it.
+"""The project's address: the one place to change it, and all files that contain it.
 
-PyPI and npm show addresses that each package's metadata has to spell out. Change
-REPOSITORY here, then run ``python tools/urls.py --write``; `make check` fails while
-any of them says something else.
+PyPI and npm show URLs that each package's metadata has to spell out. Change REPOSITORY
+here, then run ``python tools/urls.py --write``; `make check` fails while any of the
+files disagrees.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = "https://github.com/OWNER/metlog"
-"""A placeholder until the project has a home; releases are refused as long."""
+"""A placeholder until the project has a home; until then releases are refused."""
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages"
 IS_PLACEHOLDER = "OWNER" in REPOSITORY
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def current(folder: Path) -> list[tuple[Path, str]]:
-    """Each file of the package that has addresses, as it should be."""
+    """Return each file of the package that has URLs, as it should be."""
     manifest, project = folder / "package.json", folder / "pyproject.toml"
     if manifest.exists():
         return [(manifest, javascript(folder.name, manifest.read_text("utf-8")))]
@@ -57,7 +57,7 @@ Source = "{REPOSITORY}/tree/main/packages/{package}"
 Changelog = "{home}/packages/{package}/CHANGELOG.md"
 Issues = "{REPOSITORY}/issues"
 """
-    # PyPI shows the README alone, so its links have to be whole.
+    # PyPI shows only the README, so its links have to be absolute.
     readme = f"""[tool.hatch.metadata.hooks.fancy-pypi-readme]
 content-type = "text/markdown"
 fragments = [{{ path = "README.md" }}]
@@ -88,7 +88,7 @@ replacement = ']({home}/packages/{package}/\\1)'
 
 
 def section(text: str, heading: str, wanted: str, before: str) -> str:
-    """The text with that section, and all of its kind behind it, replaced."""
+    """Return the text with that section and all similar ones after it replaced."""
     begin = text.find(heading)
     end = text.index(before)
     kept = text[: begin if begin >= 0 else end]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Run Django's own tests twice, without our patches and with all, and print what only
-fails with them.
+"""Run Django's own tests twice, without our patches and with all of them, and print
+what fails only with them.
 
-The tests are those of the sdist of the Django that is installed, on SQLite. Differences
-that are right to be there stand in `KNOWN`, each with its reason. Arguments are labels
-of Django's tests: `make django-suites ARGS="cache backends"`.
+The tests are from the sdist of the installed Django and run on SQLite. `KNOWN` lists
+the intended differences, with reasons. Arguments are labels of Django's tests:
+`make django-suites ARGS="cache backends"`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ KNOWN = {
     "signals.tests.SignalTests.test_disconnect_in_dispatch": _RECEIVERS,
     "signals.tests.SignalTests.test_disconnect_model": _RECEIVERS,
 }
-"""Tests that fail with the patches and may, with the reason."""
+"""Tests that may fail with the patches, with the reason."""
 
 
 class Outcome(NamedTuple):
-    """What one run said."""
+    """The result of one run."""
 
     ran: int
     failed: frozenset[str]
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def sources() -> Path:
-    """The sdist of the Django that is installed, unpacked; got when it is not there."""
+    """Return the unpacked sdist of the installed Django, fetched if it is missing."""
     KEPT.mkdir(parents=True, exist_ok=True)
     version = django.__version__
     folder = KEPT / f"django-{version}"
@@ -95,7 +95,7 @@ def sources() -> Path:
 
 
 def run(tests: Path, labels: list[str], *, patched: bool) -> Outcome:
-    """One run of these labels; Django's own runner, in a process of its own."""
+    """Run these labels with Django's own runner, in its own process."""
     path = [str(tests.parent), str(tests), str(Path(__file__).parent.parent)]
     done = subprocess.run(
         [
@@ -121,7 +121,7 @@ def run(tests: Path, labels: list[str], *, patched: bool) -> Outcome:
 
 
 def read(text: str) -> Outcome:
-    """What unittest printed: how many ran, and the names of those that failed."""
+    """Return what unittest printed: how many ran, and the names of failed tests."""
     ran = re.search(r"^Ran (\d+) tests? in ", text, re.MULTILINE)
     failed = re.findall(r"^(?:FAIL|ERROR): \w+ \(([\w.]+)", text, re.MULTILINE)
     return Outcome(int(ran[1]) if ran else 0, frozenset(failed))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Django's test runner with all of our patches on, if the environment asks for them."""
+"""Django's test runner, with all of our patches if the environment asks for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_metlog._imported import PATCHES
 
 
 class PatchingRunner(DiscoverRunner):
-    """Patches when the models are there and no test has begun."""
+    """Patches once the models are loaded and before any test starts."""
 
     def setup_test_environment(self, **kwargs: Any) -> None:
         super().setup_test_environment(**kwargs)

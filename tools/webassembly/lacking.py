@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A pytest plugin: a test that needs what there is not in WebAssembly is skipped.
+"""A pytest plugin that skips tests which need something that WebAssembly lacks.
 
-There is one thread, no socket, no process, and no package that is written in C. What
-another thread would do is never done, so a test is given up where it asks for one.
+There is one thread, and there are no sockets, processes or packages written in C. What
+another thread would do is never done, so a test ends as soon as it asks for one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 
 LACKING: list[tuple[Any, str, str]] = [
     (threading.Thread, "start", "threads"),
-    (threading.Condition, "wait", "threads"),  # an Event's, too, unless it is set
+    (threading.Condition, "wait", "threads"),  # an Event's, too, unless that is set
     (asyncio, "run", "an event loop"),
     (socket, "socket", "sockets"),
     (socket, "socketpair", "sockets"),
@@ -36,7 +36,7 @@ PACKAGES = {"yaml", "zmq"}
 hypothesis.settings.register_profile("webassembly", deadline=None, max_examples=20)
 
 _asked_for: list[str] = []
-"""What the running test has asked for, of what there is not."""
+"""What the running test has asked for that does not exist here."""
 
 
 def give_up(what: str) -> None:
@@ -62,7 +62,7 @@ def pytest_runtest_setup() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Telemetry survives exceptions, also that of `skip`; what follows says nothing."""
+    """Skip afterwards, too: telemetry swallows even `skip`, and what follows is moot."""
     report = yield
     if report.failed and _asked_for:
         report.outcome = "skipped"

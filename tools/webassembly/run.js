@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-// Runs pytest in a Python that is compiled to WebAssembly: one that this machine need not
-// have. `lacking.py` says what there is not, and skips what needs it.
+// Runs pytest in a Python that is compiled to WebAssembly and need not be installed here.
+// `lacking.py` lists what is missing there, and skips the tests that need it.
 // `node tools/webassembly/run.js FOLDER RUNTIME [argument of pytest]…`: FOLDER holds what
-// the tests import from PyPI, RUNTIME is one of the two in package.json.
+// the tests import from PyPI; RUNTIME is one of the two in package.json.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
