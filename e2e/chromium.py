@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Which Chromium the tests drive; run as a program, it gets one when there is none."""
+"""The Chromium that the tests drive; run as a program, it installs a missing one."""
 
 from __future__ import annotations
 

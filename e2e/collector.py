@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""An OTLP receiver over HTTP, which decodes what it gets by the official schema."""
+"""An OTLP receiver over HTTP, which decodes what it gets with the official schema."""
 
 from __future__ import annotations
 

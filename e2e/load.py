@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Visitors: threads that ask for pages and count what they were answered."""
+"""Visitors: threads that request pages and count the responses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How long a browser test waits for a thing that comes late on a busy machine.
+"""How long a browser test waits for something that may be late on a busy machine.
 
-It is the price of a failure, not of a test: what has come is never waited for.
+Only a failure takes that long: a test goes on as soon as the thing is there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site of e2e/site as a process of its own, under a server one would deploy."""
+"""The site of e2e/site in its own process, under a server for production."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The other end of the wire, for as long as browsers and servers may take."""
+"""A StatsD receiver that waits as long as browsers and servers may take."""
 
 from __future__ import annotations
 

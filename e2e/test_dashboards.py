@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""docs/dashboards: made from the declarations, and asking for what the site sends."""
+"""docs/dashboards are made from the declarations and query what the site sends."""
 
 from __future__ import annotations
 

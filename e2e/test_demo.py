@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make demo`, as somebody uses it who has just cloned the repository."""
+"""`make demo`, used by somebody who has just cloned the repository."""
 
 from __future__ import annotations
 

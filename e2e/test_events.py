@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A visit to the demo's page that reports everything, by the names of its views."""
+"""A visit to the demo's page that reports everything, under the names of its views."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The other pages of the site, each for what only it shows."""
+"""The other pages of the site, each tested for what only that page shows."""
 
 from __future__ import annotations
 

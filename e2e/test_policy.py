@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""stick on pages whose Content-Security-Policy leaves it little, or nothing."""
+"""stick on pages whose Content-Security-Policy allows it little or nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The README's settings in a project that `django-admin startproject` has just made."""
+"""The README's settings in a project fresh from `django-admin startproject`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The tutorial as it stands, in an empty folder: to lines, browser timings, a panel."""
+"""The tutorial, step by step in an empty folder: lines, browser timings, the panel."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One page opened in a browser: everything that reaches the StatsD socket for it.
+"""One page opened in a browser, and everything that reaches the StatsD socket for it.
 
 The site is stopped before the sentences are checked, so the sums are final.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """`python -m metlog watch` in a browser: what it shows, to whom, and how it looks.
 
-The pictures go to ``test-results``; with KEEP_SCREENSHOTS set, to the docs.
+The screenshots go to ``test-results``, or with KEEP_SCREENSHOTS to the docs.
 """
 
 from __future__ import annotations

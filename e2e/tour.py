@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Does with the site all that django-metlog measures, and prints what was sent.
+"""Do everything with the site that django-metlog measures, and print what was sent.
 
-A program for test_dashboards.py: one JSON list of kind, name and the names of fields.
-It does so again for each line that it is given; ``for-ever`` without any.
+A program for test_dashboards.py: it prints one JSON list of kind, name and the names of
+fields, again for each line of input; with ``for-ever`` it needs no input.
 """
 
 from __future__ import annotations

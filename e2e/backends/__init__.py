@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Real backends: the site sends, and each is asked what it holds."""
+"""Real backends: the site sends, and each backend is asked what it received."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What every backend can be asked, whatever it is."""
+"""The interface of all backends that the tests query."""
 
 from __future__ import annotations
 

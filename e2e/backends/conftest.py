@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Each backend in turn with the site before it, and the table of what it held."""
+"""Run the site with each backend in turn, and print a table of what they received."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""FileSender's lines, read by DuckDB; there is no program between the two."""
+"""FileSender's lines, read by DuckDB without any program in between."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""StatsD, carbon and graphite-web, from one folder and on free ports."""
+"""StatsD, carbon and graphite-web, in one folder and on free ports."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Lines of JSON in files, as FileSender and rsyslog write them, asked with SQL."""
+"""JSON lines in files, as FileSender and rsyslog write them, queried with SQL."""
 
 from __future__ import annotations
 

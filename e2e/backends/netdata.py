@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""netdata's own statsd, with all its other collectors off."""
+"""netdata's own statsd, with all other collectors switched off."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Etsy's statsd, which hands what it adds up to a port of Graphite's protocol."""
+"""Etsy's statsd, which sends its sums to a port that speaks Graphite's protocol."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A program that is started on free ports, killed, and started again."""
+"""A program that is started on free ports, killed and started again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Debian's Prometheus, which scrapes the addresses it is given."""
+"""Debian's Prometheus, which scrapes the given addresses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""rotel, an OpenTelemetry collector, and behind it one of our own to be asked."""
+"""rotel, an OpenTelemetry collector, which forwards to one of our own to be asked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""rsyslog, which takes UdpSender's datagrams and writes those that are JSON."""
+"""rsyslog, which receives UdpSender's datagrams and writes those that are JSON."""
 
 from __future__ import annotations
 

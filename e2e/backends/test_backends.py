@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What two workers of the real site measured, and what a real backend holds of it.
+"""What two workers of the real site measured is what a real backend received.
 
-The site, the senders and the backends are as their own documentation sets them up.
+The site, the senders and the backends are set up as their documentation says.
 """
 
 from __future__ import annotations

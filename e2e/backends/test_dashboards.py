@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The dashboards for Graphite, asked of a real one that got a line of everything."""
+"""The dashboards for Graphite, on a real one that received a line of everything."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The panel's graphs, asked of a real Prometheus that scrapes a PrometheusSender."""
+"""The panel's graphs, from a real Prometheus that scrapes a PrometheusSender."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""VictoriaMetrics behind statsd, by Graphite's line protocol."""
+"""VictoriaMetrics behind statsd, through Graphite's line protocol."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One site with boomerang's pages, and a Chromium that keeps pages one goes back to."""
+"""A site with boomerang's pages, and a Chromium with a back/forward cache."""
 
 from __future__ import annotations
 

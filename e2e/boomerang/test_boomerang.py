@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The boomerang of npm on a page of the site, against the real record view."""
+"""npm's boomerang on a page of the site, with the real record view."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""stick, web-vitals and boomerang on one page: three accounts of the same load."""
+"""stick, web-vitals and boomerang on one page: three reports of the same load."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A visit to the measured pages, and what the site recorded of it."""
+"""A visit to the measured pages, and what the site recorded about it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make counted`: print the table, row by row, and with --write keep it."""
+"""`make counted`: print the table row by row; with --write, also save it."""
 
 from __future__ import annotations
 

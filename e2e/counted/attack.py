@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make attack`: a minute of hostile load on the record view and on the metrics view,
-and honest reports and scrapes meanwhile.
+"""`make attack`: a minute of hostile load on the record view and the metrics view, with
+honest reports and scrapes at the same time.
 
 Attackers come from 127.0.0.1, honest visitors and Prometheus from 127.0.0.2. The record
-view's guard is the one of docs/browser.md; the metrics view is as open as it can be.
+view's guard is the one of docs/browser.md; the metrics view is completely open.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The other end of each client: a receiver, and how to ask what arrived."""
+"""The receiving end of each client, which can be asked what arrived."""
 
 from __future__ import annotations
 

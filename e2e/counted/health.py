@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What grows in a server's processes, as the kernel sees it."""
+"""What grows in a server's processes, according to the kernel."""
 
 from __future__ import annotations
 

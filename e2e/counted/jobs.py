@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The same without a web server: Celery, Django's tasks, and multiprocessing."""
+"""The same without a web server: Celery, Django's tasks and multiprocessing."""
 
 from __future__ import annotations
 

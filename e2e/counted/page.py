@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What was measured, with its machine and date, for the documentation."""
+"""Format the results for the documentation, with machine and date."""
 
 from __future__ import annotations
 

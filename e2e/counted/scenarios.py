@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One client under one server through one trouble, and what came of it."""
+"""Run one client under one server through one kind of trouble, and count."""
 
 from __future__ import annotations
 

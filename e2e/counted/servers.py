@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Every server with two workers where it has workers, started as its documentation
-says."""
+"""Every server, started as its documentation says, with two workers if it can."""
 
 from __future__ import annotations
 

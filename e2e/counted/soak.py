@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""`make soak`: half an hour of mixed load; what grew, and what arrived of it."""
+"""`make soak`: half an hour of mixed load, then what grew and what arrived."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The short form of `make counted`: ours, under the servers that most sites have."""
+"""A short `make counted`: our clients, under the servers that most sites use."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What docs/upgrade.md says of markus: its calls and ours, before a socket each."""
+"""What docs/upgrade.md says about markus: its calls and ours, each sent to a socket."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
-"""granian's stops hang where a worker is still loading, whatever it loads.
+"""granian hangs on stop while a worker is still loading, whatever it loads.
 
-``python e2e/counted/while_it_loads.py [which]``: for each application how many of 25
-servers did not end that were reloaded twice amid load, then told to stop.
+``python e2e/counted/while_it_loads.py [which]``: for each application, how many of 25
+servers did not end after they were reloaded twice under load and then told to stop.
 
-granian forks its workers. Until one has loaded the application it has its parent's
-handlers: a ``SIGTERM`` that comes meanwhile sets a flag of the parent's, which nobody
-reads in a worker. It goes on for ever, and the parent waits for it. A reload allows
-``--respawn-interval`` for loading, here half a second and by default 3.5.
+granian forks its workers. Until a worker has loaded the application, it has the
+handlers of its parent: a ``SIGTERM`` in that time sets a flag of the parent, which
+nobody reads in a worker. It goes on for ever, and the parent waits for it. A reload
+allows ``--respawn-interval`` for loading, here half a second and by default 3.5.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Stops that hang, shown with applications that know nothing of metlog.
+"""Show stops that hang, with applications that know nothing about metlog.
 
-``python e2e/counted/without_us.py``: for each, how many of so many stops did not end,
+``python e2e/counted/without_us.py``: for each case, how many of the stops did not end,
 and what the processes of the first of those were doing.
 
-* gunicorn's gevent worker, after a neighbour was killed amid load: it waits out the
-  graceful timeout of 30 s.
-* uWSGI with lazy-apps, told to stop while a respawned worker still loads: the worker
-  does not hear of it, and ``gracefully_kill_them_all`` waits for it for ever.
-* uWSGI without it, too, told to stop at the moment that a worker is in a killed one's
-  place: it may not hear of it either.
-* granian's workers, WSGI and ASGI, under SIGTERM, also after a SIGHUP: one that was
+* gunicorn's gevent worker, after another one was killed under load: it waits for all of
+  the graceful timeout of 30 s.
+* uWSGI with lazy-apps, told to stop while a respawned worker is still loading: the
+  worker does not notice, and ``gracefully_kill_them_all`` waits for it for ever.
+* uWSGI without lazy-apps, too, if it is told to stop at the moment a worker replaces a
+  killed one: that worker may not notice, either.
+* granian's workers, WSGI and ASGI, on SIGTERM, even after a SIGHUP: a worker that was
   still loading goes on, see while_it_loads.py.
 """
 

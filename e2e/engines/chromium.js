@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Chromium over its debugging protocol, through a pipe. Not Playwright: it makes every
-// tab say it is visible, and prerendering does not happen in a page that is debugged.
+// Chromium over its debugging protocol, through a pipe. Not Playwright, which makes every
+// tab claim to be visible; and a page that is being debugged is not prerendered.
 
 import { Program, find } from "./program.js";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// stick in real browsers: four engines, each way to load a page, and of each load exactly
-// one correct report. `npm run engines`; with CI set no engine may be missing.
+// stick in real browsers: four engines, each way to load a page, and exactly one correct
+// report for each load. `npm run engines`; with CI set, no engine may be missing.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

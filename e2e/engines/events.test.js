@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// What a page tells after its load, in real browsers: swaps of a real htmx and a real Turbo,
+// What a page reports after its load, in real browsers: swaps of real htmx and real Turbo,
 // soft navigations, errors, vitals and their causes.
 
 import assert from "node:assert/strict";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Firefox over WebDriver BiDi, which it speaks itself: https://w3c.github.io/webdriver-bidi
+// Firefox over WebDriver BiDi, which it supports natively: https://w3c.github.io/webdriver-bidi
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createServer } from "node:net";
 
-/** The path of the first of these programs that is installed, or undefined. */
+/** Returns the path of the first of these programs that is installed, or undefined. */
 export function find(...names) {
   const folders = process.env.PATH.split(delimiter);
   const paths = names.flatMap((name) =>

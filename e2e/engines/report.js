@@ -6,7 +6,7 @@ const TIMING = "window.performance.timing.";
 const NAVIGATION = "window.performance.navigation.";
 const AFTER_LOAD = ["domComplete", "loadEventStart", "loadEventEnd"];
 
-/** Is this the one correct report of a load that went so? */
+/** Checks that this is the one correct report for a load that went this way. */
 export function assertReport(request, expected) {
   const { entry, visit, engine, type, redirects = 0 } = expected;
   const { partial, hidden, prerendered, nameless } = expected;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Ways to load a page, and what others do to it. Each drives a browser through a visit and returns what
-// reports there are to be, in order; whether more came is seen after all of them.
+// Ways to load a page, and to interfere with it. Each drives a browser through a visit and returns the
+// expected reports in order; a check after all of them finds any others.
 
 import assert from "node:assert/strict";
 import { eventually } from "./program.js";

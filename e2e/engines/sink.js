@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// The server that the browsers visit: it serves pages with stick, holds back what a
-// scenario wants held, and keeps what is reported.
+// The server that the browsers visit: it serves pages with stick, delays what a scenario
+// wants delayed, and keeps the reports.
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

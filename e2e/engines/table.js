@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-/** Prints scenarios × engines, with a note for each thing that an engine has not. */
+/** Prints scenarios × engines, with a note for each thing that an engine lacks. */
 export function print(results, scenarios) {
   const notes = [];
   const cell = (result) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// WebKitGTK and WPE WebKit through their WebDrivers: https://w3c.github.io/webdriver
+// WebKitGTK and WPE WebKit over their WebDrivers: https://w3c.github.io/webdriver
 
 import { PATIENCE, Program, eventually, find, freePort } from "./program.js";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// The scripts that are compared, each set up as its own documentation says, to report to
-// "record" beside the page; and how one knows a report of a page load among what it sends.
+// The scripts to compare, each set up as its own documentation says, to report to "record"
+// beside the page; and how to recognise a report of a page load among what they send.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

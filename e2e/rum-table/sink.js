@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Pages with one script on them, and what that script sends.
+// Serves pages with one script on them, and keeps what that script sends.
 
 import { once } from "node:events";
 import { createServer } from "node:http";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// What happens to a page. Each drives a browser through one visit, leaves it, and returns
-// what is special about it, if anything is.
+// What can happen to a page. Each drives a browser through one visit, leaves it, and returns
+// what is special about it, if anything.
 
 import { eventually } from "../engines/program.js";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// `npm run rum-table`: situations × scripts in Chromium, as a Markdown table. Of each load
-// there should be one report: none before anybody saw the page, none for a page that comes
-// back from the cache, none that claims the end of a load that had none.
+// `npm run rum-table`: situations × scripts in Chromium, as a Markdown table. There should be
+// one report per load: none before anybody saw the page, none for a page that returns from
+// the cache, and none that claims a load ended if it did not.
 
 import { writeFileSync } from "node:fs";
 import { availableParallelism, release, totalmem, type } from "node:os";

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For `make demo`: runserver, without the look at migrations with which it begins.
+"""For `make demo`: runserver without its initial check of migrations.
 
-Those statements would be measured and shown before anybody has opened a page.
+The statements of that would be measured and shown before anybody opens a page.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site with the panel's pages, and the panel as a person opens it."""
+"""The site with the panel's pages, and the panel, opened as a person does it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Windows of all sizes and colours, where their pictures go, and what axe says.
+"""Windows of all sizes and colour schemes, their screenshots, and what axe says.
 
-The pictures go to ``test-results``; with KEEP_SCREENSHOTS set, to the docs.
+The screenshots go to ``test-results``, or with KEEP_SCREENSHOTS to the docs.
 """
 
 from __future__ import annotations

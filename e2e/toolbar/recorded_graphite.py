@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A Graphite that answers what the real one once did, under the names it is asked for.
+"""A Graphite that answers as the real one once did, under the names it is asked for.
 
-recorded.json is what backends/graphite.py said of one timer and one counter.
+recorded.json is what backends/graphite.py answered about one timer and one counter.
 """
 
 from __future__ import annotations

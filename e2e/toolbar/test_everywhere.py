@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Everywhere the toolbar works: servers, stores, settings, policies, swapped pages."""
+"""The panel wherever the toolbar works: servers, stores, settings, swapped pages."""
 
 from __future__ import annotations
 

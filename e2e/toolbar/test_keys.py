@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What stands below the waterfall: keys, messages, and what one can do with them."""
+"""What is below the waterfall: keys, messages, and what a user can do with them."""
 
 from __future__ import annotations
 

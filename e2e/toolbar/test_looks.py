@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How it looks, for eyes and for others: pictures of it, and what axe says.
+"""How the panel looks, with and without eyesight: screenshots, and what axe says.
 
-The pictures go where `looks` says.
+The screenshots go where `looks` says.
 """
 
 from __future__ import annotations

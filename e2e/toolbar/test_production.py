@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Production beside the page: what Graphite says about the same keys."""
+"""Production data beside the page: what Graphite says about the same keys."""
 
 from __future__ import annotations
 

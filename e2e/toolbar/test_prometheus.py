@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Production beside the page: what a real Prometheus says about the same keys."""
+"""Production data beside the page: a real Prometheus says about the same keys."""
 
 from __future__ import annotations
 

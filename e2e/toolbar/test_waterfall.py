@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""One waterfall from click to paint."""
+"""One waterfall, from the click to the paint."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site of e2e/site, with pages whose measurements are known beforehand."""
+"""The site of e2e/site, with pages whose measurements are known in advance."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The ordinary site but for its sender, which the environment names."""
+"""The ordinary site, except for its sender, which an environment variable names."""
 
 from __future__ import annotations
 

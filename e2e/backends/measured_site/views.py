@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Each page measures what its address says."""
+"""Each page records what its URL says."""
 
 from __future__ import annotations
 

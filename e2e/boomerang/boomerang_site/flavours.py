@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Builds of the boomerang on npm, joined from its files as its own build joins them."""
+"""Builds of npm's boomerang, concatenated from its files as its own build does it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The real site's settings, a few pages more, and each visit's metrics apart."""
+"""The real site's settings, a few more pages, and separate metrics for each visit."""
 
 from __future__ import annotations
 

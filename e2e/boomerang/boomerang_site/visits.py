@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Whose visit it is: a cookie says so, and every metric sent for it begins with it."""
+"""Tell visits apart: a cookie names the visit, and all its metrics begin with that."""
 
 from __future__ import annotations
 

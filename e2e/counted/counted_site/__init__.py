@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The smallest Django site there is, under every server, counting with any client."""
+"""The smallest possible Django site, for every server, counting with any client."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Settings, one page, and the applications that servers are given."""
+"""The settings, one page, and the applications that the servers load."""
 
 from __future__ import annotations
 

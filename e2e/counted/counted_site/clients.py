@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Each client as its own documentation sets it up; all count one thing."""
+"""Each client, set up as its own documentation says; all count the same thing."""
 
 from __future__ import annotations
 

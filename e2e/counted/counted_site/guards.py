@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""As docs/browser.md has it."""
+"""The guard that docs/browser.md recommends."""
 
 from __future__ import annotations
 

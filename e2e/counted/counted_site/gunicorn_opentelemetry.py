@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""gunicorn's configuration as OpenTelemetry's documentation has it."""
+"""gunicorn's configuration, as in OpenTelemetry's documentation."""
 
 from __future__ import annotations
 

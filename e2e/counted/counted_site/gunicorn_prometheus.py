@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""gunicorn's configuration as prometheus_client's documentation has it."""
+"""gunicorn's configuration, as in prometheus_client's documentation."""
 
 from __future__ import annotations
 

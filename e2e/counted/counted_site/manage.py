@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The management commands of a site with Django's tasks."""
+"""The management commands of a site that uses Django's tasks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A task of Django's that counts itself."""
+"""A Django task that counts itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Work without a web server: processes of multiprocessing, and Celery's tasks.
+"""Work without a web server: multiprocessing and Celery's tasks.
 
 ``python -m counted_site.work fork 400`` counts that often in four children.
 """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The settings of `make demo-graphite` and `make demo-prometheus`: the site's, with a
-real backend."""
+"""The settings of `make demo-graphite` and `make demo-prometheus`: those of the site,
+with a real backend."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The settings of `make demo`: the site's, and what it sends is printed."""
+"""The settings of `make demo`: those of the site, which also prints what it sends."""
 
 from __future__ import annotations
 

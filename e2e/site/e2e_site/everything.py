@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The settings for a tour of all that can be measured: every patch, every option."""
+"""The settings for a tour of all that can be measured: every patch and option."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site's pages, one that streams, and one for which nobody waits."""
+"""The site's pages, one that streams, and one whose client does not wait."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site as it sends to DogStatsD: names with tags."""
+"""The site's settings for DogStatsD: names with tags."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""For `make demo`: what a request sent, as StatsD's lines below the request's own."""
+"""For `make demo`: print what a request sent, as StatsD lines below its own."""
 
 from __future__ import annotations
 

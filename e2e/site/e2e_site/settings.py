@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""An ordinary Django project; what metlog asks for stands below its own heading."""
+"""An ordinary Django project; what metlog needs is below its own heading."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The site of e2e/site with what only the panel's tests need: settings and pages."""
+"""The site of e2e/site, with settings and pages that only the panel's tests need."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The real site's settings, a few pages more, and what one test wants changed.
+"""The real site's settings, a few more pages, and the changes that a test wants.
 
-PANEL_SITE holds the changes as JSON: a setting's name and its value.
+PANEL_SITE has the changes as JSON: names of settings and their values.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Pages that report more, stranger or other things than an ordinary site does."""
+"""Pages that report more, or stranger, things than an ordinary site does."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Ask for so many tasks, and see to it that none of them failed."""
+"""Enqueue a number of tasks, and check that none of them failed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Swaps a part of the page, as htmx and Turbo do for others.
+// Swaps a part of the page, as htmx or Turbo would.
 document.addEventListener("click", async ({ target }) => {
   const { top } = target.dataset;
   if (!top) return;
