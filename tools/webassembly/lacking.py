@@ -62,7 +62,7 @@ def pytest_runtest_setup() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Skip afterwards, too: telemetry swallows even `skip`, and what follows is moot."""
+    """Skip afterwards, too, because telemetry swallows even `skip` and goes on."""
     report = yield
     if report.failed and _asked_for:
         report.outcome = "skipped"
