@@ -423,7 +423,7 @@ CONFLICTS = [
     ),
     (PrometheusSender(), [Metric("a", "counter", "1", "A.", ("le",))], "'le'"),
     # Gauges that overwrite each other.
-    (StatsdSender(), [LEVEL], "'shop.level': gauges that differ in 'what' only"),
+    (StatsdSender(), [LEVEL], "'shop.level': gauges that differ only in 'what'"),
     (FanOutSender([{"sender": StatsdSender()}]), [LEVEL], "'shop.level'"),
     # What is no conflict.
     (StatsdSender(), ["shop.userSeen", "shop.user.seen"], None),

@@ -361,7 +361,7 @@ def test_behind_a_queue_it_says_what_it_lacks(
     assert capsys.readouterr().err.splitlines() == [
         (
             "metlog: django-metlog: StatsdHandler cannot count a traceback without its "
-            "exception: a QueueHandler takes it off: put StatsdHandler beside that, on "
+            "exception: a QueueHandler removes it: put StatsdHandler beside that, on "
             "the logger itself"
         )
     ]

@@ -80,11 +80,11 @@ def test_an_address_that_does_not_resolve(settings: Any) -> None:
     """Nothing leaves, and that is said."""
     settings.METLOG = {"sender": statsd(8125, "no-such-host.invalid")}
     out = io.StringIO()
-    with pytest.raises(CommandError, match="is not resolved"):
+    with pytest.raises(CommandError, match="was not resolved"):
         call_command("metlog_check", "--wait", "0.2", stdout=out)
     settings.METLOG.close()
     assert (
-        "gauge      the host 'no-such-host.invalid' is not resolved" in out.getvalue()
+        "gauge      the host 'no-such-host.invalid' was not resolved" in out.getvalue()
     )
 
 
@@ -115,7 +115,7 @@ def test_a_name_server_that_says_nothing(
         "sender": {"class": f"metlog.senders.{kind}", "host": "stats.example"}
     }
     out = io.StringIO()
-    with pytest.raises(CommandError, match="No name server said in 0 s where the host"):
+    with pytest.raises(CommandError, match="No name server answered within 0 s about"):
         call_command("metlog_check", stdout=out)
     settings.METLOG.close(0)
     assert out.getvalue().splitlines() == [
@@ -149,7 +149,7 @@ def test_messages_that_wait_for_an_address(settings: Any) -> None:
     settings.METLOG = {
         "sender": {"class": "metlog.senders.UdpSender", "host": "no-such-host.invalid"}
     }
-    with pytest.raises(CommandError, match=r"queued, the host '[a-z.-]+' is not reso"):
+    with pytest.raises(CommandError, match=r"queued, the host '[a-z.-]+' was not reso"):
         run()
     settings.METLOG.close(0)
 
@@ -234,7 +234,7 @@ def test_messages_of_a_sender_of_metrics_alone(settings: Any) -> None:
     """It has no form for them, and is right to."""
     with UdpReceiver() as receiver:
         settings.METLOG = {"sender": statsd(receiver.port)}
-        assert "message    no form for it" in run()
+        assert "message    not supported by this sender" in run()
         settings.METLOG.close()
 
 

@@ -39,8 +39,8 @@ REFUSED: list[tuple[object, str]] = [
     (NoSendSender, LINE),
     (NoSendSender(), "write METLOG = MetlogClient(NoSendSender(…), 'mysite')"),
     (Other, "{'class': 'test_metlog_dict.Other'}"),
-    (({"sender": NO_SEND},), "write what is in it alone, and no comma behind it"),
-    ([{"sender": NO_SEND}], "write what is in it alone."),
+    (({"sender": NO_SEND},), "write only what is in it, without the comma after it"),
+    ([{"sender": NO_SEND}], "write only what is in it."),
     ("udp://localhost:8125", "such as {'sender': {'class':"),
     (None, "such as {'sender': {'class':"),
     (True, "such as {'sender': {'class':"),
@@ -78,7 +78,7 @@ REFUSED: list[tuple[object, str]] = [
     ),
     (
         {"sender": {"class": "metlog.senders.StatsdSender", "OPTIONS": {"host": "a"}}},
-        "what is in there stands beside 'class'",
+        "put what is in there beside 'class'",
     ),
     (
         {"sender": {"class": "metlog.senders.StatsdSender", "prefx": "web"}},

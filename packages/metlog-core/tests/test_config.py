@@ -442,7 +442,7 @@ NAME = ": expected the dotted name of a"
         (
             f"{OK}sevrity = 3",
             *("metlog", "sevrity"),
-            ": no such option; is 'severity' meant?",
+            ": no such option; did you mean 'severity'?",
         ),
         (
             f"{OK}x = %(y)s",
@@ -477,7 +477,7 @@ NAME = ": expected the dotted name of a"
         (
             f"{FILTER}provider = {OWN}.fails",
             *("metlog_filter_x", ""),
-            ": fails cannot be made of this: KeyError: 'oh no'",
+            ": cannot make fails from this: KeyError: 'oh no'",
         ),
         (PLUGIN, "metlog_plugin_x", "provider", f"{NAME} function, got nothing"),
         (
@@ -489,12 +489,12 @@ NAME = ": expected the dotted name of a"
         (
             f"{PLUGIN}provider = {OWN}.greet",
             *("metlog_plugin_x", ""),
-            ": greet cannot be made of this: KeyError: 'greeting'",
+            ": cannot make greet from this: KeyError: 'greeting'",
         ),
         (
             f"{PLUGIN}provider = {OWN}.no_method",
             *("metlog_plugin_x", "provider"),
-            ": expected a provider of a function with an attribute metlog_name, it gav",
+            ": expected the provider to return a function with an attribute metlog",
         ),
         (
             f"{PLUGIN}provider = {OWN}.incr",
@@ -577,7 +577,7 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
             "config['plugins']['a']: expected (dotted name",
         ),
         ({"global": 5}, "config['global']: expected a dict, got 5"),
-        ({"loger": "x"}, "config['loger']: no such option; is 'logger' meant?"),
+        ({"loger": "x"}, "config['loger']: no such option; did you mean 'logger'?"),
         (
             {"logger": "${NO_SUCH_VARIABLE}"},
             "config['logger']: expected environment variable 'NO_SUCH_VARIABLE' to",
@@ -930,15 +930,15 @@ def test_routes_of_a_fan_out_are_sections(tmp_path: Path) -> None:
         ),
         (
             f"{FAN_OUT}[a_ruote_x]\nsender_class = {CAPTURE}",
-            "section [a_ruote_x]: no such section; is [a_route_x] meant?",
+            "section [a_ruote_x]: no such section; did you mean [a_route_x]?",
         ),
         (
             f"{FAN_OUT}[a_routes_x]\nsender_class = {CAPTURE}",
-            "section [a_routes_x]: no such section; is [a_route_x] meant?",
+            "section [a_routes_x]: no such section; did you mean [a_route_x]?",
         ),
         (
             f"[a]\nsender_class = {CAPTURE}\n[a_filtr_x]\nprovider = x",
-            "section [a_filtr_x]: no such section; is [a_filter_x] meant?",
+            "section [a_filtr_x]: no such section; did you mean [a_filter_x]?",
         ),
     ],
 )
@@ -1195,7 +1195,7 @@ def test_rules_of_a_route_are_those_that_it_names() -> None:
         ),
         (
             "[a_rule_x]\nmatch = a\nlabel_host = b",
-            "section [a_rule_x], option 'label_host': expected a name that no backend",
+            "section [a_rule_x], option 'label_host': expected a label whose name",
         ),
         (
             "[a_rule_x]\nmatch = a\nrate = 2",
@@ -1213,14 +1213,38 @@ def test_rules_of_a_route_are_those_that_it_names() -> None:
             f"[a_route_y]\nsender_class = {CAPTURE}\nrules = one\n[a_rule_two]",
             "section [a_route_y], option 'rules': expected rules that have a section",
         ),
-        ("[a_rul_x]\nmatch = a", "section [a_rul_x]: no such section; is [a_rule_x] m"),
-        ("[a_field]\nx = a", "section [a_field]: no such section; is [a_fields] m"),
-        ("[a_metrics_x]\nmatch = a", "section [a_metrics_x]: no such section; is [a_r"),
-        ("[a_metric_x]\nmatch = a", "section [a_metric_x]: no such section; is [a_ru"),
-        ("[a_rule]\nmatch = a", "section [a_rule]: no such section; is [a_rule_…] m"),
-        ("[a_rules]\nmatch = a", "section [a_rules]: no such section; is [a_rule_…]"),
-        ("[a_rule_]\nmatch = a", "section [a_rule_]: no such section; is [a_rule_…]"),
-        ("[a_route]\ntypes = a", "section [a_route]: no such section; is [a_route_…]"),
+        (
+            "[a_rul_x]\nmatch = a",
+            "section [a_rul_x]: no such section; did you mean [a_rule_x]",
+        ),
+        (
+            "[a_field]\nx = a",
+            "section [a_field]: no such section; did you mean [a_fields]",
+        ),
+        (
+            "[a_metrics_x]\nmatch = a",
+            "section [a_metrics_x]: no such section; did you mean [a_r",
+        ),
+        (
+            "[a_metric_x]\nmatch = a",
+            "section [a_metric_x]: no such section; did you mean [a_ru",
+        ),
+        (
+            "[a_rule]\nmatch = a",
+            "section [a_rule]: no such section; did you mean [a_rule_…]",
+        ),
+        (
+            "[a_rules]\nmatch = a",
+            "section [a_rules]: no such section; did you mean [a_rule_…]",
+        ),
+        (
+            "[a_rule_]\nmatch = a",
+            "section [a_rule_]: no such section; did you mean [a_rule_…]",
+        ),
+        (
+            "[a_route]\ntypes = a",
+            "section [a_route]: no such section; did you mean [a_route_…]",
+        ),
     ],
 )
 def test_errors_in_rules_name_their_section(ini: str, said: str) -> None:
@@ -1247,8 +1271,8 @@ def test_a_section_of_another_client_may_have_any_name() -> None:
         ({"fields": {"x": None}}, "config['fields']['x']: expected text, a number"),
         ({"metrics": {}}, "config['metrics']: expected a list of dicts, got {}"),
         ({"metrics": [{"match": "a"}]}, "config['metrics'][0]: expected drop, rename"),
-        ({"metric": []}, "config['metric']: no such option; is 'metrics' meant?"),
-        ({"field": {}}, "config['field']: no such option; is 'fields' meant?"),
+        ({"metric": []}, "config['metric']: no such option; did you mean 'metrics'?"),
+        ({"field": {}}, "config['field']: no such option; did you mean 'fields'?"),
     ],
 )
 def test_errors_in_rules_of_a_dict(config: dict[str, Any], said: str) -> None:

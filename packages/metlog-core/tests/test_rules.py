@@ -93,7 +93,7 @@ def test_patterns_have_sets_and_single_characters() -> None:
         ([{"match": "a", "labels": {1: 1}}], r"0\['labels'\]\[1\]: expected text"),
         (
             [{"match": "a", "labels": {"host": "x"}}],
-            r"0\['labels'\]\['host'\]: expected a name that no backend uses .*'host'",
+            r"0\['labels'\]\['host'\]: expected a label whose name no backend .*'host'",
         ),
         (
             [{"match": "a", "labels": {"x": None}}],

@@ -411,7 +411,9 @@ def test_gauges_that_differ_in_fields_only_are_told_once() -> None:
 @pytest.mark.parametrize("names", ["labels", "semconv"])
 def test_plain_statsd_has_no_labels(names: str) -> None:
     """Another shape than the dotted is a mistake there."""
-    with pytest.raises(ConfigError, match="expected 'dotted', as plain StatsD has no"):
+    with pytest.raises(
+        ConfigError, match="expected 'dotted', since plain StatsD has no"
+    ):
         Shape(names, tagged=False)
 
 

@@ -107,7 +107,7 @@ def test_dogstatsd_can_have_dotted_names(receiver: UdpReceiver) -> None:
 def test_plain_statsd_refuses_another_shape(names: Any) -> None:
     """It has no labels: that is said at start."""
     with pytest.raises(
-        ConfigError, match="expected 'dotted', as plain StatsD has no la"
+        ConfigError, match="expected 'dotted', since plain StatsD has no la"
     ):
         StatsdSender(names=names)
     with pytest.raises(ConfigError, match="names: expected 'dotted' or 'labels'"):
@@ -461,7 +461,7 @@ def test_gauges_that_differ_in_fields_are_told_once(
     found = lines(receiver, do, MetlogClient(statsd(receiver), "x"))
     assert found == ["hits:3|c", "level:1|g", *["load:2|ms"] * 3]
     said = capsys.readouterr().err
-    assert said.count("gauges that differ in fields only are one") == 1
+    assert said.count("gauges that differ only in fields are one") == 1
     assert "level" in said
 
 

@@ -107,7 +107,7 @@ def test_a_sum_is_asked_of_what_it_adds_up():
         'shop_panel_view_seconds_count{method="GET"}'
         in only("timer", "panel.view.GET")["rate"]
     )
-    with pytest.raises(RefusedKeyError, match=r"has panel\.view only"):
+    with pytest.raises(RefusedKeyError, match=r"has only panel\.view"):
         targets(at(""), "timer", "panel.module.shop.views")
 
 

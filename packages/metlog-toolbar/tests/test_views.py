@@ -120,7 +120,7 @@ def test_other_kinds(production, kind):
     no Graphite."""
     html = ask(404, kind=kind, key="x")
 
-    assert "Timers, histograms and counters have graphs, no others." in html
+    assert "Only timers, histograms and counters have graphs." in html
     assert production.asked == []
 
 

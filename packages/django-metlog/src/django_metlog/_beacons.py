@@ -347,7 +347,7 @@ def _sample(fields: Fields) -> float:
 def _only(fields: Fields, name: str) -> str:
     values = fields[name]
     if len(values) != 1:
-        raise BadReportError(f"{name} came {len(values)} times; once is right.")
+        raise BadReportError(f"{name} came {len(values)} times; send it once.")
     return values[0]
 
 

@@ -65,8 +65,8 @@ def no_dict(value: object) -> str:
         name = type(value).__name__
         return f"; write METLOG = MetlogClient({name}(…), 'mysite')"
     if isinstance(value, (list, tuple)) and len(value) == 1:
-        comma = ", and no comma behind it" if isinstance(value, tuple) else ""
-        return f"; write what is in it alone{comma}"
+        comma = ", without the comma after it" if isinstance(value, tuple) else ""
+        return f"; write only what is in it{comma}"
     return ""
 
 

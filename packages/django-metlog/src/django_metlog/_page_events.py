@@ -153,7 +153,7 @@ def causes(fields: Fields) -> tuple[list[Cause], int]:
 def _only(fields: Fields, name: str) -> str:
     values = fields[name]
     if len(values) != 1:
-        raise MalformedError(f"{name} came {len(values)} times; once is right.")
+        raise MalformedError(f"{name} came {len(values)} times; send it once.")
     return values[0]
 
 

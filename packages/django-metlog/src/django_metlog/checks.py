@@ -162,7 +162,7 @@ def _guards() -> Iterator[CheckMessage]:
         except ImproperlyConfigured as error:
             yield Error(
                 str(error),
-                hint="Give a callable that takes a request, or the dotted path to one.",
+                hint="Use a callable that takes a request, or the dotted path to one.",
                 id="django_metlog.E017",
             )
 
@@ -178,8 +178,8 @@ def _patches() -> Iterator[CheckMessage]:
             yield Error(
                 str(error),
                 hint=(
-                    "Mend it, or take it out of the list; what the others measure "
-                    "is sent."
+                    "Fix it, or remove it from the list; what the other patches "
+                    "measure is sent."
                     if conf.failed_patches
                     else "Nothing is patched until every name in the list is right."
                 ),
@@ -293,9 +293,9 @@ def _queued() -> Iterator[CheckMessage]:
             if isinstance(behind, StatsdHandler):
                 yield Caution(
                     f"LOGGING has the handler {behind.name!r}, a StatsdHandler, behind "
-                    f"{name!r}, which takes exceptions off records: it counts nothing.",
+                    f"{name!r}, which removes exceptions from records: it counts none.",
                     hint=(
-                        f"Write it beside that in a logger: "
+                        "List both on the logger: "
                         f"'handlers': [{name!r}, {behind.name!r}]"
                     ),
                     id="django_metlog.W020",

@@ -35,7 +35,7 @@ METHODS = ("GET", "HEAD", "POST")
 READING = ("GET", "HEAD")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-_TOO_LARGE = "A report may have {} bytes."
+_TOO_LARGE = "A report may have at most {} bytes."
 
 
 class _RefusedError(Exception):
@@ -137,7 +137,7 @@ def _recorded(request: HttpRequest) -> HttpResponse:
     try:
         fields = _fields(request)
         if request.method != "POST" and _beacons.sender(fields) == "stick":
-            return _answer(405, "A stick report comes by POST.", Allow="POST")
+            return _answer(405, "A stick report must be sent by POST.", Allow="POST")
         report = _beacons.read(
             fields,
             conf.get("METLOG_RECORD_KEYS"),
@@ -223,7 +223,7 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
     if length is not None and length > limit:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
     if request.content_type not in FORMS:
-        raise _RefusedError(400, f"A report is a form: {FORMS[0]}.")
+        raise _RefusedError(400, f"A report must be a form: {FORMS[0]}.")
     if not _is_text_encoding((request.content_params or {}).get("charset", "utf-8")):
         raise _RefusedError(400, "A report must be UTF-8.")
     try:
@@ -235,7 +235,7 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         # Without a length, nothing else limits the body.
         body = request.read(limit + 1) if length is None else request.body
     except RequestDataTooBig:
-        raise _RefusedError(413, "The report is longer than Django takes.") from None
+        raise _RefusedError(413, "The report is longer than Django accepts.") from None
     except (MultiPartParserError, OSError, RawPostDataException, SuspiciousOperation):
         raise _RefusedError(400, "The report cannot be read.") from None
     if len(body) > limit:

@@ -77,7 +77,7 @@ def instantiate(
         raise
     except Exception as error:
         raise ConfigError(
-            f"{name} cannot be made of this: {type(error).__name__}: {error}"
+            f"cannot make {name} from this: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -115,7 +115,7 @@ _ELSEWHERE = {
     "names": _FOR_METRICS,
     "semconv": _FOR_METRICS,
     "self_metrics": _FOR_METRICS
-    + "; the work of others is in client.sender_stats, for client.observe() to tell",
+    + "; for other senders, report client.sender_stats with client.observe()",
 }
 """What to add to the error about an option that only other senders have."""
 
@@ -123,7 +123,7 @@ _ELSEWHERE = {
 def _option_meant(option: object, takes: Sequence[str]) -> str:
     lowered = str(option).lower()
     if lowered in {"options", "kwargs"}:
-        return "; what is in there stands beside 'class'"
+        return "; put what is in there beside 'class'"
     for meant in difflib.get_close_matches(lowered, takes, n=1, cutoff=0.75):
         return f"; did you mean {meant!r}?"
     return ""

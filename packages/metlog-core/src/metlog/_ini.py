@@ -263,16 +263,17 @@ def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
         known = word in {"route", "rule"} or word.startswith(("filter", "plugin"))
         if word == "field" and not label:
             raise ConfigError(
-                f"no such section; is [{section}_fields] meant?", f"section [{name}]"
+                f"no such section; did you mean [{section}_fields]?",
+                f"section [{name}]",
             )
         if not label and meant and meant[0] in {"route", "rule"}:
             raise ConfigError(
-                f"no such section; is [{section}_{meant[0]}_…] meant?",
+                f"no such section; did you mean [{section}_{meant[0]}_…]?",
                 f"section [{name}]",
             )
         if label and meant and not known:
             raise ConfigError(
-                f"no such section; is [{section}_{meant[0]}_{label}] meant?",
+                f"no such section; did you mean [{section}_{meant[0]}_{label}]?",
                 f"section [{name}]",
             )
 

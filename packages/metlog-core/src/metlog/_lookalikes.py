@@ -33,6 +33,6 @@ class Lookalikes:
         if first != fields:
             self._told.add(name)
             report(
-                "gauges that differ in fields only are one where there are no labels",
+                "gauges that differ only in fields are one where there are no labels",
                 f"{name[:100]!r} with {dict(first)!r} and {dict(fields)!r}",
             )

@@ -183,7 +183,7 @@ class Route:
         try:
             labels = labels_of(fields)
         except Exception as error:  # not a mapping, or one that raises
-            self.refuse(f"{kind} handle drops, bad fields", (error,))
+            self.refuse(f"{kind} handle drops everything, bad fields", (error,))
             name = ""  # an empty name makes it refuse and count each value
         if isinstance(name, str):
             name = str.__str__(name)

@@ -149,7 +149,7 @@ class MetlogClient(Seams):
         if override is False and hasattr(self, name):
             raise ConfigError(
                 f"expected a method name that is free, got {name!r}, which is taken; "
-                "give override=True to replace it"
+                "pass override=True to replace it"
             )
         self._dynamic_methods[name] = method
         setattr(self, name, types.MethodType(method, self))

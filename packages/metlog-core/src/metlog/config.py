@@ -208,8 +208,8 @@ def _method_name(method: Any, override: object, client: MetlogClient | None) -> 
     name = getattr(method, "metlog_name", None)
     if not callable(method) or not isinstance(name, str):
         raise ConfigError(
-            "expected a provider of a function with an attribute metlog_name, "
-            f"it gave {method!r}",
+            "expected the provider to return a function with an attribute metlog_name, "
+            f"got {method!r}",
             0,
         )
     earlier = () if client is None else client._dynamic_methods  # noqa: SLF001
@@ -229,7 +229,7 @@ def _refuse_mistyped(config: Mapping[str, Any]) -> None:
             continue
         meant = difflib.get_close_matches(key, known, 1, 0.8)
         if meant and not key.startswith(("sender_", "global_")):
-            raise ConfigError(f"no such option; is {meant[0]!r} meant?", key)
+            raise ConfigError(f"no such option; did you mean {meant[0]!r}?", key)
 
 
 def _expanded(value: Any, *path: object) -> Any:

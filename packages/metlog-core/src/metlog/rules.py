@@ -160,8 +160,8 @@ def _labelled(labels: object) -> Mapping[str, Label]:
     with within("labels"):
         for label in filter(is_reserved, map(as_text, labels)):
             raise ConfigError(
-                "expected a name that no backend uses for something of its own, "
-                f"got {label!r}; choose another word",
+                "expected a label whose name no backend uses for itself, "
+                f"got {label!r}; choose another name",
                 label,
             )
         return MappingProxyType(_labels(labels))
@@ -187,8 +187,8 @@ def _rate(rate: object) -> float:
         share = -1.0
     if not 0 < share <= 1:
         raise ConfigError(
-            f"expected a share above 0, at most 1, got {rate!r}; "
-            "to send nothing write drop",
+            f"expected a share above 0 and at most 1, got {rate!r}; "
+            "to send nothing, write drop",
             "rate",
         )
     return share

@@ -201,8 +201,8 @@ class Shape:
             raise ConfigError(f"expected {_or(NAMES)}, got {names!r}", "names")
         if names != "dotted" and not tagged:
             raise ConfigError(
-                f"expected 'dotted', as plain StatsD has no labels, got {names!r}; "
-                "with dialect='dogstatsd' it has",
+                f"expected 'dotted', since plain StatsD has no labels, got {names!r}; "
+                "with dialect='dogstatsd' it has them",
                 "names",
             )
         wanted = [semconv] if isinstance(semconv, str) else semconv
@@ -264,7 +264,7 @@ class Shape:
         """Yield what this shape cannot tell apart, or loses, of a declared metric."""
         if metric.kind == "gauge" and metric.fields and not self._tagged:
             yield (
-                f"{metric.name!r}: gauges that differ in {_and(metric.fields)} only "
+                f"{metric.name!r}: gauges that differ only in {_and(metric.fields)} "
                 "are one for plain StatsD"
             )
         shaped = self.declared(metric)
@@ -275,10 +275,10 @@ class Shape:
     def tell_lost(self, label: str) -> None:
         """Report once that the backend cannot have a label; the value still counts."""
         self._tell(
-            "a label was left out, as the backend has its name for another one or for "
-            "something of its own",
+            "a label was left out, because the backend uses its name for another one "
+            "or for itself",
             label,
-            f"{label!r}; choose another word",
+            f"{label!r}; choose another name",
         )
 
     def _dotted(
@@ -314,7 +314,7 @@ class Shape:
                 others[label] = value
             elif value != parts.get(label, ""):
                 self._tell(
-                    "a field is named as a part, which wins",
+                    "a field has the name of a part, and the part wins",
                     (metric.name, label),
                     f"{label}={value!r} of {metric.name}",
                 )
@@ -384,7 +384,9 @@ class Namesakes:
                 self._told.add(name)
                 first = _told(its_kind, names[name], its_unit)
                 self._report(
-                    numbered("two metrics that backends take for one", len(self._told)),
+                    numbered(
+                        "two metrics that backends cannot tell apart", len(self._told)
+                    ),
                     f"{first} and {_told(kind, spelled, unit)}",
                 )
         if name not in here:

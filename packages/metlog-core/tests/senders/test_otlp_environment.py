@@ -269,7 +269,7 @@ def test_grpc_is_refused_with_the_way_out(
     environ = {variable: "grpc"} if variable else {}
     with pytest.raises(ConfigError) as caught:
         read(protocol=argument, endpoint=endpoint, environ=environ)
-    advice = "give that, and the endpoint for it"
+    advice = "set that, and the endpoint for it"
     if variable:
         advice = (
             "give OtlpSender protocol='http/protobuf' and the endpoint for it, and "

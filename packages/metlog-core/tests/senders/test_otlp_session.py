@@ -263,7 +263,7 @@ def test_something_that_is_no_collector(peers: list[Peer], data: bytes) -> None:
     outcome = post(peers[0].url, timeout=ANSWERS)
     assert not outcome.delivered
     assert outcome.why == (
-        "no answer from the collector (it speaks no HTTP/1; is this gRPC's port? "
+        "no answer from the collector (it does not speak HTTP/1; is this gRPC's port? "
         "HTTP's is usually 4318)"
     )
 

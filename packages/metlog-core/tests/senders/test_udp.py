@@ -457,7 +457,7 @@ def test_what_nobody_listens_to_is_counted_as_dropped_and_said(
     assert stats.sent + stats.dropped == 300
     assert stats.dropped > 200
     assert stats.errors > 10
-    assert capsys.readouterr().err.count("refused: nobody listens there") == 1
+    assert capsys.readouterr().err.count("refused: nothing is listening there") == 1
 
 
 def test_a_message_that_one_of_several_hosts_refuses_was_sent(

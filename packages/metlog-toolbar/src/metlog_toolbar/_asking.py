@@ -91,7 +91,7 @@ def _in_time(read: Callable[[], bytes], title: str, timeout: float) -> bytes:
 
 
 def _late(title: str, timeout: float) -> ProductionError:
-    return ProductionError(f"{title} took over {timeout:g} seconds.")
+    return ProductionError(f"{title} took more than {timeout:g} seconds.")
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -122,9 +122,9 @@ def _read(
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise _late(title, timeout) from None
-        raise ProductionError(f"{title} is out of reach: {error.reason}.") from None
+        raise ProductionError(f"{title} cannot be reached: {error.reason}.") from None
     except ProductionError:
         raise
     except Exception as error:  # http.client and ssl raise many kinds
-        raise ProductionError(f"{title} is out of reach: {error!r}.") from None
+        raise ProductionError(f"{title} cannot be reached: {error!r}.") from None
     return body

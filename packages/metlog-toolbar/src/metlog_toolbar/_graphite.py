@@ -34,7 +34,7 @@ def targets(production: Production, kind: str, key: str) -> dict[str, Targets]:
     if len(key) > 250 or not _NAME.fullmatch(key):
         raise RefusedKeyError(
             "Graphite can be asked for names of letters, digits, _, -, %, + and dots, "
-            "and this name has something else in it."
+            "and this name contains something else."
         )
     if kind != "counter":  # StatsD gets a histogram's values like a timer's
         return {

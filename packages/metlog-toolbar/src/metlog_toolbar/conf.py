@@ -160,9 +160,7 @@ def problems() -> list[str]:
             f"got {_shown(prometheus)}."
         )
     if prometheus and graphite:
-        found.append(
-            f"{name} must have graphite or prometheus, got both; take one out."
-        )
+        found.append(f"{name} must have graphite or prometheus, got both; remove one.")
     if value.get("names", "labels") not in NAMES:
         found.append(
             f"{name}['names'] must be {', '.join(map(repr, NAMES[:-1]))} or "

@@ -68,7 +68,7 @@ def _graphs(
     if production is None:
         return 404, {"error": "No Graphite and no Prometheus is configured."}
     if kind not in {"timer", "histogram", "counter"}:
-        return 404, {"error": "Timers, histograms and counters have graphs, no others."}
+        return 404, {"error": "Only timers, histograms and counters have graphs."}
     backend = _prometheus if production.title == "Prometheus" else _graphite
     try:
         if backend is _prometheus:

@@ -70,7 +70,7 @@ class StatsdHandler(logging.Handler):
 TRACEBACK = "Traceback (most recent call last):\n"
 
 QUEUED = (
-    "a QueueHandler takes it off: put StatsdHandler beside that, on the logger itself"
+    "a QueueHandler removes it: put StatsdHandler beside that, on the logger itself"
 )
 AS_TEXT = "it was logged as text: log it with exc_info=True"
 

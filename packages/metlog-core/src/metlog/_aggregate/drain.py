@@ -205,7 +205,8 @@ class Drain:
             try:
                 exporter.absorb(news, at)
             except Exception as error:
-                exporter.lose(sum(each.calls for each in news), "not taken", error)
+                calls = sum(each.calls for each in news)
+                exporter.lose(calls, "could not be recorded", error)
 
     def _settle(self, aggregate: Aggregate) -> None:
         """Tell the aggregate what its exporters want."""

@@ -140,7 +140,7 @@ class Aggregate:
     def series(self, kind: Kind, identity: str | Identity) -> AnySeries | str:
         """Return the series, made if need be, or a text that says why there is none."""
         if self._lock.is_mine:
-            return "in the middle of a change"
+            return "called during a change"
         with self._lock.here:
             found, refused = self._found(kind, _plainest(identity))
         self._make_up()

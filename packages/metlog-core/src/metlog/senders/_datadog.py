@@ -59,7 +59,7 @@ def _address() -> tuple[str, int, Literal["udp", "unix"]]:
             pass
         raise ConfigError(
             f"expected udp://host:port or unix:///path, got {url!r}; "
-            "mend the variable, or say host=",
+            "correct the variable, or pass host=",
             "DD_DOGSTATSD_URL",
         )
     host = os.environ.get("DD_AGENT_HOST") or NOTHING.host

@@ -100,7 +100,7 @@ class ExportingSender(BaseSender):
                     self._absorb_one(each, now)
                 except Exception as error:
                     self._absorbed = before
-                    self.lose(each.calls, "not taken", error)
+                    self.lose(each.calls, "could not be recorded", error)
 
     def _absorb_one(self, news: News, now: float) -> None:
         """Take what happened to one series, either all of it or nothing."""
@@ -118,7 +118,7 @@ class ExportingSender(BaseSender):
 
     def _accept(self, msg: Message) -> None:
         """Take a message that is not a metric. By default it is dropped and counted."""
-        self.lose(1, "message dropped, this sender takes metrics", msg.get("type"))
+        self.lose(1, "message dropped, this sender takes only metrics", msg.get("type"))
 
     def _pause(self) -> float:
         """Return the seconds until the worker's next turn."""

@@ -229,7 +229,7 @@ def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, 
             and _VALUE.fullmatch(value)
         ):
             raise ConfigError(
-                "expected name=value of a header each, in printable Latin-1, got "
+                "expected name=value for each header, in printable Latin-1, got "
                 f"something else as number {position} (not shown: it may be secret)",
                 where,
             )
@@ -315,7 +315,7 @@ def _protocol(reader: _Reader, signal: str, argument: object) -> str:
             return "http/protobuf"
     if argument == "http/protobuf":
         return "http/protobuf"
-    advice = "give that, and the endpoint for it"
+    advice = "set that, and the endpoint for it"
     if name != "protocol":
         advice = (
             "give OtlpSender protocol='http/protobuf' and the endpoint for it, and "

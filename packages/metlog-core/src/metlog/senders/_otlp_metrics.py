@@ -181,7 +181,7 @@ class Totals:
         kind = series.kind
         if kind == "counter" and news.value < 0:
             raise ValueError(
-                f"{shaped.name}: a counter must not fall, got {news.value}"
+                f"{shaped.name}: a counter must not decrease, got {news.value}"
             )
         delta = self._delta and kind not in ("gauge", "updown")
         cells = self._deltas if delta else self._cumulative
@@ -219,7 +219,7 @@ class Totals:
                     histogram.fold(kept)
                     lost += len(scaled) - len(kept)
             if lost:
-                self._lose(lost, "more than could be kept, dropped", cell.name)
+                self._lose(lost, "more values than could be kept, dropped", cell.name)
             return lost
         value = news.value * scale if scale != 1 else news.value
         if series.kind == "counter" and 0 < series.rate < 1:
@@ -307,7 +307,7 @@ def _number(value: Any) -> float:
         return int(value)
     number = float(value)
     if not isfinite(number):
-        raise OverflowError("beyond what a float can hold")
+        raise OverflowError("too large for a float")
     return number
 
 

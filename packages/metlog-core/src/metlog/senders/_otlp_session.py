@@ -221,7 +221,7 @@ def _failed(error: Exception, place: str) -> Outcome:
     if isinstance(cause, OSError) and cause.strerror:
         said = f"{said}: {cause.strerror}"
     elif type(cause) is http.client.BadStatusLine:
-        said = "it speaks no HTTP/1; is this gRPC's port? HTTP's is usually 4318"
+        said = "it does not speak HTTP/1; is this gRPC's port? HTTP's is usually 4318"
     of_network = isinstance(
         error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
     )

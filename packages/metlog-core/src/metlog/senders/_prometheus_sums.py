@@ -89,7 +89,7 @@ class Sums:
             value = news.value * factor / min(series.rate, 1.0)
             if value < 0:
                 self._tally.drop(
-                    news.calls, "a counter cannot fall, dropped", series.name
+                    news.calls, "a counter must not decrease, dropped", series.name
                 )
                 return False
             samples[key] = _finite(samples.get(key, 0) + value)
@@ -128,11 +128,11 @@ class Sums:
             labels(dict.fromkeys(asked), lost.append)
             for label in lost:
                 yield (
-                    f"{metric.name!r}: the label {label!r} has the name of another "
-                    "one for Prometheus"
+                    f"{metric.name!r}: for Prometheus the label {label!r} has the "
+                    "same name as another one"
                 )
         for detail in told:
-            yield f"one name for two metrics of Prometheus, {detail}"
+            yield f"two metrics have the same name in Prometheus, {detail}"
 
     def _form(self, series: Series) -> _Form | None:
         try:
@@ -216,5 +216,5 @@ def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Famil
 def _finite(value: float) -> float:
     """Return the value, or raise OverflowError: an infinite sum would stay infinite."""
     if not -_MAX <= value <= _MAX:
-        raise OverflowError("beyond what a float holds")
+        raise OverflowError("too large for a float")
     return value

@@ -121,8 +121,8 @@ class Forms:
         if any(pid in re.findall(r"[0-9]+", text) for text in told):
             return False
         self._report(
-            "a level of each process is not sent: observe it once_per_host, "
-            "or with the process's id in its name (in a field for DogStatsD)",
+            "a gauge of each process is not sent: observe it with once_per_host=True, "
+            "or put the process's id in its name (for DogStatsD in a field)",
             shaped.name[:100],
         )
         return True

@@ -149,8 +149,8 @@ class PrometheusSender(ExportingSender):
                     self._tally.add(sent=sent)
         if self.directory is None and self.has_siblings():
             self._tally.report(
-                "each process tells only its own numbers",
-                "say directory=, or set PROMETHEUS_MULTIPROC_DIR",
+                "each process exposes only its own metrics",
+                "pass directory=, or set PROMETHEUS_MULTIPROC_DIR",
             )
         for name in sorted(families):
             yield _as_metric(families[name])
@@ -281,7 +281,7 @@ class PrometheusSender(ExportingSender):
             self._server = start_http_server(self._port, self._addr, registry(self))
         except OSError as error:
             if self.directory is None:
-                self._tally.report(f"port {self._port} cannot be had", error)
+                self._tally.report(f"cannot listen on port {self._port}", error)
 
 
 def collector(client: MetlogClient) -> Collector:

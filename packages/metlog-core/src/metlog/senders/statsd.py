@@ -309,7 +309,7 @@ class StatsdSender(ExportingSender):
             self.lose(calls, "name too long for a datagram, dropped", line[:100])
         elif self._backlog.size > MAX_BACKLOG:
             self._absorbed -= calls
-            self.lose(calls, "too much waits, dropped", f"{MAX_BACKLOG} bytes")
+            self.lose(calls, "backlog full, dropped", f"{MAX_BACKLOG} bytes")
         else:
             self._backlog.add(line, calls)
 
@@ -402,7 +402,7 @@ class StatsdSender(ExportingSender):
 
     def _lose_beyond(self, calls: int, head: str) -> None:
         self._absorbed -= calls
-        self.lose(calls, "beyond what a float holds, dropped", head[:100])
+        self.lose(calls, "too large for a float, dropped", head[:100])
 
     def _transmit(self, datagram: bytes, calls: int, deadline: Deadline | None) -> bool:
         """Send it, or count it as dropped. Return False if it has to wait for a slow
@@ -422,7 +422,7 @@ class StatsdSender(ExportingSender):
                 self._tally.add(
                     errors=1, sent=-self._just_sent, dropped=self._just_sent
                 )
-                self._tally.report("refused", "nobody listens there")
+                self._tally.report("refused", "nothing is listening there")
             self._just_sent = calls
             self._delivered += calls
             self._tally.add(sent=calls)

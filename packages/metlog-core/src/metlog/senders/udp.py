@@ -64,8 +64,8 @@ class UdpSender(QueuedSender):
         limit = integer("queue", queue, 0, 10**9)
         if boolean("packed", packed) and not limit:
             raise ConfigError(
-                "expected a queue with it, for messages to be packed together, "
-                f"got queue={queue!r}; give queue=10000",
+                "expected a queue with it, in which messages are packed together, "
+                f"got queue={queue!r}; pass queue=10000",
                 "packed",
             )
         packet = integer("max_packet", max_packet, 64, MAX_DATAGRAM)
@@ -196,7 +196,7 @@ class UdpSender(QueuedSender):
     def _refused(self, target: _Target) -> None:
         """Count a refusal, which UDP reports with the datagram after the refused."""
         self._tally.add(errors=1)
-        self._tally.report("refused", "nobody listens there")
+        self._tally.report("refused", "nothing is listening there")
         last, target.last = target.last, None
         if last is not None:
             last.reached -= 1

@@ -124,7 +124,7 @@ class Families:
                     self._refused.add(owner)
                     self._report(
                         numbered(
-                            "two metrics would have one name, the second is dropped",
+                            "two metrics have the same name, the second is dropped",
                             len(self._refused),
                         ),
                         f"{name}: {other[0]!r} ({other[1]}) and {base!r} ({kind})",

@@ -330,7 +330,7 @@ def test_without_threads_callers_work_and_never_wait(
     assert asked == [b"localhost"]
     assert named.stats == (11, 0, 0, 0, 0)
     said = capsys.readouterr().err
-    assert said.count("no thread, callers send: RuntimeError(") == 2
+    assert said.count("could not start a thread, callers send: RuntimeError(") == 2
 
 
 def test_threads_are_used_as_soon_as_there_are_any(

@@ -87,8 +87,8 @@ class Command(BaseCommand):
         while waiting := _delivery.looked_for(client):
             if monotonic() > end:
                 raise CommandError(
-                    f"No name server said in {RESOLVE_TIMEOUT:.0f} s where "
-                    f"{_hosts(waiting)} is. Is the name right, and is there a network?"
+                    f"No name server answered within {RESOLVE_TIMEOUT:.0f} s about "
+                    f"{_hosts(waiting)}. Is the name right, and is there a network?"
                 )
             pause.wait(0.05)
 
@@ -133,12 +133,12 @@ def _fate(
         return "sent", False
     if _delivery.queued(client) > queued:
         return _unresolved(client) or "still queued", False
-    return "no form for it", False
+    return "not supported by this sender", False
 
 
 def _unresolved(client: MetlogClient) -> str:
     hosts = _hosts(_delivery.unresolved(client))
-    return f"{hosts} is not resolved" if hosts else ""
+    return f"{hosts} was not resolved" if hosts else ""
 
 
 def _hosts(names: list[str]) -> str:

@@ -42,7 +42,7 @@ class Turns(Generic[T]):
         here = os.getpid(), get_ident()
         if self._at_work == here:
             if self._nested is None:
-                raise RecursionError("dropped: it came from writing another")
+                raise RecursionError("dropped: it was sent while another was written")
             self._nested.append(item)
             return
         self.run(TURN_SECONDS, lambda: self._do(here, item))

@@ -23,7 +23,7 @@ RETRY_SECONDS = 5.0
 """Seconds until a thread is tried again if none could be started."""
 
 _NO_THREADS = (
-    "callers send, or nobody before the process ends; "
+    "callers send, or it waits until the process ends; "
     "start uWSGI with --enable-threads or --threads"
 )
 
@@ -227,7 +227,7 @@ class Worker:
                 # version of Python has another exception.
                 self.alone = True
                 self._retry = process.now() + RETRY_SECONDS
-                self._tally.report("no thread, callers send", error)
+                self._tally.report("could not start a thread, callers send", error)
             else:
                 self.thread = thread
                 self.alone = self._thread_is_over = False
