@@ -10,16 +10,22 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
 import metlog
+from metlog import MetlogClient
+from metlog.senders import StatsdSender, UdpSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.testing import UdpReceiver
 
 SOURCE = Path(metlog.__path__[0])
+PATIENCE = 120.0
 
 
 def python(script: str, *args: str, timeout: float = 300) -> str:
@@ -238,6 +244,30 @@ print("closed", client.sender.stats.queued)
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda host, port: StatsdSender(host, port),
+        lambda host, port: UdpSender(host, port, queue=100),
+        lambda host, port: UdpSender(host, port),
+    ],
+)
+@pytest.mark.parametrize("name", ["Thread", "Thread.start", "Thread.is_alive"])
+def test_the_worker_is_a_thread_though_a_test_has_replaced_those(
+    name: str, make: Callable[[str, int], Any], host: str, receiver: UdpReceiver
+) -> None:
+    """``@mock.patch("threading.Thread")`` is about the threads of the application. The
+    first metric of a process may fall into it."""
+    client = MetlogClient(make(host, receiver.port), "app")
+    with mock.patch(f"threading.{name}"):
+        client.incr("a")
+    client.incr("a")
+    client.flush(PATIENCE)
+    assert receiver.wait_until(lambda r: r.counts == {"a": 2})
+    client.close(PATIENCE)
+
+
 def test_the_worker_goes_on_under_a_mocked_clock(receiver: UdpReceiver) -> None:
     """A test's finite list of times is not used up by us, and what is sent under it and
     after it arrives."""

@@ -249,6 +249,10 @@ def exit_deadline() -> Deadline:
     return _exit
 
 
+_Thread = threading.Thread
+"""Not what a test has put in its place for a while: a worker lives longer."""
+
+
 def start_thread(
     name: str, work: Callable[..., object], *args: object
 ) -> threading.Thread:
@@ -258,7 +262,7 @@ def start_thread(
     written in C runs there: uWSGI's ends the process, even while the main thread runs
     the exit handlers that an earlier signal started.
     """
-    thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+    thread = _Thread(target=work, args=args, name=name, daemon=True)
     mask: Any = getattr(signal, "pthread_sigmask", None)
     if mask is None:  # Windows
         thread.start()
@@ -270,6 +274,8 @@ def start_thread(
         thread.start()
     finally:
         mask(signal.SIG_SETMASK, before)
+    if thread.ident is None:  # a test has replaced its `start`
+        raise RuntimeError("it did not start")
     return thread
 
 
