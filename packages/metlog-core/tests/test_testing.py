@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -175,6 +178,21 @@ def test_a_receiver_tells_what_was_timed() -> None:
         assert receiver.timings == {"t": [12.5, 12.5]}
         assert receiver.counts.get("hits") == 0
         assert receiver.counts.get("misses") is None
+
+
+@pytest.mark.parametrize(
+    "where",
+    [(0, "/nowhere/socket"), (99999,), ("x",), (0, "nobody.invalid"), (0, "\0")],
+    ids=str,
+)
+def test_a_receiver_that_cannot_be_had_leaves_no_socket_open(where: Any) -> None:
+    """The error alone is seen, as where warnings are errors."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises((OSError, OverflowError, TypeError, ValueError)):
+            UdpReceiver(*where)
+        gc.collect()
+    assert [str(one.message) for one in said] == []
 
 
 def test_a_receiver_may_have_the_systems_own_buffer() -> None:

@@ -56,9 +56,13 @@ class UdpReceiver:
         if "/" in host:
             family, address = socket.AF_UNIX, host
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        if buffer:
-            _make_room(self._socket, buffer)
-        self._socket.bind(address)
+        try:
+            if buffer:
+                _make_room(self._socket, buffer)
+            self._socket.bind(address)
+        except BaseException:
+            self._socket.close()
+            raise
         self._address = self._socket.getsockname()
         self.port: int = 0 if "/" in host else self._address[1]
         self._thread = threading.Thread(target=self._receive, daemon=True)
