@@ -267,8 +267,7 @@ class OtlpSender(ExportingSender):
         if self._worker.direct:
             # The process ends. A thread that may hold one of the application's locks,
             # say a log handler's, must not wait for an answer now.
-            here = threading.current_thread()
-            if here in (self._worker.thread, threading.main_thread()):
+            if process.is_current(self._worker.thread, threading.main_thread()):
                 return process.exit_deadline()
             return None
         if self._worker.alone:

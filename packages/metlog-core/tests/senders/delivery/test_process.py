@@ -288,6 +288,38 @@ while client.sender.stats.sent < 3: time.sleep(0.01)
     assert receiver.wait_until(lambda r: len(r.messages) == 3)
 
 
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "sender", ["StatsdSender('127.0.0.1', port)", "UdpSender(port=port, queue=99)"]
+)
+def test_what_a_thread_held_may_flush_when_it_has_ended(
+    sender: str, receiver: UdpReceiver
+) -> None:
+    """Nothing is left of the thread, which would be told on stderr at the end."""
+    script = f"""
+import sys, threading
+from metlog.client import MetlogClient
+from metlog.senders import StatsdSender, UdpSender
+port = int(sys.argv[1])
+client = MetlogClient({sender}, "t")
+client.incr("a")
+class Held:
+    def __del__(self):
+        client.incr("a")
+        client.flush(60)
+local = threading.local()
+def hold():
+    local.held = Held()
+thread = threading.Thread(target=hold)
+thread.start()
+thread.join()
+dummies = [one for one in threading.enumerate() if "Dummy" in type(one).__name__]
+print(dummies)
+"""
+    assert python(script, str(receiver.port)) == "[]\n"
+    assert receiver.wait_until(lambda r: r.counts == {"a": 2})
+
+
 # -- the end ---------------------------------------------------------------------------
 
 

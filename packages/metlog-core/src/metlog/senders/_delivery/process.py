@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "ending",
     "exit_deadline",
+    "is_current",
     "now",
     "register",
     "skips_exit_handlers",
@@ -277,6 +278,13 @@ def start_thread(
     if thread.ident is None:  # a test has replaced its `start`
         raise RuntimeError("it did not start")
     return thread
+
+
+def is_current(*threads: threading.Thread | None) -> bool:
+    """Return whether one of them runs this. `threading.current_thread` would make a
+    dummy of a thread that is ending, where what it held may still call us."""
+    here = threading.get_ident()
+    return any(thread is not None and thread.ident == here for thread in threads)
 
 
 def threads_enabled() -> bool:

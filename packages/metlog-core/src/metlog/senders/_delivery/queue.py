@@ -330,8 +330,7 @@ class QueuedSender(BaseSender):
 def _may_wait_here(worker: Worker) -> bool:
     """Return whether this thread may wait for answers when the process ends. A thread
     that holds a lock of the application, say a log handler's, must not."""
-    here = threading.current_thread()
-    return here is worker.thread or here is threading.main_thread()
+    return process.is_current(worker.thread, threading.main_thread())
 
 
 def size_of(value: Any) -> int:

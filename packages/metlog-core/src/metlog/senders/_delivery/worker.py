@@ -142,7 +142,7 @@ class Worker:
         interrupt the thread, which therefore loses nothing that it has taken out.
         """
         thread = self.thread
-        if self.alone or thread is None or thread is threading.current_thread():
+        if self.alone or thread is None or process.is_current(thread):
             return False
         asked = self.ask_later(deadline)
         if self._thread_is_over or not thread.is_alive():
@@ -186,7 +186,7 @@ class Worker:
         self._stopped = True
         self.wake()
         thread = self.thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not process.is_current(thread):
             deadline.join(thread)
 
     def dismiss(self, sender: Worked) -> None:
