@@ -150,7 +150,7 @@ def test_two_metrics_of_one_name_are_a_conflict_told_once(
     scrape(client)
     client.incr("shop_cart", 10)
     assert samples(scrape(client))["shop_cart_total"] == 1
-    assert capsys.readouterr().err.count("would have one name") == 2
+    assert capsys.readouterr().err.count("have the same name") == 2
 
 
 def test_at_the_limit_new_series_are_other() -> None:
