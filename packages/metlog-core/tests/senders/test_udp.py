@@ -409,7 +409,13 @@ print(lines)
 def test_a_burst_arrives_whole_at_a_reader_with_the_default_buffer(
     burst: int, packed: bool, end: str
 ) -> None:
-    """A queue spreads it: no more is under way than such a buffer holds."""
+    """A queue spreads it: no more is under way than such a buffer holds. On a busy
+    machine the reader may not get its turn in time, but not three times in a row."""
+    assert any(arrived(burst, packed, end) == burst for _ in range(3))
+
+
+def arrived(burst: int, packed: bool, end: str) -> int:
+    """Send it, and return how many of it a process has read that does nothing else."""
     reader = subprocess.Popen(
         [sys.executable, "-c", READER], stdout=subprocess.PIPE, text=True
     )
@@ -430,7 +436,7 @@ def test_a_burst_arrives_whole_at_a_reader_with_the_default_buffer(
         assert sender.stats == (burst, 0, 0, 0, 0)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
             last.sendto(b"end", ("127.0.0.1", port))
-        assert reader.communicate(timeout=60)[0] == f"{burst}\n"
+        return int(reader.communicate(timeout=60)[0])
     finally:
         reader.kill()
         reader.communicate()
