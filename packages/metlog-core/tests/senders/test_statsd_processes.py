@@ -444,8 +444,8 @@ def use(times):
     return tracemalloc.get_traced_memory()[0]
 
 tracemalloc.start()
-use(20_000)
-print(use(20_000), use(200_000))
+use(100_000)  # fills whatever has a limit
+print(use(100_000), use(200_000))
 """,
     )
     before, after = map(int, done.stdout.split())
