@@ -36,7 +36,7 @@ system-deps: ## servers and browsers for the tests, from the system's packages
 docs: .tools/ready ## the site of the documentation, into docs/_build/html
 	@$(HATCH) run docs:build
 
-bench: .tools/ready ## measure what metlog costs, beside its peers
+bench: .tools/ready node_modules/.package-lock.json ## measure what metlog costs, beside its peers
 	@$(HATCH) run bench:run $(ARGS)
 	@$(HATCH) run bench-django:run $(ARGS)
 	@$(HATCH) run bench-django-mozilla:run $(ARGS)
