@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,54 @@ def test_processes_share_a_file_without_tearing_lines(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [process.wait(60) for process in running] == [0] * 4
     assert add_up(lines(path)) == {"n": 800}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    """Opening it would wait for a reader, for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made: list[object] = []
+
+    def make() -> None:
+        try:
+            made.append(FileSender(pipe))
+        except ConfigError as error:
+            made.append(error)
+
+    maker = threading.Thread(target=make, daemon=True)
+    maker.start()
+    maker.join(30)
+    expected = f"filepath: expected a file that can be written, got {pipe!r}: "
+    assert [str(each).partition("[")[0] for each in made] == [expected]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_gets_every_line(tmp_path: Path) -> None:
+    """A reader that is slow is waited for; without one, messages count as dropped."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    sender = FileSender(pipe)
+    metlog = MetlogClient(sender, "x")
+    os.set_blocking(reader, True)
+    arrived = 0
+
+    def read() -> None:
+        nonlocal arrived
+        while text := os.read(reader, 1000):
+            arrived += text.count(b"\n")
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    for number in range(1000):  # more than fits in a pipe
+        metlog.metlog("step", payload=str(number))
+    sender.close()
+    reading.join(30)
+    os.close(reader)
+    assert arrived == 1000
+    metlog.metlog("step", payload="nobody reads")
+    assert sender.stats.dropped == 1
 
 
 def test_capture_keeps_the_last_hundred() -> None:

@@ -128,7 +128,10 @@ class FileSender(BaseSender):
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        self._fd = os.open(self.filepath, flags, 0o666)
+        waits = getattr(os, "O_NONBLOCK", 0)  # for somebody to read a named pipe
+        self._fd = os.open(self.filepath, flags | waits, 0o666)
+        if waits:
+            os.set_blocking(self._fd, True)
         self._torn = False
 
     def _follow(self) -> None:
