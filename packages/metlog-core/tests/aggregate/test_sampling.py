@@ -8,10 +8,11 @@ import pytest
 from metlog._aggregate.sampling import Reservoir
 
 
+@pytest.mark.parametrize("low", [1_000, 500])
 @pytest.mark.parametrize("parts", [[5_000] * 8, [3, 1_000, 50_000], [1] * 3_000])
-def test_a_reservoir_keeps_an_even_sample_of_all(parts: list[int]) -> None:
+def test_a_reservoir_keeps_an_even_sample_of_all(parts: list[int], low: int) -> None:
     """However it comes: the mean of what is kept is within five deviations."""
-    reservoir = Reservoir(1_000)
+    reservoir = Reservoir(1_000, low)
     value = 0
     for part in parts:
         reservoir.add([float(v) for v in range(value, value + part)])

@@ -13,12 +13,17 @@ __all__ = ["Reservoir", "sample"]
 
 
 class Reservoir:
-    """A uniform sample of at most ``limit`` of all the entries that are added."""
+    """A uniform sample of at most ``limit`` of all the entries that are added.
 
-    __slots__ = ("kept", "limit", "seen")
+    With more it is thinned to ``low``: to less than the limit where adding must be
+    cheap, because one that is always full is thinned each time.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("kept", "limit", "low", "seen")
+
+    def __init__(self, limit: int, low: int | None = None) -> None:
         self.limit: int = limit
+        self.low: int = limit if low is None else low
         self.kept: list[float] = []
         self.seen: int = 0
 
@@ -38,7 +43,7 @@ class Reservoir:
         self.seen += seen
         while len(self.kept) > self.limit:
             least = self.kept[:1]
-            self.kept = sample(self.kept, self.limit / len(self.kept)) or least
+            self.kept = sample(self.kept, self.low / len(self.kept)) or least
 
     def _count(self, seen: int) -> None:
         """Count entries of which none is kept."""

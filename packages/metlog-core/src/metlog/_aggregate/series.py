@@ -156,7 +156,7 @@ class Spilled(Reservoir):
     """What callers kept of buffers that the worker was too slow to take.
 
     ``histograms`` are exact, by exporter; if some exporter wants values, ``kept`` is a
-    uniform sample of ``seen`` entries.
+    uniform sample of ``seen`` entries, of about half a buffer to a whole one.
     """
 
     __slots__ = ("histograms", "keeps_values")
@@ -166,7 +166,7 @@ class Spilled(Reservoir):
     def __init__(
         self, histograms: dict[Exporter, Histogram], keeps_values: bool = True
     ) -> None:
-        super().__init__(BUFFER)
+        super().__init__(BUFFER, BUFFER // 2)
         self.histograms: dict[Exporter, Histogram] = histograms
         self.keeps_values: bool = keeps_values
 
