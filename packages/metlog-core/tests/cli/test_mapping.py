@@ -16,6 +16,7 @@ import yaml
 from metlog._cli.mapping import datadog, statsd_exporter
 from metlog.catalogue import Metric
 from metlog.shapes import SECONDS, Shape
+from metlog.wire import prometheus
 from metlog.wire.prometheus import family_name
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
@@ -48,6 +49,11 @@ METRICS = [
     Metric("CLS", "histogram", "1", "A.", base="shift", scale=1000, bounds=(0.1, 0.25)),
     Metric("memory", "gauge", "By", "A."),
     Metric("load.<disk>", "gauge", "ms", "A."),
+    Metric("wait", "histogram", "ms", "A.", bounds=(1.0, 10.0)),
+    Metric("page.<viewName>.size", "histogram", "KiBy", "A.", bounds=(1.0, 10.0)),
+    Metric("share", "histogram", "%", "A.", bounds=(1.0, 10.0)),
+    Metric("busy.<job>.<host>", "counter", "ms", "A."),
+    Metric("read.<quantile>.<instance>.<a>", "counter", "KiBy", "A."),
     Metric("active", "updown", "{request}", "A."),
 ]
 
@@ -132,7 +138,7 @@ def test_a_mapping_gives_what_the_labelled_shape_gives(metric: Metric) -> None:
             continue
         name = family_name(metric.base, metric.kind, metric.unit)
         found = by_statsd_exporter(exporter, metric.kind, series.name)
-        assert found == (name, labels)
+        assert found == (name, prometheus.labels(labels))
         assert by_datadog(mapper, series.name) == (shaped.name, labels)
 
 
@@ -183,6 +189,22 @@ def test_buckets_and_units_are_those_of_the_labelled_shape() -> None:
     assert mappings["load_seconds"]["scale"] == 0.001
     assert mappings["memory_bytes"].get("scale") is None
     assert mappings["view_stream_seconds"]["help"] == 'A stream: "so" long.'
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=str)
+def test_values_are_those_of_the_labelled_shape(metric: Metric) -> None:
+    """statsd_exporter first multiplies by the scale, then divides what is ``ms``."""
+    mappings = yaml.safe_load("\n".join(statsd_exporter([metric])))["mappings"] or []
+    if metric.kind == "updown" or metric.sum_of is not None:
+        assert [mapping.get("action") for mapping in mappings] in ([], ["drop"])
+        return
+    (mapping,) = mappings
+    dotted = 3.0 * metric.scale  # what is on the line when the code gives 3
+    told = dotted * mapping.get("scale", 1)
+    if metric.kind in {"timer", "histogram"}:
+        told /= 1000
+    _, factor = prometheus.base_unit(metric.kind, metric.unit)
+    assert told == pytest.approx(3 / 1000 if metric.kind == "timer" else 3 * factor)
 
 
 def metlog(

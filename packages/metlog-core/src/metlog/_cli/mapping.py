@@ -19,8 +19,9 @@ from metlog import catalogue
 from metlog._cli.declared import add_option, load
 from metlog._cli.output import put
 from metlog.catalogue import Metric
+from metlog.rules import is_reserved
 from metlog.shapes import default_bounds
-from metlog.wire.prometheus import base_unit, family_name
+from metlog.wire.prometheus import base_unit, family_name, labels
 
 __all__ = ["add_to", "datadog", "run", "statsd_exporter"]
 
@@ -79,14 +80,10 @@ def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str
             yield "  observer_type: histogram"
             yield "  histogram_options:"
             yield f"    buckets: {json.dumps(_buckets(metric))}"
-        if metric.kind == "histogram" and metric.scale != 1000:
-            # A plain StatsD line calls it ms, and the exporter divides it by 1000.
-            yield f"  scale: {1000 / metric.scale:g}"
-        if metric.kind == "gauge":
-            factor = base_unit(metric.kind, metric.unit)[1] / metric.scale
-            if factor != 1:
-                yield f"  scale: {factor:g}"
-        yield from _labels(metric, "  labels:", "    ")
+        scale = _scale(metric)
+        if scale != 1:
+            yield f"  scale: {scale!r}"
+        yield from _written(labels(_labels(metric)), "  labels:", "    ")
 
 
 def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
@@ -107,7 +104,7 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
         yield f"  - match: {_quoted(_pattern(metric, prefix)[1:-1])}"
         yield "    match_type: regex"
         yield f"    name: {_quoted(metric.base)}"
-        yield from _labels(metric, "    tags:", "      ")
+        yield from _written(_labels(metric), "    tags:", "      ")
 
 
 def _in_order(metrics: Iterable[Metric]) -> Sequence[Metric]:
@@ -137,13 +134,27 @@ def _pattern(metric: Metric, prefix: str) -> str:
     return f"^{pattern}$".replace("\\-", "-")
 
 
-def _labels(metric: Metric, head: str, indent: str) -> Iterator[str]:
+def _labels(metric: Metric) -> dict[str, str]:
+    """Return the labels, each with the group of the expression that has its value."""
     placeholders = re.findall(r"<([^<.>]*)(?:\.\.\.)?>", metric.name)
-    labels = {name: f"${i}" for i, name in enumerate(placeholders, 1)}
-    labels.update(metric.fixed)
-    if labels:
+    found = {name: f"${i}" for i, name in enumerate(placeholders, 1)}
+    found.update(metric.fixed)
+    return {name: text for name, text in found.items() if not is_reserved(name)}
+
+
+def _written(found: dict[str, str], head: str, indent: str) -> Iterator[str]:
+    if found:
         yield head
-        yield from (f"{indent}{name}: {_quoted(text)}" for name, text in labels.items())
+        yield from (f"{indent}{name}: {_quoted(text)}" for name, text in found.items())
+
+
+def _scale(metric: Metric) -> float:
+    """Return what the exporter has to multiply the value on the line by."""
+    if metric.kind == "timer":
+        return 1  # the exporter makes seconds of it
+    factor = base_unit(metric.kind, metric.unit)[1] / metric.scale
+    # A plain StatsD line calls a histogram ms, and the exporter divides it by 1000.
+    return factor * 1000 if metric.kind == "histogram" else factor
 
 
 def _observed(metric: Metric) -> str:
