@@ -85,6 +85,20 @@ def test_what_only_grows_is_counted_by_its_growth(asked: Callable[..., Any]) -> 
     assert client.values(5) == [3, 0, 7, 2, 2]
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None, "x", []])
+def test_growth_is_between_numbers(wrong: Any) -> None:
+    """An answer that is none counts as an error, and what grew meanwhile counts."""
+    client = Client()
+    answers = iter([100, wrong, 105, wrong, wrong, 110])
+    observation = Observation(
+        client, "counter", "cpu", lambda: next(answers), None, 60, None
+    )
+    for _ in range(6):
+        observation.ask()
+    assert client.values(3) == [100, 5, 5]
+    assert client.errors.qsize() == 3
+
+
 def test_it_is_stopped(asked: Callable[..., Any]) -> None:
     """By hand, and when its client is gone."""
     client, other = Client(), Client()

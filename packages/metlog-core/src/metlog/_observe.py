@@ -14,6 +14,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,6 +85,8 @@ class Observation:
             if self._kind == "gauge":
                 client.observed("gauge", self._name, self._fields, value, self._lock)
                 return
+            if not isfinite(value):
+                raise ValueError(f"expected a finite number, got {value!r}")
             last, self._last = self._last, value
             if last is None:
                 return
