@@ -31,7 +31,8 @@ from django_metlog.middleware import (
 from django_metlog.middleware._plan import latest
 from django_metlog.scope import see_queries
 from metlog import MetlogClient
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, StatsdSender
+from metlog.testing import UdpReceiver
 
 Fetch = Callable[..., Any]
 
@@ -779,6 +780,34 @@ def test_many_classes_of_errors(fetch: Fetch, sent: Any, settings: Any) -> None:
         *("error0", "error1", "other", "other"),
     ]
     assert "secret" not in repr([one.message for one in sent.captured])
+
+
+def test_a_label_that_does_not_apply_is_no_value(fetch: Fetch, settings: Any) -> None:
+    """It stays empty when a label has no place left, and takes none."""
+    settings.METLOG_VIEW_NAMES_MAX = 1
+    with UdpReceiver() as receiver:
+        sender = StatsdSender(
+            port=receiver.port, dialect="dogstatsd", names="semconv", flush_interval=60
+        )
+        settings.METLOG = MetlogClient(sender, "x")
+        for page in ("/", "/broken", "/?again", "/no-such-page", "/broken"):
+            fetch(page)
+        settings.METLOG.close()
+        assert receiver.catch_up()
+        found = {
+            tuple(
+                tag
+                for tag in line.partition("|#")[2].split(",")
+                if tag.startswith(("http.route:", "error.type:", "http.response"))
+            )
+            for line in receiver.lines
+            if line.startswith("http.server.request.duration:")
+        }
+    assert {tuple(sorted(tags)) for tags in found} == {
+        ("http.response.status_code:200", "http.route:/"),
+        ("error.type:ValueError", "http.response.status_code:500", "http.route:other"),
+        ("http.response.status_code:404",),
+    }
 
 
 def test_what_an_error_page_raises_is_counted_too(

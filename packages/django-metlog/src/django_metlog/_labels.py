@@ -21,8 +21,13 @@ _logger = logging.getLogger("django_metlog")
 
 
 def capped(label: str, value: object) -> str:
-    """Return the text of ``value``, or `OTHER` beyond the label's limit of values."""
+    """Return the text of ``value``, or `OTHER` beyond the label's limit of values.
+
+    Empty text is no value: that is a label which does not apply.
+    """
     value = value if type(value) is str else as_text(value)
+    if not value:
+        return ""
     values, max_values = _values()
     label = label.removesuffix("_")  # ``class`` has to be written ``class_`` in Python
     seen = values.setdefault(label, set())
