@@ -465,6 +465,67 @@ def test_gauges_that_differ_in_fields_are_told_once(
     assert "level" in said
 
 
+@pytest.mark.parametrize("declared", [False, True])
+def test_each_name_of_such_gauges_is_told(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str], declared: bool
+) -> None:
+    """Each once, and not only the first in a minute."""
+    names = [f"level{number}" for number in range(5)]
+
+    def do(client: MetlogClient) -> None:
+        for name in names:
+            for page in ("home", "about", "home"):
+                fields = {"page": page}
+                if declared:
+                    metric = Metric(name, "gauge", "", "Height.", fields=("page",))
+                    metric.series(client, **fields).set(1)
+                else:
+                    client.series("gauge", name, fields).set(1)
+
+    lines(receiver, do, MetlogClient(statsd(receiver), "x"))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == len(names), said
+    for name, line in zip(names, said, strict=True):
+        assert f"{name!r} with" in line
+
+
+@pytest.mark.parametrize("dialect", ["plain", "dogstatsd"])
+def test_gauges_whose_parts_are_written_alike_are_told(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str], dialect: Any
+) -> None:
+    """A dotted name has no dot inside a part, so two of them may become one."""
+    length = Metric("q.<queue>.length", "gauge", "{task}", "Tasks that wait.")
+    sold = Metric("q.<queue>.sold", "counter", "{task}", "Tasks that are done.")
+
+    def do(client: MetlogClient) -> None:
+        for queue in ("a.b", "c", "a_b", "a.b"):
+            length.series(client, queue=queue).set(1)
+            sold.series(client, queue=queue).add()
+
+    sender = statsd(receiver, dialect=dialect, names="dotted")
+    lines(receiver, do, MetlogClient(sender, "x"))
+    said = capsys.readouterr().err
+    assert said.count("gauges that differ only in") == 1
+    assert "'q.a_b.length' with {'queue': 'a" in said
+
+
+def test_each_field_that_has_the_name_of_a_part_is_told(
+    receiver: UdpReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each metric once, and not only the first in a minute."""
+    metrics = [Metric(f"m{n}.<part>", "counter", "", "Many.") for n in range(4)]
+
+    def do(client: MetlogClient) -> None:
+        client.fields = {"part": "z"}
+        for metric in (*metrics, *metrics):
+            metric.series(client, part="y").add()
+
+    sender = statsd(receiver, dialect="dogstatsd", names="labels")
+    lines(receiver, do, MetlogClient(sender, "x"))
+    said = capsys.readouterr().err
+    assert [said.count(f"of {metric.name}") for metric in metrics] == [1] * 4
+
+
 # -- functions that are asked ----------------------------------------------------------
 
 

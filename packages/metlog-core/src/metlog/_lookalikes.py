@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from metlog.diagnostics import numbered
+
 __all__ = ["Lookalikes"]
 
 MAX_NAMES = 1_000
@@ -33,6 +35,10 @@ class Lookalikes:
         if first != fields:
             self._told.add(name)
             report(
-                "gauges that differ only in fields are one where there are no labels",
+                numbered(
+                    "gauges that differ only in fields are one where there are no "
+                    "labels",
+                    len(self._told),
+                ),
                 f"{name[:100]!r} with {dict(first)!r} and {dict(fields)!r}",
             )

@@ -217,6 +217,7 @@ class Shape:
         self._resource = resource
         self._report = report
         self._told: set[object] = set()
+        self._conflicts = 0
         self._lookalikes = Lookalikes()
 
     def of(self, series: AnySeries) -> Shaped | None:
@@ -285,8 +286,14 @@ class Shape:
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
     ) -> Shaped:
         metric = series.metric
-        if series.kind == "gauge" and not self._tagged:
-            self._lookalikes.watch(name, labels, self._report)
+        if series.kind == "gauge":
+            # Different parts may be written alike, say a.b and a_b.
+            parts = series.parts or {}
+            if not self._tagged:
+                self._lookalikes.watch(name, {**labels, **parts}, self._report)
+            elif parts:
+                known = f"{name} {labels}" if labels else name
+                self._lookalikes.watch(known, parts, self._report)
         if metric is None:
             unit = unit_of(series.kind, "")
             return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
@@ -313,7 +320,7 @@ class Shape:
             if label not in metric.labels:
                 others[label] = value
             elif value != parts.get(label, ""):
-                self._tell(
+                self._tell_each(
                     "a field has the name of a part, and the part wins",
                     (metric.name, label),
                     f"{label}={value!r} of {metric.name}",
@@ -355,6 +362,13 @@ class Shape:
             else:
                 allowed[label] = value
         return allowed
+
+    def _tell_each(self, kind: str, key: object, detail: str) -> None:
+        """Do so for each key, not only for the first in a minute."""
+        if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
+            self._conflicts += 1
+            self._told.add((kind, key))
+            self._report(numbered(kind, self._conflicts), detail)
 
     def _tell(self, kind: str, key: object, detail: str) -> None:
         if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
