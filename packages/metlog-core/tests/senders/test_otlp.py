@@ -616,6 +616,24 @@ def test_the_oldest_series_make_room(collector: Collector) -> None:
     client.close()
 
 
+def test_the_newest_series_are_taken_between_two_exports(collector: Collector) -> None:
+    """Far beyond the limit, and long before an export is due, whenever the worker
+    looks."""
+    sender = OtlpSender(collector.url, max_series=100, interval=3600)
+    client = MetlogClient(sender, "app")
+    client.incr("first")
+    drain = sender.drain_for_clients()
+    assert drain is not None
+    for number in range(1000):
+        client.incr(f"n{number}")
+        drain.run(everything=False)
+    client.flush()
+    assert sorted(collector.counts()) == sorted(f"n{n}" for n in range(900, 1000))
+    sent, dropped, *_ = sender.stats
+    assert (sent, dropped) == (100, 901)
+    client.close()
+
+
 def test_one_absurd_number_does_not_stop_the_others(
     client: MetlogClient, collector: Collector
 ) -> None:

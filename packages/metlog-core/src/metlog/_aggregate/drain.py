@@ -151,15 +151,17 @@ class Drain:
         """Take what there is and hand it on; return whether everything was looked at.
 
         Without ``everything``, only timers and histograms that had values lately are
-        looked at, unless the last full look is `FULL_SCAN` seconds ago. If another
-        thread is draining, wait ``wait`` seconds for it, by default for ever; do not
-        wait at all if `is_mine`.
+        looked at, unless the last full look is `FULL_SCAN` seconds ago, or series have
+        to make room for new ones. If another thread is draining, wait ``wait`` seconds
+        for it, by default for ever; do not wait at all if `is_mine`.
         """
 
         def take() -> None:
             nonlocal everything
             at = now()
-            if at - self._scanned_at >= FULL_SCAN:
+            if at - self._scanned_at >= FULL_SCAN or any(
+                aggregate.is_crowded for _, aggregate in self._sources
+            ):
                 everything = True
             if everything:
                 self._scanned_at = at

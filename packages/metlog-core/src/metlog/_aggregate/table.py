@@ -183,9 +183,14 @@ class Aggregate:
                 for series in chunk:
                     self._take_one(series, at, everything, news)
             self._make_up()
-        if everything and self.makes_room and len(self) >= self.max_series:
+        if everything and self.is_crowded:
             self._make_room()
         return news
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether idle series have to make room for new ones."""
+        return self.makes_room and len(self) >= self.max_series
 
     @property
     def is_mine(self) -> bool:
