@@ -11,16 +11,21 @@ from unittest import mock
 import pytest
 
 from metlog import SEVERITY, MetlogClient
+from metlog._aggregate import drain, table
+from metlog._aggregate.table import IDLE_TTL
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
+    OtlpSender,
+    PrometheusSender,
     Sender,
     SenderStats,
     StatsdSender,
 )
+from metlog.senders._delivery import process
 from metlog.testing import RecordingSender, SenderContract, UdpReceiver
 
 
@@ -409,3 +414,186 @@ def test_a_route_that_takes_all_the_time_leaves_the_others_theirs(
         getattr(client, what)()
         assert slow.arrived
         client.close()
+
+
+NEVER = 3600.0  # seconds: these tests flush by themselves
+
+
+def otlp(most: int) -> Sender:
+    return OtlpSender("http://127.0.0.1:9", interval=NEVER, max_series=most)
+
+
+NEIGHBOURS: dict[str, Callable[[], Any]] = {
+    "statsd": lambda: StatsdSender(port=9, flush_interval=NEVER),
+    "one more": lambda: StatsdSender(port=9, flush_interval=NEVER, max_names=5),
+    "fewer": lambda: StatsdSender(port=9, flush_interval=NEVER, max_names=2),
+    "otlp": lambda: otlp(1000),
+    "otlp, as many": lambda: otlp(4),
+    "otlp, fewer": lambda: otlp(2),
+    "prometheus": PrometheusSender,
+}
+
+Small = Callable[..., tuple[MetlogClient, StatsdSender]]
+
+
+@pytest.fixture(params=["alone", *NEIGHBOURS])
+def small(request: pytest.FixtureRequest, receiver: UdpReceiver) -> Iterator[Small]:
+    """A client, and a StatsD sender with room for four names: the client's own, or a
+    route beside others."""
+    made: list[Any] = []
+
+    def make(**options: Any) -> tuple[MetlogClient, StatsdSender]:
+        options = {"max_names": 4, "flush_interval": NEVER, **options}
+        sender = StatsdSender(port=receiver.port, **options)
+        made.append(sender)
+        if request.param != "alone":
+            made.append(NEIGHBOURS[request.param]())
+        for each in made:
+            each._worker.started = True  # no thread: only what is asked for is sent
+        if len(made) == 1:
+            return MetlogClient(sender, "t"), sender
+        fan = FanOutSender([{"sender": each} for each in made])
+        return MetlogClient(fan, "t"), sender
+
+    yield make
+    for each in made:
+        each.close(timeout=0)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda c, name: c.incr(name),
+        lambda c, name: c.incr(name, 2.5),
+        lambda c, name: c.gauge(name, 1),
+        lambda c, name: c.timer_send(name, 1),
+        lambda c, name: c.timer_send(name, 1, rate=1),
+        lambda c, name: c.histogram(name, 1),
+        lambda c, name: c.series("counter", name).add(1),
+        lambda c, name: c.sender.send_metric("counter", name, 1, 1.0, None),
+        lambda c, name: c.incr("n", fields={"a": name}),
+        lambda c, name: c.timer_send("n", 1, fields={"a": name}),
+    ],
+)
+def test_a_limit_on_names_is_the_routes_own(
+    small: Small,
+    say: Callable[[MetlogClient, str], object],
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Beside a sender with room for more, as alone: the first four go on, the others
+    are counted, with one warning."""
+    client, sender = small(dialect="dogstatsd")
+    for _ in range(3):
+        for i in range(20):
+            say(client, f"n{i}")
+        sender.flush()
+    assert receiver.catch_up()
+    assert len(receiver.lines) == 3 * 4
+    assert len(set(receiver.lines)) == 4
+    assert sender.stats == SenderStats(sent=12, dropped=48)
+    told = capsys.readouterr().err.splitlines()
+    of_sender = [line for line in told if f"statsd 127.0.0.1:{receiver.port}" in line]
+    assert sum("too many distinct names" in line for line in of_sender) == 1
+
+
+def test_every_call_for_a_name_without_room_is_counted(
+    small: Small, receiver: UdpReceiver
+) -> None:
+    """Not every name."""
+    client, sender = small()
+    for name in "abcdefg":
+        client.incr(name)
+        for _ in range(10):
+            client.incr(name)
+            client.incr(name, 3)
+    sender.flush()
+    assert receiver.catch_up()
+    assert sorted(receiver.lines) == ["a:41|c", "b:41|c", "c:41|c", "d:41|c"]
+    assert sender.stats == SenderStats(sent=84, dropped=63)
+
+
+def test_a_name_that_is_idle_makes_room_in_its_route(
+    small: Small, receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After two minutes, as alone; one that is used does not."""
+    now = [100.0]
+    for module in (process, drain, table):
+        monkeypatch.setattr(module, "now", lambda: now[0])
+    client, sender = small()
+
+    def lines(*names: str) -> list[str]:
+        before = len(receiver.lines)
+        for name in names:
+            client.incr(name)
+        sender.flush()
+        assert receiver.catch_up()
+        return sorted(line.partition(":")[0] for line in receiver.lines[before:])
+
+    assert lines("a", "b", "c", "d", "e") == ["a", "b", "c", "d"]
+    now[0] += IDLE_TTL / 2
+    assert lines("e", "a") == ["a"]
+    now[0] += IDLE_TTL / 2
+    assert lines("f") == []
+    now[0] += 1
+    lines()
+    assert lines("a", "f", "g", "h", "i", "b") == ["a", "f", "g", "h"]
+    now[0] += IDLE_TTL + 1
+    lines()
+    assert lines("b", "c", "d", "e", "a") == ["b", "c", "d", "e"]
+    assert sender.stats.dropped == 1 + 1 + 1 + 2 + 1
+
+
+def test_plain_statsd_has_a_name_for_all_fields(
+    small: Small, receiver: UdpReceiver
+) -> None:
+    """For a neighbour each of them is another series."""
+    client, sender = small()
+    for i in range(20):
+        client.incr("n", fields={"a": i})
+        client.timer_send("t", 1, fields={"a": i})
+    sender.flush()
+    assert receiver.catch_up()
+    assert sorted(set(receiver.lines)) == ["n:20|c", "t:1|ms"]
+    assert sender.stats == SenderStats(sent=40)
+
+
+def test_what_a_route_does_not_send_takes_no_room(receiver: UdpReceiver) -> None:
+    """What its rules drop, or its types; what they give one name takes room once."""
+    sender = StatsdSender(port=receiver.port, max_names=3, flush_interval=NEVER)
+    other = StatsdSender(port=9, flush_interval=NEVER)
+    rules = [{"match": "x*", "drop": True}, {"match": "y*", "rename": "y"}]
+    types = ["counter", "timer", "updown"]
+    route = {"sender": sender, "types": types, "metrics": rules}
+    client = MetlogClient(FanOutSender([route, {"sender": other}]), "t")
+    for i in range(10):
+        client.incr(f"x{i}")
+        client.incr(f"y{i}")
+        client.gauge(f"g{i}", 1)
+        client.updown(f"u{i}", 1)
+    client.incr("..")
+    client.incr("a")
+    client.incr("b")
+    client.incr("c")
+    sender.close()
+    other.close(timeout=0)
+    assert receiver.catch_up()
+    assert sorted(receiver.lines) == ["a:1|c", "b:1|c", "y:10|c"]
+    assert sender.stats == SenderStats(sent=12, dropped=2)
+
+
+def test_names_are_not_looked_at_where_the_limit_is_the_tables(
+    receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs nothing: the aggregate has refused all others."""
+    admitted = mock.Mock()
+    monkeypatch.setattr(StatsdSender, "_admitted", admitted)
+    senders = [StatsdSender(port=receiver.port, max_names=most) for most in (4, 4)]
+    client = MetlogClient(FanOutSender([{"sender": each} for each in senders]), "t")
+    for i in range(20):
+        client.incr(f"n{i}")
+    client.close()
+    assert receiver.catch_up()
+    assert len(receiver.lines) == 8
+    assert [each.stats.dropped for each in senders] == [16, 16]
+    assert not admitted.called

@@ -102,6 +102,11 @@ class ExportingSender(BaseSender):
                     self._absorbed = before
                     self.lose(each.calls, "could not be recorded", error)
 
+    def _admitted(self, news: Sequence[News], now: float) -> Sequence[News]:
+        """Return what there is room for, and count the rest. A `FanOutSender` calls
+        this before `absorb` if its table may have more series than ``max_series``."""
+        return news
+
     def _absorb_one(self, news: News, now: float) -> None:
         """Take what happened to one series, either all of it or nothing."""
         raise NotImplementedError

@@ -116,6 +116,10 @@ class FanOutSender(BaseSender):
             _Export(route.sender, route.takes, route.rules) for route in self._exporting
         ]
         for export in self._exports:
+            export.is_outgrown = any(
+                each.makes_room or each.max_series > export.max_series
+                for each in self._exports
+            )
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
         self._drain.add_source(self._own)
@@ -332,6 +336,8 @@ class _Export:
         self.max_series = sender.max_series
         self.makes_room = sender.makes_room
         self.reads_fields = sender.reads_fields
+        self.is_outgrown: bool = False
+        """Whether the aggregate may have more series than ``max_series``."""
         self.revive(sender)
 
     def revive(self, sender: ExportingSender) -> None:
@@ -362,7 +368,11 @@ class _Export:
             if calls:
                 sender.lose(calls, "closed, dropped", f"{calls} calls")
             return
-        sender.absorb(seen(news, self._lens) if self._lens else news, now)
+        if self._lens:
+            news = seen(news, self._lens)
+        if self.is_outgrown:
+            news = sender._admitted(news, now)  # noqa: SLF001  # one of our own
+        sender.absorb(news, now)
 
     @property
     def closed(self) -> bool:

@@ -19,6 +19,7 @@ from metlog.senders._delivery.socket import DatagramSocket
 from metlog.senders._exporting import ExportingSender
 from metlog.senders._statsd_backlog import Backlog
 from metlog.senders._statsd_forms import Form, Forms
+from metlog.senders._statsd_names import Names
 from metlog.shapes import Shape
 from metlog.wire.statsd import number, rate_part, safe_name
 
@@ -148,6 +149,7 @@ class StatsdSender(ExportingSender):
             self_metrics=self_metrics,
         )
         self._worker.kept.append(self._socket)
+        self._names = Names(self.max_series)
         if names is None:
             names = "labels" if self._is_dogstatsd else "dotted"
         self._shape = Shape(
@@ -173,6 +175,25 @@ class StatsdSender(ExportingSender):
     def conflicts(self, metrics: Iterable[Metric]) -> Iterator[str]:
         for metric in metrics:
             yield from self._shape.conflicts(metric)
+
+    def _admitted(self, news: Sequence[News], now: float) -> Sequence[News]:
+        """See `ExportingSender`."""
+        with self._absorbing.here:
+            return [each for each in news if self._admits(each, now)]
+
+    def _admits(self, news: News, now: float) -> bool:
+        series = news.series
+        try:
+            form = self._forms.of(series)
+        except Exception:
+            return True  # it raises again, and is counted, when this is absorbed
+        # A neighbour's series differ in fields, too, and plain StatsD's lines do not.
+        if form is None or self._names.take(
+            (self._forms.head(series, form), form.tail), now
+        ):
+            return True
+        self.lose(news.calls, "too many distinct names, dropped", series.name[:100])
+        return False
 
     def _absorb_one(self, news: News, now: float) -> None:
         """Turn values into lines; add counters and gauges up for the interval."""
