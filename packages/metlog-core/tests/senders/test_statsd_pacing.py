@@ -14,6 +14,7 @@ import pytest
 
 from metlog import MetlogClient
 from metlog._aggregate import drain
+from metlog.rules import Rules
 from metlog.senders import StatsdSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.pacing import Pacing, cost
@@ -315,6 +316,41 @@ def test_datadogs_environment_is_read(
 
     assert make(DOG, do) == [line]
     assert make({}, do) == ["c:1|c"]
+
+
+@pytest.mark.parametrize("external", ["ex", "#x", "a|#b", "a@0.1"])
+@pytest.mark.parametrize("fields", [None, {"a": "x"}])
+@pytest.mark.parametrize("options", [{}, {"packed": False}, {"distributions": True}])
+def test_parts_of_a_line_have_datadogs_order(
+    external: str,
+    fields: dict[str, str] | None,
+    options: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rate, tags, container, whatever of it there is: for a call's own rate, for that
+    of a rule and for that of a sample."""
+    monkeypatch.setenv("DD_EXTERNAL_ENV", external)
+
+    def do(client: MetlogClient) -> None:
+        client.rules = Rules([{"match": "rule", "rate": 0.999999}])
+        client.timer_send("own", 1, fields=fields, rate=0.999999)
+        client.incr("counted", fields=fields, rate=0.999999)
+        client.timer_send("whole", 1, fields=fields)
+        for _ in range(9):  # chance leaves out one in 256
+            client.timer_send("rule", 1, fields=fields)
+        for _ in range(40):
+            client.histogram("sample", 1, fields=fields)
+
+    lines = make({**DOG, **options, "max_timings": 10}, do)
+    rates = {name: ["@0.999999"] for name in ("own", "counted", "rule")}
+    values = [line.partition("|")[0] for line in lines]
+    kept = sum(value.count(":") for value in values if value.startswith("sample:"))
+    rates |= {"whole": [], "sample": [f"@{kept / 40}"]}
+    end = [*(["#a:x"] if fields else []), f"e:{external.replace('|', '_')}"]
+    names = [value.partition(":")[0] for value in values]
+    assert {*names} == {*rates}
+    for name, line in zip(names, lines, strict=True):
+        assert line.split("|")[2:] == [*rates[name], *end]
 
 
 def test_the_agents_address_comes_from_the_environment(

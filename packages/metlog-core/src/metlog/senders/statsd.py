@@ -278,8 +278,8 @@ class StatsdSender(ExportingSender):
             self._absorbed -= left_out
             self.lose(left_out, "many values of one series, sampled", series.name[:100])
         if rate < 1.0:
-            kind, _, tags = tail.partition("|#")
-            tail = f"{kind}{rate_part(rate)}" + (f"|#{tags}" if tags else "")
+            kind, bar, rest = tail[1:].partition("|")
+            tail = f"|{kind}{rate_part(rate)}{bar}{rest}"
         if self._packed:
             self._pack_values(head, values, tail)
         elif values:
