@@ -123,7 +123,7 @@ class Collector(HttpReceiver):
         """Of each request that was taken."""
         self.status = 200
         self.statuses: list[int] = []
-        """Of the next requests; then `status` again."""
+        """Of the next requests; then `status` again. With 0 the connection breaks."""
         self.body = b""
         """What is answered to a request that is taken."""
         self.retry_after: str | None = None
@@ -143,6 +143,8 @@ class Collector(HttpReceiver):
         self.meanwhile()
         status = self.statuses.pop(0) if self.statuses else self.status
         headers = {"Location": "/v1/elsewhere"}
+        if not status:
+            raise ConnectionAbortedError  # the server closes it, and prints this
         if status != 200:
             if self.retry_after is not None:
                 headers["Retry-After"] = self.retry_after

@@ -537,6 +537,53 @@ def test_a_delta_arrives_or_is_counted(
     client.close()
 
 
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        [503] * 6,
+        [0] * 6,
+        [503, *[0] * 5],
+        [503, 503, *[0] * 4],
+        [*[503] * 3, 0, 0, 0],
+        [*[503] * 4, 0, 0],
+        [*[503] * 5, 0],
+        [0, 503, 503, 0, 0, 0],
+        [0, 0, 503, 0, 0, 0],
+        [503, 0, 0, 503, 503, 0],
+        [503, 0, 503, 0, 503, 0],
+        [429, 0, 0, 0, 0, 503],
+    ],
+)
+def test_however_it_fails_a_batch_is_sent_again_five_times(
+    collector: Collector, delta: None, signal: str, statuses: list[int]
+) -> None:
+    """A connection that breaks is tried again at once, which counts, too. The sixth
+    request is the last, and one that is taken is in time."""
+    sender = OtlpSender(collector.url, interval=60)
+    client = MetlogClient(sender, "app")
+    for status in (statuses[-1], 200):
+        before = len(collector.requests)
+        stats = sender.stats
+        collector.statuses = [*statuses[:-1], status, *[0] * 9]
+        if signal == "metrics":
+            client.incr("hits")
+        else:
+            client.info("hello")
+        for _ in range(6):
+            client.flush()
+            if not sender.stats.queued:
+                break
+        bodies = [request.body for request in collector.requests[before:]]
+        assert len(bodies) == 6
+        assert len({*bodies}) == 1
+        assert sender.stats.sent - stats.sent == (status == 200)
+        assert sender.stats.dropped - stats.dropped == (status != 200)
+        assert sender.stats.retried - stats.retried == 5
+    collector.statuses = []
+    client.close()
+
+
 @pytest.mark.parametrize("status", [301, 400, 404, 500, 503])
 def test_a_sum_that_was_not_taken_is_right_with_the_next(
     collector: Collector, status: int

@@ -359,7 +359,7 @@ class OtlpSender(ExportingSender):
             kept = waiting[0]
             outcome = self._twice(signal, kept.what, deadline, kept)
             halves = kept.halves() if outcome.unfit else []
-            if outcome.again and not outcome.delivered and kept.tries <= RESENDS:
+            if outcome.again and not outcome.delivered and not kept.is_worn_out:
                 return False
             try:
                 waiting.popleft()
@@ -381,7 +381,7 @@ class OtlpSender(ExportingSender):
         """Export it, and once more if the connection breaks: collectors close idle
         ones."""
         export: Callable[[Any, Deadline], Outcome] = getattr(self._exporters, signal)
-        for attempt in (1, 2):
+        for _ in range(2):
             if kept is not None and kept.tries:
                 self._tally.add(retried=kept.calls)
             outcome = export(what, deadline)
@@ -391,7 +391,7 @@ class OtlpSender(ExportingSender):
             self._tally.report("not exported", outcome.why)
             if kept is not None and outcome.reached:
                 kept.tries += 1
-            if attempt == 1 and not (outcome.broken and deadline.left):
+            if not (outcome.broken and deadline.left) or (kept and kept.is_worn_out):
                 break
         self._failing = outcome.again and not outcome.delivered
         one = self._settings.has_one_collector
@@ -417,6 +417,11 @@ class _Kept:
         self.calls = calls
         self.tries = 0
         """How often a collector may have had it."""
+
+    @property
+    def is_worn_out(self) -> bool:
+        """Return whether it must not be sent again."""
+        return self.tries > RESENDS
 
     def halves(self) -> list[_Kept]:
         """Return it as two that are sent separately; none if it cannot be split."""
