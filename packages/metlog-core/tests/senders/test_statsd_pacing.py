@@ -14,6 +14,7 @@ import pytest
 
 from metlog import MetlogClient
 from metlog._aggregate import drain
+from metlog.exceptions import ConfigError
 from metlog.rules import Rules
 from metlog.senders import StatsdSender
 from metlog.senders._delivery import process
@@ -377,3 +378,37 @@ def test_the_agents_address_comes_from_the_environment(
         with MetlogClient(StatsdSender(dialect="dogstatsd"), "app") as client:
             client.incr("d")
         assert unix.wait_until(lambda r: r.counts == {"d": 1})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("udp://[::1:8125", "udp://::1]:8125", "udp://[::1", "udp://[", "udp://]"),
+        *("udp://[]:8125", "//[::1:8125", "tcp://[::1:8125", "[::1:8125"),
+        *("udp://h\u2100:8125", "udp://user@h\uff03:8125"),
+        *("udp://h:0", "udp://h:65536", "udp://h:-1", "udp://h:port", "udp://a:1,b:2"),
+        *("udp://", "udp://:8125", "udp:h:8125", "h:8125", "unix://", "unix:/run/dsd"),
+        *("http://h:8125", "udp://fe80::1", "\udcff"),
+    ],
+)
+def test_a_url_of_the_agent_that_cannot_be_read_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At start, by the variable's name; not if the sender does not need it."""
+    monkeypatch.setenv("DD_DOGSTATSD_URL", url)
+    with pytest.raises(ConfigError, match=r"^DD_DOGSTATSD_URL: expected udp") as told:
+        StatsdSender(dialect="dogstatsd")
+    assert f"got {url!r}" in str(told.value)
+    StatsdSender("127.0.0.1", dialect="dogstatsd").close()
+    StatsdSender().close()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "port", "8125.0", " ", "99999"])
+def test_a_port_of_the_agent_that_cannot_be_is_refused(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At start, by the variable's name."""
+    monkeypatch.delenv("DD_DOGSTATSD_URL", raising=False)
+    monkeypatch.setenv("DD_DOGSTATSD_PORT", port)
+    with pytest.raises(ConfigError, match=r"^DD_DOGSTATSD_PORT: expected a port"):
+        StatsdSender(dialect="dogstatsd")

@@ -49,12 +49,14 @@ def from_environment(ask_address: bool = True) -> Surroundings:
 def _address() -> tuple[str, int, Literal["udp", "unix"]]:
     url = os.environ.get("DD_DOGSTATSD_URL")
     if url:
-        if url.startswith("unix://"):
-            return url.removeprefix("unix://"), DEFAULT_PORT, "unix"
-        parts = urlsplit(url)
+        path = url.removeprefix("unix://")
+        if path and path != url:
+            return path, DEFAULT_PORT, "unix"
         try:
-            if parts.scheme == "udp" and parts.hostname:
-                return parts.hostname, parts.port or DEFAULT_PORT, "udp"
+            parts = urlsplit(url)
+            number = DEFAULT_PORT if parts.port is None else parts.port
+            if parts.scheme == "udp" and parts.hostname and number:
+                return parts.hostname, number, "udp"
         except ValueError:
             pass
         raise ConfigError(
