@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from metlog.exceptions import ConfigError
+from metlog.wire.text import encodable
 
 __all__ = ["NOTHING", "Surroundings", "from_environment"]
 
@@ -40,7 +41,7 @@ def from_environment(ask_address: bool = True) -> Surroundings:
     host, port, transport = NOTHING.host, NOTHING.port, NOTHING.transport
     if ask_address:
         host, port, transport = _address()
-    external = os.environ.get("DD_EXTERNAL_ENV", "")
+    external = encodable(os.environ.get("DD_EXTERNAL_ENV", ""))
     detects = os.environ.get("DD_ORIGIN_DETECTION_ENABLED", "true").lower() in _YES
     suffix = f"|e:{_UNSAFE.sub('_', external)}" if external and detects else ""
     return Surroundings(host, port, transport, _tags(), suffix)
