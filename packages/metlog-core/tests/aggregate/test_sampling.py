@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from metlog._aggregate.sampling import Reservoir
+from metlog._aggregate.sampling import Reservoir, sample
 
 
 @pytest.mark.parametrize("low", [1_000, 500])
@@ -34,3 +34,11 @@ def test_a_reservoir_takes_samples_of_others() -> None:
     ones, twos = reservoir.kept.count(1.0), reservoir.kept.count(2.0)
     assert 20 <= ones <= 90  # a tenth of them
     assert twos == 100
+
+
+@pytest.mark.parametrize("share", [0.003, 0.04, 0.06, 0.1, 1 / 3, 0.5, 0.9, 0.999])
+def test_a_sample_is_the_share_that_it_says(share: float) -> None:
+    """Within five deviations of a thousand samples; a backend divides by it."""
+    kept = sum(len(sample([0.0] * 1_000, share)) for _ in range(1_000))
+    each = 1_000 * share * (1 - share) + (1_000 / 512) ** 2
+    assert abs(kept - 1_000_000 * share) < 5 * math.sqrt(1_000 * each)

@@ -61,9 +61,9 @@ def sample(values: Sequence[float], share: float) -> list[float]:
     if share > 0.05:
         # One random byte for each, all in C: a tenth of the time of the loop below.
         chances = random.randbytes(len(values))  # noqa: S311  # sampling, no secret
-        return list(
-            itertools.compress(values, chances.translate(_threshold_table(share)))
-        )
+        # A byte only knows 256ths: now the one below the share, now the one above it.
+        limit = int(256 * share + random.random())  # noqa: S311
+        return list(itertools.compress(values, chances.translate(_below(limit))))
     some: list[float] = []
     place = -1
     while True:
@@ -74,7 +74,7 @@ def sample(values: Sequence[float], share: float) -> list[float]:
         some.append(values[place])
 
 
-@lru_cache(maxsize=64)
-def _threshold_table(share: float) -> bytes:
-    """Return a table for `bytes.translate`: 1 for this share of all bytes, else 0."""
-    return bytes(byte < int(256 * share) for byte in range(256))
+@lru_cache(maxsize=256)
+def _below(limit: int) -> bytes:
+    """Return a table for `bytes.translate`: 1 for bytes below ``limit``, else 0."""
+    return bytes(byte < limit for byte in range(256))
