@@ -505,6 +505,7 @@ def test_gauges_whose_parts_are_written_alike_are_told(
     sender = statsd(receiver, dialect=dialect, names="dotted")
     lines(receiver, do, MetlogClient(sender, "x"))
     said = capsys.readouterr().err
+    assert said.count("gauges that differ only in parts are one") == 1
     assert said.count("gauges that differ only in") == 1
     assert "'q.a_b.length' with {'queue': 'a" in said
 

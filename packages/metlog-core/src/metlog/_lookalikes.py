@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Gauges that overwrite each other, because they differ only in fields and the backend
-has none."""
+"""Gauges that overwrite each other: they differ only in what the backend does not get,
+such as fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,17 @@ MAX_NAMES = 1_000
 
 
 class Lookalikes:
-    """The gauges of one client or one sender; each name is reported once."""
+    """The gauges of one client or one sender; each name is reported once.
 
-    def __init__(self) -> None:
+    ``kind`` says what is wrong with those that are reported.
+    """
+
+    def __init__(
+        self,
+        kind: str = "gauges that differ only in fields are one where there are no "
+        "labels",
+    ) -> None:
+        self._kind = kind
         self._known: dict[str, Mapping[str, Any]] = {}
         self._told: set[str] = set()
 
@@ -35,10 +43,6 @@ class Lookalikes:
         if first != fields:
             self._told.add(name)
             report(
-                numbered(
-                    "gauges that differ only in fields are one where there are no "
-                    "labels",
-                    len(self._told),
-                ),
+                numbered(self._kind, len(self._told)),
                 f"{name[:100]!r} with {dict(first)!r} and {dict(fields)!r}",
             )

@@ -216,9 +216,11 @@ class Shape:
         self._tagged = tagged
         self._resource = resource
         self._report = report
-        self._told: set[object] = set()
-        self._conflicts = 0
+        self._told: set[tuple[str, object]] = set()
         self._lookalikes = Lookalikes()
+        self._spelled_alike = Lookalikes(
+            "gauges that differ only in parts are one where those are written alike"
+        )
 
     def of(self, series: AnySeries) -> Shaped | None:
         """Return what to call ``series``, None if it is not sent in this shape.
@@ -287,13 +289,11 @@ class Shape:
     ) -> Shaped:
         metric = series.metric
         if series.kind == "gauge":
-            # Different parts may be written alike, say a.b and a_b.
-            parts = series.parts or {}
             if not self._tagged:
-                self._lookalikes.watch(name, {**labels, **parts}, self._report)
-            elif parts:
+                self._lookalikes.watch(name, labels, self._report)
+            if series.parts:
                 known = f"{name} {labels}" if labels else name
-                self._lookalikes.watch(known, parts, self._report)
+                self._spelled_alike.watch(known, series.parts, self._report)
         if metric is None:
             unit = unit_of(series.kind, "")
             return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
@@ -320,10 +320,11 @@ class Shape:
             if label not in metric.labels:
                 others[label] = value
             elif value != parts.get(label, ""):
-                self._tell_each(
+                self._tell(
                     "a field has the name of a part, and the part wins",
                     (metric.name, label),
                     f"{label}={value!r} of {metric.name}",
+                    each=True,
                 )
         parts = {**parts, **{k: str(v) for k, v in ruled.items() if k in metric.labels}}
         others.update({k: v for k, v in ruled.items() if k not in metric.labels})
@@ -363,17 +364,13 @@ class Shape:
                 allowed[label] = value
         return allowed
 
-    def _tell_each(self, kind: str, key: object, detail: str) -> None:
-        """Do so for each key, not only for the first in a minute."""
-        if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
-            self._conflicts += 1
-            self._told.add((kind, key))
-            self._report(numbered(kind, self._conflicts), detail)
-
-    def _tell(self, kind: str, key: object, detail: str) -> None:
-        if (kind, key) not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add((kind, key))
-            self._report(kind, detail)
+    def _tell(self, kind: str, key: object, detail: str, *, each: bool = False) -> None:
+        """Report once for each key; with ``each`` not only the first in a minute."""
+        if (kind, key) in self._told or len(self._told) >= MAX_TOLD:
+            return
+        self._told.add((kind, key))
+        number = sum(told == kind for told, _ in self._told)
+        self._report(numbered(kind, number) if each else kind, detail)
 
 
 class Namesakes:

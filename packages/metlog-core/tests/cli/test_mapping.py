@@ -53,6 +53,11 @@ METRICS = [
     Metric("page.<viewName>.size", "histogram", "KiBy", "A.", bounds=(1.0, 10.0)),
     Metric("share", "histogram", "%", "A.", bounds=(1.0, 10.0)),
     Metric("busy.<job>.<host>", "counter", "ms", "A."),
+    Metric("age", "gauge", "us", "A."),
+    Metric("tick", "gauge", "ns", "A."),
+    Metric("wake", "histogram", "us", "A.", bounds=(1.0, 10.0)),
+    Metric("disk", "gauge", "GiBy", "A."),
+    Metric("blob", "histogram", "MiBy", "A.", bounds=(1.0, 10.0)),
     Metric("read.<quantile>.<instance>.<a>", "counter", "KiBy", "A."),
     Metric("active", "updown", "{request}", "A."),
 ]

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from metlog import catalogue
@@ -81,8 +82,8 @@ def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str
             yield "  histogram_options:"
             yield f"    buckets: {json.dumps(_buckets(metric))}"
         scale = _scale(metric)
-        if scale != 1:
-            yield f"  scale: {scale!r}"
+        if scale != 1:  # without an exponent, which not all YAML takes for a number
+            yield f"  scale: {Decimal(repr(scale)):f}"
         yield from _written(labels(_labels(metric)), "  labels:", "    ")
 
 
