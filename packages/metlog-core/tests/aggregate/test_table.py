@@ -221,7 +221,12 @@ class Shout(str):
         (200, 200),
         (2.5, 2.5),
         (-0.0, 0),
-        (1e30, 1e30),
+        (1e30, int(1e30)),
+        (2.0**53, 2**53),
+        (2.0**63, 2**63),
+        (Decimal(2**60), 2**60),
+        (-1e300, int(-1e300)),
+        (Decimal("1e400"), "1E+400"),
         (Decimal("2.50"), "2.50"),
         (Decimal("sNaN"), "sNaN"),
         (Fraction(1, 3), "1/3"),
@@ -231,6 +236,9 @@ class Shout(str):
         ("y" * 5000, "y" * MAX_LABEL),
         ([1], "[1]"),
         (10**30, 10**30),
+        (10**400, str(10**400)),
+        (10**2000, str(10**2000)[:MAX_LABEL]),
+        (-(10**400), str(-(10**400))),
     ],
 )
 def test_a_label_is_its_text(given: object, label: object) -> None:
@@ -252,10 +260,18 @@ def test_equal_keys_are_one_series(first: str) -> None:
     assert type(news.series.fields["a"]) is str
 
 
-@pytest.mark.parametrize("other", [200.0, Decimal("200.00"), Fraction(200)])
-def test_numbers_that_are_equal_are_one_label(other: Any) -> None:
+@pytest.mark.parametrize(
+    ("number", "other"),
+    [
+        *((200, 200.0), (200, Decimal("200.00")), (200, Fraction(200))),
+        *((n, float(n)) for n in (2**53, 2**53 + 2, 2**60, 2**63, 2**64, 2**1000)),
+        *((2**53, Decimal(2**53)), (2**63, Fraction(2**63)), (10**30, Decimal("1e30"))),
+        *((-(2**60), -(2.0**60)), (int(1e308), 1e308)),
+    ],
+)
+def test_numbers_that_are_equal_are_one_label(number: int, other: Any) -> None:
     """The one that a look-up for the other finds, whichever came first."""
-    for first, second in (200, other), (other, 200):
+    for first, second in (number, other), (other, number):
         aggregate = Aggregate()
         aggregate.add("counter", "c", 1, fields={"status": first})
         table = aggregate.labelled_counters.get("c", {})
@@ -264,7 +280,7 @@ def test_numbers_that_are_equal_are_one_label(other: Any) -> None:
         else:
             aggregate.add("counter", "c", 1, fields={"status": second})
         (news,) = aggregate.drain(0.0)
-        assert (news.calls, news.series.fields) == (2, {"status": 200})
+        assert (news.calls, news.series.fields) == (2, {"status": number})
         assert type(news.series.fields["status"]) is int
 
 

@@ -49,8 +49,7 @@ aggregate in their own thread."""
 _MAX_ALIASES = 24
 """In how many orders of its fields a series is found: all orders of four fields."""
 
-_EXACT = 2**53
-"""Up to here every int has an exact float."""
+_BEYOND_FLOATS = 2**1024
 
 _CHUNK = 500
 """How many series are drained before the lock is released in between."""
@@ -315,7 +314,8 @@ class Aggregate:
         # other's series. Larger ints may: whatever equals one is the same label, and
         # so is a subclass of str with the same text. See `labels_of`.
         if not all(
-            isinstance(k, str) and (isinstance(v, str) or (type(v) is int and v > 1))
+            isinstance(k, str)
+            and (isinstance(v, str) or (type(v) is int and 1 < v < _BEYOND_FLOATS))
             for k, v in fields.items()
         ):
             return
@@ -381,8 +381,8 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return a copy of fields with values that can be labels, sorted by name.
 
     A label is a text, a number, or true or false; None is left out. A subclass of
-    ``str`` (an Enum, Django's safe strings) becomes plain text, and a number that
-    equals an int becomes that int, so that equal keys mean equal labels.
+    ``str`` (an Enum, Django's safe strings) becomes plain text, and a whole number
+    becomes an int, so that equal keys mean equal labels.
     """
     if not fields:
         return None
@@ -411,9 +411,9 @@ def _plainest(identity: str | Identity) -> str | Identity:
 
 
 def _number(value: Any) -> Any:
-    """Return an int, a float, or the text of anything else."""
+    """Return an int for a whole number, a float, or the text of anything else."""
     try:
-        if isinstance(value, int) or (abs(value) < _EXACT and value == int(value)):
+        if -_BEYOND_FLOATS < value < _BEYOND_FLOATS and value == int(value):
             return int(value)
         if isinstance(value, float) and isfinite(value):
             return float(value)
