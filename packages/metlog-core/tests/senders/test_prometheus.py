@@ -121,6 +121,37 @@ def test_fields_are_labels_and_a_rate_is_counted_up(client: MetlogClient) -> Non
     assert found["t_seconds_count"] == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (None, {"by": ""}),
+        ({"by": ""}, None),
+        ({"by": ""}, {"by": None}),
+        ({"by": "", "of": ""}, {"of": ""}),
+        ({"by": "me", "of": ""}, {"by": "me"}),
+        ({"of": "me"}, {"by": b"", "of": "me"}),
+        ({"of": "me"}, {"BY": "", "of": "me"}),
+        ({"a b": ""}, {"a_b": ""}),
+    ],
+)
+def test_an_empty_label_is_none(client: MetlogClient, first: Any, second: Any) -> None:
+    """Two samples that differ in nothing else are one: Prometheus drops a sample that
+    comes twice in a scrape."""
+    for fields in (first, second, {"by": "another"}):
+        client.incr("hits", fields=fields)
+        client.timer_send("load", 1, fields=fields)
+        client.gauge("level", 7, fields=fields)
+        client.updown("in.flight", 1, fields=fields)
+    told = scrape(client)
+    lines = [line.rpartition(" ")[0] for line in told.splitlines()]
+    assert sorted({*lines}) == sorted(lines)
+    found = samples(told)
+    assert sorted(v for k, v in found.items() if "hits" in k) == [1, 2]
+    assert sorted(v for k, v in found.items() if "load_seconds_count" in k) == [1, 2]
+    assert sorted(v for k, v in found.items() if "in_flight" in k) == [1, 2]
+    assert [v for k, v in found.items() if "level" in k] == [7, 7]
+
+
 def test_values_never_fall_between_scrapes(client: MetlogClient) -> None:
     """They are sums since the process began, whoever scrapes."""
     for _ in range(3):

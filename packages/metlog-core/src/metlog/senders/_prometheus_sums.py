@@ -154,7 +154,9 @@ class Sums:
         # Seconds are a timer's unit, whatever its declaration says.
         unit = 1.0 if series.kind == "timer" else base_unit(series.kind, shaped.unit)[1]
         family = self.families.get(name)
-        key = tuple(sorted(labels(shaped.labels, self._shape.tell_lost).items()))
+        own = sorted(labels(shaped.labels, self._shape.tell_lost).items())
+        # To Prometheus an empty label is none, and two samples of one key are an error.
+        key = tuple((label, value) for label, value in own if value)
         if self._series >= self._max_series and (
             family is None or key not in family.samples
         ):
@@ -162,7 +164,7 @@ class Sums:
                 self._tally.report("too many distinct series, dropped", name)
                 return _REFUSED
             self._tally.report("too many distinct series, new ones are 'other'", name)
-            key = tuple((label, OTHER) for label, _ in key)
+            key = tuple((label, OTHER) for label, _ in own)
         if family is None:
             family = self.families[name] = _new_family(name, series, shaped, unit)
         if key not in family.samples:
