@@ -197,6 +197,47 @@ def test_at_the_limit_new_series_are_other() -> None:
         assert len(found) == 6
 
 
+@pytest.mark.parametrize("kind", ["counter", "timer", "histogram", "gauge", "updown"])
+@pytest.mark.parametrize("first", [5, 8])
+def test_at_the_limit_a_family_that_is_new_has_other_too(kind: Any, first: int) -> None:
+    """Nothing of it was there before."""
+    with MetlogClient(PrometheusSender(max_series=5), "app") as client:
+        for i in range(first):
+            client.incr("hits", fields={"user": f"u{i}"})
+        scrape(client)
+        for i in range(3):
+            handle: Any = client.series(kind, "late", {"user": f"u{i}"})
+            for name in "add", "record", "set":
+                if hasattr(handle, name):
+                    getattr(handle, name)(1)
+        text = scrape(client)
+        assert 'user="other"' in text
+        late = [line for line in text.splitlines() if line.startswith("late")]
+        assert late
+        assert all('user="other"' in line for line in late)
+        assert client.sender_stats.dropped == 0
+
+
+def test_at_the_limit_families_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    """One without labels has nothing that could be other, and of the rest there may be
+    a quarter and a hundred more; what is lost is counted."""
+    with MetlogClient(PrometheusSender(max_series=8), "app") as client:
+        for i in range(8):
+            client.incr("hits", fields={"user": f"u{i}"})
+        scrape(client)
+        client.incr("plain")
+        scrape(client)
+        for i in range(150):
+            client.incr(f"new{i}", fields={"user": "u"})
+            if i % 50 == 49:
+                scrape(client)
+        found = samples(scrape(client))
+        assert "plain_total" not in found
+        assert len(found) == 8 + 102
+        assert client.sender_stats.dropped == 1 + 150 - 102
+        assert capsys.readouterr().err.count("too many distinct series") >= 2
+
+
 def test_what_is_written_passes_promtools_check(client: MetlogClient) -> None:
     """Prometheus' own tool has nothing to say; the OpenMetrics parser reads it."""
     promtool = shutil.which("promtool")

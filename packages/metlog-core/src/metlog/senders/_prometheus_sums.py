@@ -45,8 +45,8 @@ _REFUSED = _Form(Family("", ""), (), 0.0)
 class Sums:
     """Families by name, of everything that was added so far.
 
-    Beyond ``max_series``, new series of a family share one whose labels are ``other``.
-    Not thread-safe.
+    Beyond ``max_series``, new series of a family share one whose labels are ``other``;
+    a family without labels is dropped then. Not thread-safe.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class Sums:
         self._shape = shape
         self._prefix = prefix
         self._max_series = max_series
+        self._max_families = max_series * 1.25 + 100
+        """At how many series not even ``other`` of another family is added."""
         self._tally = tally
         self._names = Families(tally.report, prefix)
         self._forms: dict[Series, _Form | None] = {}
@@ -160,7 +162,7 @@ class Sums:
         if self._series >= self._max_series and (
             family is None or key not in family.samples
         ):
-            if family is None:
+            if family is None and (not key or self._series >= self._max_families):
                 self._tally.report("too many distinct series, dropped", name)
                 return _REFUSED
             self._tally.report("too many distinct series, new ones are 'other'", name)
