@@ -56,7 +56,9 @@ def test_there_is_one_for_each_kind_name_and_fields(client: MetlogClient) -> Non
     assert one.name == "a"
 
 
-@pytest.mark.parametrize("kind", ["count", "", None, 3, "message", "Counter"])
+@pytest.mark.parametrize(
+    "kind", ["count", "", None, 3, "message", "Counter", [], {"counter"}, b"counter"]
+)
 def test_an_unknown_kind_is_a_slip_in_code(client: MetlogClient, kind: Any) -> None:
     """And is the only thing that raises."""
     with pytest.raises(TypeError, match="expected one of counter, timer, histogram"):
@@ -65,12 +67,18 @@ def test_an_unknown_kind_is_a_slip_in_code(client: MetlogClient, kind: Any) -> N
 
 @pytest.mark.parametrize(
     ("name", "fields"),
-    [(None, None), ("", None), (b"a", None), (3, None), ("a", [1]), ("a", "x=1")],
+    [
+        *((None, None), ("", None), (b"a", None), (3, None), ("a", [1]), ("a", "x=1")),
+        *(("a", 1), ("a", {1, 2}), ("a", object()), ("a", [("x", 1)]), (None, [1])),
+    ],
 )
 def test_a_bad_name_or_bad_fields_give_one_that_drops(
-    client: MetlogClient, name: Any, fields: Any
+    client: MetlogClient,
+    capsys: pytest.CaptureFixture[str],
+    name: Any,
+    fields: Any,
 ) -> None:
-    """Each call is counted as invalid; none raises."""
+    """Each call is counted as invalid, once; none raises."""
     before = client.stats.invalid
     client.series("counter", name, fields).add()
     client.series("timer", name, fields).record(1)
@@ -78,7 +86,8 @@ def test_a_bad_name_or_bad_fields_give_one_that_drops(
         pass
     client.series("gauge", name, fields).set(1)
     client.series("histogram", name, fields).record(1)
-    assert client.stats.invalid >= before + 5
+    assert client.stats.invalid == before + 5
+    assert "counter dropped, " in capsys.readouterr().err
     assert client.sender_stats.queued == 0
 
 

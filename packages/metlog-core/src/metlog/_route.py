@@ -183,7 +183,7 @@ class Route:
         try:
             labels = labels_of(fields)
         except Exception as error:  # not a mapping, or one that raises
-            self.refuse(f"{kind} handle drops everything, bad fields", (error,))
+            self._tell(f"{kind} dropped, bad fields of a handle", (name, error))
             name = ""  # an empty name makes it refuse and count each value
         if isinstance(name, str):
             name = str.__str__(name)
@@ -196,6 +196,9 @@ class Route:
     def refuse(self, why: str, detail: tuple[object, ...] = ()) -> None:
         """Count something that is not a measurement, and report each kind once."""
         self.invalid += 1
+        self._tell(why, detail)
+
+    def _tell(self, why: str, detail: tuple[object, ...]) -> None:
         if why not in self._warned:
             self._warned.add(why)
             self._warn(why, ", ".join(_shown(part) for part in detail))

@@ -20,7 +20,6 @@ from metlog._timers import NoOpTimer, Special, Timer
 from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.handles import (
-    HANDLES,
     CounterHandle,
     GaugeHandle,
     HistogramHandle,
@@ -28,7 +27,7 @@ from metlog.handles import (
     UpdownHandle,
 )
 from metlog.message import Message
-from metlog.metrics import LIMIT, Kind
+from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.senders import base
 from metlog.senders._delivery import process
 from metlog.senders.base import NoSendSender, Sender, SenderStats
@@ -386,8 +385,8 @@ class MetlogClient(Seams):
         sender. An unknown kind is a TypeError; an unusable name or fields give a handle
         that drops and counts.
         """
-        if kind not in HANDLES:
-            raise TypeError(f"expected one of {', '.join(HANDLES)}, got {kind!r}")
+        if kind not in KINDS:
+            raise TypeError(f"expected one of {', '.join(KINDS)}, got {kind!r}")
         return self._route.handle(self, kind, name, fields)
 
     # -- functions -------------------------------------------------------------------
