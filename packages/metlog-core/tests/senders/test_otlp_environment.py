@@ -373,3 +373,32 @@ def test_certificates_are_files(tmp_path: Path) -> None:
 def test_the_environments_instance(text: str, expected: str | None) -> None:
     """One of the attributes of ``OTEL_RESOURCE_ATTRIBUTES``."""
     assert instance_id({"OTEL_RESOURCE_ATTRIBUTES": text}) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("garbage", "a", "a=1,b", "a;b", "=", "=1", " =1", "a=1,,=2", '{"a": 1}'),
+        *("service.name", "a=1,\udcff=2", "a=\udcff", "a=1,b=\ud800x"),
+    ],
+)
+def test_resource_attributes_that_cannot_be_read(text: str) -> None:
+    """The SDK would log them, one by one, and go on without."""
+    with pytest.raises(ConfigError, match=r"expected name=value.* got ") as raised:
+        read(environ={"OTEL_RESOURCE_ATTRIBUTES": text})
+    assert str(raised.value).startswith("OTEL_RESOURCE_ATTRIBUTES: ")
+
+
+@pytest.mark.parametrize("text", ["shop\udcff", "\ud800"])
+def test_a_service_name_that_cannot_be_sent(text: str) -> None:
+    """It would spoil each request."""
+    with pytest.raises(ConfigError, match="^OTEL_SERVICE_NAME: expected UTF-8"):
+        read(environ={"OTEL_SERVICE_NAME": text})
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "a=1", "a=1,", ",a=1", "a=", "a=b=c", "a=%zz", "ä=ü", " a = 1 "]
+)
+def test_resource_attributes_that_can_be_read(text: str) -> None:
+    """As the SDK reads them."""
+    read(environ={"OTEL_RESOURCE_ATTRIBUTES": text, "OTEL_SERVICE_NAME": "shöp"})

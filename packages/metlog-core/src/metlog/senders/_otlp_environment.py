@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from metlog.exceptions import ConfigError
+from metlog.wire.text import encodable
 
 __all__ = ["SIGNALS", "Settings", "Target", "instance_id", "read", "shown"]
 
@@ -85,6 +86,7 @@ def read(
             "OTEL_CONFIG_FILE",
         )
     reader = _Reader(environ)
+    reader.check_resource()
     disabled = reader.boolean("OTEL_SDK_DISABLED")
     wanted = _signals(signals) if signals is not None else reader.signals()
     made: dict[str, Target | None] = {}
@@ -355,6 +357,10 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _in_utf8(text: str) -> bool:
+    return encodable(text) == text
+
+
 class _Reader:
     """The environment. An empty variable counts as not set."""
 
@@ -413,6 +419,20 @@ class _Reader:
 
         found: dict[str, str] = self.first(signal, "HEADERS", check, {})
         return found
+
+    def check_resource(self) -> None:
+        """Raise for what the SDK would leave out, and for what could not be sent."""
+        name, value = self.named("OTEL_RESOURCE_ATTRIBUTES")
+        for pair in (value or "").split(","):
+            key, equals, _ = pair.partition("=")
+            if pair.strip() and not (key.strip() and equals and _in_utf8(pair)):
+                raise ConfigError(
+                    f"expected name=value in UTF-8, with commas between, got {pair!r}",
+                    name,
+                )
+        name, value = self.named("OTEL_SERVICE_NAME")
+        if value is not None and not _in_utf8(value):
+            raise ConfigError(f"expected UTF-8, got {value!r}", name)
 
     def signals(self) -> frozenset[str]:
         """Return the signals whose exporter is OTLP, which is the default."""
