@@ -18,6 +18,7 @@ from metlog.catalogue import Metric
 from metlog.shapes import SECONDS, Shape
 from metlog.wire import prometheus
 from metlog.wire.prometheus import family_name
+from metlog.wire.statsd import safe_name
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 METRICS = [
@@ -168,10 +169,10 @@ def test_sums_are_dropped_where_that_can_be_said() -> None:
 
 
 def test_a_prefix_of_the_sender_is_part_of_the_match() -> None:
-    """With or without its dot."""
-    for prefix in ("shop", "shop."):
+    """As the sender writes it: without its dot, and with what a line can hold."""
+    for prefix in ("shop", "shop.", ".shop", "my shop", "a..b", "a:b", "köln", "+"):
         mappings = yaml.safe_load("\n".join(statsd_exporter([VIEW], prefix)))
-        name = "shop.view.a.b.GET"
+        name = f"{safe_name(prefix)}.view.a.b.GET"
         labels = {"view": "a.b", "method": "GET"}
         assert by_statsd_exporter(mappings, "timer", name) == ("view_seconds", labels)
         profiles = yaml.safe_load("\n".join(datadog([VIEW], prefix)))

@@ -23,6 +23,7 @@ from metlog.catalogue import Metric
 from metlog.rules import is_reserved
 from metlog.shapes import default_bounds
 from metlog.wire.prometheus import base_unit, family_name, labels
+from metlog.wire.statsd import safe_name
 
 __all__ = ["add_to", "datadog", "run", "statsd_exporter"]
 
@@ -95,7 +96,8 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
     """
     yield "dogstatsd_mapper_profiles:"
     yield '- name: "metlog"'
-    start = prefix.rstrip(".") + "." if prefix else "*"
+    start = safe_name(prefix)
+    start = f"{start}." if start else "*"
     yield f"  prefix: {_quoted(start)}"
     yield "  mappings:"
     for metric in _in_order(metrics):
@@ -127,7 +129,8 @@ def _shape(metric: Metric) -> tuple[str, str]:
 
 def _pattern(metric: Metric, prefix: str) -> str:
     """Return a regular expression for RE2, with one group for each placeholder."""
-    name = f"{prefix.rstrip('.')}.{metric.name}" if prefix else metric.name
+    start = safe_name(prefix)
+    name = f"{start}.{metric.name}" if start else metric.name
     parts = re.split(r"<[^<.>]*(\.\.\.)?>", name)
     pattern = re.escape(parts[0])
     for many, literal in zip(parts[1::2], parts[2::2], strict=True):
