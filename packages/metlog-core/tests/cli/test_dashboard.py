@@ -247,6 +247,27 @@ def test_ones_own_declarations_are_drawn(shop: Path, backend: str, said: str) ->
         (["alerts", "prometheus", "--declare", "bakery"], 1, "expected metrics that"),
         (["dashboard", "datadog"], 2, "invalid choice: 'datadog'"),
         (["dashboard", "graphite", "--percentile", "0"], 2, "--percentile"),
+        (["dashboard", "graphite", "--percentile", "101"], 2, "number from 1 to 100"),
+        *(
+            (
+                ["dashboard", backend, "--prefix", "shop"],
+                2,
+                f"--timers stats.timers.shop, for {backend}, got --prefix",
+            )
+            for backend in ("graphite", "grafana-graphite")
+        ),
+        *(
+            (
+                ["dashboard", "grafana-prometheus", option, value],
+                2,
+                f"expected --prefix for grafana-prometheus, got {option}",
+            )
+            for option, value in (
+                ("--counts", "stats.shop"),
+                ("--timers", "stats.timers.shop"),
+                ("--percentile", "90"),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_said(

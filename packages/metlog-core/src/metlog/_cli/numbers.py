@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["count", "port", "seconds"]
+__all__ = ["count", "percentile", "port", "seconds"]
 
 
 def count(text: str) -> int:
     """Return a count of 1 or more."""
     return _within(text, "a whole number from 1", 1, 10**18)
+
+
+def percentile(text: str) -> int:
+    """Return a percentile."""
+    return _within(text, "a whole number from 1 to 100", 1, 100)
 
 
 def port(text: str) -> int:

@@ -19,6 +19,9 @@ from metlog._cli.output import put
 __all__ = ["add_to", "run"]
 
 JOB = 'job=~"$job"'
+COUNTS = "stats"
+TIMERS = "stats.timers"
+PERCENTILE = 90
 
 
 def add_to(commands: Any) -> None:
@@ -37,20 +40,15 @@ def add_to(commands: Any) -> None:
         help="Prometheus: the value of PrometheusSender's option prefix, if it is set",
     )
     parser.add_argument(
-        "--counts",
-        default="stats",
-        help="Graphite: where counters are, default: %(default)s",
+        "--counts", help=f"Graphite: where counters are, default: {COUNTS}"
     )
     parser.add_argument(
-        "--timers",
-        default="stats.timers",
-        help="Graphite: where timers are, default: %(default)s",
+        "--timers", help=f"Graphite: where timers are, default: {TIMERS}"
     )
     parser.add_argument(
         "--percentile",
-        type=numbers.count,
-        default=90,
-        help="Graphite: one of statsd's percentThreshold, default: %(default)s",
+        type=numbers.percentile,
+        help=f"Graphite: one of statsd's percentThreshold, default: {PERCENTILE}",
     )
     declared.add_option(parser)
     parser.set_defaults(run=run)
@@ -58,6 +56,10 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print it; return 1 if there is nothing to draw."""
+    misplaced = _misplaced(options)
+    if misplaced:
+        print(misplaced, file=sys.stderr)
+        return 2
     problem = declared.load(options.declare)
     if problem:
         print(problem, file=sys.stderr)
@@ -68,7 +70,12 @@ def run(options: argparse.Namespace) -> int:
         promql = PromQL(metrics, options.prefix, [JOB], "$__rate_interval")
         board = grafana.for_prometheus(rows, promql)
     else:
-        graphite = Graphite(metrics, options.counts, options.timers, options.percentile)
+        graphite = Graphite(
+            metrics,
+            options.counts or COUNTS,
+            options.timers or TIMERS,
+            options.percentile or PERCENTILE,
+        )
         make = (
             graphite_dashboard
             if options.backend == "graphite"
@@ -77,3 +84,20 @@ def run(options: argparse.Namespace) -> int:
         board = make(rows, graphite)
     put(json.dumps(board, indent=2, ensure_ascii=False))
     return 0
+
+
+def _misplaced(options: argparse.Namespace) -> str | None:
+    """Return what to write in place of an option that the backend does not have."""
+    backend = options.backend
+    if backend != "grafana-prometheus":
+        if options.prefix is None:
+            return None
+        prefix = options.prefix.strip(".") or "shop"
+        return (
+            f"expected --counts and --timers, such as --counts {COUNTS}.{prefix} "
+            f"--timers {TIMERS}.{prefix}, for {backend}, got --prefix"
+        )
+    for name in ("counts", "timers", "percentile"):
+        if getattr(options, name) is not None:
+            return f"expected --prefix for {backend}, got --{name}"
+    return None
