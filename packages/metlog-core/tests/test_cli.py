@@ -470,6 +470,19 @@ def test_listen_says_what_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> N
         assert main(["listen", "--port", str(taken.port)]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"cannot listen on 127.0.0.1:{taken.port}: ")
+    assert err.endswith("; try --port\n")
+
+
+@pytest.mark.parametrize("command", ["listen", "watch"])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "::2", "1.2.3.4.5"])
+def test_a_host_that_is_not_of_this_machine_is_not_a_matter_of_ports(
+    capsys: pytest.CaptureFixture[str], command: str, host: str
+) -> None:
+    """Another port would help nobody."""
+    assert main([command, "--host", host, "--port", "0"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"cannot listen on {host}:0: ")
+    assert err.endswith("; --host has to be an address of this machine\n")
 
 
 # -- send ------------------------------------------------------------------------------
@@ -545,10 +558,22 @@ def test_send_refuses_nonsense(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("payload", ["x", ""])
+def test_a_message_is_no_line_of_statsd(
+    payload: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Misuse, and a line that says what to send."""
+    assert main(["send", "--statsd", payload]) == 2
+    said = "expected --incr, --timer or --gauge with --statsd, got a message"
+    assert capsys.readouterr().err.startswith(said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["x", "--config", "nowhere.ini"], "nowhere.ini"),
+        (["x", "--config", "nowhere.ini"], "expected an INI file, got 'nowhere.ini': "),
+        (["x", "--config", "."], "expected an INI file, got '.': "),
+        (["x", "--config", __file__], "expected an INI file, got "),
         (["x", "--port", "0"], "port"),
         (["--timer", "a=nan"], "not a measurement"),
         (["x", "--host", "nowhere.invalid"], "1 lost"),
@@ -575,6 +600,21 @@ def test_bench_sends_so_many(
     assert receiver.wait_until(lambda r: len(r.messages) == 50)
     assert receiver.messages[0]["type"] == "MBTEST"
     assert re.match(r"50 sent in [0-9.]+ s: [0-9,]+ a second", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.invalid", "8125"], "HOST: expected a host with an address, got"),
+        (["127.0.0.1", "8125", "--config", "n.ini"], "--config: expected an INI file"),
+    ],
+)
+def test_bench_says_what_is_in_the_way(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 and a line on stderr."""
+    assert main(["bench", *arguments, "--count", "1"]) == 1
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_bench_of_statsd_for_a_time(

@@ -108,9 +108,13 @@ def _raw(statsd: bool, bare: socket.socket) -> Callable[[], None]:
 
 def _connected(options: argparse.Namespace) -> socket.socket:
     host = host_or_address(options.host, "HOST")
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, options.port, type=socket.SOCK_DGRAM
-    )[0]
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, options.port, type=socket.SOCK_DGRAM
+        )[0]
+    except socket.gaierror as error:
+        problem = f"expected a host with an address, got {host!r}: {error.strerror}"
+        raise ConfigError(problem, "HOST") from error
     bare = socket.socket(family, kind, protocol)
     bare.connect(address)
     return bare

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import socket
 import sys
 
@@ -41,8 +42,10 @@ def bind_or_say(host: str, port: int) -> socket.socket | None:
     try:
         return bind(host, port)
     except (OSError, OverflowError) as error:
-        said = f"cannot listen on {host}:{port}: {error}; try --port"
-        print(said, file=sys.stderr)
+        advice = "try --port"
+        if isinstance(error, socket.gaierror) or error.args[0] == errno.EADDRNOTAVAIL:
+            advice = "--host has to be an address of this machine"
+        print(f"cannot listen on {host}:{port}: {error}; {advice}", file=sys.stderr)
         return None
 
 

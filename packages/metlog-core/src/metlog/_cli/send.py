@@ -50,6 +50,13 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send it; return 1, with a line on stderr that says why, if that fails."""
+    if options.statsd and options.payload is not None:
+        print(
+            "expected --incr, --timer or --gauge with --statsd, got a message: "
+            "StatsD has none",
+            file=sys.stderr,
+        )
+        return 2
     try:
         client = target.client(options, options.logger or "metlog")
     except (ConfigError, OSError) as error:

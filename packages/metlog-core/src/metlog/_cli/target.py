@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TextIO
 
 from metlog.client import MetlogClient
 from metlog.config import client_from_stream_config
+from metlog.exceptions import ConfigError
 from metlog.senders.base import Sender, SenderStats
 from metlog.senders.statsd import StatsdSender
 from metlog.senders.udp import UdpSender
@@ -31,11 +33,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def client(options: argparse.Namespace, logger: str) -> MetlogClient:
     """Return the client, or raise `metlog.exceptions.ConfigError` or OSError."""
     if options.config is not None:
-        with options.config.open(encoding="utf-8") as stream:
+        with _opened(options.config) as stream:
             return client_from_stream_config(stream, options.section)
     kind: type[StatsdSender | UdpSender] = StatsdSender if options.statsd else UdpSender
     sender: Sender = kind(options.host, options.port)
     return MetlogClient(sender, logger)
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8")
+    except OSError as error:
+        got = f"got {str(path)!r}: {error.strerror}"
+        raise ConfigError(f"expected an INI file, {got}", "--config") from error
 
 
 def losses(client: MetlogClient) -> str:
