@@ -392,7 +392,7 @@ def test_resource_attributes_that_cannot_be_read(text: str) -> None:
 @pytest.mark.parametrize("text", ["shop\udcff", "\ud800"])
 def test_a_service_name_that_cannot_be_sent(text: str) -> None:
     """It would spoil each request."""
-    with pytest.raises(ConfigError, match="^OTEL_SERVICE_NAME: expected UTF-8"):
+    with pytest.raises(ConfigError, match=r"^OTEL_SERVICE_NAME: expected UTF-8"):
         read(environ={"OTEL_SERVICE_NAME": text})
 
 
