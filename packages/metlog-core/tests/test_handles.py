@@ -7,7 +7,9 @@ import copy
 import json
 import os
 import pickle
+import socket
 import threading
+import types
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -406,6 +408,61 @@ def test_a_client_is_copied_as_itself_and_pickled_by_what_it_is_made_of(
     with other:
         other.incr("a", 5)
     assert receiver.wait_until(lambda r: r.counts == {"a": 5})
+
+
+def loud(self: object, name: str, *args: object) -> None:
+    """A method that somebody puts in place of one of ours."""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fields", {"env": "test", "n": 1}),
+        ("fields", {}),
+        ("rules", [{"match": "a.*", "drop": True}]),
+        ("rules", [{"match": "*", "rename": "b"}, {"match": "c", "rate": 0.5}]),
+        ("rules", [{"match": "a", "rename": "b", "labels": {"x": 1, "y": "z"}}]),
+        ("rules", [{"match": "a", "labels": types.MappingProxyType({"x": 0.5})}]),
+        ("rules", [{"match": "a", "drop": False}, {"match": "*", "drop": True}]),
+        ("hostname", "box-of-another-name"),
+        ("logger", "another"),
+        ("severity", 2),
+        ("env_version", "0.9"),
+        ("shop", {"our": "own"}),
+        ("incr", loud),
+    ],
+)
+def test_what_is_set_later_is_pickled_too(
+    client: MetlogClient, name: str, value: Any
+) -> None:
+    """Whether it is the library's or its user's."""
+    setattr(client, name, value)
+    with pickle.loads(pickle.dumps(client)) as other:
+        if name == "rules":
+            for dotted in ("a", "a.b", "c", "d"):
+                assert other.rules.for_(dotted) == client.rules.for_(dotted)
+        else:
+            assert getattr(other, name) == value
+        again = pickle.loads(pickle.dumps(other))
+        assert again.fields == client.fields
+        assert again.hostname == client.hostname
+        again.close()
+
+
+def test_an_unnamed_client_gets_the_name_of_the_host_where_it_is_unpickled(
+    client: MetlogClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is another one."""
+    text = pickle.dumps(client)
+    monkeypatch.setattr(socket, "gethostname", lambda: "there")
+    assert pickle.loads(text).hostname == "there"
+
+
+def test_a_client_with_what_cannot_be_pickled_says_so(client: MetlogClient) -> None:
+    """By Python's own error."""
+    client.filters = (lambda msg: True,)
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(client)
 
 
 @pytest.mark.parametrize(

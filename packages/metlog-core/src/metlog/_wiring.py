@@ -4,6 +4,7 @@ pickled. What application code calls is in `metlog.client`."""
 
 from __future__ import annotations
 
+import socket
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
@@ -159,4 +160,20 @@ class Wired(metaclass=_patching.Patchable):
             return self._remake, (self._name, self._config)
         parts = (self._sender, self._logger, self._severity)
         timers = tuple(self._disabled_timers or ())
-        return type(self), (*parts, timers, self._filters)
+        return type(self), (*parts, timers, self._filters), self._set_later()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def _set_later(self) -> dict[str, Any]:
+        """Return what `__init__` does not set, by its public name."""
+        found = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and name != "remembered"
+        }
+        found.update(fields=self._fields, rules=self._rules)
+        if self._hostname != socket.gethostname():
+            found["hostname"] = self._hostname
+        return found

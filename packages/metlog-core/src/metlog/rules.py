@@ -93,6 +93,9 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
+    def __reduce__(self) -> Any:
+        return Rules, ([_as_dict(match, said) for match, said in self._rules],)
+
     def for_(self, name: str) -> Decision:
         """Return what the first matching rule says of ``name``, `KEEP` if none does."""
         for pattern, decision in self._rules:
@@ -146,6 +149,17 @@ def _rule(rule: object) -> tuple[str, Decision]:
         _labelled(rule["labels"]) if "labels" in rule else _NONE,
         _rate(rule["rate"]) if "rate" in rule else 1.0,
     )
+
+
+def _as_dict(match: str, decision: Decision) -> dict[str, Any]:
+    if decision.drop:
+        return {"match": match, "drop": True}
+    rule: dict[str, Any] = {"match": match, "rate": decision.rate}
+    if decision.rename is not None:
+        rule["rename"] = decision.rename
+    if decision.labels:
+        rule["labels"] = dict(decision.labels)
+    return rule
 
 
 def _name(name: object) -> str:
