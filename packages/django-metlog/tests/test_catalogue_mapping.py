@@ -47,10 +47,10 @@ def test_django_metlogs_declarations_are_the_default(reader: str) -> None:
     """Without Django's settings, and with all of them."""
     told = mapping(reader)
     for line in (
-        'view: "$1"',
-        'method: "$2"',
-        'alias: "default"',
-        'vital: "LCP"',
+        '"view": "$1"',
+        '"method": "$2"',
+        '"alias": "default"',
+        '"vital": "LCP"',
     ):
         assert line in told
     names = {"statsd-exporter": "django_db_execute_seconds", "datadog": "db.execute"}

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
+from metlog import MetlogClient
 from metlog._cli.mapping import datadog, statsd_exporter
 from metlog.catalogue import Metric
+from metlog.senders import FanOutSender, StatsdSender
 from metlog.shapes import SECONDS, Shape
+from metlog.testing import UdpReceiver
 from metlog.wire import prometheus
 from metlog.wire.prometheus import family_name
-from metlog.wire.statsd import safe_name
+from metlog.wire.statsd import Measurement, safe_name
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 METRICS = [
@@ -59,7 +62,7 @@ METRICS = [
     Metric("wake", "histogram", "us", "A.", bounds=(1.0, 10.0)),
     Metric("disk", "gauge", "GiBy", "A."),
     Metric("blob", "histogram", "MiBy", "A.", bounds=(1.0, 10.0)),
-    Metric("read.<quantile>.<instance>.<a>", "counter", "KiBy", "A."),
+    Metric("read.<quantile>.<instance>.<at>", "counter", "KiBy", "A."),
     Metric("active", "updown", "{request}", "A."),
 ]
 
@@ -78,7 +81,8 @@ def by_statsd_exporter(
         if mapping["match_metric_type"] == observed and found:
             if mapping.get("action") == "drop":
                 return None
-            return mapping["name"], _filled(mapping.get("labels", {}), found)
+            name = _filled({"": mapping["name"]}, found)[""]
+            return name, _filled(mapping.get("labels", {}), found)
     return name, {}
 
 
@@ -91,15 +95,21 @@ def by_datadog(profiles: Mapping[str, Any], name: str) -> Found:
                 assert mapping["match_type"] == "regex"
                 found = re.search(f"^{mapping['match']}$", name)
                 if found:
-                    return mapping["name"], _filled(mapping.get("tags", {}), found)
+                    name = _filled({"": mapping["name"]}, found)[""]
+                    return name, _filled(mapping.get("tags", {}), found)
     return name, {}
 
 
 def _filled(labels: Mapping[str, str], found: re.Match[str]) -> dict[str, str]:
     return {
-        label: re.sub(r"\$(\d+)", lambda group: found[int(group[1])], text)
+        label: re.sub(r"\$(\$|\d+)", lambda group: _expanded(group[1], found), text)
         for label, text in labels.items()
     }
+
+
+def _expanded(group: str, found: re.Match[str]) -> str:
+    """As Go's ``Regexp.Expand`` does: ``$$`` is a dollar."""
+    return "$" if group == "$" else found[int(group)]
 
 
 class Client:
@@ -178,6 +188,73 @@ def test_a_prefix_of_the_sender_is_part_of_the_match() -> None:
         profiles = yaml.safe_load("\n".join(datadog([VIEW], prefix)))
         assert by_datadog(profiles, name) == ("view", labels)
         assert by_datadog(profiles, "view.a.b.GET") == ("view.a.b.GET", {})
+
+
+def measured(receiver: UdpReceiver) -> list[Measurement]:
+    return [seen for seen in receiver.seen if isinstance(seen, Measurement)]
+
+
+def declared(name: str = "shop.<what>.sold", **more: Any) -> Metric:
+    return Metric(name, "counter", "{item}", "Sold.", **more)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        declared("shop cart.<what>.sold"),
+        declared("shop:cart|x@y#z.<what...>.sold"),
+        declared("Läden.<what>.x y"),
+        declared("a-b.<what>.c+d*e?(f)[g]{h}^i\\j"),
+        declared("$1.<what>.$2"),
+        declared("<what>.\udcff.sold"),
+        declared("shop\tcart.<what>"),
+        declared(fixed=(("currency", "$1"),)),
+        declared(fixed=(("currency", "US$$ ${1} $what"),)),
+        declared(fixed=(("note", 'say "so": \\n, # and {x}'),)),
+        declared(fixed=(("note", "\x7f\x85\u2028\ufeff\t"),)),
+        declared("a.<no>.<on>.<null>.<yes>.<True>"),
+    ],
+    ids=lambda metric: ascii(metric.name) + ascii(metric.fixed),
+)
+@pytest.mark.parametrize("prefix", ["", "my shop", "..a..b:c.", "$1", "..."])
+def test_what_is_matched_is_what_is_sent(metric: Metric, prefix: str) -> None:
+    """Names and prefixes as they are on the line, whatever YAML and the readers'
+    expressions take their characters for."""
+    with UdpReceiver() as plain, UdpReceiver() as dogstatsd:
+        client = MetlogClient(
+            FanOutSender(
+                [
+                    {"sender": StatsdSender(port=plain.port, prefix=prefix)},
+                    {"sender": StatsdSender(port=dogstatsd.port, dialect="dogstatsd")},
+                ]
+            ),
+            "shop",
+        )
+        placeholders = re.findall(r"<(\w+)", metric.name)
+        parts = {f"{name}_": f"a{i}" for i, name in enumerate(placeholders)}
+        metric.series(client, **parts).add()
+        client.close()
+        assert plain.catch_up()
+        assert dogstatsd.catch_up()
+        ((line,), (tagged,)) = measured(plain), measured(dogstatsd)
+    profiles = yaml.safe_load("\n".join(datadog([metric], prefix)))
+    name, tags = by_datadog(profiles, line.name)
+    assert name == tagged.name
+    mappings = yaml.safe_load("\n".join(statsd_exporter([metric], prefix)))
+    family, labels = by_statsd_exporter(mappings, "counter", line.name) or ("", {})
+    assert family == family_name(metric.base, "counter")
+    assert sorted(labels.values()) == sorted(tags.values())
+    assert set(tags.values()) == {*parts.values(), *(text for _, text in metric.fixed)}
+
+
+def test_what_statsd_exporter_refuses_is_not_written() -> None:
+    """It refuses a file for one label of one letter, and a scrape for two helps of one
+    name."""
+    one = Metric("a.<x>.<yy>", "counter", "{item}", "One.", ("zz",), base="a")
+    two = Metric("b.<x>.<zz>", "counter", "{item}", "Two.", ("yy",), base="a")
+    mappings = yaml.safe_load("\n".join(statsd_exporter([one, two])))["mappings"]
+    assert [list(mapping["labels"]) for mapping in mappings] == [["yy"], ["zz"]]
+    assert [mapping["help"] for mapping in mappings] == ["One.", "One."]
 
 
 def test_buckets_and_units_are_those_of_the_labelled_shape() -> None:

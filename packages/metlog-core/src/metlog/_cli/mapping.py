@@ -24,6 +24,7 @@ from metlog.rules import is_reserved
 from metlog.shapes import default_bounds
 from metlog.wire.prometheus import base_unit, family_name, labels
 from metlog.wire.statsd import safe_name
+from metlog.wire.text import encodable
 
 __all__ = ["add_to", "datadog", "run", "statsd_exporter"]
 
@@ -65,6 +66,7 @@ def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str
     Times come out in seconds, because it converts a timer's milliseconds.
     """
     yield "mappings:"
+    helps: dict[str, str] = {}  # a scrape with two for one name fails as a whole
     for metric in _in_order(metrics):
         yield f"- match: {_quoted(_pattern(metric, prefix))}"
         yield "  match_type: regex"
@@ -77,15 +79,19 @@ def statsd_exporter(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str
             metric.base, metric.kind, metric.unit, catalogue.prefix_of(metric)
         )
         yield f"  name: {_quoted(name)}"
-        yield f"  help: {_quoted(metric.meaning)}"
+        yield f"  help: {_quoted(helps.setdefault(name, metric.meaning))}"
         if metric.kind in {"timer", "histogram"}:
             yield "  observer_type: histogram"
             yield "  histogram_options:"
-            yield f"    buckets: {json.dumps(_buckets(metric))}"
+            yield f"    buckets: [{', '.join(map(_number, _buckets(metric)))}]"
         scale = _scale(metric)
-        if scale != 1:  # without an exponent, which not all YAML takes for a number
-            yield f"  scale: {Decimal(repr(scale)):f}"
-        yield from _written(labels(_labels(metric)), "  labels:", "    ")
+        if scale != 1:
+            yield f"  scale: {_number(scale)}"
+        found = labels(_labels(metric))
+        for label in [label for label in found if len(label) < 2]:
+            del found[label]  # or it would refuse the whole file
+            yield f"  # without the label {label}: it takes no names of one letter"
+        yield from _written(found, "  labels:", "    ")
 
 
 def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
@@ -96,9 +102,7 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
     """
     yield "dogstatsd_mapper_profiles:"
     yield '- name: "metlog"'
-    start = safe_name(prefix)
-    start = f"{start}." if start else "*"
-    yield f"  prefix: {_quoted(start)}"
+    yield f"  prefix: {_quoted(_start(prefix) or '*')}"
     yield "  mappings:"
     for metric in _in_order(metrics):
         if metric.sum_of is not None:
@@ -106,7 +110,7 @@ def datadog(metrics: Iterable[Metric], prefix: str = "") -> Iterator[str]:
         # The agent adds ^ and $.
         yield f"  - match: {_quoted(_pattern(metric, prefix)[1:-1])}"
         yield "    match_type: regex"
-        yield f"    name: {_quoted(metric.base)}"
+        yield f"    name: {_quoted(_literally(safe_name(metric.base)))}"
         yield from _written(_labels(metric), "    tags:", "      ")
 
 
@@ -129,27 +133,41 @@ def _shape(metric: Metric) -> tuple[str, str]:
 
 def _pattern(metric: Metric, prefix: str) -> str:
     """Return a regular expression for RE2, with one group for each placeholder."""
-    start = safe_name(prefix)
-    name = f"{start}.{metric.name}" if start else metric.name
-    parts = re.split(r"<[^<.>]*(\.\.\.)?>", name)
-    pattern = re.escape(parts[0])
+    parts = re.split(r"<[^<.>]*(\.\.\.)?>", metric.name)
+    pattern = re.escape(_start(prefix) + _as_sent(parts[0]))
     for many, literal in zip(parts[1::2], parts[2::2], strict=True):
-        pattern += ("(.+)" if many else r"([^.]+)") + re.escape(literal)
+        pattern += ("(.+)" if many else r"([^.]+)") + re.escape(_as_sent(literal))
     return f"^{pattern}$".replace("\\-", "-")
+
+
+def _start(prefix: str) -> str:
+    """Return what `StatsdSender` makes of its option, with a dot."""
+    prefix = safe_name(prefix)
+    return f"{prefix}." if prefix else ""
+
+
+def _as_sent(literal: str) -> str:
+    return ".".join(map(safe_name, literal.split(".")))
+
+
+def _literally(text: str) -> str:
+    """Return text for a place in which ``$1`` is a group."""
+    return text.replace("$", "$$")
 
 
 def _labels(metric: Metric) -> dict[str, str]:
     """Return the labels, each with the group of the expression that has its value."""
     placeholders = re.findall(r"<([^<.>]*)(?:\.\.\.)?>", metric.name)
     found = {name: f"${i}" for i, name in enumerate(placeholders, 1)}
-    found.update(metric.fixed)
+    found.update((name, _literally(text)) for name, text in metric.fixed)
     return {name: text for name, text in found.items() if not is_reserved(name)}
 
 
 def _written(found: dict[str, str], head: str, indent: str) -> Iterator[str]:
     if found:
         yield head
-        yield from (f"{indent}{name}: {_quoted(text)}" for name, text in found.items())
+        for name, text in found.items():
+            yield f"{indent}{_quoted(name)}: {_quoted(text)}"
 
 
 def _scale(metric: Metric) -> float:
@@ -171,6 +189,13 @@ def _buckets(metric: Metric) -> list[float]:
     return [bound * factor for bound in bounds]
 
 
+def _number(value: float) -> str:
+    """Write it without an exponent, which not all YAML takes for a number."""
+    return f"{Decimal(repr(value)):f}"
+
+
 def _quoted(text: str) -> str:
-    """Quote text for YAML, which can read JSON's strings."""
-    return json.dumps(text, ensure_ascii=False)
+    """Quote text for YAML, which reads JSON's strings, but fewer characters as they
+    are."""
+    quoted = json.dumps(encodable(text), ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in quoted)
