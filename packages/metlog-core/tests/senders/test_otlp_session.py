@@ -158,6 +158,32 @@ def test_everything_else_is_refused_after_one_request(
     assert peers[0].requests == 1
 
 
+@pytest.mark.parametrize("location", [b"/elsewhere", b"http://[::1", b"\xff", b"//"])
+@pytest.mark.parametrize("status", [200, 301, 302, 303, 307, 308, 400, 503])
+def test_an_answer_without_end_is_not_read_to_its_end(
+    peers: list[Peer], status: int, location: bytes
+) -> None:
+    """Neither a redirect's, wherever it leads: it would fill the memory for as long as
+    the timeout allows."""
+    head = b"HTTP/1.1 %d Whatever\r\nLocation: %s\r\n" % (status, location)
+    sent = 0
+
+    def answer(connection: socket.socket) -> None:
+        nonlocal sent
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        while sent < 100 and not peers[0].ended.is_set():
+            connection.sendall(b"100000\r\n" + b"x" * 2**20 + b"\r\n")
+            sent += 1
+        connection.sendall(b"0\r\n\r\n")
+
+    peers.append(Peer(answer))
+    outcome = post(peers[0].url, timeout=ANSWERS)
+    assert (outcome.delivered, outcome.again) == (status == 200, status == 503)
+    if status != 200:
+        assert outcome.why == f"the collector answered {status}"
+    assert sent < 100
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -88,6 +88,9 @@ class Session(requests.Session):
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
+    def get_redirect_target(self, resp: object) -> None:
+        """Return None: requests would read all of a redirect's body, of any length."""
+
     def begin(self, deadline: Left) -> None:
         """Forget the last outcome; the next request must be over by the deadline."""
         self._deadline = deadline
