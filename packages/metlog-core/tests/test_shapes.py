@@ -29,6 +29,8 @@ REQUEST = Metric(
             ("http.request.method", "method"),
             ("url.scheme", "scheme"),
             ("http.response.status_code", "status"),
+            ("http.route", "route"),
+            ("error.type", "error"),
         ),
         keeps=("view",),
     ),
@@ -333,6 +335,31 @@ def test_labels_of_rules_reach_the_conventions() -> None:
     assert labels["http.request.method"] == "POST"
     assert labels["team"] == "x"
     assert "method" not in labels
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("http.request.method", "ANY"),
+        ("http.response.status_code", 299),
+        ("http.route", "/folded"),
+        ("url.scheme", "https"),
+        ("error.type", "any"),
+        ("team", "x"),
+        ("scheme", "ours"),
+        ("n", 1.5),
+    ],
+)
+def test_labels_of_rules_replace_attributes_of_the_conventions(
+    attribute: str, value: Any
+) -> None:
+    """Whoever reads attributes writes rules for them, say to fold routes."""
+    parts = {"view": "a", "method": "GET", "status": "500", "scheme": "http"}
+    series = made(REQUEST, **parts, route="/a/<int:pk>", error="ValueError")
+    rules = Rules([{"match": "request", "labels": {attribute: value}}])
+    _, before = called(Shape("semconv"), series)
+    _, labels = called(Shape("semconv"), series, rules=rules)
+    assert labels == {**before, attribute: value}
 
 
 def test_a_renamed_plain_name_is_renamed_everywhere() -> None:

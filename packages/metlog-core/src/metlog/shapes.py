@@ -327,19 +327,19 @@ class Shape:
                     each=True,
                 )
         parts = {**parts, **{k: str(v) for k, v in ruled.items() if k in metric.labels}}
-        others.update({k: v for k, v in ruled.items() if k not in metric.labels})
+        ruled = {k: v for k, v in ruled.items() if k not in metric.labels}
         convention = self._convention(metric)
         if metric.semconv is not None and convention is not None:
             return Shaped(
                 convention.name,
-                {**others, **metric.semconv.spell(parts)},
+                {**others, **metric.semconv.spell(parts), **ruled},
                 convention.unit,
                 convention.meaning,
                 convention.bounds,
             )
         return Shaped(
             metric.base,
-            {**others, **{label: parts.get(label, "") for label in metric.labels}},
+            {**others, **ruled, **{k: parts.get(k, "") for k in metric.labels}},
             unit_of(metric.kind, metric.unit),
             metric.meaning,
             metric.bounds or default_bounds(metric.kind),
