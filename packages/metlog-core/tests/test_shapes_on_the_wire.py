@@ -465,6 +465,48 @@ def test_gauges_that_differ_in_fields_are_told_once(
     assert "level" in said
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(({"x": "a b"}, {"x": "a_b"}), ({"x": "a|b"}, {"x": "a,b"})),
+        *(({"x y": 1}, {"x_y": 1}), ({"x:y": 1}, {"x#y": 1}), ({"x": 1}, {"x": "1"})),
+        *(({"x": 1, "y": "\t"}, {"x": 1, "y": "\n"}), ({"x": True}, {"x": "True"})),
+        *(({"x": "\ud800"}, {"x": "?"}), ({"x": 2.5}, {"x": "2.5"})),
+        *(({"x": "1,y:2"}, {"x": "1_y:2"}), ({"": "a"}, {"": "b"})),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("prefix", ["", "app"])
+def test_gauges_whose_tags_are_written_alike_are_told_once(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    prefix: str,
+    one: dict[str, Any],
+    other: dict[str, Any],
+) -> None:
+    """By DogStatsD: there they overwrite each other. Counters add up, and a gauge that
+    is set again is still one."""
+
+    def do(client: MetlogClient) -> None:
+        for _ in range(2):
+            client.gauge("level", 1, fields=one)
+            client.incr("hits", fields=one)
+            client.gauge("alone", 1, fields=one)
+            client.flush()
+        assert "alike" not in capsys.readouterr().err
+        for _ in range(2):
+            client.gauge("level", 2, fields=other)
+            client.incr("hits", fields=other)
+            client.gauge("level", 3, fields={"x": "another"})
+            client.flush()
+
+    sender = statsd(receiver, dialect="dogstatsd", prefix=prefix)
+    lines(receiver, do, MetlogClient(sender, "x"))
+    said = capsys.readouterr().err
+    assert said.count("alike") == ("" not in one)
+    assert said.count("level") == ("" not in one)
+
+
 @pytest.mark.parametrize("declared", [False, True])
 def test_each_name_of_such_gauges_is_told(
     receiver: UdpReceiver, capsys: pytest.CaptureFixture[str], declared: bool

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from metlog._aggregate.series import Series
+from metlog._lookalikes import Lookalikes
 from metlog.shapes import Namesakes, Report, Shape, Shaped
 from metlog.wire.statsd import rate_part, safe_name, tags_part
 from metlog.wire.text import as_text
@@ -59,6 +60,7 @@ class Forms:
         self._namesakes = {
             letter: Namesakes(report) for letter in ("", *self._letters.values())
         }
+        self._lookalikes = Lookalikes("gauges whose tags are written alike are one")
         self._max_series = max_series
         self._report = report
         self._forms: dict[Series, Form | None] = {}
@@ -100,6 +102,9 @@ class Forms:
         tags = ""
         if self._is_dogstatsd:
             tags = tags_part({**self._tags, **shaped.attributes})
+            if series.kind == "gauge":
+                written = f"{name}{tags}"
+                self._lookalikes.watch(written, shaped.attributes, self._report)
         kind = self._letters[series.kind]
         # For values the rate is only known once they are sampled.
         middle = rate_part(series.rate) if series.kind == "counter" else ""
