@@ -1137,6 +1137,40 @@ def test_fields_and_rules_of_an_ini_file(monkeypatch: pytest.MonkeyPatch) -> Non
     assert client.rules.for_("db.psql.default.execute").rate == 0.1
 
 
+@pytest.mark.parametrize(
+    "name", ["Env", "ENV", "deployTo", "Ümlaut", "ÄÖ", "K8s.Pod", "_X", "a-B", "İ", "ẞ"]
+)
+def test_fields_and_labels_of_an_ini_file_keep_their_capitals(name: str) -> None:
+    """All other options may be written in any."""
+    text = f"""
+        [DEFAULT]
+        Who = me
+        [a]
+        Sender_Class = {CAPTURE}
+        [a_fields]
+        {name} = Prod %(WHO)s
+        [a_rule_One]
+        Match = b
+        RENAME = c
+        Label_{name} = x
+    """
+    config = dict_from_stream_config(iter(inspect.cleandoc(text).splitlines()), "a")
+    assert config["fields"] == {name: "Prod me", "Who": "me"}
+    (rule,) = config["metrics"]
+    assert rule.pop("who") == "me"
+    assert rule == {"match": "b", "rename": "c", "labels": {name: "x"}}
+
+
+def test_errors_in_fields_name_them_as_they_are_written() -> None:
+    """So that they can be found in the file."""
+    text = f"[a]\nsender_class = {CAPTURE}\n[a_fields]\nmyEnv = ${{A_MISSING_ONE}}"
+    with pytest.raises(ConfigError, match=r"\[a_fields\], option 'myEnv': "):
+        client_from_text_config(text, "a")
+    text = f"[a]\nsender_class = {CAPTURE}\n[a_fields]\nmyEnv = 1\nmyenv = 2"
+    with pytest.raises(ConfigError, match="'myenv' in section 'a_fields' already exis"):
+        client_from_text_config(text, "a")
+
+
 def test_fields_and_rules_of_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers stay what they are; environment variables are put in."""
     monkeypatch.setenv("A_ENV", "prod")

@@ -5,7 +5,8 @@ Values are converted: whole numbers become ints and ``true t on yes false f off 
 become bools, unless the option is always text (`TEXTS`: a host stays a host even if it
 looks like a number). Several lines make a list. ``${NAME}`` is that environment
 variable, and is converted the same way; ``%(option)s`` is another option. A ``;`` after
-a blank begins a comment.
+a blank begins a comment. Names of options are read in lower case, but not those of
+fields and labels.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def read(
     stream: Iterable[str], section: str
 ) -> tuple[dict[str, Any], Callable[..., str]]:
     """Return the configuration, and a function that says where a part of it is."""
-    parser = _parsed(stream)
+    parser, spelled = _parsed(stream)
     sections = parser.sections()
     if section not in sections:
         found = ", ".join(f"[{name}]" for name in sections) or "no section at all"
@@ -83,7 +84,9 @@ def read(
         for name in sections
         if name.startswith(f"{section}_rule_")
     }
-    rules = {label: _rule(parser, name) for label, name in rule_sections.items()}
+    rules = {
+        label: _rule(parser, spelled, name) for label, name in rule_sections.items()
+    }
     labels_of_routes = [_labels_of_rules(parser, n, rules) for n in route_sections]
     routed = {label for labels in labels_of_routes for label in labels}
     own_rules = [label for label in rules if label not in routed]
@@ -110,7 +113,7 @@ def read(
     if own_rules:
         config["metrics"] = [rules[label] for label in own_rules]
     if has_fields:
-        config["fields"] = _texts(parser, f"{section}_fields")
+        config["fields"] = _texts(parser, spelled, f"{section}_fields")
     config["filters"] = [_provided(parser, name) for name in filter_sections]
     config["plugins"] = {
         label: _provided(parser, name) for label, name in plugin_sections.items()
@@ -165,15 +168,21 @@ def expand(text: str, *path: object) -> str:
     return re.sub(r"\$\{(\w+)\}", variable, text)
 
 
-def _parsed(stream: Iterable[str]) -> Any:
+def _parsed(stream: Iterable[str]) -> tuple[Any, Any]:
+    """Return two parsers: the second lists options as they are spelled in the file, the
+    first in lower case."""
     import configparser  # takes 5 ms, which only INI users should pay
 
     parser = configparser.ConfigParser(inline_comment_prefixes=(";",))
+    spelled = configparser.ConfigParser(inline_comment_prefixes=(";",))
+    spelled.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_file(stream, source=getattr(stream, "name", "INI text"))
+        lines = list(stream)
+        parser.read_file(lines, source=getattr(stream, "name", "INI text"))
+        spelled.read_file(lines)
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"expected an INI file, got {_one_line(error)}") from error
-    return parser
+    return parser, spelled
 
 
 def _options(parser: Any, section: str) -> dict[str, Any]:
@@ -229,22 +238,23 @@ def _labels_of_rules(
     return labels
 
 
-def _rule(parser: Any, section: str) -> dict[str, Any]:
-    rule: dict[str, Any] = dict(_texts(parser, section))
+def _rule(parser: Any, spelled: Any, section: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {}
+    labels = {}
+    for option, text in _texts(parser, spelled, section).items():
+        if option.lower().startswith("label_"):
+            labels[option[len("label_") :]] = text
+        else:
+            rule[option.lower()] = text
     if "drop" in rule:
         rule["drop"] = _options(parser, section)["drop"]
-    labels = {
-        option.removeprefix("label_"): rule.pop(option)
-        for option in list(rule)
-        if option.startswith("label_")
-    }
     return {**rule, "labels": labels} if labels else rule
 
 
-def _texts(parser: Any, section: str) -> dict[str, str]:
+def _texts(parser: Any, spelled: Any, section: str) -> dict[str, str]:
     """Return the options as they are written: a release 1.10 or 007 is text."""
     texts = {}
-    for option in parser.options(section):
+    for option in spelled.options(section):
         where = f"section [{section}], option {option!r}"
         text = _written(parser, section, option, where)
         texts[option] = "" if text == '""' else expand(text, where)
