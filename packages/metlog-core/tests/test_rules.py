@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metlog._aggregate.table import labels_of
 from metlog.exceptions import ConfigError
 from metlog.rules import KEEP, Decision, Rules, common_fields, is_reserved
 
@@ -141,6 +143,66 @@ def test_common_fields_are_checked() -> None:
             common_fields(wrong)
     with pytest.raises(ConfigError, match="got nan"):
         common_fields({"x": float("nan")})
+
+
+class Stage(str, Enum):
+    """Before Python had StrEnum, and whoever wants another text for people."""
+
+    PROD = "prod"
+
+    def __str__(self) -> str:
+        return "Production"
+
+
+class Number(int, Enum):
+    TWO = 2
+
+    def __str__(self) -> str:
+        return "two"
+
+
+class Loud(float):
+    def __str__(self) -> str:
+        return "loud"
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (Stage.PROD, "prod"),
+        (Number.TWO, 2),
+        (Loud(0.5), 0.5),
+        (Loud(2), 2),
+        (2.0, 2),
+        (-0.0, 0),
+        (True, True),
+        (1, 1),
+        (2**70, 2**70),
+        (float("inf"), "inf"),
+        (1e300, int(1e300)),
+        (2.0**70, 2**70),
+    ],
+)
+def test_labels_of_rules_and_clients_are_those_of_calls(
+    value: Any, label: object
+) -> None:
+    """Every backend gets the same, and the same as from a call's fields."""
+    rule = {"match": "a", "labels": {"x": value}}
+    for found in (
+        common_fields({"x": value}),
+        Rules([rule]).for_("a").labels,
+        labels_of({"x": value}),
+    ):
+        assert found is not None
+        assert found["x"] == label
+        assert type(found["x"]) is type(label)
+
+
+def test_a_name_is_plain_text_too() -> None:
+    """Of a common field, as of a call's."""
+    (name,) = common_fields({Stage.PROD: 1})
+    assert type(name) is str
+    assert name == "prod"
 
 
 @given(st.text(), st.text())

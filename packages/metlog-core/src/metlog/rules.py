@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from metlog.exceptions import ConfigError, within
-from metlog.wire.text import as_text
+from metlog.wire.text import as_text, plain
 
 __all__ = [
     "KEEP",
@@ -190,7 +190,7 @@ def _labels(labels: Mapping[Any, Any]) -> dict[str, Label]:
             raise ConfigError(
                 f"expected text, a number, true or false, got {value!r}", label
             )
-        checked[label] = value
+        checked[plain(label)] = plain(value)
     return checked
 
 

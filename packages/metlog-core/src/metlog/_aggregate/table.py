@@ -11,8 +11,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from math import isfinite
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from metlog._aggregate.series import (
@@ -27,7 +25,7 @@ from metlog._aggregate.series import (
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
-from metlog.wire.text import as_text
+from metlog.wire.text import BEYOND_FLOATS, as_text, plain
 
 if TYPE_CHECKING:
     from metlog.handles import Handle
@@ -49,7 +47,6 @@ aggregate in their own thread."""
 _MAX_ALIASES = 24
 """In how many orders of its fields a series is found: all orders of four fields."""
 
-_BEYOND_FLOATS = 2**1024
 
 _CHUNK = 500
 """How many series are drained before the lock is released in between."""
@@ -315,7 +312,7 @@ class Aggregate:
         # so is a subclass of str with the same text. See `labels_of`.
         if not all(
             isinstance(k, str)
-            and (isinstance(v, str) or (type(v) is int and 1 < v < _BEYOND_FLOATS))
+            and (isinstance(v, str) or (type(v) is int and 1 < v < BEYOND_FLOATS))
             for k, v in fields.items()
         ):
             return
@@ -380,9 +377,7 @@ class Aggregate:
 def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return a copy of fields with values that can be labels, sorted by name.
 
-    A label is a text, a number, or true or false; None is left out. A subclass of
-    ``str`` (an Enum, Django's safe strings) becomes plain text, and a whole number
-    becomes an int, so that equal keys mean equal labels.
+    None is left out; the others are `plain`, so that equal keys mean equal labels.
     """
     if not fields:
         return None
@@ -390,14 +385,9 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     for key, value in fields.items():
         if value is None:
             continue
+        value = plain(value)
         if isinstance(value, str):
-            value = _text(value)[:MAX_LABEL]
-        elif isinstance(value, bool):
-            pass
-        elif isinstance(value, Number):
-            value = _number(value)
-        else:
-            value = as_text(value)[:MAX_LABEL]
+            value = value[:MAX_LABEL]
         text = _text(key) if isinstance(key, str) else as_text(key)
         labels[text[:MAX_LABEL]] = value
     return dict(sorted(labels.items()))
@@ -408,18 +398,6 @@ def _plainest(identity: str | Identity) -> str | Identity:
     if isinstance(identity, Identity) and identity.is_plain:
         return identity.name
     return identity
-
-
-def _number(value: Any) -> Any:
-    """Return an int for a whole number, a float, or the text of anything else."""
-    try:
-        if -_BEYOND_FLOATS < value < _BEYOND_FLOATS and value == int(value):
-            return int(value)
-        if isinstance(value, float) and isfinite(value):
-            return float(value)
-    except (ArithmeticError, TypeError, ValueError):  # 1j, infinity, Decimal("sNaN")
-        pass
-    return as_text(value)[:MAX_LABEL]
 
 
 def _text(value: str) -> str:
