@@ -63,7 +63,7 @@ HOUSES = {
             "rules catalogue",
             "senders._delivery",
             "senders.base",
-            "exceptions _severity message metrics path _ini semconv",
+            "exceptions _severity message metrics path _ini _labels semconv",
             "wire",
             "diagnostics _lasting _lookalikes _patching",
         ),

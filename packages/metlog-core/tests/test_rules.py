@@ -145,8 +145,8 @@ def test_common_fields_are_checked() -> None:
         common_fields({"x": float("nan")})
 
 
-class Stage(str, Enum):
-    """Before Python had StrEnum, and whoever wants another text for people."""
+class Stage(str, Enum):  # noqa: UP042  # not StrEnum: its text is another
+    """As before Python had StrEnum, with another text for people."""
 
     PROD = "prod"
 

@@ -13,8 +13,9 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from metlog._labels import plain
 from metlog.exceptions import ConfigError, within
-from metlog.wire.text import as_text, plain
+from metlog.wire.text import as_text
 
 __all__ = [
     "KEEP",

@@ -22,10 +22,11 @@ from metlog._aggregate.series import (
     Values,
     new_series,
 )
+from metlog._labels import BEYOND_FLOATS, plain
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
-from metlog.wire.text import BEYOND_FLOATS, as_text, plain
+from metlog.wire.text import as_text
 
 if TYPE_CHECKING:
     from metlog.handles import Handle

@@ -7,21 +7,8 @@ import json
 import sys
 import traceback
 from collections.abc import Mapping
-from math import isfinite
-from numbers import Number
-from typing import Any
 
-__all__ = [
-    "BEYOND_FLOATS",
-    "as_text",
-    "encodable",
-    "log_text",
-    "plain",
-    "to_json",
-]
-
-BEYOND_FLOATS = 2**1024
-"""The smallest positive int that no float is close to."""
+__all__ = ["as_text", "encodable", "log_text", "to_json"]
 
 
 def to_json(value: object, indent: int | None = None) -> str:
@@ -40,28 +27,6 @@ def as_text(value: object) -> str:
         return str(value)
     except Exception:
         return f"<{type(value).__name__} without text>"
-
-
-def plain(value: object) -> Any:
-    """Return a value as a label: a text, a number, or true or false.
-
-    A subclass of ``str`` (an Enum, Django's safe strings) becomes plain text, and a
-    whole number an int.
-    """
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Number):
-        number: Any = value
-        try:
-            if -BEYOND_FLOATS < number < BEYOND_FLOATS and number == int(number):
-                return int(number)
-            if isinstance(value, float) and isfinite(value):
-                return float(value)
-        except (ArithmeticError, TypeError, ValueError):  # 1j, Decimal("sNaN")
-            pass
-    return as_text(value)
 
 
 def encodable(text: str) -> str:
