@@ -98,6 +98,12 @@ REQUESTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "/nowhere",
+        "QUERY",
+        {},
+        {**GET, "http.request.method": "QUERY", "http.response.status_code": 404},
+    ),
+    (
+        "/nowhere",
         "DELETE",
         {"secure": True},
         {
@@ -255,4 +261,5 @@ def test_a_request_to_another_server(site: Site) -> None:
         "server.address": "api.example.com",
         "server.port": 8443,
         "http.response.status_code": 503,
+        "error.type": "503",
     }

@@ -134,6 +134,10 @@ SERVER = Semconv(
                 "error.type": "ValueError",
             },
         ),
+        (
+            {"method": "QUERY", "scheme": "http"},
+            {"http.request.method": "QUERY", "url.scheme": "http"},
+        ),
         ({}, {"http.request.method": "_OTHER", "url.scheme": "http"}),
         (
             {"method": "get", "status": "²", "scheme": "https"},
@@ -147,6 +151,46 @@ def test_requests_are_spelled_as_the_convention_asks(
     """Required attributes are always there, a status is a number, and what does not
     apply is absent."""
     assert SERVER.spell(parts) == expected
+
+
+CLIENT = Semconv(
+    "http.client.request.duration",
+    (
+        ("http.request.method", "method"),
+        ("server.address", "server"),
+        ("server.port", "port"),
+        ("http.response.status_code", "status"),
+        ("error.type", "error"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("semconv", "status", "error", "expected"),
+    [
+        *((CLIENT, status, "", None) for status in ("", "100", "200", "302", "399")),
+        *((CLIENT, status, "", status) for status in ("400", "404", "503", "599")),
+        *((CLIENT, "503", "ReadError", "ReadError"), (CLIENT, "", "Slow", "Slow")),
+        *((CLIENT, "600", "", None), (CLIENT, "other", "", None)),
+        *((SERVER, status, "", None) for status in ("", "200", "404", "499", "600")),
+        *((SERVER, status, "", status) for status in ("500", "503", "599")),
+        (SERVER, "500", "ValueError", "ValueError"),
+    ],
+)
+def test_an_answer_that_is_an_error_has_a_type(
+    semconv: Semconv, status: str, error: str, expected: str | None
+) -> None:
+    """For a client any of 4xx and 5xx is one, for a server 5xx. An exception says more
+    than its status."""
+    spelled = semconv.spell({"method": "GET", "status": status, "error": error})
+    assert spelled.get("error.type") == expected
+
+
+def test_the_type_of_an_error_is_only_there_if_it_was_declared() -> None:
+    """A declaration of somebody's own has the attributes that it lists."""
+    status = ("http.response.status_code", "status")
+    semconv = Semconv("http.client.request.duration", (status,))
+    assert semconv.spell({"status": "503"}) == {"http.response.status_code": 503}
 
 
 DATABASE = Semconv(

@@ -9,7 +9,10 @@ from collections.abc import Callable
 __all__ = ["METHODS", "class_name", "method_name", "module_name", "segment"]
 
 METHODS = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+    (
+        *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"),
+        *("QUERY", "TRACE"),
+    )
 )
 """The methods of RFC 9110 §9 and RFC 5789. A client can send any word as a method."""
 

@@ -36,6 +36,8 @@ class Convention:
     """Attributes that are present if they apply."""
     bounds: tuple[float, ...] = ()
     """The advised buckets for a histogram, in its unit."""
+    fails_from: int = 600
+    """From which status on, up to 599, an answer is an error whose type it is."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Semconv:
             value = _CONVERSIONS.get(attribute, _as_it_is)(parts.get(part, ""))
             if value is not None:
                 spelled[attribute] = value
+            elif attribute == "error.type":
+                status = _whole(parts.get("status", "")) or 0
+                if self.convention.fails_from <= status <= 599:
+                    spelled[attribute] = str(status)
         for label in self.keeps:
             if parts.get(label):
                 spelled[label] = parts[label]
@@ -91,6 +97,7 @@ CONVENTIONS: Mapping[str, Convention] = _by_name(
             required=("http.request.method", "url.scheme"),
             others=("http.response.status_code", "http.route", "error.type"),
             bounds=_HTTP_SECONDS,
+            fails_from=500,
         ),
         Convention(
             "http.client.request.duration",
@@ -100,6 +107,7 @@ CONVENTIONS: Mapping[str, Convention] = _by_name(
             required=("http.request.method", "server.address", "server.port"),
             others=("http.response.status_code", "error.type"),
             bounds=_HTTP_SECONDS,
+            fails_from=400,
         ),
         Convention(
             "db.client.operation.duration",
@@ -121,7 +129,10 @@ CONVENTIONS: Mapping[str, Convention] = _by_name(
 )
 
 _METHODS = frozenset(
-    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+    (
+        *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"),
+        *("QUERY", "TRACE"),
+    )
 )
 
 _SYSTEMS = {
