@@ -343,6 +343,38 @@ def test_a_metrics_view_in_public(guard: object, sender: Any, found: list[str]) 
 
 
 @pytest.mark.parametrize(
+    ("config", "check"),
+    [
+        (None, "E001"),
+        ("metlog.senders.PrometheusSender", "E001"),
+        ({"sender": {"class": "metlog.senders.PrometheusSenders"}}, "E001"),
+        ({"sender": {"class": "metlog.senders.PrometheusSender", "port": 0.5}}, "E001"),
+        (
+            {
+                "sender": {
+                    "class": "metlog.senders.PrometheusSender",
+                    "directory": "${NO_SUCH_VARIABLE}",
+                }
+            },
+            "W017",
+        ),
+    ],
+)
+def test_nothing_is_said_about_a_sender_that_could_not_be_made(
+    config: object, check: str
+) -> None:
+    """The one in its place, which drops everything, is nobody's setting."""
+    with override_settings(
+        METLOG=config,
+        METLOG_METRICS_GUARD=guards.bearer("x"),
+        METLOG_RECORD_GUARD=guards.same_origin,
+        ROOT_URLCONF=exposed,
+    ):
+        assert ids() == [f"django_metlog.{check}"]
+        assert checks.check_deployment() == []
+
+
+@pytest.mark.parametrize(
     ("variables", "directory", "several"),
     [
         ({}, None, False),

@@ -18,13 +18,10 @@ __all__ = ["check_deployment"]
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Check what is fine in development but wrong in public. Loads the URLconf."""
-    return [
-        *_server_timing(),
-        *_open_record_view(),
-        *_metrics_view(),
-        *_workers_apart(),
-        *_no_delivery(),
-    ]
+    found = [*_server_timing(), *_open_record_view(), *_open_metrics_view()]
+    if conf.why_invalid(conf.SETTINGS["METLOG"]) is None:  # else E001 or W017 says it
+        found += [*_empty_metrics_view(), *_workers_apart(), *_no_delivery()]
+    return found
 
 
 def _server_timing() -> Iterator[CheckMessage]:
@@ -43,9 +40,8 @@ def _server_timing() -> Iterator[CheckMessage]:
 def _open_record_view() -> Iterator[CheckMessage]:
     if conf.read(conf.SETTINGS["METLOG_RECORD_GUARD"]) is not None:
         return
-    try:
-        address = reverse("django_metlog.record")
-    except NoReverseMatch:  # it is not in the URLconf
+    address = _address("django_metlog.record")
+    if address is None:
         return
     yield Caution(
         f"METLOG_RECORD_GUARD is not set: anybody may report timings to {address}, "
@@ -58,12 +54,9 @@ def _open_record_view() -> Iterator[CheckMessage]:
     )
 
 
-def _metrics_view() -> Iterator[CheckMessage]:
-    try:
-        address = reverse("django_metlog.metrics")
-    except NoReverseMatch:  # it is not in the URLconf
-        return
-    if conf.read(conf.SETTINGS["METLOG_METRICS_GUARD"]) is None:
+def _open_metrics_view() -> Iterator[CheckMessage]:
+    address = _address("django_metlog.metrics")
+    if address and conf.read(conf.SETTINGS["METLOG_METRICS_GUARD"]) is None:
         yield Caution(
             f"METLOG_METRICS_GUARD is not set: only INTERNAL_IPS may read {address}, "
             "everybody with DEBUG, and nobody through a proxy.",
@@ -73,7 +66,11 @@ def _metrics_view() -> Iterator[CheckMessage]:
             ),
             id="django_metlog.W011",
         )
-    if prometheus.find(conf.client_or_inert()) is None:
+
+
+def _empty_metrics_view() -> Iterator[CheckMessage]:
+    address = _address("django_metlog.metrics")
+    if address and prometheus.find(conf.client_or_inert()) is None:
         yield Caution(
             f"{address} has nothing to show: METLOG has no PrometheusSender.",
             hint=(
@@ -83,6 +80,13 @@ def _metrics_view() -> Iterator[CheckMessage]:
             ),
             id="django_metlog.W013",
         )
+
+
+def _address(name: str) -> str | None:
+    try:
+        return reverse(name)
+    except NoReverseMatch:  # it is not in the URLconf
+        return None
 
 
 def _workers_apart() -> Iterator[CheckMessage]:
