@@ -82,8 +82,14 @@ def patch_module(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except ImportError as error:
+        lacking = str(getattr(error, "name", None) or name)
+        way_out = (
+            _expected(name)
+            if f"{name}.".startswith(f"{lacking}.")
+            else f"install {lacking!r}, or remove {name!r} from the list."
+        )
         raise ImproperlyConfigured(
-            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); {_expected(name)}"
+            f"METLOG_PATCHES: {name!r} cannot be imported ({error}); {way_out}"
         ) from error
     except Exception as error:  # it may raise anything when imported
         raise ImproperlyConfigured(
@@ -99,7 +105,9 @@ def patch_module(name: str) -> ModuleType:
 
 def _expected(name: str) -> str:
     last = name.rpartition(".")[2].lower()
-    for similar in difflib.get_close_matches(last, PATCHES, n=1, cutoff=0.6):
+    # "patches" is like "cache", and means none of them.
+    known = () if last == "patches" else PATCHES
+    for similar in difflib.get_close_matches(last, known, n=1, cutoff=0.6):
         if name != (ours := f"django_metlog.patches.{similar}"):
             return f"did you mean {ours!r}?"
     return (

@@ -91,6 +91,17 @@ def _is_header(value: object) -> bool:
     )
 
 
+def _no_header(value: object) -> str:
+    """Return the header that is meant, if it is written as ``META`` has it."""
+    if not isinstance(value, str):
+        return ""
+    words = value.removeprefix("HTTP_").replace("_", "-").upper().split("-")
+    meant = "-".join(word if len(word) < 3 else word.capitalize() for word in words)
+    if meant.lower() in SECRETS:
+        return ": a secret must not get into messages"
+    return f"; write {meant!r}" if any(words) and _is_header(meant) else ""
+
+
 def _is_question(value: object) -> bool:
     # A coroutine object would always be true.
     return callable(value) and not any(
@@ -327,6 +338,7 @@ SETTINGS: dict[str, Setting] = {
             default=None,
             expected="the name of a header, such as 'X-Request-ID', or None",
             is_valid=_is_header,
+            because=_no_header,
             meaning=(
                 "the request header whose value becomes the field `request_id` of "
                 "messages sent during the request; metrics do not get it"

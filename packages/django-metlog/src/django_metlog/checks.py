@@ -5,6 +5,7 @@
 ``django_metlog.``    found
 ====================  =============================================================
 ``E001`` … ``E021``   a setting that cannot work, by its row in `conf.SETTINGS`
+``E030`` … ``E031``   the same
 ``E017``              a guard setting has, or names, something that is not a guard
 ``E018``              one of our middlewares is listed twice
 ``E022``              ``METLOG_PATCHES`` names something that is not a patch, or fails
