@@ -7,7 +7,9 @@ import math
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -435,6 +437,23 @@ def test_equal_parts_that_are_told_differently_are_not_mixed_up() -> None:
             *("1", "True", "1", "0", "False", "1", "True"),
             *("200", "200", "200", "", "x", "[1]"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *((200, Decimal("200.00")), (200, Fraction(200)), (200, Decimal("2e2"))),
+        *((n, float(n)) for n in (0, 2**53, 2**60, 2**64, -(2**70), int(1e300))),
+        *((2**64, Decimal(2**64)), (-5, Fraction(-5)), (2.0**60, Fraction(2**60))),
+    ],
+)
+def test_equal_numbers_are_one_series(one: Any, other: Any) -> None:
+    """Whichever came first."""
+    metric = Metric("a.<x>", "counter", "", "A.")
+    for values in ((one, other), (other, one)):
+        client = Client()
+        for value in values:
+            assert metric.series(client, x=value)[2] == {"x": str(int(one))}
 
 
 def test_a_member_of_an_enum_of_texts_is_its_text() -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
+from metlog._labels import plain
 from metlog.exceptions import ConfigError
 from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.semconv import CONVENTIONS, Semconv
@@ -435,13 +436,9 @@ def _segments(text: str, several: bool) -> str:
 def _text(value: object) -> str:
     if type(value) is str:
         return value
-    if isinstance(value, str):  # an Enum's member is its text, which it equals
-        return str.__str__(value)
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # 200.0 is the same label as 200
-    return as_text(value)
+    return as_text(plain(value))
 
 
 _set = object.__setattr__
