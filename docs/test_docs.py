@@ -136,6 +136,17 @@ def test_the_default_bounds_are_told(kind: str) -> None:
     assert f" {', '.join(most)} and {last} for " in page
 
 
+def test_the_memory_that_is_told_is_what_was_measured() -> None:
+    """Rounded to hundreds of bytes."""
+    page = (DOCS / "questions.md").read_text(encoding="utf-8")
+    table = (DOCS / "measured" / "calls.md").read_text(encoding="utf-8")
+    told = re.search(r"Some (\S+) bytes for a counter and (\S+) for a timer", page)
+    assert told
+    for kind, text in zip(("counter", "timer"), told.groups(), strict=True):
+        (measured,) = re.findall(rf"^\| bytes a {kind} name \| (\S+) ", table, re.M)
+        assert int(text.replace(",", "")) == round(float(measured.replace(",", "")), -2)
+
+
 @pytest.mark.parametrize("file", sorted(ORIGINALS.glob("*.json")), ids=lambda f: f.stem)
 def test_what_an_original_sent_stands_in_its_table(file: Path) -> None:
     """Each name is one of those in the first column of upgrade.md's tables."""
