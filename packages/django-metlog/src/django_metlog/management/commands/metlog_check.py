@@ -24,7 +24,8 @@ class Command(BaseCommand):
     help = (
         "Send one of each kind through settings.METLOG, wait for the backend's answer "
         "(an address that does not resolve, a port that refuses, a collector's "
-        "response), and report it. UDP does not report whether it arrived."
+        "response), and report it. UDP does not report whether it arrived, and a port "
+        "that refuses only at the next datagram: a few more counters ask for that."
     )
     # It must work even if the site does not.
     requires_system_checks: tuple[str, ...] = ()
