@@ -143,7 +143,9 @@ def test_the_memory_that_is_told_is_what_was_measured() -> None:
     told = re.search(r"Some (\S+) bytes for a counter and (\S+) for a timer", page)
     assert told
     for kind, text in zip(("counter", "timer"), told.groups(), strict=True):
-        (measured,) = re.findall(rf"^\| bytes a {kind} name \| (\S+) ", table, re.M)
+        (measured,) = re.findall(
+            rf"^\| bytes a {kind} name \| (\S+) ", table, re.MULTILINE
+        )
         assert int(text.replace(",", "")) == round(float(measured.replace(",", "")), -2)
 
 
