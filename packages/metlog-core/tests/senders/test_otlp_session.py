@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -269,6 +271,49 @@ def test_a_connection_that_breaks_is_told(peers: list[Peer]) -> None:
     peers.append(Peer(lambda connection: connection.shutdown(socket.SHUT_RDWR)))
     outcome = post(peers[0].url, timeout=ANSWERS)
     assert (outcome.again, outcome.reached, outcome.broken) == (True, True, True)
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, found: list[Any]) -> None:
+    """Have ``collector.test`` be found there."""
+    resolve = socket.getaddrinfo
+
+    def known(host: str, *args: Any, **options: Any) -> Any:
+        return found if host == "collector.test" else resolve(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full backlog is Linux's")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_with_many_addresses_has_one_deadline(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Not one for each: ``localhost`` has two, and a service may have dozens."""
+    with socket.socket() as listening, socket.socket() as first:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        address = listening.getsockname()
+        first.connect(address)  # nobody accepts, so the next one waits
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)]
+        resolved(monkeypatch, found * 100)
+        outcome = post(f"{scheme}://collector.test:{address[1]}/v1/metrics")
+    assert (outcome.delivered, outcome.again, outcome.reached) == (False, True, False)
+
+
+def test_the_next_address_is_tried(
+    peers: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old entry in DNS does no harm, nor IPv6 where nobody listens for it."""
+    peers.append(Peer(lambda connection: connection.sendall(answering(200))))
+    port = int(peers[0].url.split(":")[2].split("/")[0])
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", closed_port(), 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+    ]
+    resolved(monkeypatch, found)
+    url = f"http://collector.test:{port}/v1/metrics"
+    assert post(url, timeout=ANSWERS) == Outcome(True)
 
 
 SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00"  # of HTTP/2

@@ -11,10 +11,11 @@ from __future__ import annotations
 import http.client
 import io
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +26,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 __all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly", "seconds_of"]
 
@@ -260,11 +265,50 @@ def _pools(left: Callable[[], float]) -> dict[str, Any]:
             super().__init__(sock, *args, **options)
             self.fp: Any = io.BufferedReader(_Timed(sock, self.fp.detach(), left))
 
-    class Plain(HTTPConnection):
+    def some() -> float:
+        return max(left(), 0.001)  # zero would mean not to wait
+
+    class Timed(HTTPConnection):
         response_class = Response
 
-    class Secure(HTTPSConnection):
-        response_class = Response
+        def _new_conn(self) -> socket.socket:
+            """Connect by the deadline: it is not for each of the name's addresses."""
+            name = self._dns_host
+            try:
+                *others, last = self._addresses()
+                for self._dns_host in others:
+                    self.timeout = some()
+                    with suppress(NewConnectionError, ConnectTimeoutError):
+                        return super()._new_conn()
+                self._dns_host, self.timeout = last, some()
+                return super()._new_conn()
+            finally:
+                self._dns_host = name
+
+        def _addresses(self) -> list[str]:
+            try:
+                found = socket.getaddrinfo(
+                    self._dns_host, self.port, type=socket.SOCK_STREAM
+                )
+            except socket.gaierror as error:
+                raise NameResolutionError(self.host, self, error) from error
+            # A link-local address is nothing without its zone.
+            return [
+                f"{host}%{zone[1]}" if any(zone[1:]) else str(host)
+                for *_, (host, _, *zone) in found
+            ]
+
+        def send(self, data: Any) -> None:
+            """Send the request, or a part of it, by the deadline."""
+            if self.sock is not None:
+                self.sock.settimeout(some())
+            super().send(data)
+
+    class Plain(Timed):
+        pass
+
+    class Secure(Timed, HTTPSConnection):
+        pass
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
