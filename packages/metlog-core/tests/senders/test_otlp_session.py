@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from metlog.senders._otlp_session import (
     quietly,
     seconds_of,
 )
+from metlog.testing import HttpReceiver
 
 SECRET = "s3cret"
 TIMEOUT = 0.5  # of what does not answer
@@ -337,6 +339,40 @@ def test_something_that_is_no_collector(peers: list[Peer], data: bytes) -> None:
         "no answer from the collector (it does not speak HTTP/1; is this gRPC's port? "
         "HTTP's is usually 4318)"
     )
+
+
+@pytest.mark.parametrize("host", ["machine 127.0.0.1", "default"])
+@pytest.mark.parametrize(
+    ("user", "header", "sent"),
+    [
+        ("", None, None),
+        ("", "Bearer ours", "Bearer ours"),
+        ("us:key@", None, "Basic dXM6a2V5"),
+        ("us@", None, "Basic dXM6"),
+        (":key@", None, "Basic OmtleQ=="),
+        ("%75s:k%65y@", None, "Basic dXM6a2V5"),
+        ("us:key@", "Bearer ours", "Basic dXM6a2V5"),
+    ],
+)
+def test_what_netrc_says_is_nobodys_wish(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    user: str,
+    header: str | None,
+    sent: str | None,
+    host: str,
+) -> None:
+    """It may be the user's own for something else on that host, and is no
+    configuration of ours."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"{host} login somebody password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with HttpReceiver() as receiver:
+        session = Session("the collector")
+        session.begin(In(ANSWERS))
+        url = receiver.url.replace("//", f"//{user}")
+        session.post(url, b"", headers={"Authorization": header} if header else {})
+    assert receiver.requests[0].headers.get("Authorization") == sent
 
 
 def closed_port() -> int:

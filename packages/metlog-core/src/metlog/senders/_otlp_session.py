@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
 
 import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
@@ -87,6 +89,7 @@ class Session(requests.Session):
         """``place`` is what to call the collector in reports."""
         super().__init__()
         self._place = place
+        self.auth = _authorize
         self._deadline: Left = _Past()
         self.outcome: Outcome | None = None
         adapter = _Adapter(lambda: self._deadline.left)
@@ -185,6 +188,14 @@ _ours = _Ours()
 
 class _Past:
     left = 0.0
+
+
+def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add the URL's user and password, if any. If requests did that itself, it would
+    also look into ``~/.netrc``, and replace the header that was configured."""
+    url = urlsplit(request.url or "")
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
