@@ -94,6 +94,14 @@ def test_it_builds(tmp_path: Path) -> None:
     assert (tmp_path / "html" / "genindex.html").read_text().count("incr()") >= 1
 
 
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
+)
+def test_each_link_has_a_text(page: Path) -> None:
+    """Sphinx would put in the title, but whoever reads the files sees nothing."""
+    assert "[](" not in page.read_text("utf-8")
+
+
 def test_each_promise_names_a_test_that_there_is() -> None:
     """Every row of delivery.md ends with tests of ours, or commands of the Makefile."""
     folders = [*ROOT.glob("packages/*/tests"), ROOT / "e2e", DOCS]
