@@ -62,7 +62,11 @@ METLOG: Table = {
     ("senders/_delivery/socket.py", r"[!-~]+"): ["a", "%", "é"],
     ("senders/_otlp_environment.py", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"): ["a", "a=", "!"],
     ("senders/_otlp_environment.py", r"[A-Za-z-]{1,16}"): ["a", "-", "a" * 16],
-    ("senders/_otlp_environment.py", r"[\t\x20-\x7e\x80-\xff]*"): [" ", "a\n", "\x80"],
+    ("senders/_otlp_environment.py", "[?#]"): ["?", "#", "a"],
+    (
+        "senders/_otlp_environment.py",
+        r"(?:[!-~\xa1-\xff][\t -~\xa0-\xff]*)?",
+    ): ["a", " ", "a ", "a\n", "\xa0"],
     (
         "senders/_otlp_environment.py",
         r"[\s#\x00-\x1f\x7f\ud800-\udfff]",

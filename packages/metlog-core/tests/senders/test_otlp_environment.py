@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -110,6 +111,18 @@ def test_headers_add_up_and_the_argument_wins() -> None:
     settings = read(headers=["a=1", "b = 2=3"], environ={})
     assert settings.metrics
     assert settings.metrics.headers == {"a": "1", "b": "2=3"}
+
+
+@pytest.mark.parametrize("value", [" key", "\tkey", "key ", " \t key \t ", "key"])
+def test_white_space_around_a_header_is_none_of_it(value: str) -> None:
+    """It cannot be sent, and nothing with it could."""
+    for settings in (
+        read(headers={"a": value}, environ={}),
+        read(headers=[f"a={value}"], environ={}),
+        read(environ={"OTEL_EXPORTER_OTLP_HEADERS": f"a={quote(value)}"}),
+    ):
+        assert settings.metrics
+        assert settings.metrics.headers == {"a": "key"}
 
 
 @pytest.mark.parametrize(
@@ -232,6 +245,9 @@ def test_a_variable_that_cannot_be_used_is_an_error(name: str, value: str) -> No
         ({"headers": {"a b": "1"}}, "headers: expected name=value"),
         ({"headers": {"a": "1\r\nb: 2"}}, "headers: expected name=value"),
         ({"headers": {"a": "\u20ac"}}, "headers: expected name=value"),
+        ({"headers": {"a": "\x85b"}}, "headers: expected name=value"),
+        ({"headers": {"a": " \xa0b"}}, "headers: expected name=value"),
+        ({"headers": {"a": "b\x0cc"}}, "headers: expected name=value"),
         ({"timeout": "long"}, "timeout: expected seconds"),
         ({"timeout": 0}, "timeout: expected seconds"),
         ({"timeout": True}, "timeout: expected seconds"),
@@ -336,6 +352,15 @@ def test_no_error_shows_a_secret(
         ("https://host", "https://host"),
         ("user:p@ss@host", "host"),
         ("http://a@b@c/d@e", "http://e"),
+        ("https://host/v1?key=first@second", "https://..."),
+        ("https://user:pass@host/v1?key=first@second", "https://..."),
+        ("https://host?a=1&key=first?@second", "https://..."),
+        ("http://host?key=@second", "http://..."),
+        ("http://user:first?second@host", "http://..."),
+        ("http://user:first/second@host", "http://host"),
+        ("http://user:first#second@host", "http://..."),
+        ("http://host/#key=first", "http://host/"),
+        ("host?key=first@second", "..."),
     ],
 )
 def test_a_url_as_it_may_be_printed(url: str, expected: str) -> None:

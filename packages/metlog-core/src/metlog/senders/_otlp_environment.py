@@ -118,7 +118,10 @@ def shown(url: object) -> str:
     scheme, slashes, rest = text.partition("://")
     if not slashes:
         scheme, rest = "", text
-    return scheme + slashes + rest.rpartition("@")[2].partition("?")[0]
+    place, *query = re.split("[?#]", rest, maxsplit=1)
+    if query and "@" in query[0]:  # in a password or in a query, who knows
+        place = "..."
+    return scheme + slashes + place.rpartition("@")[2]
 
 
 def instance_id(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -216,7 +219,7 @@ def _headers(value: object) -> dict[str, str]:
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # too short and simple to be a secret
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUE = re.compile(r"(?:[!-~\xa1-\xff][\t -~\xa0-\xff]*)?")
 
 
 def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, str]:
@@ -228,14 +231,14 @@ def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, 
             isinstance(name, str)
             and isinstance(value, str)
             and _TOKEN.fullmatch(name)
-            and _VALUE.fullmatch(value)
+            and _VALUE.fullmatch(value.strip(" \t"))
         ):
             raise ConfigError(
                 "expected name=value for each header, in printable Latin-1, got "
                 f"something else as number {position} (not shown: it may be secret)",
                 where,
             )
-        found[name.lower()] = value
+        found[name.lower()] = value.strip(" \t")  # requests refuses to send it
     return found
 
 
