@@ -15,6 +15,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
 default_role = "py:obj"
+smartquotes = False  # values and options are there to be copied
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # an included part begins where it stands

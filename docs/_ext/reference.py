@@ -62,7 +62,7 @@ class Metrics(SphinxDirective):
                 nodes.Text("" if metric.sum_of else ", ".join(metric.labels)),
                 nodes.Text(metric.kind),
                 nodes.Text(metric.unit),
-                nodes.Text(metric.meaning),
+                _paragraph(metric.meaning),
             )
             for metric in catalogue.metrics()
             if metric.name.startswith(prefix)
@@ -84,14 +84,17 @@ class Checks(SphinxDirective):
         ]
         # The other ids stand in the table of the module's docstring.
         rows += [
-            (f"django_metlog.{found[1]}", found[2].replace("``", ""))
+            (f"django_metlog.{found[1]}", found[2])
             for line in (checks.__doc__ or "").splitlines()
             if (found := re.fullmatch(r"``([EW]\d+)``\s+([^…].+)", line))
         ]
         return [
             _table(
                 ("Id", "Found"),
-                [(nodes.literal(text=key), nodes.Text(text)) for key, text in rows],
+                [
+                    (nodes.literal(text=key), _paragraph(text))
+                    for key, text in sorted(rows)
+                ],
             )
         ]
 
@@ -127,7 +130,16 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[nodes.Node]]) -> nodes
 
 def _row(cells: Iterable[nodes.Node]) -> nodes.row:
     return nodes.row(
-        "", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells)
+        "",
+        *(
+            nodes.entry(
+                "",
+                cell
+                if isinstance(cell, nodes.paragraph)
+                else nodes.paragraph("", "", cell),
+            )
+            for cell in cells
+        ),
     )
 
 
