@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -37,7 +38,7 @@ from metlog.message import Message
 from metlog.semconv import SCHEMA_URL
 from metlog.senders import FanOutSender, OtlpSender, Sender
 from metlog.senders.base import SenderStats
-from metlog.testing import SenderContract, until
+from metlog.testing import HttpReceiver, SenderContract, until
 from metlog.testing._contract import _in_child as in_child
 
 Collector = Any  # the class in conftest.py
@@ -766,6 +767,53 @@ def test_a_collector_has_a_certificate_of_its_own(
         else:
             assert sender.stats[:4] == (0, 0, 2, 4)
         client.close()
+
+
+@pytest.mark.parametrize("signal", ["", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize("what", ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"])
+def test_a_file_of_white_space_is_none(
+    collector: Collector,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signal: str,
+    what: str,
+) -> None:
+    """As with every variable; the exporter, which reads them as well, would look for
+    it at each request."""
+    trusted = str(certificate)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", trusted)
+    if what == "CERTIFICATE":
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+        monkeypatch.delenv("OTEL_EXPORTER_OTLP_CERTIFICATE")
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}{what}", " ")
+    with type(collector)(certificate=certificate) as collector:
+        sender = OtlpSender(collector.url, interval=60)
+        client = MetlogClient(sender, "app")
+        client.incr("a")
+        client.info("b")
+        client.flush()
+        assert sender.stats == (2, 0, 0, 0, 0)
+        client.close()
+
+
+def test_a_collector_may_ask_for_a_certificate(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its key in the same file or in another."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    monkeypatch.setattr(ssl, "SSLContext", lambda protocol: context)
+    with HttpReceiver(certificate=certificate) as receiver:
+        monkeypatch.undo()
+        for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
+            monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", str(certificate))
+            client = MetlogClient(OtlpSender(receiver.url, interval=60), "app")
+            client.incr("a")
+            client.flush()
+            assert stats(client).sent == (name != "CERTIFICATE")
+            client.close()
 
 
 @pytest.mark.parametrize("routes", [0, 1, 2])

@@ -215,8 +215,22 @@ def test_what_the_collector_rejects_of_it_is_told(
     assert outcome.why == "the collector rejected 3: too old"
 
 
+@pytest.mark.parametrize("length", [1_000, 100_000, 2_000_000])
+def test_what_is_rejected_may_take_many_words(peers: list[Peer], length: int) -> None:
+    """Some collectors have a line for each point."""
+    said = ExportMetricsPartialSuccess(
+        rejected_data_points=3, error_message="a" * length
+    )
+    answer = ExportMetricsServiceResponse(partial_success=said)
+    body = answering(200, answer.SerializeToString())
+    peers.append(Peer(lambda connection: connection.sendall(body)))
+    outcome = post(peers[0].url, timeout=ANSWERS)
+    assert (outcome.delivered, outcome.rejected) == (True, 3)
+    assert len(outcome.why) == 300
+
+
 @pytest.mark.parametrize(
-    "body", [b"{}", b"\xff" * 100, b"<html>", b"x" * 1_000_000, b"\x0a\x7f"]
+    "body", [b"{}", b"\xff" * 100, b"<html>", b"x" * 9_000_000, b"\x0a\x7f"]
 )
 def test_an_answer_that_is_none_is_a_200_all_the_same(
     peers: list[Peer], body: bytes

@@ -227,9 +227,6 @@ def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
     """Make an exporter that sends through ``session``."""
     return OTLPMetricExporter(
         endpoint=target.endpoint,
-        certificate_file=target.certificate,
-        client_key_file=target.client_key,
-        client_certificate_file=target.client_certificate,
         headers=dict(target.headers),
         timeout=target.timeout,
         compression=Compression(target.compression),

@@ -45,6 +45,13 @@ class Target:
     client_key: str | None = None
     client_certificate: str | None = None
 
+    @property
+    def client_pair(self) -> str | tuple[str, str] | None:
+        """The client's certificate, with its key if that is another file."""
+        if self.client_certificate and self.client_key:
+            return self.client_certificate, self.client_key
+        return self.client_certificate
+
 
 @dataclass(frozen=True)
 class Settings:

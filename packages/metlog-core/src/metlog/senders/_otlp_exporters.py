@@ -76,7 +76,11 @@ class Exporters:
         if found is None:
             if target is None:
                 raise ValueError(f"{signal} are switched off")
-            session = Session(environment.shown(target.endpoint))
+            session = Session(
+                environment.shown(target.endpoint),
+                target.certificate or True,
+                target.client_pair,
+            )
             found = target, session, module.new_exporter(target, session)
             self._made[signal] = found
         return found

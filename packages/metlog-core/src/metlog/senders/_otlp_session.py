@@ -36,8 +36,9 @@ from urllib3.exceptions import (
 
 __all__ = ["Left", "Outcome", "Session", "is_exporting", "quietly", "seconds_of"]
 
-MAX_ANSWER = 65_536
-"""Bytes of a collector's answer that are read."""
+MAX_ANSWER = 4 * 2**20
+"""Bytes of a collector's answer that are read. It may have a line for each point that
+it rejects."""
 
 TOO_LARGE = 413
 
@@ -85,9 +86,16 @@ class Session(requests.Session):
     and does not retry. `outcome` has what really happened.
     """
 
-    def __init__(self, place: str) -> None:
-        """``place`` is what to call the collector in reports."""
+    def __init__(
+        self,
+        place: str,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+    ) -> None:
+        """``place`` is what to call the collector in reports; ``verify`` and ``cert``
+        are as for requests, whatever the exporter finds in its environment."""
         super().__init__()
+        self._verify, self._cert = verify, cert
         self._place = place
         self.auth = _authorize
         self._deadline: Left = _Past()
@@ -121,9 +129,9 @@ class Session(requests.Session):
         if left <= 0:
             return Outcome(False, f"no time left for {self._place}", again=True)
         options.update(timeout=left, allow_redirects=False, stream=True)
-        if isinstance(self.verify, str):
-            # It is configured for this collector; else REQUESTS_CA_BUNDLE would win.
-            options["verify"] = self.verify
+        # REQUESTS_CA_BUNDLE would win over the attribute that exporters set.
+        options.update(verify=self._verify)
+        self.cert = self._cert
         with super().request(method, url, *args, **options) as response:
             status = response.status_code
             if not 200 <= status < 300:
