@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from metlog import SEVERITY, MetlogClient
+from metlog.diagnostics import Diagnostics
 from metlog.exceptions import ConfigError
 from metlog.logging import MetlogHandler, hook_logger
 from metlog.message import Message
@@ -267,3 +271,59 @@ def test_another_threads_records_are_not_dropped_meanwhile() -> None:
     go_on.set()
     thread.join(60)
     assert sent == ["slow", "quick"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.services
+def test_a_childs_threads_are_not_taken_for_those_of_its_parent() -> None:
+    """A new thread often has the identity of one that the fork left behind: here of one
+    that was amid a log record, and amid a line of trouble."""
+    logger = logging.getLogger("metlog.test.emitting.fork")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    sent: list[str] = []
+    amid, go_on = threading.Barrier(3), threading.Event()
+
+    class Slow:
+        def send_message(self, msg: Message) -> None:
+            sent.append(msg["payload"])
+            if msg["payload"] == "slow":
+                amid.wait(60)
+                go_on.wait(60)
+
+    class Stderr(io.StringIO):
+        def write(self, text: str, /) -> int:
+            if "slow" in text:
+                amid.wait(60)
+                go_on.wait(60)
+            return super().write(text)
+
+    hook_logger(logger.name, MetlogClient(Slow(), "app"))
+    stderr = Stderr()
+
+    def report(what: str) -> None:
+        Diagnostics("test").report(what)
+
+    def run(*calls: tuple[Callable[[str], object], str]) -> list[threading.Thread]:
+        threads = [threading.Thread(target=call, args=(arg,)) for call, arg in calls]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", stderr)
+        threads = run((logger.info, "slow"), (report, "slow"))
+        amid.wait(60)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            for n in range(5):
+                for thread in run((logger.info, f"{n}"), (report, f"{n}")):
+                    thread.join()
+            lines = stderr.getvalue().count("\n")
+            os._exit(0 if (lines, len(sent)) == (5, 6) else 1)
+        status = os.waitpid(child, 0)[1]
+        go_on.set()
+        for thread in threads:
+            thread.join()
+    assert status == 0

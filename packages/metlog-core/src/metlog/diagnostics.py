@@ -6,9 +6,9 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
-from threading import get_ident
 
 __all__ = ["Diagnostics", "numbered", "scrub"]
 
@@ -49,22 +49,21 @@ class Diagnostics:
         stream that logs, and the log may come back here.
         """
         next(self._ticks)
-        here = get_ident()
         try:
             now = self._clock()
             last = self._last.get(kind)
             if last is not None and now - last < QUIET_SECONDS:
                 return
-            if here in _writing:
+            if getattr(_here, "writing", False):
                 return
             self._last[kind] = now
             text = repr(detail) if isinstance(detail, BaseException) else str(detail)
             line = scrub(f"metlog: {self._owner}: {kind}: {text}")
-            _writing.add(here)
             try:
+                _here.writing = True
                 sys.stderr.write(f"{line[:500]}\n")
             finally:
-                _writing.discard(here)
+                _here.writing = False
         except Exception:
             pass  # there is nowhere left to report it
 
@@ -82,8 +81,9 @@ def scrub(text: str) -> str:
     return _SECRET.sub(r"\1***", text)
 
 
-_writing: set[int] = set()
-"""The threads that are writing a line."""
+_here = threading.local()
+"""``writing``: whether this thread is writing a line. Not by its identity, which in a
+forked child another thread may have."""
 
 # Both are linear: each repetition either stops at the character that begins the next
 # match, or has a limit.

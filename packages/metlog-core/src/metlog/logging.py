@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from threading import get_ident
+import threading
 
 from metlog._severity import SEVERITY
 from metlog.client import MetlogClient
@@ -26,14 +26,13 @@ class MetlogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send it, unless a `StdLibLoggingSender` has just logged it, or this thread is
         already here: what a sender logs while it sends would loop for ever."""
-        here = get_ident()
-        if hasattr(record, "metlog") or here in _emitting:
+        if hasattr(record, "metlog") or getattr(_here, "emitting", False):
             return
-        _emitting.add(here)
         try:
+            _here.emitting = True
             self._send(record)
         finally:
-            _emitting.discard(here)
+            _here.emitting = False
 
     def _send(self, record: logging.LogRecord) -> None:
         try:
@@ -46,8 +45,9 @@ class MetlogHandler(logging.Handler):
         )
 
 
-_emitting: set[int] = set()
-"""The threads that are in `MetlogHandler.emit`."""
+_here = threading.local()
+"""``emitting``: whether this thread is in `MetlogHandler.emit`. Not by its identity,
+which in a forked child another thread may have."""
 
 
 def hook_logger(logger_name: str | None, client: MetlogClient) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A signal handler may raise wherever a function begins: no lock stays behind."""
+"""A signal handler may raise wherever Python lets it run: no lock stays behind, and no
+thread counts as busy for good."""
 
 from __future__ import annotations
 
 import inspect
 import io
+import logging
 import os
 import sys
 import threading
@@ -15,6 +17,8 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient
+from metlog.diagnostics import Diagnostics
+from metlog.logging import hook_logger
 from metlog.senders import (
     DebugCaptureSender,
     FileSender,
@@ -45,19 +49,22 @@ CALLS: dict[str, Callable[[MetlogClient], object]] = {
 
 
 class Interrupted:
-    """The n-th function of ours that is entered is interrupted as by a signal."""
+    """The n-th place in our code is interrupted as by a signal: where a function
+    begins, or one written in C has returned."""
 
     def __init__(self, n: int, handler: Callable[[], object]) -> None:
         self.left = n
         self.handler = handler
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> None:
+        if event not in ("call", "c_return"):
+            return
         if frame.f_code.co_flags & inspect.CO_GENERATOR:
             return  # may be one that is thrown away: Python tells of what that raises
         if frame.f_globals.get("__name__", "").startswith("metlog."):
             self.left -= 1
             if self.left == 0:
-                sys.settrace(None)
+                sys.setprofile(None)
                 self.handler()
 
 
@@ -83,15 +90,14 @@ def test_a_handler_that_raises_leaves_nothing_locked_and_nothing_uncounted(
                     client.close(0)
                 raise SystemExit
 
-            tracing = sys.gettrace()
             interrupted = Interrupted(n, handler)
-            sys.settrace(interrupted)
+            sys.setprofile(interrupted)
             try:
                 CALLS[call](client)
             except SystemExit:
                 pass
             finally:
-                sys.settrace(tracing)
+                sys.setprofile(None)
             for what in (lambda c: c.incr("b", 2), MetlogClient.flush):
                 other = threading.Thread(target=what, args=(client,), daemon=True)
                 other.start()
@@ -107,3 +113,36 @@ def test_a_handler_that_raises_leaves_nothing_locked_and_nothing_uncounted(
             if interrupted.left > 0:
                 break  # the call was over before
     assert n > 3
+
+
+def test_a_handler_that_raises_amid_a_log_record_ends_no_records() -> None:
+    """Nor the lines of trouble: its thread is not busy with them for good."""
+    logger = logging.getLogger("metlog.test.interrupted")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    sender = DebugCaptureSender()
+    hook_logger(logger.name, MetlogClient(sender, "app"))
+    stderr, n, left = io.StringIO(), 0, 0
+
+    def handler() -> None:
+        raise SystemExit
+
+    while not left:
+        n += 1
+        interrupted = Interrupted(n, handler)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stderr", stderr)
+            sys.setprofile(interrupted)
+            try:
+                logger.info("interrupted")
+                Diagnostics("test").report("interrupted")
+            except SystemExit:
+                pass
+            finally:
+                sys.setprofile(None)
+            logger.info("record %d", n)
+            Diagnostics("test").report(f"line {n}")
+        left = interrupted.left
+        assert f"record {n}" in sender.msgs[-1]
+        assert f"line {n}" in stderr.getvalue().splitlines()[-1]
+    assert n > 10
