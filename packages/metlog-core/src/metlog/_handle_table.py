@@ -38,13 +38,18 @@ class HandleTable:
 
     def arm(self) -> None:
         """Have all of them record straight into their series from now on."""
-        for handle in list(self._known.values()):
+        for handle in self._living():
             handle.arm()
 
     def disarm(self) -> None:
         """Have all of them take the slow path from now on."""
-        for handle in list(self._known.values()):
+        for handle in self._living():
             handle.disarm()
+
+    def _living(self) -> list[Handle]:
+        # `values` would raise if a thread added one meanwhile.
+        found = [ref() for ref in self._known.valuerefs()]
+        return [handle for handle in found if handle is not None]
 
 
 def _key(kind: Kind, identity: Identity) -> object:

@@ -8,9 +8,10 @@ instance or on the class, calls take the slow path.
 
 from __future__ import annotations
 
-import weakref
 from inspect import getattr_static
 from typing import Any, Protocol
+
+from metlog._living import Living
 
 __all__ = [
     "ROUTED",
@@ -39,7 +40,7 @@ ROUTED = ("metlog", "send_message", "timer_send")
 SENDING = ("send_message", "send_metric")
 """Methods of a sender that the slow path calls and the fast path does not."""
 
-_watching: weakref.WeakSet[Routed] = weakref.WeakSet()
+_watching: Living[Routed] = Living()
 _originals: dict[tuple[type, str], Any] = {}
 
 

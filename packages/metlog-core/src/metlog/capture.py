@@ -9,7 +9,6 @@ threads) and to those that collect everywhere.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -17,6 +16,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from metlog._living import Living
 from metlog.diagnostics import Diagnostics
 from metlog.message import Message
 from metlog.senders._delivery.process import Lock
@@ -71,7 +71,7 @@ _here: ContextVar[tuple[Collector, ...]] = ContextVar("metlog_collectors", defau
 _everywhere: tuple[Collector, ...] = ()
 _running = 0
 _lock = Lock()
-_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+_listeners: Living[Listener] = Living()
 _diagnostics = Diagnostics("capture")
 
 

@@ -15,11 +15,11 @@ import signal
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from metlog._living import Living
 from metlog.diagnostics import Diagnostics
 
 __all__ = [
@@ -191,7 +191,7 @@ class Member(Forked, Protocol):
 
 
 _pid = os.getpid()
-_members: weakref.WeakSet[Forked] = weakref.WeakSet()
+_members: Living[Forked] = Living()
 _lock = Lock()
 _hooked: set[str] = set()
 _exit: Deadline | None = None
