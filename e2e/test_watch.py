@@ -618,6 +618,24 @@ def test_the_pointer_reads_a_chart(shop: Watched, open_page: OpenPage) -> None:
     expect(reading).to_have_text("")
 
 
+def test_a_value_that_stands_alone_is_seen(
+    watched: Watched, open_page: OpenPage
+) -> None:
+    """As a dot thicker than a line, beside those that are joined."""
+    for ago in (40, 20, 15):
+        watched.say("request:20|ms", "view.shop.views.index.GET:20|ms", ago=ago)
+    page = open_page(watched.url)
+    expect(row(page, "Slowest views", "shop.views.index")).to_be_visible()
+    thick = """all => all.map(e => [
+        e.getAttribute("d").split("M").length - 1,
+        parseFloat(getComputedStyle(e).strokeWidth),
+    ])"""
+    figures = page.locator("figure svg .dots").evaluate_all(thick)
+    assert [1, 6] in figures
+    small = section(page, "Slowest views").locator(".dots")
+    assert small.evaluate_all(thick) == [[1, 4]]
+
+
 def test_it_hears_several_hosts(watcher: tuple[int, str], open_page: OpenPage) -> None:
     """A datagram from whatever local socket is drawn at once."""
     port, url = watcher

@@ -172,6 +172,7 @@ function draw(svg, width, layers) {
   }
   for (const {name, points} of lines) {
     shapes.push(shape("path", {class: `line is-${name}`, d: strokes(points, y, width)}));
+    shapes.push(shape("path", {class: `line dots is-${name}`, d: dots(points, y, width)}));
   }
   svg.replaceChildren(...shapes);
   return highest;
@@ -190,19 +191,26 @@ function blocks(points, floor, y, width) {
   return path;
 }
 
-/** Neighbours are joined; one that stands alone is a dot. */
+/** Neighbours are joined. */
 function strokes(points, y, width) {
-  const step = WIDTH / width;
-  let path = "";
-  let joined = false;
-  points.forEach((value, i) => {
-    if (value == null) {
-      joined = false;
-      return;
-    }
-    const place = `${((i + 0.5) * step).toFixed(2)} ${y(value).toFixed(2)}`;
-    path += joined ? `L${place}` : `M${place}h0.01`;
-    joined = true;
-  });
-  return path;
+  return points
+    .map((value, i) => {
+      if (value == null) return "";
+      return `${points[i - 1] == null ? "M" : "L"}${place(value, i, y, width)}`;
+    })
+    .join("");
+}
+
+/** One that stands alone is a line of no length, which its round ends make a dot. */
+function dots(points, y, width) {
+  return points
+    .map((value, i) => {
+      if (value == null || points[i - 1] != null || points[i + 1] != null) return "";
+      return `M${place(value, i, y, width)}h0.01`;
+    })
+    .join("");
+}
+
+function place(value, i, y, width) {
+  return `${((i + 0.5) * (WIDTH / width)).toFixed(2)} ${y(value).toFixed(2)}`;
 }
