@@ -493,6 +493,30 @@ def test_views_without_their_sums_are_views_still() -> None:
     assert [row["view"] for row in data["views"]] == ["shop.go", "shop.views.index"]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("request.queries:3|ms", "histogram"),
+        ("shop.request.queries:3|ms", "histogram"),
+        ("window.performance.vitals.CLS:50|ms", "histogram"),
+        ("a.b.window.performance.vitals.CLS:50|ms", "histogram"),
+        ("window.performance.view.shop.views.index.vitals.CLS:50|ms", "histogram"),
+        ("request.queries:3|h", "histogram"),
+        ("request.queries:3|d", "distribution"),
+        ("request.queries:3|c", "counter"),
+        ("request.query_time:3|ms", "timer"),
+        ("window.performance.vitals.LCP:50|ms", "timer"),
+        ("CLS:50|ms", "timer"),
+        ("myrequest.queries:3|ms", "timer"),
+        ("view.request.queries.GET:3|ms", "timer"),
+    ],
+)
+def test_numbers_that_plain_statsd_calls_times(line: str, kind: str) -> None:
+    """It has no histograms, so a count of queries comes as milliseconds."""
+    (one,) = found(watched(line), kind)
+    assert one["kind"] == kind
+
+
 def test_time_begins_with_what_came_first() -> None:
     """A minute at least, 15 at most; steps of five seconds that end now."""
     memory = watched("a:1|c", at=1000.0)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from metlog._cli.watch.memory import KEPT_SECONDS, SLOT_SECONDS, Cell, Memory, Series
-from metlog._cli.watch.roles import SPREADS
+from metlog._cli.watch.roles import SPREADS, kind_of
 
 __all__ = ["overview", "search"]
 
@@ -71,7 +71,7 @@ def search(
     found = [
         series
         for series in memory.series
-        if not wanted or _all_in(wanted, f"{series.kind} {_title(series)}".lower())
+        if not wanted or _all_in(wanted, _searched(series))
     ]
     first = heapq.nsmallest(
         limit, found, key=lambda series: (_title(series), series.kind)
@@ -84,6 +84,11 @@ def search(
         "of": len(memory),
         "rows": [_row(frame, series) for series in first],
     }
+
+
+def _searched(series: Series) -> str:
+    kind = kind_of(series.kind, series.name)
+    return f"{kind} {_title(series)}".lower()
 
 
 class _Frame:
@@ -338,7 +343,7 @@ def _merged(every: Iterable[Series], label: str) -> dict[str, Cell]:
 def _row(frame: _Frame, series: Series) -> _Json:
     whole = frame.memory.whole(series)
     row: _Json = {
-        "kind": series.kind,
+        "kind": kind_of(series.kind, series.name),
         "name": series.name,
         "labels": dict(series.labels),
         "sums": None,

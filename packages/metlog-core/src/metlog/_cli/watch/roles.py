@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-__all__ = ["SPREADS", "Role", "role_of"]
+__all__ = ["SPREADS", "Role", "kind_of", "role_of"]
 
 SPREADS = frozenset({"timer", "histogram", "distribution"})
 """Kinds whose single values matter, not only their sum."""
@@ -141,6 +141,17 @@ _FITS: dict[str, Callable[[str], bool]] = {
     "<METHOD>": lambda text: text.isupper(),
     "<status>": lambda text: len(text) == 3 and text.isdecimal(),
 }
+
+
+def kind_of(kind: str, name: str) -> str:
+    """Return ``kind``, or what django-metlog means where plain StatsD says ``|ms``: it
+    has no histograms."""
+    if kind == "timer" and (
+        f".{name}".endswith(".request.queries")
+        or (name.endswith(".vitals.CLS") and ".window.performance." in f".{name}")
+    ):
+        return "histogram"
+    return kind
 
 
 def role_of(kind: str, name: str, labels: Mapping[str, str]) -> Role | None:
