@@ -632,13 +632,21 @@ def test_whoever_is_scraped_next_knows_no_less(tmp_path: Path) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("path", ["{}/", "{}//", "{}/.", "{}/a/../"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("{}", "{}/", "{}//", "{}/.", "{}/a/../", "/{}", "{}/link", "{}/link/link/"),
+        "{}/a/b/..",
+    ],
+)
 @FORKS
 def test_a_folder_spelt_otherwise_is_the_same(tmp_path: Path, path: str) -> None:
     """A reader opens no lock of its own process, which would free it."""
     spelt = path.format(tmp_path)
     (tmp_path / "a").mkdir()
-    one = MetlogClient(PrometheusSender(directory=spelt), "app")
+    (tmp_path / "link").symlink_to(".")
+    (tmp_path / "a" / "b").symlink_to("../a")  # whose parent is not the first a
+    one = MetlogClient(PrometheusSender(directory=tmp_path), "app")
     other = MetlogClient(PrometheusSender(directory=spelt), "app")
     for client in (one, other):
         client.gauge("level", 2)
@@ -653,6 +661,26 @@ def test_a_folder_spelt_otherwise_is_the_same(tmp_path: Path, path: str) -> None
     assert os.waitstatus_to_exitcode(os.waitpid(in_child(look), 0)[1]) == 7
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("named", ["metrics", "./metrics", "../b/metrics", ""])
+def test_a_relative_folder_is_that_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """A process that becomes a daemon goes to another folder, with its workers."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "b")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", ".")
+    with MetlogClient(PrometheusSender(directory=named or None), "app") as client:
+        client.incr("hits")
+        client.flush()
+        monkeypatch.chdir(tmp_path / "a")
+        client.incr("hits")
+        client.flush()
+        assert samples(scrape(client)) == {"hits_total": 2}
+    found = [str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*")]
+    assert found == [f"b/{Path(named).name or 'metlog'}"]
 
 
 @FORKS

@@ -35,8 +35,8 @@ __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 STALE_SECONDS = 3600.0
 """Seconds after which the first process empties a folder in which none is alive."""
 
-_mine: set[tuple[int, str, str]] = set()
-"""The locks that a process of this id holds. Closing *any* descriptor of such a file
+_mine: set[tuple[int, str]] = set()
+"""The locks that a process of this id holds, whatever path leads to them. Closing *any* descriptor of such a file
 would free the lock, so a reader in that process must not open it. A forked child, with
 an id of its own, may open its parent's."""
 
@@ -63,7 +63,7 @@ class Place:
             _begin_anew(self._folder)
         new = self._folder / f"{self.id}.new"
         self._lock = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._key = (os.getpid(), str(self._folder), self.id)
+        self._key = (os.getpid(), self.id)
         _mine.add(self._key)
         # A fork does not inherit it. It is locked before it gets its name, because a
         # reader that finds a lock that nobody holds considers its owner dead.
@@ -123,7 +123,7 @@ def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, F
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
             # Checked before the file is read, so that a last write is not missed.
-            alive = _is_mine(path, who) or _is_alive(lock)
+            alive = _is_mine(who) or _is_alive(lock)
             families = _families(path / f"{who}.json", report)
             if families is None:
                 continue
@@ -165,9 +165,7 @@ def _begin_anew(path: Path) -> None:
     newest = 0.0
     for found in path.iterdir():
         with contextlib.suppress(OSError):
-            if found.suffix == ".lock" and (
-                _is_mine(path, found.stem) or _is_alive(found)
-            ):
+            if found.suffix == ".lock" and (_is_mine(found.stem) or _is_alive(found)):
                 return
             if found.name != "readers":
                 newest = max(newest, found.stat().st_mtime)
@@ -180,8 +178,8 @@ def _begin_anew(path: Path) -> None:
                 found.unlink(missing_ok=True)
 
 
-def _is_mine(path: Path, who: str) -> bool:
-    return (os.getpid(), str(path), who) in _mine
+def _is_mine(who: str) -> bool:
+    return (os.getpid(), who) in _mine
 
 
 def _is_alive(lock: Path) -> bool:

@@ -83,6 +83,8 @@ class PrometheusSender(ExportingSender):
             directory = os.path.join(theirs, "metlog") if theirs else None  # noqa: PTH118  # no import for it
         else:
             directory = path("directory", directory, "a folder's path")
+        if directory is not None and not os.path.isabs(directory):  # noqa: PTH117
+            directory = os.path.join(os.getcwd(), directory)  # noqa: PTH109, PTH118  # a daemon changes it
         if directory is not None and not folder.supported():
             raise ConfigError(
                 "expected none, because this system lacks POSIX locks, "
