@@ -668,8 +668,8 @@ def test_a_relative_folder_is_that_of_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     """A process that becomes a daemon goes to another folder, with its workers."""
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "b")
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", ".")
     with MetlogClient(PrometheusSender(directory=named or None), "app") as client:

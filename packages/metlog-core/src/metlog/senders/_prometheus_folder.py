@@ -36,9 +36,10 @@ STALE_SECONDS = 3600.0
 """Seconds after which the first process empties a folder in which none is alive."""
 
 _mine: set[tuple[int, str]] = set()
-"""The locks that a process of this id holds, whatever path leads to them. Closing *any* descriptor of such a file
-would free the lock, so a reader in that process must not open it. A forked child, with
-an id of its own, may open its parent's."""
+"""The locks that a process of this id holds, whatever path leads to them.
+
+Closing *any* descriptor of such a file would free the lock, so a reader in that process
+must not open it. A forked child, with an id of its own, may open its parent's."""
 
 _reading = Lock()
 """Held by the thread that reads: the kernel's lock only works between processes."""
