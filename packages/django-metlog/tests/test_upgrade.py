@@ -246,3 +246,24 @@ def test_the_module_says_how_it_is_called(
     assert upgrade.main(arguments) == code
     said = capsys.readouterr()
     assert "python -m django_metlog.upgrade" in (said.out if code == 0 else said.err)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nowhere", "nowhere.settings", "testsite.nowhere", "testsite/settings.py", "a b"],
+)
+def test_a_module_that_is_not_there(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with what was expected; a traceback would be of our own import."""
+    assert upgrade.main([name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("expected a module of settings such as mysite.settings, got")
+    assert repr(name) in said
+    assert said.count("\n") == 1
+
+
+def test_what_settings_cannot_import_is_theirs() -> None:
+    """It is raised, with its traceback."""
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        upgrade.main(["testsite.needs_a_package"])

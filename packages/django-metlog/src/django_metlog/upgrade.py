@@ -278,7 +278,18 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     sys.path.insert(0, "")
-    module = import_module(arguments[0])
+    try:
+        module = import_module(arguments[0])
+    except ModuleNotFoundError as error:
+        # What the settings import and miss is theirs to tell, with its traceback.
+        if not error.name or not f"{arguments[0]}.".startswith(f"{error.name}."):
+            raise
+        print(
+            f"expected a module of settings such as mysite.settings, got "
+            f"{arguments[0]!r}: {error}; call it where manage.py is",
+            file=sys.stderr,
+        )
+        return 2
     settings = {name: value for name, value in vars(module).items() if name.isupper()}
     modules = [arguments[0], str(settings.get("ROOT_URLCONF", ""))]
     lines = report(settings, filter(None, modules))
