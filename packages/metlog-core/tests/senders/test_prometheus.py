@@ -811,7 +811,27 @@ print(generate_latest(registry).decode())
     assert (found["own_total"], found["ours_total"]) == (3, 3)
 
 
-UNREADABLE = ['[["a"', "", "null", "\0" * 300, '{"a": 1}', '"abc"', "[[]]", "[" * 10**5]
+def sampled(value: str, kind: str = "counter", across: str = "sum") -> str:
+    """A file with one sample."""
+    return f'[["hits_total","{kind}","m","","{across}",[1,2],[[[["a","b"]],{value}]]]]'
+
+
+UNREADABLE = [
+    *('[["a"', "", "null", "\0" * 300, '{"a": 1}', '"abc"', "[[]]", "[" * 10**5),
+    *map(sampled, ('"abc"', "null", "NaN", "[1]", "[1,2]", "{}", "true")),
+    *(sampled(v, "gauge", "last") for v in ("1", "[1]", '[1,"b"]', "[1,2,3]")),
+    *(sampled(v, "gauge", "max") for v in ("[1,2]", '"b"')),
+    *(
+        sampled(v, "histogram")
+        for v in ("[[1,2],3]", "[[1,2,null],3]", "[[1,2,3]]", "[[1,2,3],null]", "3")
+    ),
+    *(sampled("1", "summary"), sampled("1", "gauge", "most")),
+    sampled("1").replace('[["a","b"]]', '[["a",3]]'),
+    sampled("1").replace('[["a","b"]]', '["ab", 3]'),
+    sampled("1").replace('"m"', "3"),
+    sampled("1").replace('"hits_total"', "[1]"),
+    sampled("[[1,2,3],4]", "histogram").replace("[1,2]", '[1,"b"]'),
+]
 
 
 @pytest.mark.parametrize("text", UNREADABLE, ids=range(len(UNREADABLE)))
@@ -827,6 +847,53 @@ def test_an_unreadable_file_is_left_alone_and_told(
         assert samples(scrape(client)) == {"hits_total": 1}
         assert (tmp_path / "1-x.json").exists()
     assert "cannot read 1-x.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"folded":null,"families":[]}',
+        '{"folded":[1],"families":[]}',
+        '{"folded":5,"families":[]}',
+        '{"folded":["x"]}',
+        '{"families":[]}',
+        *(f'{{"folded":["x"],"families":{text}}}' for text in UNREADABLE if text),
+    ],
+    ids=lambda text: text[:60],
+)
+def test_what_ended_processes_left_may_be_unreadable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Then it is gone, which is said."""
+    with multi(tmp_path) as client:
+        client.incr("hits")
+        (tmp_path / "gone").write_text(text)
+        assert samples(scrape(client)) == {"hits_total": 1}
+    assert "cannot read what ended processes counted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize("other", ["sum", "max", "min", "last"])
+@pytest.mark.parametrize("own", ["sum", "max", "min", "last"])
+@pytest.mark.usefixtures("nothing_declared")
+def test_a_gauge_declared_otherwise_costs_only_itself(
+    tmp_path: Path, own: Any, other: Any, dead: bool
+) -> None:
+    """As during a deployment, when old and new processes stand side by side."""
+    with multi(tmp_path) as old:
+        Metric("level", "gauge", "", "How much.", across=own).series(old).set(3)
+        old.incr("hits")
+        old.flush()
+        with multi(tmp_path) as new:
+            Metric("level", "gauge", "", "How much.", across=other).series(new).set(5)
+            new.incr("hits")
+            new.flush()
+            if dead:
+                old.close()
+            for client in (new, old):
+                found = samples(scrape(client))
+                assert found["hits_total"] == 2
+                assert found["level"] in (3, 5, 8)
 
 
 def _replace(path: Path) -> int:

@@ -214,7 +214,8 @@ def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
     try:
         state: Any = json.loads((path / "gone").read_bytes())
         families = decoded(json.dumps(state["families"]))
-        return {family.name: family for family in families}, state["folded"]
+        folded = [Path(who).name for who in state["folded"]]
+        return {family.name: family for family in families}, folded
     except FileNotFoundError:
         pass
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from typing import Any
 
 from metlog._aggregate.histograms import Explicit
@@ -50,6 +51,11 @@ class Family:
         """How often something was added."""
         self.text: str | None = None
         """Its JSON, until something changes."""
+
+    @property
+    def form(self) -> object:
+        """What two families have in common that can be added up."""
+        return self.kind, self.across, self.bounds
 
     def empty(self) -> Family:
         """Return one like this, without samples."""
@@ -101,6 +107,9 @@ class Family:
                 self.samples[labels] = _ACROSS[self.across](mine, sample)
 
 
+_KINDS = ("counter", "gauge", "histogram")
+_NUMBERS = frozenset({int, float})
+_TEXTS = frozenset({str})
 _ACROSS: Mapping[str, Callable[[Any, Any], Any]] = {
     "max": max,
     "min": min,
@@ -117,7 +126,7 @@ def add_up(families: dict[str, Family], more: Iterable[Family]) -> None:
         mine = families.get(family.name)
         if mine is None:
             families[family.name] = family.copy()
-        elif (mine.kind, mine.bounds) == (family.kind, family.bounds):
+        elif mine.form == family.form:
             mine.add(family)
 
 
@@ -142,9 +151,14 @@ def decoded(text: str | bytes) -> list[Family]:
     """Read JSON text. Raises some exception if it is not ours."""
     families = []
     for name, kind, meaning, unit, across, bounds, samples in json.loads(text):
+        if kind not in _KINDS or across not in ("sum", *_ACROSS):
+            raise ValueError(f"expected a family, got {kind!r} {across!r}")
+        _check_texts([name, meaning, unit])
         family = Family(name, kind, meaning, unit, across, tuple(bounds))
+        _check_numbers(bounds)
         for labels, value in samples:
             key = tuple((label, text) for label, text in labels)
+            _check_texts([part for pair in key for part in pair])
             family.samples[key] = _sample(family, value)
         families.append(family)
     return families
@@ -157,9 +171,28 @@ def _plain(sample: Sample) -> Any:
 
 
 def _sample(family: Family, value: Any) -> Sample:
-    if family.kind != "histogram":
-        return tuple(value) if isinstance(value, list) else value
-    histogram = Explicit(family.bounds)
-    histogram.buckets, histogram.sum = list(value[0]), value[1]
-    histogram.count = sum(histogram.buckets)
-    return histogram
+    if family.kind == "histogram":
+        histogram = Explicit(family.bounds)
+        counts, total = value
+        if len(counts) != len(histogram.buckets):
+            raise ValueError(f"expected {len(histogram.buckets)}, got {len(counts)}")
+        _check_numbers([*counts, total])
+        histogram.buckets, histogram.sum = list(counts), total
+        histogram.count = sum(histogram.buckets)
+        return histogram
+    if family.kind == "gauge" and family.across == "last":
+        level, at = value
+        _check_numbers(value)
+        return level, at
+    _check_numbers([value])
+    return value
+
+
+def _check_texts(values: list[Any]) -> None:
+    if not _TEXTS.issuperset(map(type, values)):
+        raise TypeError(f"expected texts, got {values!r:.100}")
+
+
+def _check_numbers(values: list[Any]) -> None:
+    if not _NUMBERS.issuperset(map(type, values)) or isnan(sum(values)):
+        raise TypeError(f"expected numbers, got {values!r:.100}")
