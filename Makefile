@@ -6,7 +6,7 @@ export HATCH_PYTHON := self
 export HATCH_ENV_TYPE_VIRTUAL_UV_PATH := $(CURDIR)/.tools/bin/uv
 
 help: ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 26
 
 demo: .tools/ready ## a site on 127.0.0.1, what each request of it sends, and it all drawn on a page
 	@echo "  Preparing an environment; the first time that takes a minute …"
