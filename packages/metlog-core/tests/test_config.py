@@ -1167,7 +1167,7 @@ def test_errors_in_fields_name_them_as_they_are_written() -> None:
     with pytest.raises(ConfigError, match=r"\[a_fields\], option 'myEnv': "):
         client_from_text_config(text, "a")
     text = f"[a]\nsender_class = {CAPTURE}\n[a_fields]\nmyEnv = 1\nmyenv = 2"
-    with pytest.raises(ConfigError, match="'myenv' in section 'a_fields' already exis"):
+    with pytest.raises(ConfigError, match="'myenv' in section 'a_fields' already"):
         client_from_text_config(text, "a")
 
 
