@@ -188,6 +188,28 @@ def test_redirects_are_requests_of_their_own(server: int, sent: Sent, ask: Ask) 
     assert [one.labels["status"] for one in sent.captured] == ["302", "404"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "no.such.host.invalid"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("early", [True, False], ids=["made before", "made after"])
+def test_our_own_exports_are_not_among_them(
+    server: int, sent: Sent, scheme: str, host: str, early: bool
+) -> None:
+    """Or each export would make news for the next, and a collector that is down would
+    look like a service of the site's that fails."""
+    if not early:
+        http.unpatch()
+    with Collector() as collector:
+        client = MetlogClient(OtlpSender(f"{scheme}://{host}:{collector.port}"), "x")
+        if not early:
+            http.patch()
+        client.incr("response.cancelled")
+        client.metlog("oldstyle", payload="a message")
+        client.close()
+    assert with_requests("GET", f"http://127.0.0.1:{server}/200") == 200
+    told = [one.name for one in sent.captured if one.name.startswith("http.")]
+    assert told == ["http.client.127_0_0_1"]
+
+
 def test_a_method_of_somebody_s_own_is_other(server: int, sent: Sent) -> None:
     """Any word can be one."""
     with pytest.raises(Exception):  # noqa: B017  # the server does not know it

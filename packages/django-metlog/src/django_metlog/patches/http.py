@@ -4,8 +4,8 @@
 Each is patched if the site imports it. A request is timed from its call until the
 headers of the answer are there, including retries and, in httpx and aiohttp, redirects;
 in urllib3 and requests a redirect is a request of its own. Reading a body later is not
-timed. Only hosts in ``METLOG_HTTP_HOSTS`` appear in metrics; never a path, a query or a
-user.
+timed, and neither is what metlog exports by HTTP itself. Only hosts in
+``METLOG_HTTP_HOSTS`` appear in metrics; never a path, a query or a user.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ _PORTS = {"http": 80, "https": 443}
 
 def _timed_urlopen(urlopen: Function) -> Function:
     def timed(pool: Any, *args: Any, **named: Any) -> Any:
+        if _read(pool, "is_telemetry") is True:  # our own exports
+            return urlopen(pool, *args, **named)
         method = args[0] if args else named.get("method")
         with _Request(method, *_place(pool)) as request:
             response = urlopen(pool, *args, **named)

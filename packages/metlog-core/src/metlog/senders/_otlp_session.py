@@ -330,9 +330,11 @@ def _pools(left: Callable[[], float]) -> dict[str, Any]:
         pass
 
     class PlainPool(HTTPConnectionPool):
+        is_telemetry = True  # for django_metlog.patches.http
         ConnectionCls = Plain
 
     class SecurePool(HTTPSConnectionPool):
+        is_telemetry = True
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
