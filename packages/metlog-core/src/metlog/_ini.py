@@ -181,7 +181,9 @@ def _parsed(stream: Iterable[str]) -> tuple[Any, Any]:
         parser.read_file(lines, source=getattr(stream, "name", "INI text"))
         spelled.read_file(lines)
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfigError(f"expected an INI file, got {_one_line(error)}") from error
+        raise ConfigError(
+            f"expected an INI file, got one with a mistake: {_one_line(error)}"
+        ) from error
     return parser, spelled
 
 

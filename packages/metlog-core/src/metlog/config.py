@@ -229,7 +229,11 @@ def _refuse_mistyped(config: Mapping[str, Any]) -> None:
             continue
         meant = difflib.get_close_matches(key, known, 1, 0.8)
         if meant and not key.startswith(("sender_", "global_")):
-            raise ConfigError(f"no such option; did you mean {meant[0]!r}?", key)
+            raise ConfigError(
+                f"expected an option of the client, got {key!r}; "
+                f"did you mean {meant[0]!r}?",
+                key,
+            )
 
 
 def _expanded(value: Any, *path: object) -> Any:
