@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -111,6 +112,44 @@ def test_a_host_that_is_not_named_is_other(
     settings.METLOG_HTTP_HOSTS = ["api.example.com"]
     assert ask("GET", f"http://127.0.0.1:{server}/204") == 204
     assert sent.names() == ["http.client.other"]
+
+
+@every_library
+@pytest.mark.parametrize(
+    ("named", "host", "label"),
+    [
+        ("bücher.invalid", "bücher.invalid", "bücher.invalid"),
+        ("Bücher.invalid", "bÜCHER.INVALID", "bücher.invalid"),
+        ("bu\u0308cher.invalid", "bücher.invalid", "bu\u0308cher.invalid"),
+        ("xn--bcher-kva.invalid", "bücher.invalid", "xn--bcher-kva.invalid"),
+        ("bücher.invalid", "xn--bcher-kva.invalid", "bücher.invalid"),
+        ("straße.invalid", "straße.invalid", "straße.invalid"),
+        ("本.例え.invalid", "本.例え.invalid", "本.例え.invalid"),
+        ("пример.invalid.", "пример.invalid", "пример.invalid"),
+        ("api.invalid.", "API.invalid", "api.invalid"),
+        ("::1", "[::1]", "::1"),
+    ],
+)
+def test_a_host_has_one_name_in_all_libraries(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    sent: Sent,
+    settings: Any,
+    ask: Ask,
+    named: str,
+    host: str,
+    label: str,
+) -> None:
+    """That of the setting, whichever form of an international name a library knows."""
+
+    def nobody(*args: Any, **named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "nobody")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    settings.METLOG_HTTP_HOSTS = [named]
+    with contextlib.suppress(Exception):
+        ask("GET", f"http://{host}:1/")
+    assert {one.labels["server"] for one in sent.based("http.client")} == {label}
 
 
 def test_many_errors_and_statuses(sent: Sent, settings: Any) -> None:

@@ -11,10 +11,12 @@ timed, and neither is what metlog exports by HTTP itself. Only hosts in
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from time import perf_counter
 from types import ModuleType
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from django_metlog import conf
@@ -211,10 +213,31 @@ class _Request:
 
 
 def _server(host: object) -> str:
-    host = host.lower().strip("[]").rstrip(".") if isinstance(host, str) else ""
-    return host if host in _named_hosts() else OTHER
+    return _named_hosts().get(_written(host), OTHER) if isinstance(host, str) else OTHER
 
 
 @conf.cached_until_changed
-def _named_hosts() -> frozenset[str]:
-    return frozenset(host.lower() for host in conf.get("METLOG_HTTP_HOSTS"))
+def _named_hosts() -> dict[str, str]:
+    """Return each host of the setting by what libraries may call it."""
+    named = {}
+    for host in conf.get("METLOG_HTTP_HOSTS"):
+        name = _bare(host)
+        with suppress(UnicodeError):  # the older form, which some libraries still use
+            named[name.encode("idna").decode()] = name
+        named[_written(host)] = name
+    return named
+
+
+def _written(host: str) -> str:
+    """Return a host as it is in an address: an international name in ASCII."""
+    host = _bare(host)
+    if host.isascii():
+        return host
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        for label in normalize("NFC", host).split(".")
+    )
+
+
+def _bare(host: str) -> str:
+    return host.lower().strip("[]").rstrip(".")
