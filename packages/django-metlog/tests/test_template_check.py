@@ -46,6 +46,12 @@ SOUND = [
     "{% comment %}{% stick %}{% endcomment %}{# {% stick %} #}",
     "{% verbatim %}{% stick %}{% endverbatim %}",
     "a stick, and {% nobody_knows_this_tag %}",
+    "{% load nobody_knows_this_library %}{% stick %}",
+    "{% load metlog %}{% stick vitals=measured visits=request.user.is_staff %}",
+    "{% load metlog %}{% stick vitals=measured|default:True errors=0 visits=None %}",
+    "{% load metlog %}{% stick fields='connection device_type' sample='0.5' %}",
+    "{% load metlog %}{% stick fields=_('connection') sample=1 %}",
+    "{% load metlog %}{% stick True False True %}{% stick fields='' sample=None %}",
     "{% load metlog %}{% stick %}{% nobody_knows_this_tag %}",
     b"{% stick %} in latin-1: \xe4",
 ]
@@ -70,6 +76,8 @@ WRONG = [
     ("{% load metlog %}{%stick%}{% stick vital=True %}", "vitals"),
     ("{% load metlog %}{% stick 1 2 3 4 5 6 7 8 9 %}", "sample"),
     ("{% load metlog %}{% endstick %}{% stick %}", "{% stick %}"),
+    ("{% load metlg %}{% stick %}", "{% load metlog %}"),
+    ("{% load static metalog %}{% stick %}", "{% load metlog %}"),
 ]
 
 
@@ -82,6 +90,40 @@ def test_what_would_raise_when_a_page_is_asked_for(
     assert message.id == "django_metlog.E024"
     assert "shop/page.html" in message.msg
     assert "\n" not in message.msg
+    assert line in str(message.hint)
+
+
+MISUNDERSTOOD = [
+    ("vitals=true", "vitals=True"),
+    ("errors=true attribution=True", "errors=True"),
+    ("visits=false", "visits=False"),
+    ("vitals=on", "vitals=True"),
+    ("vitals=yes", "vitals=True"),
+    ("vitals='False'", "vitals=False"),
+    ('visits="true"', "visits=True"),
+    ("vitals", "vitals=True"),
+    ("True visits", "visits=True"),
+    ("true", "vitals=True"),
+    ("sample=10", "sample=0.1"),
+    ("sample=0", "sample=0.1"),
+    ("sample=-0.5", "sample=0.1"),
+    ("sample='10%'", "sample=0.1"),
+    ("sample=0.001", "sample=0.1"),
+    ("fields='release'", "device_type and connection"),
+    ("fields='device_type,connection'", "device_type and connection"),
+]
+
+
+@pytest.mark.parametrize(("options", "line"), MISUNDERSTOOD)
+def test_an_option_that_means_something_else(
+    write: Write, options: str, line: str
+) -> None:
+    """Templates take ``true`` for a variable that is not there, so it is off."""
+    (message,) = write(
+        f"{{% load metlog %}}{{% if user %}}{{% stick {options} %}}{{% endif %}}"
+    )
+    assert message.id == "django_metlog.W021"
+    assert "shop/page.html" in message.msg
     assert line in str(message.hint)
 
 

@@ -7,6 +7,7 @@ compiled here, when the site starts; templates of installed packages are skipped
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from inspect import signature
@@ -16,7 +17,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
-from django.template import Engine, Template, TemplateSyntaxError, engines
+from django.template import Engine, Template, TemplateSyntaxError, Variable, engines
 from django.template.backends.django import DjangoTemplates
 from django.template.library import SimpleNode
 from django.urls import NoReverseMatch, reverse
@@ -28,7 +29,16 @@ __all__ = ["check_templates"]
 
 _TAG = re.compile(rb"\{%\s*stick\s")
 _OURS = re.compile(r"\b(end)?stick\b|\bdjango_metlog\b")
-_OPTIONS = ", ".join(list(signature(stick).parameters)[1:])
+_NAMES = list(signature(stick).parameters)[1:]
+_OPTIONS = ", ".join(_NAMES)
+_SWITCHES = {"vitals", "visits", "errors", "attribution"}
+_FIELDS = {"device_type", "connection"}
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "on"), "True"),
+    **dict.fromkeys(("false", "no", "off"), "False"),
+}
+"""What people write for a switch, where the language of templates has True and False.
+"""
 _PACKAGES = {"site-packages", "dist-packages"}
 
 
@@ -44,14 +54,20 @@ def check_templates(**kwargs: Any) -> list[CheckMessage]:
             template = Template(source, engine=engine)
         except TemplateSyntaxError as error:
             why = str(error).partition("\n")[0]
-            if _OURS.search(why):
+            if _OURS.search(why) or _is_our_library_mistyped(why):
                 found.append(_broken(file, why))
         except Exception:
             pass  # the error is about another tag
         else:
-            nodes = template.nodelist.get_nodes_by_type(SimpleNode)
-            if any(isinstance(x, SimpleNode) and x.func is stick for x in nodes):
+            nodes = [
+                node
+                for node in template.nodelist.get_nodes_by_type(SimpleNode)
+                if isinstance(node, SimpleNode) and node.func is stick
+            ]
+            if nodes:
                 using.append(file)
+            for node in nodes:
+                found += [_misunderstood(file, *one) for one in _odd_options(node)]
     if using and conf.has_urlconf() and not _is_in_the_urlconf():
         found.append(_nowhere_to_report(using[0]))
     return found
@@ -65,6 +81,59 @@ def _broken(file: Path, why: str) -> CheckMessage:
             f"it takes {_OPTIONS}."
         ),
         id="django_metlog.E024",
+    )
+
+
+def _is_our_library_mistyped(why: str) -> bool:
+    named = re.match(r"'(\w+)' is not a registered tag library", why)
+    return named is not None and bool(difflib.get_close_matches(named[1], ["metlog"]))
+
+
+def _odd_options(node: SimpleNode) -> Iterator[tuple[str, str, str]]:
+    """Yield what is written, what that is, and what to write instead."""
+    given = [*zip(_NAMES, node.args, strict=False), *node.kwargs.items()]
+    for name, value in given:
+        written = str(value)
+        if value.filters or written in {"True", "False", "None"}:
+            continue
+        variable = isinstance(value.var, Variable) and value.var.lookups is not None
+        if variable and written.lower() in _WORDS:
+            yield written, "a variable", f"{name}={_WORDS[written.lower()]}"
+        elif variable and value in node.args and written in _NAMES:
+            yield written, "a variable", f"{written}=True"
+        elif not variable:
+            constant: Any = (
+                value.var.literal if isinstance(value.var, Variable) else value.var
+            )
+            if name in _SWITCHES and isinstance(constant, str):
+                meant = _WORDS.get(constant.lower(), "True")
+                yield f"{name}={written}", "text, which is true", f"{name}={meant}"
+            elif name == "sample" and not _is_a_share(constant):
+                yield (
+                    f"{name}={written}",
+                    "no share from 0.01 to 1",
+                    "sample=0.1, for one page in ten",
+                )
+            elif name == "fields" and not set(str(constant).split()) <= _FIELDS:
+                yield (
+                    f"{name}={written}",
+                    "not what the script knows",
+                    "device_type and connection, with a blank between them",
+                )
+
+
+def _is_a_share(value: object) -> bool:
+    try:
+        return value is None or 0.01 <= float(str(value)) <= 1
+    except ValueError:
+        return False
+
+
+def _misunderstood(file: Path, written: str, found: str, way_out: str) -> CheckMessage:
+    return Caution(
+        f"{file}: {{% stick %}} has {written}, which is {found}.",
+        hint=f"Write {way_out}.",
+        id="django_metlog.W021",
     )
 
 

@@ -10,7 +10,7 @@
 ``E018``              one of our middlewares is listed twice
 ``E022``              ``METLOG_PATCHES`` names something that is not a patch, or fails
 ``E023``              ``MIDDLEWARE`` misspells one of ours
-``E024``              a template has ``{% stick %}`` but does not compile
+``E024``              a template's ``{% stick %}`` does not compile
 ``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
 ``W001``              a setting is there under its own and its historic name
 ``W002``              a setting that does not exist
@@ -32,6 +32,7 @@
 ``W018``              ``INSTALLED_APPS`` lacks the app, of which something is used
 ``W019``              ``METLOG`` has a key that no client takes, and that is ignored
 ``W020``              ``LOGGING`` has ``StatsdHandler`` behind a ``QueueHandler``
+``W021``              an option of ``{% stick %}`` does not mean what it says
 ====================  =============================================================
 """
 
