@@ -872,6 +872,71 @@ def test_one_process_sends_both_shapes(receiver: UdpReceiver, collector: Any) ->
     assert ("env", "prod") in resources
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"base": "sales"},
+        {"base": "shop.items.sold"},
+        {"unit": "By", "base": "shop.volume"},
+        {"fixed": (("till", "a"),), "base": "shop.till"},
+        {"name": "shop.<shelf>.sold", "base": "shop.shelf"},
+        {"name": "shop.<what...>.sold", "base": "shop.path"},
+        {"kind": "timer", "unit": "s", "base": "shop.sale"},
+        {"fields": ["what_else"], "base": "shop.else"},
+        {"base": "sales", "meaning": "Said otherwise."},
+        {
+            "base": "sales",
+            "semconv": Semconv("db.client.operation.duration", [["a", "b"]], ["b"]),  # type: ignore[arg-type,list-item]
+        },
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_two_declarations_of_one_dotted_name_keep_their_own_labels(
+    receiver: UdpReceiver, other: dict[str, Any], first: bool
+) -> None:
+    """Two packages may have the same idea: their counts add up where there are only
+    names, and nowhere else."""
+    another = Metric(
+        **{
+            "name": SOLD.name,
+            "kind": "counter",
+            "unit": "{item}",
+            "meaning": "Sold elsewhere.",
+            **other,
+        }
+    )
+    prometheus = PrometheusSender()
+    routes: list[Any] = [
+        {"sender": prometheus},
+        {"sender": statsd(receiver, dialect="dogstatsd", packed=False)},
+    ]
+    client = MetlogClient(FanOutSender(routes), "shop")
+
+    def sell() -> None:
+        SOLD.series(client, what="bread").add(2)
+
+    def sell_elsewhere() -> None:
+        (part,) = [part for part in ("what", "shelf") if f"<{part}" in another.name]
+        handle = another.series(client, **{part: "bread"})
+        handle.add(1) if another.kind == "counter" else handle.record(1)
+
+    for do in (sell, sell_elsewhere) if first else (sell_elsewhere, sell):
+        do()
+    told = {
+        f"{sample.name}{sorted(sample.labels.items())}": sample.value
+        for family in prometheus.collect()
+        for sample in family.samples
+        if sample.name.endswith(("_total", "_count"))
+    }
+    assert told.pop("shop_sold_total[('what', 'bread')]") == 2
+    assert list(told.values()) == [1]
+    client.close()
+    assert receiver.catch_up()
+    names = {line.partition(":")[0]: line.partition(":")[2] for line in receiver.lines}
+    assert names.pop(SOLD.base).startswith("2|c")
+    assert [*names] == [another.base]
+
+
 def test_what_becomes_equal_is_one_series_of_otlp(collector: Any) -> None:
     """By a rule, or because two views had too many siblings."""
     rules = [{"match": "view.*", "labels": {"view": "all"}}]

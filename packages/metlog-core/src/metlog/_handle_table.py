@@ -61,7 +61,7 @@ def _key(kind: Kind, identity: Identity) -> object:
     return (
         *(kind, as_text(name), isinstance(name, str)),
         *(as_text(rate), isinstance(rate, (int, float))),
-        *(metric and metric.name, identity.observed),
+        *(metric, identity.observed),
         *((k, type(v), v) for k, v in (identity.fields or {}).items()),
         *(sorted(parts.items()) if parts else ()),
     )

@@ -136,7 +136,12 @@ class Metric:
         problem = _problem(self, pieces)
         if problem:
             raise ConfigError(problem, self.name or "name")
-        extra = self.semconv.parts if self.semconv else frozenset()
+        extra: frozenset[str] = frozenset()
+        spelling = self.semconv
+        if spelling is not None:
+            pairs = tuple((attribute, part) for attribute, part in spelling.attributes)
+            _set(self, "semconv", Semconv(spelling.name, pairs, tuple(spelling.keeps)))
+            extra = spelling.parts
         if not self.base:
             literal = [piece for piece in pieces if isinstance(piece, str)]
             _set(self, "base", ".".join(literal))

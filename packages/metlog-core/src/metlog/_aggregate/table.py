@@ -273,7 +273,7 @@ class Aggregate:
             *(kind, identity.name, identity.rate, identity.decimals),
             *((key, type(v), v) for key, v in (identity.fields or {}).items()),
             *(sorted(identity.parts.items()) if identity.parts else ()),
-            identity.metric and identity.metric.name,
+            identity.metric,
             identity.observed,
         )
 
