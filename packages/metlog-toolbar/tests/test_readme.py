@@ -18,7 +18,7 @@ README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 
 
 def test_settings(settings):
-    """The settings of the README pass the panel's checks."""
+    """The settings of the README pass the panel's checks, and django-metlog's."""
     found: dict[str, Any] = {"INSTALLED_APPS": ["debug_toolbar"]}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(block, {}, found)
@@ -26,6 +26,7 @@ def test_settings(settings):
         setattr(settings, name, value)
 
     assert MetlogPanel.run_checks() == []
+    assert {"METLOG", "INSTALLED_APPS"} <= set(found)
     production = conf.production()
     assert production is not None
     assert production.counts == ("stats.addons-dev", "stats.addons")
