@@ -205,6 +205,33 @@ def test_order_of_apps_without_cache_patch(settings, cache_panel):
     assert said() == []
 
 
+@pytest.mark.parametrize(
+    ("roots", "ids"),
+    [
+        ({}, ["metlog_toolbar.W004"]),
+        ({"roots": {}}, ["metlog_toolbar.W004"]),
+        ({"roots": {"timers": []}}, ["metlog_toolbar.W004"]),
+        ({"roots": {"timers": (), "counts": []}}, ["metlog_toolbar.W004"]),
+        ({"roots": {"timers": ["stats.timers"]}}, []),
+        ({"roots": {"counts": [""]}}, []),
+        ({"roots": {"count": ["stats"]}}, ["metlog_toolbar.W002"]),
+    ],
+)
+def test_graphite_without_roots(settings, roots, ids):
+    """It has no graph for any metric, so something was forgotten."""
+    settings.TOOLBAR_METLOG = {"graphite": "https://here/render/", **roots}
+
+    assert [found.id for found in said()] == ids
+
+
+def test_prometheus_needs_no_roots(settings):
+    """Nor does a site that compares with nothing."""
+    settings.TOOLBAR_METLOG = {"prometheus": "https://here/"}
+    assert said() == []
+    settings.TOOLBAR_METLOG = {"roots": {}}
+    assert said() == []
+
+
 def test_graphite(settings):
     """A Graphite whose URL is not http(s) is said, under the name that was set."""
     settings.TOOLBAR_STATSD = {"graphite": "ftp://here/"}

@@ -196,6 +196,17 @@ class MetlogPanel(Panel):
             )
             for problem in conf.problems()
         ]
+        production = conf.production()
+        if production is not None and not production.kinds:
+            found.append(
+                checks.Warning(
+                    "The panel has a Graphite, but no roots in it: no metric has a "
+                    "graph.",
+                    hint="Say where Graphite has its names, for instance 'roots': "
+                    "{'timers': ['stats.timers'], 'counts': ['stats']}",
+                    id=f"{_APP}.W004",
+                )
+            )
         return found
 
 
