@@ -203,7 +203,9 @@ CLASSES: dict[str, str] = {
     "metlog.metrics.Measured": "fields kind name rate value",
     "metlog.rules.Decision": "drop labels rate rename then",
     "metlog.rules.Rules": "for_",
-    "metlog.semconv.Convention": "bounds meaning name others required stability unit",
+    "metlog.semconv.Convention": (
+        "bounds fails_from meaning name others required stability unit"
+    ),
     "metlog.semconv.Semconv": "attributes convention keeps name parts spell",
     "metlog.senders._exporting.ExportingSender": "send_metric",
     "metlog.senders.base.BaseSender": (
