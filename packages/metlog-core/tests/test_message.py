@@ -17,7 +17,7 @@ from metlog import MetlogClient
 from metlog.message import Context, Message, add_context, remove_context, rfc3339
 from metlog.metrics import KINDS, Measured, from_message, why_invalid
 from metlog.senders import DebugCaptureSender
-from metlog.wire.text import as_text, encodable, to_json
+from metlog.wire.text import as_text, encodable, log_text, to_json
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,46 @@ class Untellable:
         raise RuntimeError("no text")
 
 
+class Unloadable:
+    """Like Django's ``request.user`` while its database is away: even ``isinstance``
+    raises."""
+
+    @property
+    def __class__(self) -> type:
+        raise OSError("the database is away")
+
+    def __str__(self) -> str:
+        raise OSError("the database is away")
+
+
+class UnloadableDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise OSError("the database is away")
+
+
+class UnloadableList(list[Any]):
+    def __iter__(self) -> Any:
+        raise OSError("the database is away")
+
+
+class Incomparable(float):
+    def __lt__(self, other: object) -> bool:
+        raise OSError("no order")
+
+    __gt__ = __lt__
+
+
+class Unnamed(type):
+    @property
+    def __name__(cls) -> str:
+        raise OSError("no name")
+
+
+class Nameless(metaclass=Unnamed):
+    def __str__(self) -> str:
+        raise OSError("no text")
+
+
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -58,6 +98,11 @@ anything = st.recursive(
     | st.complex_numbers()
     | st.builds(object)
     | st.builds(Untellable)
+    | st.builds(Unloadable)
+    | st.builds(lambda: Nameless())  # Hypothesis would ask for its name
+    | st.builds(UnloadableDict, st.just({"a": 1}))
+    | st.builds(UnloadableList, st.just([1]))
+    | st.builds(Incomparable, st.floats())
     | st.builds(lambda: 10**5000)
     | st.dates(),
     lambda inner: (
@@ -108,6 +153,23 @@ def test_what_json_has_no_form_for_becomes_text() -> None:
     }
     assert json.loads(to_json(cycle))["self"]["self"]["a"] == 1
     assert to_json(Untellable()) == '"<Untellable without text>"'
+
+
+@given(anything, st.lists(anything).map(tuple), anything)
+def test_everything_can_be_logged(msg: object, args: Any, exc_info: object) -> None:
+    """The text of a log call is made of whatever it is given, never an exception."""
+    assert isinstance(log_text(msg, args, exc_info), str)
+
+
+def test_what_cannot_be_loaded_is_told_by_its_class() -> None:
+    """The rest of a message, and of a log line, is not lost with it."""
+    assert json.loads(to_json({"user": Unloadable(), "nan": float("nan")})) == {
+        "user": "<Unloadable without text>",
+        "nan": "nan",
+    }
+    assert log_text("no %s", (Unloadable(),), None).startswith("no %s ")
+    assert log_text("no", (), Unloadable()) == "no\n<Unloadable without text>"
+    assert as_text(Nameless()) == "<Nameless without text>"
 
 
 @given(st.text(st.characters()))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 __all__ = ["as_text", "encodable", "log_text", "to_json"]
 
@@ -15,18 +15,23 @@ def to_json(value: object, indent: int | None = None) -> str:
     """Return the value as JSON. What JSON cannot hold becomes text; nothing raises."""
     try:
         return json.dumps(value, indent=indent, allow_nan=False, default=as_text)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # also what a dict of the site's own raises when it is read
         return json.dumps(_plain(value), indent=indent)
 
 
 def as_text(value: object) -> str:
     """Return ``str(value)`` for any value, without raising; bytes are decoded."""
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
     try:
+        # Even this may raise: a lazy object has to be loaded to tell its class.
+        if isinstance(value, (bytes, bytearray)):
+            return value.decode("utf-8", "replace")
         return str(value)
     except Exception:
-        return f"<{type(value).__name__} without text>"
+        return f"<{_class_name(type(value))} without text>"
+
+
+_class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
+"""Returns a class's name, whatever its metaclass says."""
 
 
 def encodable(text: str) -> str:
@@ -36,16 +41,17 @@ def encodable(text: str) -> str:
 
 def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
     """Return ``msg % args`` and the traceback of ``exc_info`` below. Never raises."""
-    text = msg if isinstance(msg, str) else as_text(msg)
+    text = as_text(msg)
     if args:
-        values: object = args
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            values = args[0]
         try:
-            text = text % values
+            named = len(args) == 1 and isinstance(args[0], Mapping)
+            text = text % (args[0] if named else args)
         except Exception:  # a log call must not fail because of its format
             text = f"{text} {as_text(args)}"
-    trace = _traceback(exc_info)
+    try:
+        trace = _traceback(exc_info)
+    except Exception:  # as above: whatever it is, looking at it may raise
+        trace = as_text(exc_info)
     if trace:
         text = f"{text}{'' if text.endswith(chr(10)) else chr(10)}{trace}"
     return text
@@ -68,6 +74,13 @@ def _traceback(exc_info: object) -> str:
 
 def _plain(value: object, depth: int = 0) -> object:
     """Return a copy without anything that JSON cannot hold: odd keys, NaN, cycles."""
+    try:
+        return _copy(value, depth)
+    except Exception:
+        return as_text(value)
+
+
+def _copy(value: object, depth: int) -> object:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):
