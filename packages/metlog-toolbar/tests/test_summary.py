@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -226,6 +227,54 @@ def test_unknown_severity():
     [shown] = summarise([logged(severity="loud")], 10.0, 11.0)["messages"]
 
     assert (shown["severity"], shown["label"]) == (-1, "loud")
+
+
+class Incomparable:
+    """Like an array of numpy: what it is compared with is not a yes or a no."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = object.__hash__
+
+    def __str__(self) -> str:
+        return "odd"
+
+
+def unloadable() -> Any:
+    """Like ``request.user`` while the database is away: even `isinstance` raises."""
+    return SimpleLazyObject(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("severity", "expected"),
+    [
+        (7, (7, "debug")),
+        (SEVERITY.ALERT, (1, "alert")),
+        (type("Level", (Incomparable, int), {})(3), (3, "error")),
+        (8, (-1, "8")),
+        (-1, (-1, "-1")),
+        (None, (-1, "None")),
+        (2.5, (-1, "2.5")),
+        ("4", (-1, "4")),
+        (Incomparable(), (-1, "odd")),
+        (unloadable(), (-1, "<SimpleLazyObject without text>")),
+    ],
+    ids=count(),
+)
+def test_any_severity(severity, expected):
+    """A message is shown whatever it has as its severity."""
+    [shown] = summarise([logged(severity=severity)], 10.0, 11.0)["messages"]
+
+    assert (shown["severity"], shown["label"]) == expected
+
+
+def test_fields_that_cannot_be_loaded():
+    """A field that raises when it is read does not take the page with it."""
+    record = metric("counter", "a", 1, user=unloadable(), step="one")
+    [shown] = summarise([record], 10.0, 11.0)["counters"]
+
+    assert shown["repeated"] == "user=<SimpleLazyObject without text>, step=one"
 
 
 def test_long_texts():

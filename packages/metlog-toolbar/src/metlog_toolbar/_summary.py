@@ -242,10 +242,12 @@ def _labels(records: Sequence[Captured]) -> dict[str, str]:
 def _logged(record: Captured, began: float) -> Logged:
     message = record.message
     severity = message["severity"]
-    known = severity in SEVERITY.__members__.values()
+    # Anything may be there, even what raises when it is compared.
+    number = int.__int__(severity) if issubclass(type(severity), int) else -1
+    known = 0 <= number <= 7
     return {
-        "severity": int(severity) if known else -1,
-        "label": SEVERITY(severity).name.lower() if known else _line(severity),
+        "severity": number if known else -1,
+        "label": SEVERITY(number).name.lower() if known else _line(severity),
         "type": _line(message["type"]),
         "logger": _line(message["logger"]),
         "payload": _clean(message["payload"], TEXT_LENGTH),
