@@ -92,6 +92,9 @@ def test_it_builds(tmp_path: Path) -> None:
     run(*sphinx, "-d", tmp_path / "trees", DOCS, tmp_path / "html")
 
     assert (tmp_path / "html" / "genindex.html").read_text().count("incr()") >= 1
+    senders = re.sub("<[^>]*>", "", (tmp_path / "html" / "senders.html").read_text())
+    assert "flush_interval=1.0, max_names=10000" in senders
+    assert "*args" not in senders.partition("Every option")[2].partition("common")[0]
 
 
 @pytest.mark.parametrize(

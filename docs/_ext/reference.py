@@ -7,11 +7,15 @@ django-metlog itself works from, so that the pages cannot drift.
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
+
+from metlog.senders.base import BaseSender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +147,27 @@ def _row(cells: Iterable[nodes.Node]) -> nodes.row:
     )
 
 
+def own_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str
+) -> tuple[str, None] | None:
+    """What a sender takes, with the defaults: autodoc shows the ``__new__`` of all,
+    which takes anything. A protocol is not called at all."""
+    if what != "class" or not isinstance(obj, type):
+        return None
+    if getattr(obj, "_is_protocol", False):
+        return "", None
+    if not issubclass(obj, BaseSender):
+        return None
+    has_none = obj.__init__ is object.__init__
+    found = inspect.Signature() if has_none else inspect.signature(obj)
+    return stringify_signature(
+        found, show_annotation=False, show_return_annotation=False
+    ), None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-signature", own_signature)
     app.add_directive("metlog-checks", Checks)
     app.add_directive("metlog-settings", Settings)
     app.add_directive("metlog-metrics", Metrics)
