@@ -94,6 +94,15 @@ every_server = pytest.mark.parametrize(
 """With the view under WSGI, under ASGI, and in its ASGI form."""
 
 
+def multipart(fields: dict[str, str]) -> bytes:
+    """Return a form as `FormData` makes it, with ``boundary=x``."""
+    parts = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    return f"{parts}--x--\r\n".encode()
+
+
 def post(ask: Ask, fields: dict[str, str], **kwargs: Any) -> Answer:
     return ask("POST", URL, urlencode(fields).encode(), **kwargs)
 

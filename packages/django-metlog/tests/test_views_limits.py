@@ -19,6 +19,7 @@ from reports import (
     Ask,
     ask_wsgi,
     every_server,
+    multipart,
     post,
     recorded,
     too_long,
@@ -71,6 +72,20 @@ def test_odd_content_length(length: str, sent: Sent) -> None:
     answer = ask_wsgi("POST", URL, urlencode(LOAD).encode(), CONTENT_LENGTH=length)
     assert answer.status_code in (400, 413)
     assert recorded(sent) == {}
+
+
+@pytest.mark.parametrize("form", [FORM, "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("share", [n / 12 for n in range(12)])
+def test_a_body_that_was_cut_off(form: str, share: float, sent: Sent) -> None:
+    """What arrived before a connection broke is not recorded: 25 may have been 250."""
+    body = urlencode(LOAD).encode() if form == FORM else multipart(LOAD)
+    arrived = body[: int(share * len(body))]
+    announced = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(arrived)}
+    answer = ask_wsgi("POST", URL, body, form, **announced)
+    assert answer.status_code == 400
+    assert recorded(sent) == {}
+    assert ask_wsgi("POST", URL, body, form).status_code == 204
+    assert recorded(sent)["timing.domComplete"] == 250
 
 
 def test_a_body_without_a_length(sent: Sent) -> None:

@@ -8,6 +8,7 @@ a scrape gets; this module only knows HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -228,6 +229,8 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         raise _RefusedError(400, "A report must be UTF-8.")
     try:
         if request.content_type == FORMS[1]:
+            with suppress(RawPostDataException):  # a middleware has parsed it
+                _check_end(request.body, length)
             form = request.POST
             return [
                 (name, _utf8(value)) for name in form for value in form.getlist(name)
@@ -240,7 +243,17 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         raise _RefusedError(400, "The report cannot be read.") from None
     if len(body) > limit:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
+    _check_end(body, length)
     return _pairs(body)
+
+
+def _check_end(body: bytes, length: int | None) -> None:
+    """Refuse a body whose connection broke: its last number may have lost digits.
+
+    Servers such as gunicorn and wsgiref then deliver what has arrived.
+    """
+    if length is not None and len(body) < length:
+        raise _RefusedError(400, "The report is shorter than its Content-Length.")
 
 
 def _is_text_encoding(charset: str) -> bool:
