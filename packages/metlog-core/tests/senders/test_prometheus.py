@@ -849,6 +849,79 @@ def test_an_unreadable_file_is_left_alone_and_told(
     assert "cannot read 1-x.json" in capsys.readouterr().err
 
 
+ODD_LOCKS: dict[str, Callable[[Path], object]] = {
+    "folder": lambda path: path.mkdir(),
+    "loop": lambda path: path.symlink_to(path.name),
+    "nowhere": lambda path: path.symlink_to("nowhere"),
+    "below a file": lambda path: path.symlink_to("readers/1"),
+    "pipe": lambda path: os.mkfifo(path),
+    "device": lambda path: path.symlink_to("/dev/null"),
+    "not ours": lambda path: path.symlink_to("/proc/version"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has these files")
+@pytest.mark.parametrize("kind", ODD_LOCKS)
+def test_a_lock_that_cannot_be_asked_costs_nobody_anything(
+    tmp_path: Path, kind: str
+) -> None:
+    """It may be another user's. What its owner has written counts."""
+    with multi(tmp_path) as client, multi(tmp_path) as other:
+        client.incr("hits")
+        other.incr("hits", 2)
+        other.flush()
+        ODD_LOCKS[kind](tmp_path / "1-x.lock")
+        family = Family("hits_total", "counter", "hits")
+        family.samples[()] = 4
+        (tmp_path / "1-x.json").write_text(encoded([family]))
+        for _ in range(2):
+            assert samples(scrape(client)) == {"hits_total": 7}
+
+
+@FORKS
+@pytest.mark.parametrize("dead", [False, True])
+def test_on_a_full_disk_sums_stay_as_they_are(tmp_path: Path, dead: bool) -> None:
+    """And are right when there is room again. Those of a process that has ended
+    meanwhile count, too, though nobody can merge them."""
+    here, there = socket.socketpair()
+
+    def count() -> None:
+        here.close()
+        client = multi(tmp_path, interval=600)
+        client.incr("hits", 3)
+        client.flush()
+        there.send(b"!")
+        if not dead:
+            there.recv(1)  # until the test is over
+
+    def fill() -> None:
+        import resource  # not on Windows
+
+        client = multi(tmp_path, interval=600)
+        client.incr("hits")
+        client.flush()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        for _ in range(3):
+            assert samples(scrape(client)) == {"hits_total": 4}
+            client.incr("hits")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        for _ in range(3):
+            assert samples(scrape(client)) == {"hits_total": 7}
+        assert len(list(tmp_path.glob("*.lock"))) == (1 if dead else 2)
+        os._exit(7)
+
+    pid = in_child(count)
+    with here, there:
+        here.recv(1)
+        if dead:
+            os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(in_child(fill), 0)[1]) == 7
+        here.shutdown(socket.SHUT_RDWR)
+        if not dead:
+            os.waitpid(pid, 0)
+
+
 @pytest.mark.parametrize(
     "text",
     [

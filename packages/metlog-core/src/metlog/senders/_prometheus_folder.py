@@ -47,6 +47,10 @@ _reading = Lock()
 Report = Callable[[str, object], None]
 
 
+def _tell_nobody(kind: str, detail: object) -> None:
+    pass
+
+
 def supported() -> bool:
     """Return whether this system has what the folder needs."""
     return fcntl is not None
@@ -113,18 +117,21 @@ class Place:
         _mine.discard(self._key)
 
 
-def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, Family]:
+def read(folder: str, report: Report = _tell_nobody) -> dict[str, Family]:
     """Add up the families of all processes, by name; merge those of dead ones."""
     path = Path(folder)
     with _readers(path):
         gone, folded = _gone(path, report)
-        _remove(path, folded)  # an earlier reader may have been killed before this
+        # An earlier reader may have been killed before this.
+        folded = _remove(path, folded)
         sums: dict[str, Family] = {}
         dead = []
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
+            if who in folded:
+                continue
             # Checked before the file is read, so that a last write is not missed.
-            alive = _is_mine(who) or _is_alive(lock)
+            alive = _is_mine(who) or _is_alive(lock, report)
             families = _families(path / f"{who}.json", report)
             if families is None:
                 continue
@@ -134,13 +141,16 @@ def read(folder: str, report: Report = lambda kind, detail: None) -> dict[str, F
                 dead.append(who)
                 add_up(gone, [f for f in families if f.kind != "gauge"])
         if dead:
-            text = (
-                f'{{"folded":{json.dumps(dead)},"families":{encoded(gone.values())}}}'
-            )
+            ids = json.dumps(folded + dead)
+            text = f'{{"folded":{ids},"families":{encoded(gone.values())}}}'
             temporary = path / "gone.tmp"
-            temporary.write_text(text, "utf-8")
-            temporary.replace(path / "gone")
-            _remove(path, dead)
+            try:
+                temporary.write_text(text, "utf-8")
+                temporary.replace(path / "gone")
+            except OSError as error:  # a full disk: their own files stay
+                report("what ended processes counted cannot be merged", error)
+            else:
+                _remove(path, dead)
         add_up(sums, gone.values())
     return sums
 
@@ -183,11 +193,14 @@ def _is_mine(who: str) -> bool:
     return (os.getpid(), who) in _mine
 
 
-def _is_alive(lock: Path) -> bool:
+def _is_alive(lock: Path, report: Report = _tell_nobody) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return True  # another reader has just merged it
+    except OSError as error:  # say, another user's: it counts, and is never merged
+        report("cannot tell whether a process is alive", f"{lock.name}: {error}")
+        return True
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -218,13 +231,21 @@ def _gone(path: Path, report: Report) -> tuple[dict[str, Family], list[str]]:
         return {family.name: family for family in families}, folded
     except FileNotFoundError:
         pass
+    except OSError:  # say, too many open files: it must not be replaced now
+        raise
     except Exception as error:
         report("cannot read what ended processes counted", error)
     return {}, []
 
 
-def _remove(path: Path, ids: Iterable[str]) -> None:
-    """Remove their files, the lock last: while it is there, a reader looks again."""
+def _remove(path: Path, ids: Iterable[str]) -> list[str]:
+    """Remove their files, the lock last: while it is there, a reader looks again.
+    Return those that could not be removed."""
+    left = []
     for who in ids:
-        for end in (".tmp", ".json", ".lock"):
-            (path / f"{who}{end}").unlink(missing_ok=True)
+        try:
+            for end in (".tmp", ".json", ".lock"):
+                (path / f"{who}{end}").unlink(missing_ok=True)
+        except OSError:
+            left.append(who)
+    return left

@@ -158,18 +158,20 @@ class PrometheusSender(ExportingSender):
             yield _as_metric(families[name])
 
     def _shared(self, directory: str) -> dict[str, Family] | None:
-        """Return what all processes have written, this one just now; None if it failed.
+        """Return what all processes have written, this one just now; None if there is
+        nothing because that failed.
 
         Only what is written is exposed: the process that is scraped next must not know
-        less, because Prometheus would take that for a restart.
+        less, because Prometheus would take that for a restart. So if the disk is full,
+        sums stay as they are.
         """
-        if not self._write(directory):
-            return None
+        is_written = self._write(directory)
         try:
-            return folder.read(directory, self._tally.report)
+            families = folder.read(directory, self._tally.report)
         except OSError as error:
             self._tally.report("the folder cannot be read", error)
             return None
+        return families if is_written or families else None
 
     def has_siblings(self) -> bool:
         """Return whether other processes count too, as far as can be known."""
