@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -39,6 +40,13 @@ SHIFT = Metric(
 )
 SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
 LEVEL = Metric("shop.<what>.level", "gauge", "{item}", "In stock.")
+
+
+class Code(str, Enum):  # noqa: UP042  # not StrEnum: its text is another
+    A = "a"
+
+    def __str__(self) -> str:
+        return "A code"
 
 
 Do = Callable[[MetlogClient], object]
@@ -161,6 +169,60 @@ def test_captured_and_sent_know_base_and_labels() -> None:
     assert sent.of("counter", base="plain", labels={"page": "home"})
     assert len(sent.of("timer")) == 3
     assert sent.counts == {"shop.rye_bread.sold": 2, "plain": 1}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"view": "admin"},
+        {"method": "ANY", "view": "admin"},
+        {"team": "x", "n": 1},
+        {"view": ""},
+        {"operation": "read"},
+        {"alias": True},
+        {"what": 7},
+        {"page": "any"},
+        {"env": "another"},
+        {"view": Code.A},
+    ],
+)
+def test_what_is_captured_has_the_labels_that_backends_get(
+    receiver: UdpReceiver, labels: dict[str, Any]
+) -> None:
+    """Of rules and common fields, too, so a test of a site can be about its rules."""
+    catalogue.declare(Metric("hits.<page>", "counter", "{hit}", "A.", parse=True))
+    client = client_from_dict_config(
+        {
+            "sender": {
+                "class": "metlog.senders.StatsdSender",
+                "port": receiver.port,
+                "dialect": "dogstatsd",
+            },
+            "fields": {"env": "prod", "method": "common", "host": "web1"},
+            "metrics": [
+                {"match": "hits.old", "rename": "hits.new", "labels": labels},
+                {"match": "*", "labels": labels},
+            ],
+        }
+    )
+
+    def do(client: MetlogClient) -> None:
+        measure(client)
+        client.incr("hits.old", fields={"empty": ""})
+        client.gauge("level", 1, fields={"what": "x", "source": "y"})
+
+    with capture() as sent:
+        do(client)
+    client.close()
+    assert receiver.catch_up()
+    assert {
+        (
+            found.base,
+            *sorted((k, f"{v}".replace(" ", "_")) for k, v in found.labels.items()),
+        )
+        for found in sent.captured
+        if found.base
+    } == {(found.name, *sorted(found.fields.items())) for found in receiver.seen}  # type: ignore[union-attr]
 
 
 def test_a_plain_name_is_itself_whatever_is_declared(receiver: UdpReceiver) -> None:

@@ -27,7 +27,7 @@ from metlog.message import Message, Origin, context, new_message, rfc3339
 from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
 from metlog.senders._delivery.process import Lock
 from metlog.senders.base import Sender, ignored_types
-from metlog.shapes import Lens
+from metlog.shapes import Lens, Shape
 from metlog.wire.text import as_text
 
 if TYPE_CHECKING:
@@ -270,12 +270,24 @@ class Route:
             return
         if self._is_captured and capture.has_collectors():
             start = None if taken.clock is None else taken.clock[0]
-            identity = None if taken.handle is None else taken.handle.identity
             capture.dispatch_metric(
                 *(taken.kind, name, taken.shown, taken.rate, fields, start, msg),
-                identity,
+                *self._labelled(taken, fields or {}),
             )
         self._deliver(caller, taken, msg)
+
+    def _labelled(
+        self, taken: Measurement, fields: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Return what backends with labels call it; no name for a sum, which they do
+        not get."""
+        identity = Identity(taken.name, taken.fields)
+        if taken.handle is not None:
+            identity = taken.handle.identity
+        shaped = _LABELS.of(self._lens.through(_Known(taken.kind, identity)))
+        if shaped is None:
+            return "", {**fields, **(identity.parts or {})}
+        return shaped.name, shaped.attributes
 
     def _deliver(
         self, caller: Caller, taken: Measurement, msg: Message | None = None
@@ -411,6 +423,20 @@ class Route:
     def _warn(self, why: str, detail: object) -> None:
         """Report something that is counted elsewhere, or is not an error."""
         Diagnostics(f"client {self._origin.logger!r}").report(why, detail)
+
+
+_LABELS = Shape("labels")
+
+
+class _Known:
+    """A series as far as a shape looks at it."""
+
+    def __init__(self, kind: Kind, identity: Identity) -> None:
+        self.kind: Kind = kind
+        self.name: str = identity.name
+        self.fields: Mapping[str, Any] | None = identity.fields
+        self.metric: Metric | None = identity.metric
+        self.parts: Mapping[str, str] | None = identity.parts
 
 
 def sampled_out(rate: float) -> bool:

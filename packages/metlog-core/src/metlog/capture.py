@@ -14,15 +14,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from metlog._living import Living
 from metlog.diagnostics import Diagnostics
 from metlog.message import Message
 from metlog.senders._delivery.process import Lock
-
-if TYPE_CHECKING:
-    from metlog._aggregate.series import Identity
 
 __all__ = ["Captured", "Collection", "Collector", "collecting", "start", "stop"]
 
@@ -48,7 +45,8 @@ class Captured(NamedTuple):
     """A metric's name where there are labels; empty for a sum, which is left out there.
     """
     labels: Mapping[str, Any] = MappingProxyType({})
-    """A metric's labels: the parts of a declared metric, otherwise the fields."""
+    """A metric's labels that apply: the parts of a declared metric, fields, and what
+    rules make of them."""
 
 
 Collector = Callable[[Captured], None]
@@ -160,17 +158,16 @@ def dispatch_metric(
     fields: Mapping[str, Any] | None,
     start: float | None,
     msg: Message,
-    identity: Identity | None = None,
+    base: str | None = None,
+    labels: Mapping[str, Any] | None = None,
 ) -> None:
-    """`dispatch` a metric. Without ``start`` it was sent now, and a timer ended now."""
+    """`dispatch` a metric. Without ``start`` it was sent now, and a timer ended now;
+    without ``base`` and ``labels`` they are its name and its fields."""
     if start is None:
         start = perf_counter() - (value / 1000 if kind == "timer" else 0)
     own = dict(fields or {})
-    base, labels = name, own
-    if identity is not None and identity.metric is not None:
-        metric, parts = identity.metric, identity.parts or {}
-        base = "" if metric.sum_of else metric.base
-        labels = {**own, **{k: parts[k] for k in metric.labels if parts.get(k)}}
+    base = name if base is None else base
+    labels = own if labels is None else labels
     dispatch(Captured(kind, name, value, rate, own, start, msg, base, labels))
 
 

@@ -127,6 +127,11 @@ class Lens:
         told = {**self.common, **(fields or {}), **decision.labels}
         return decision.rename or name, told
 
+    def through(self, series: Any) -> Seen:
+        """Return what `see` does, without remembering it, whether or not it is
+        dropped."""
+        return Seen(series, self.common, self._decision(series.name))
+
     def see(self, series: Any) -> Seen | None:
         """Return the series as seen through this lens, None if a rule drops it."""
         try:
