@@ -248,6 +248,28 @@ def test_a_sampled_report(ask: Ask, sent: Sent) -> None:
     assert {one.value for one in times} == {250}
 
 
+@override_settings(METLOG_RECORD_FIELDS={})  # so that no share is known yet
+def test_many_different_samples(sent: Sent, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten shares are believed, because each makes series; a report with another counts
+    once. So a stranger cannot make series without end."""
+    more = {"visits": "5 testsite.views.index", "INP": "3", "error": "TypeError"}
+    for n in range(50):
+        fields = {**LOAD, **more, "sample": f"0.1{n:02}"}
+        assert post(ask_wsgi, fields).status_code == 204
+    for base in ("performance.timing", "performance.vitals", "visit"):
+        rates = [one.rate for one in sent.based(f"window.{base}")]
+        assert len(set(rates)) == 11
+        assert rates[-1] == 1
+    for name in (f"{TYPE}.reload", "window.error.TypeError"):
+        assert 10 * 9 + 40 < sent.counters()[name] <= 10 * 10 + 40
+    assert "counts once: its sample is 0.11, after 10 others: 0.1, 0.101" in (
+        capsys.readouterr().err
+    )
+    sent.clear()
+    assert post(ask_wsgi, {**LOAD, "sample": "0.1"}).status_code == 204
+    assert {one.rate for one in sent.based("window.performance.timing")} == {0.1}
+
+
 @every_server
 @pytest.mark.parametrize(
     ("purpose", "kind"),

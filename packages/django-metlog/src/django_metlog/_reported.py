@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -29,13 +29,17 @@ from django_metlog.catalogue import (
 )
 from metlog import SEVERITY, MetlogClient, catalogue
 from metlog.catalogue import Metric
+from metlog.diagnostics import Diagnostics
 
 __all__ = ["send"]
+
+_diagnostics = Diagnostics("django-metlog")
 
 
 def send(client: MetlogClient, report: Report, view: str, by_view: bool) -> None:
     """Send what a report about a page of that view holds; with ``by_view`` its times
     are also sent under the view's own names."""
+    report = report._replace(sample=_believed(report.sample))
     with_fields = _with_own_fields()
     own = {name: text for name, text in report.own.items() if name in _own_fields()}
     page = _Page(view, by_view, tuple(own.items()), report.sample)
@@ -143,11 +147,9 @@ class _Known:
         try:
             return self._pages[page]
         except KeyError:
-            handles = _Handles(client, page)
-            if page.sample == 1:  # other shares are any number that a browser sends
-                if len(self._pages) >= MAX_PAGES:
-                    self._pages.clear()
-                self._pages[page] = handles
+            if len(self._pages) >= MAX_PAGES:
+                self._pages.clear()
+            handles = self._pages[page] = _Handles(client, page)
             return handles
 
 
@@ -155,6 +157,28 @@ MAX_PAGES = 1_000
 """How many pages are remembered; then it starts over."""
 
 _known = conf.cached_until_changed(_Known)
+
+MAX_SHARES = 10
+"""How many shares of loads are believed: each makes series of its own, and strangers
+may send any number."""
+
+_shares: Callable[[], set[float]] = conf.cached_until_changed(set)
+
+
+def _believed(share: float) -> float:
+    """Return the share, or 1 if there have been too many others."""
+    shares = _shares()
+    if share == 1 or share in shares:
+        return share
+    if len(shares) < MAX_SHARES:
+        shares.add(share)
+        return share
+    _diagnostics.report(
+        "a browser's report counts once",
+        f"its sample is {share:g}, after {MAX_SHARES} others: "
+        f"{', '.join(f'{each:g}' for each in sorted(shares))}",
+    )
+    return 1.0
 
 
 _EXACT: Mapping[str, tuple[Metric, Metric | None]] = {
