@@ -220,7 +220,7 @@ CLASSES: dict[str, str] = {
     "metlog.senders.fanout.FanOutSender": "routes send_metric",
     "metlog.senders.logging.StdLibLoggingSender": "json_types logger payload_types",
     "metlog.senders.prometheus.PrometheusSender": "collect port",
-    "metlog.shapes.Lens": "common drops rules see told",
+    "metlog.shapes.Lens": "common drops rules see through told",
     "metlog.shapes.Namesakes": "watch",
     "metlog.shapes.Seen": "common decision series",
     "metlog.shapes.Shape": "conflicts declared names of tell_lost",
