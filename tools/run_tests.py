@@ -42,13 +42,15 @@ def main() -> int:
     words = parser.parse_args().words
     shutil.rmtree(RESULTS, ignore_errors=True)
 
+    suites = everything(all_pairs=bool(words))
     chains = [
         chosen
-        for chain in everything(all_pairs=bool(words))
+        for chain in suites
         if (chosen := [s for s in chain if all(word in s.title for word in words)])
     ]
     if not chains:
-        parser.error(f"expected words of a suite's title, got {words}")
+        titles = "\n  ".join(suite.title for chain in suites for suite in chain)
+        parser.error(f"expected words of a title, got {words}; titles are\n  {titles}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
