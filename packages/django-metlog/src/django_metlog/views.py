@@ -239,7 +239,10 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         body = request.read(limit + 1) if length is None else request.body
     except RequestDataTooBig:
         raise _RefusedError(413, "The report is longer than Django accepts.") from None
-    except (MultiPartParserError, OSError, RawPostDataException, SuspiciousOperation):
+    except (
+        *(MultiPartParserError, OSError, RawPostDataException, SuspiciousOperation),
+        LookupError,  # Django 5.2.0, if a part's name is in an encoding unknown to it
+    ):
         raise _RefusedError(400, "The report cannot be read.") from None
     if len(body) > limit:
         raise _RefusedError(413, _TOO_LARGE.format(limit))
