@@ -128,11 +128,15 @@ def test_never_a_500_for_a_charset(ask: Ask, sent: Sent, form: str) -> None:
         "Content-Disposition: form-data; name*='''",
         "Content-Disposition: form-data; name=a; filename*=no-such''%41",
         'Content-Disposition: form-data; name=a; filename="../../etc/x"',
-        "Content-Disposition: form-data; name=a; filename=a\r\n"
-        "Content-Type: text/plain; charset*=no-such''%41",
+        (
+            "Content-Disposition: form-data; name=a; filename=a\r\n"
+            "Content-Type: text/plain; charset*=no-such''%41"
+        ),
         "Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64",
-        "Content-Disposition: form-data; name=a\r\n"
-        "Content-Transfer-Encoding: x; y*=no-such''%41",
+        (
+            "Content-Disposition: form-data; name=a\r\n"
+            "Content-Transfer-Encoding: x; y*=no-such''%41"
+        ),
         "Content-Disposition: form-data",
         "Content-Disposition",
         ":",
