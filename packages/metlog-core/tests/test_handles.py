@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient, capture
-from metlog._aggregate.series import BUFFER
+from metlog._aggregate.series import BUFFER, LAST, NEVER
 from metlog.catalogue import Metric
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender, FanOutSender, StatsdSender
@@ -285,6 +285,26 @@ def test_another_sender_gets_what_comes_after(
     client.sender = first
     counter.add()
     assert total(receiver, client, "a") == 2
+
+
+def test_what_a_thread_adds_amid_a_change_of_sender_arrives(
+    client: MetlogClient, receiver: UdpReceiver
+) -> None:
+    """It has looked up the series, and adds to it when there is another sender, which
+    drains nothing."""
+    timer = client.series("timer", "t")
+    first: Any = client.sender
+    for _ in range(2):
+        client.incr("a")
+        timer.record(1)
+    assert timer.put is not NEVER
+    tick, put = client._counters["a"], timer.put
+    client.sender = DebugCaptureSender()
+    next(tick)
+    put(LAST, 1)
+    first.flush()
+    assert receiver.wait_until(lambda r: r.counts == {"a": 3})
+    assert receiver.wait_until(lambda r: len(r.timings.get("t", ())) == 3)
 
 
 def test_a_client_without_a_sender_takes_it_up_later(receiver: UdpReceiver) -> None:

@@ -259,7 +259,7 @@ SEAMS: dict[str, str] = {
     # Likewise, but not for users: what other rooms of the library call on a client, a
     # handle or a sender, and our other packages on a PrometheusSender.
     "metlog._seams.Seams": "declared observed observed_error remembered",
-    "metlog._wiring.Wired": "after_fork reroute",
+    "metlog._wiring.Wired": "after_fork reroute reroute_soon",
     "metlog.handles.CounterHandle": "tick",
     "metlog.handles.Handle": "arm disarm identity rest series",
     "metlog.handles.TimerHandle": "between",

@@ -51,7 +51,7 @@ class Caller(Protocol):
 
     def send_message(self, msg: Message) -> None: ...
 
-    def reroute(self) -> None: ...
+    def reroute_soon(self) -> None: ...
 
 
 @runtime_checkable
@@ -79,6 +79,9 @@ class Route:
         """Whether calls may use the aggregate's tables directly."""
         self.choosing = Lock()
         """Held while `choose` runs, and while its outcome is applied."""
+        self.undecided = False
+        """Whether `choose` has to run again: amid it, a signal handler has raised or
+        changed something."""
         self._warned: set[str] = set()
         self._lookalikes = Lookalikes()
 
@@ -107,11 +110,11 @@ class Route:
             self._rest = sender.rest_for_clients()
         self._takes_metrics = takes_metrics(self._rest or sender)
         if drain is not self.drain:
-            earlier, self.drain = self.drain, drain
-            if earlier is not None:
-                earlier.remove_source(self.aggregate)
+            if self.drain is not None:
+                self.drain.remove_source(self.aggregate, once_more=drain is None)
             if drain is not None:
                 drain.add_source(self.aggregate, caller)
+            self.drain = drain
         self._messages_only = bool(
             filters or self._through_metlog or self._through_send_message
         )
@@ -129,10 +132,17 @@ class Route:
         else:
             self.handles.disarm()
 
-    def after_fork(self) -> None:
-        """Take the slow path until the sender's worker runs in this process."""
+    def take_the_slow_path(self) -> None:
+        """Have every call go through `measure`, or through a handle's recorder."""
         self.direct = self.aggregate.arms_handles = False
         self.handles.disarm()
+
+    @property
+    def is_amid(self) -> bool:
+        """Return whether the current thread is in the middle of something that another
+        thread, which runs `choose`, may be waiting for."""
+        drain = self.drain
+        return self.aggregate.is_mine if drain is None else drain.is_mine
 
     # -- metrics -----------------------------------------------------------------------
 
@@ -234,6 +244,8 @@ class Route:
         return kind not in self.ignores
 
     def _take(self, caller: Caller, taken: Measurement) -> None:
+        if self.undecided:
+            caller.reroute_soon()
         if type(taken.value) is not float:
             taken.value = as_number(taken.value)
         if self._messages_only or self._is_captured:
@@ -292,8 +304,9 @@ class Route:
     def _deliver(
         self, caller: Caller, taken: Measurement, msg: Message | None = None
     ) -> None:
-        if self.drain is not None:
-            self._add(caller, self.drain, taken)
+        drain = self.drain
+        if drain is not None:
+            self._add(caller, drain, taken)
             if self._rest is None:
                 return
         if self.drops(taken.name) or self._is_beyond(taken):
@@ -332,15 +345,17 @@ class Route:
             or self._messages_only
             or self._rest is not None
         ):
-            caller.reroute()  # the worker runs by now
+            caller.reroute_soon()  # the worker runs by now
 
     def _add_by(self, handle: Handle, entry: float) -> str | None:
         why = self.aggregate.add_by(handle, entry)
         if self.direct:
-            with self.choosing.here:
-                if self.direct:
-                    handle.arm()
+            self.choosing.run(0, partial(self._arm, handle))  # or at the next call
         return why
+
+    def _arm(self, handle: Handle) -> None:
+        if self.direct:
+            handle.arm()
 
     def _is_beyond(self, taken: Measurement) -> bool:
         """Return whether it is beyond a float once scaled; if so, count it."""
@@ -398,8 +413,9 @@ class Route:
         capture.dispatch_message(msg)
 
     def _hand_over(self, msg: Message) -> None:
-        if self.drain is not None and msg["type"] in KINDS:
-            self.drain.start()
+        drain = self.drain
+        if drain is not None and msg["type"] in KINDS:
+            drain.start()
         self._safely(self._sender.send_message, msg)
 
     def _passes(self, msg: Message) -> bool:

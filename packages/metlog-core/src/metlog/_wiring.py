@@ -22,6 +22,9 @@ __all__ = ["Wired"]
 
 T = TypeVar("T")
 
+PATIENCE = 2.0
+"""Seconds for which a thread waits for another that is deciding how metrics travel."""
+
 _NONE_YET: Any = types.MappingProxyType({})
 
 
@@ -96,12 +99,34 @@ class Wired(metaclass=_patching.Patchable):
 
     def reroute(self) -> None:
         """Decide again how metrics travel; the library calls it if that may change."""
-        with (
-            self._route.choosing.here
-        ):  # the last thread to come sees what all others changed
-            self._choose()
+        route = self._route
+        route.undecided = True
+        if route.choosing.is_mine:
+            return  # a signal handler amid this, which would go on with what was before
+        # The last thread sees what all others changed. A signal handler may have to
+        # leave it to them: they may be waiting for what it interrupted.
+        patience = 0 if route.is_amid else PATIENCE
+        route.choosing.run(patience, self._choose)
+
+    def reroute_soon(self) -> None:
+        """Decide again now, unless another thread does: who records never waits."""
+        self._safely(self._route.choosing.run, 0, self._choose)
 
     def _choose(self) -> None:
+        self._choose_once()
+        if self._route.undecided:
+            self._choose_once()
+
+    def _choose_once(self) -> None:
+        self._route.undecided = False
+        try:
+            self._apply()
+        except BaseException:
+            self._route.undecided = True
+            raise
+
+    def _apply(self) -> None:
+        self._take_the_slow_path()
         overridden = frozenset(
             name for name in _patching.ROUTED if self._is_overridden(name)
         )
@@ -113,8 +138,6 @@ class Wired(metaclass=_patching.Patchable):
         route.choose(self, self._sender, self._filters, self._origin, overridden, lens)
         aggregate = route.aggregate
         self._bare = route.bare
-        self._counters = self._labelled_counters = _NONE_YET
-        self._timers = self._labelled_timers = self._put_timed = _NONE_YET
         self._timer_send_is_ours = "timer_send" not in overridden
         if route.direct:
             self._counters = aggregate.counters
@@ -126,9 +149,12 @@ class Wired(metaclass=_patching.Patchable):
 
     def after_fork(self) -> None:
         """Take the slow path in a forked child, where the next call starts a worker."""
+        self._take_the_slow_path()
+
+    def _take_the_slow_path(self) -> None:
         self._counters = self._labelled_counters = _NONE_YET
         self._timers = self._labelled_timers = self._put_timed = _NONE_YET
-        self._route.after_fork()
+        self._route.take_the_slow_path()
 
     def _is_overridden(self, name: str) -> bool:
         return name in vars(self) or not _patching.is_original(type(self), name)

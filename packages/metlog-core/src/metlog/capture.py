@@ -124,10 +124,11 @@ def is_active() -> bool:
 def subscribe(listener: Listener) -> None:
     """Call ``listener.reroute()`` when collecting begins or ends, and now if something
     is being collected: that may have begun since the listener last asked."""
-    with _lock.here:
-        _listeners.add(listener)
-        if _running:
-            listener.reroute()
+    # Without the lock, for which a signal handler that makes a client would wait:
+    # whoever begins to collect after this line finds the listener.
+    _listeners.add(listener)
+    if _running:
+        listener.reroute()
 
 
 def has_collectors() -> bool:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from metlog import MetlogClient
-from metlog.senders import FanOutSender, OtlpSender, PrometheusSender, StatsdSender
+from metlog.senders import (
+    DebugCaptureSender,
+    FanOutSender,
+    OtlpSender,
+    PrometheusSender,
+    StatsdSender,
+)
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.testing import HttpReceiver, UdpReceiver
 
@@ -56,7 +62,17 @@ def fan_out(path: Path) -> Any:
 
 AGGREGATE = "_route.aggregate._lock"
 
+CALLS: dict[str, Callable[[MetlogClient], object]] = {
+    "a flush": lambda client: client.flush(timeout=10 * PATIENCE),
+    "another sender": lambda client: setattr(client, "sender", DebugCaptureSender()),
+    "another configuration": lambda client: client.setup(StatsdSender(port=9), "new"),
+    "another client": lambda client: MetlogClient(client.sender, "two").incr("b"),
+    "other fields": lambda client: setattr(client, "fields", {"b": "c"}),
+    "a handle": lambda client: client.series("timer", "t").record(1),
+}
 
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     ("make", "lock"),
     [
@@ -70,14 +86,15 @@ AGGREGATE = "_route.aggregate._lock"
         (fan_out, AGGREGATE),
     ],
 )
-def test_a_flush_amid_a_change_of_its_own_thread_waits_for_nobody(
-    tmp_path: Path, make: Callable[[Path], Any], lock: str
+def test_a_call_amid_a_change_of_its_own_thread_waits_for_nobody(
+    tmp_path: Path, make: Callable[[Path], Any], lock: str, call: str
 ) -> None:
-    """A signal handler flushes while its thread holds what the worker waits for: it
-    would wait for the worker until its deadline, and in vain."""
+    """A signal handler flushes, or reads the configuration again, while its thread
+    holds what the worker waits for: waiting for the worker would be in vain."""
     client = MetlogClient(make(tmp_path), "app")
+    sender: Any = client.sender
     client.incr("a")
-    watched, flushed = Watched(), threading.Event()
+    watched, called = Watched(), threading.Event()
     where, _, name = lock.rpartition(".")
     setattr(attrgetter(where)(client), name, watched)
 
@@ -85,14 +102,15 @@ def test_a_flush_amid_a_change_of_its_own_thread_waits_for_nobody(
         with watched.here:
             watched.held = True
             assert watched.wanted.wait(PATIENCE)
-            client.flush(timeout=10 * PATIENCE)
-            flushed.set()
+            CALLS[call](client)
+            called.set()
 
     thread = threading.Thread(target=interrupted, daemon=True)
     thread.start()
-    assert flushed.wait(PATIENCE)
+    assert called.wait(PATIENCE)
     thread.join()
     client.close()
+    sender.close()
 
 
 @pytest.mark.parametrize("backend", ["statsd", "otlp", "prometheus"])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Protocol, cast
 
@@ -17,6 +17,11 @@ __all__ = ["Drain", "DrainedSender", "seen"]
 
 FULL_SCAN = 1.0
 """Seconds after which a drain also looks at series that had no values lately."""
+
+
+REMOVAL_TIMEOUT = 2.0
+"""Seconds that a client which is given another sender waits for the old one's worker to
+drain. Not for ever: that may wait for what a signal handler has interrupted."""
 
 
 class Client(Protocol):
@@ -69,7 +74,9 @@ class Drain:
 
     def __init__(self) -> None:
         self._exporters: list[weakref.ref[DrainedSender]] = []
-        self._sources: list[tuple[weakref.ref[Client] | None, Aggregate]] = []
+        # By identity. Each change is one step, because a signal handler that interrupts
+        # a change of an aggregate must not wait for a lock that is held while draining.
+        self._sources: dict[int, _Source] = {}
         self._lock = Lock()
         self._scanned_at = -FULL_SCAN
 
@@ -79,24 +86,24 @@ class Drain:
         """Hand it what happens from now on. Idempotent."""
         if all(known is not exporter for known in self.exporters()):
             self._exporters.append(weakref.ref(exporter))
-        for _, aggregate in self._sources:
+        for _, aggregate in list(self._sources.values()):
             self._settle(aggregate)
 
     def add_source(self, aggregate: Aggregate, owner: Client | None = None) -> None:
         """Drain that aggregate as long as ``owner`` lives, and once after that."""
-        with self._lock.here:
-            if all(known is not aggregate for _, known in self._sources):
-                ref = None if owner is None else weakref.ref(owner)
-                self._sources.append((ref, aggregate))
+        ref = None if owner is None else weakref.ref(owner)
+        self._sources[id(aggregate)] = ref, aggregate
         self._settle(aggregate)
 
-    def remove_source(self, aggregate: Aggregate) -> None:
-        """Drain it one last time."""
-        self.run()
-        with self._lock.here:
-            self._sources = [
-                source for source in self._sources if source[1] is not aggregate
-            ]
+    def remove_source(self, aggregate: Aggregate, once_more: bool) -> None:
+        """Drain it one last time: now, or the next time if that would take long.
+
+        ``once_more`` also has it drained the next time, because no other drain will do
+        that, and a thread may still be adding to it."""
+        self._sources[id(aggregate)] = _nobody, aggregate
+        self.run(wait=REMOVAL_TIMEOUT)
+        if once_more:
+            self._sources[id(aggregate)] = _nobody, aggregate
 
     def exporters(self) -> list[DrainedSender]:
         """Return those that are still alive."""
@@ -120,11 +127,14 @@ class Drain:
 
     @property
     def is_mine(self) -> bool:
-        """Return whether the current thread is in the middle of changing an aggregate
-        or an exporter. Then this is a signal handler or a finalizer, and must not wait
-        for other threads, because they may be waiting for that change."""
-        return any(aggregate.is_mine for _, aggregate in list(self._sources)) or any(
-            exporter.is_mine for exporter in self.exporters()
+        """Return whether the current thread is in the middle of draining, or of
+        changing an aggregate or an exporter. Then this is a signal handler or a
+        finalizer, and must not wait for other threads, because they may be waiting for
+        that."""
+        return (
+            self._lock.is_mine
+            or any(aggregate.is_mine for _, aggregate in list(self._sources.values()))
+            or any(exporter.is_mine for exporter in self.exporters())
         )
 
     def start(self) -> None:
@@ -140,7 +150,7 @@ class Drain:
 
     def reroute(self) -> None:
         """Have the clients decide again whether calls may use the tables directly."""
-        for owner, _ in list(self._sources):
+        for owner, _ in list(self._sources.values()):
             client = None if owner is None else owner()
             if client is not None:
                 client.reroute()
@@ -153,20 +163,23 @@ class Drain:
         Without ``everything``, only timers and histograms that had values lately are
         looked at, unless the last full look is `FULL_SCAN` seconds ago, or series have
         to make room for new ones. If another thread is draining, wait ``wait`` seconds
-        for it, by default for ever; do not wait at all if `is_mine`.
+        for it, by default for ever; do not wait at all if `is_mine`, and take nothing
+        if that is an exporter, which would have to take it amid its own change.
         """
 
         def take() -> None:
             nonlocal everything
             at = now()
             if at - self._scanned_at >= FULL_SCAN or any(
-                aggregate.is_crowded for _, aggregate in self._sources
+                each.is_crowded for _, each in list(self._sources.values())
             ):
                 everything = True
             if everything:
                 self._scanned_at = at
             self._hand_on(self._taken(at, everything), at)
 
+        if any(exporter.is_mine for exporter in self.exporters()):
+            return False
         if self.is_mine:
             wait = 0
         had = self._lock.run(wait, take)  # False in a signal handler during a drain
@@ -174,7 +187,7 @@ class Drain:
 
     def pending(self) -> int:
         """Return how many calls `run` would hand on."""
-        return sum(aggregate.pending() for _, aggregate in list(self._sources))
+        return sum(each.pending() for _, each in list(self._sources.values()))
 
     def lose(self, calls: int, why: str, detail: object = "") -> None:
         """Have every exporter count calls that could not be kept."""
@@ -183,24 +196,31 @@ class Drain:
 
     def after_fork(self) -> None:
         """Empty the aggregates: the parent sends what they hold."""
-        for _, aggregate in self._sources:
+        for _, aggregate in list(self._sources.values()):
             aggregate.reset()
 
     # -- inside ------------------------------------------------------------------------
 
     def _taken(self, at: float, everything: bool) -> list[News]:
         news: list[News] = []
-        for owner, aggregate in list(self._sources):
+        for key, source in list(self._sources.items()):
+            owner, aggregate = source
             gone = owner is not None and owner() is None
             taken = aggregate.drain(at, everything)
             news += seen(taken, aggregate.lens) if aggregate.lens else taken
             if gone and everything:
-                self._sources = [s for s in self._sources if s[1] is not aggregate]
+                self._remove(key, source)
         levels = [each for each in news if each.order]
         if len(levels) > 1:
             news = [each for each in news if not each.order]
             news += sorted(levels, key=_order)
         return news
+
+    def _remove(self, key: int, source: _Source) -> None:
+        """Forget it, unless another thread has added it again."""
+        found = self._sources.pop(key, source)
+        if found is not source:
+            self._sources.setdefault(key, found)
 
     def _hand_on(self, news: Sequence[News], at: float) -> None:
         for exporter in self.exporters():
@@ -224,6 +244,14 @@ class Drain:
     def _wake(self) -> None:
         for exporter in self.exporters():
             exporter.wake()
+
+
+_Source = tuple[Callable[[], Client | None] | None, Aggregate]
+"""Who owns it, None for no client, and the aggregate."""
+
+
+def _nobody() -> None:
+    """Return the owner of an aggregate that is drained one last time."""
 
 
 _order = attrgetter("order")

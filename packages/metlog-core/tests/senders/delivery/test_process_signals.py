@@ -146,3 +146,49 @@ def test_a_handler_that_raises_amid_a_log_record_ends_no_records() -> None:
         assert f"record {n}" in sender.msgs[-1]
         assert f"line {n}" in stderr.getvalue().splitlines()[-1]
     assert n > 10
+
+
+@pytest.mark.parametrize("does", ["raises", "configures"])
+@pytest.mark.parametrize("kind", SENDERS)
+def test_a_handler_amid_a_change_of_sender_loses_nothing(kind: str, does: str) -> None:
+    """It may raise, or set yet another sender: the client counts with that it has. Only
+    what the change itself had taken out is lost if it is cut short."""
+    n = 0
+    with UdpReceiver() as receiver:
+        while True:
+            n += 1
+            senders: list[Any] = [SENDERS["statsd"](receiver.port) for _ in range(2)]
+            senders.insert(1, SENDERS[kind](receiver.port))
+            client = MetlogClient(senders[0], "app")
+            handle = client.series("counter", "held")
+            for _ in range(2):
+                client.incr("a")
+                handle.add()
+            assert until(lambda senders=senders: senders[0].direct)
+
+            def handler(client: Any = client, senders: Any = senders) -> None:
+                if does == "raises":
+                    raise SystemExit
+                client.sender = senders[2]
+
+            interrupted = Interrupted(n, handler)
+            sys.setprofile(interrupted)
+            try:
+                client.sender = senders[1]
+            except SystemExit:
+                pass
+            finally:
+                sys.setprofile(None)
+            for _ in range(3):
+                client.incr("a")
+                handle.add()
+            for sender in reversed(senders):  # the old ones look once more
+                sender.close()
+            stats = [sender.stats for sender in senders]
+            sent = sum(each.sent for each in stats)
+            least = 10 if does == "configures" or interrupted.left > 0 else 6
+            assert sent >= least, (n, stats, client.stats)
+            assert client.sender_stats.sent >= 6 or does == "raises", (n, stats)
+            if interrupted.left > 0:
+                break  # the change was over before
+    assert n > 20
