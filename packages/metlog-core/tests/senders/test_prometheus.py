@@ -26,13 +26,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_parser
 
 from metlog import MetlogClient
+from metlog._aggregate.histograms import Explicit
 from metlog._aggregate.series import News, Spilled
 from metlog.catalogue import Metric
 from metlog.exceptions import ConfigError
 from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders import prometheus as of_prometheus
-from metlog.senders._prometheus_state import Family, decoded, encoded
+from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
 from metlog.testing import SenderContract, UdpReceiver, until
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -818,7 +819,7 @@ def sampled(value: str, kind: str = "counter", across: str = "sum") -> str:
 
 UNREADABLE = [
     *('[["a"', "", "null", "\0" * 300, '{"a": 1}', '"abc"', "[[]]", "[" * 10**5),
-    *map(sampled, ('"abc"', "null", "NaN", "[1]", "[1,2]", "{}", "true")),
+    *map(sampled, ('"abc"', "null", "NaN", "[]", "[1,null]", "{}", "true")),
     *(sampled(v, "gauge", "last") for v in ("1", "[1]", '[1,"b"]', "[1,2,3]")),
     *(sampled(v, "gauge", "max") for v in ("[1,2]", '"b"')),
     *(
@@ -847,6 +848,46 @@ def test_an_unreadable_file_is_left_alone_and_told(
         assert samples(scrape(client)) == {"hits_total": 1}
         assert (tmp_path / "1-x.json").exists()
     assert "cannot read 1-x.json" in capsys.readouterr().err
+
+
+@FORKS
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_of_floats_do_not_fall_by_rounding(tmp_path: Path, seed: int) -> None:
+    """When a process ends, its numbers are added up in another order. A sum that falls
+    by the last of its bits is a restart for Prometheus, which counts it once more."""
+    random.seed(seed)
+    places = [folder.Place(str(tmp_path)) for _ in range(8)]
+    for place in places:
+        seconds = Family("load_seconds", "histogram", bounds=(1.0,))
+        bytes_ = Family("bytes_total", "counter")
+        for i in range(50):
+            values = [random.lognormvariate(0, 3) * 10.0**-i for _ in range(9)]
+            seconds.samples[("i", str(i)),] = histogram = Explicit((1.0,))
+            histogram.fold(values)
+            bytes_.samples[("i", str(i)),] = sum(values) if i % 3 else i
+        place.write([seconds, bytes_])
+
+    def exposed() -> list[Any]:
+        found = folder.read(str(tmp_path))
+        return [of_prometheus._as_metric(family) for family in found.values()]
+
+    everything = exposed()
+    random.shuffle(places)
+    for place in places:
+        place.leave()
+        assert exposed() == everything
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("large", [1e308, sys.float_info.max])
+def test_sums_of_processes_are_bounded(tmp_path: Path, large: float) -> None:
+    """The largest float is the end, as in each process."""
+    sums: dict[str, Family] = {}
+    for _ in range(5):
+        family = Family("bytes_total", "counter")
+        family.samples[()] = large
+        add_up(sums, decoded(encoded([family])))
+    assert sums["bytes_total"].samples == {(): sys.float_info.max}
 
 
 ODD_LOCKS: dict[str, Callable[[Path], object]] = {

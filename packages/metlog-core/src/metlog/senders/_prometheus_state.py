@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from math import isnan
+from math import fsum, isnan
 from typing import Any
 
 from metlog._aggregate.histograms import Explicit
@@ -28,7 +29,7 @@ class Family:
 
     __slots__ = (
         *("across", "bounds", "changes", "kind", "meaning", "name"),
-        *("samples", "text", "unit"),
+        *("rest", "samples", "text", "unit"),
     )
 
     def __init__(
@@ -47,6 +48,9 @@ class Family:
         self.across = across
         self.bounds = bounds
         self.samples: dict[Labels, Sample] = {}
+        self.rest: dict[Labels, list[float]] = {}
+        """What sums over processes have lost by rounding. Without it they would depend
+        on the order of the processes, and fall by a bit when one of them ends."""
         self.changes = 0
         """How often something was added."""
         self.text: str | None = None
@@ -90,6 +94,7 @@ class Family:
             labels: sample.copy() if isinstance(sample, Explicit) else sample
             for labels, sample in self.samples.items()
         }
+        copy.rest = self.rest.copy()
         return copy
 
     def add(self, other: Family) -> None:
@@ -99,17 +104,37 @@ class Family:
             if mine is None:
                 copied = sample.copy() if isinstance(sample, Explicit) else sample
                 self.samples[labels] = copied
+                self._keep_rest(labels, other.rest.get(labels))
             elif self.kind == "histogram":
+                total = self._total(labels, mine.sum, sample.sum, other)
                 mine.merge(sample)
-            elif self.kind == "counter" or self.across == "sum":
+                mine.sum = total
+            elif self.kind == "counter":
+                self.samples[labels] = self._total(labels, mine, sample, other)
+            elif self.across == "sum":
                 self.samples[labels] = mine + sample
             else:
                 self.samples[labels] = _ACROSS[self.across](mine, sample)
+
+    def _total(self, labels: Labels, mine: Any, theirs: Any, other: Family) -> Any:
+        if type(mine) is type(theirs) is int:
+            return mine + theirs
+        rests = [*self.rest.get(labels, ()), *other.rest.get(labels, ())]
+        total, rest = _exact_sum([mine, theirs, *rests])
+        self._keep_rest(labels, rest)
+        return total
+
+    def _keep_rest(self, labels: Labels, rest: list[float] | None) -> None:
+        if rest:
+            self.rest[labels] = rest
+        else:
+            self.rest.pop(labels, None)
 
 
 _KINDS = ("counter", "gauge", "histogram")
 _NUMBERS = frozenset({int, float})
 _TEXTS = frozenset({str})
+_MAX = sys.float_info.max
 _ACROSS: Mapping[str, Callable[[Any, Any], Any]] = {
     "max": max,
     "min": min,
@@ -139,7 +164,10 @@ def encoded(families: Iterable[Family]) -> str:
                 [
                     *(family.name, family.kind, family.meaning, family.unit),
                     *(family.across, family.bounds),
-                    [[k, _plain(v)] for k, v in family.samples.items()],
+                    [
+                        [labels, _plain(sample, family.rest.get(labels))]
+                        for labels, sample in family.samples.items()
+                    ],
                 ],
                 separators=(",", ":"),
             )
@@ -159,33 +187,52 @@ def decoded(text: str | bytes) -> list[Family]:
         for labels, value in samples:
             key = tuple((label, text) for label, text in labels)
             _check_texts([part for pair in key for part in pair])
-            family.samples[key] = _sample(family, value)
+            family.samples[key], rest = _sample(family, value)
+            family._keep_rest(key, rest)  # noqa: SLF001  # ours
         families.append(family)
     return families
 
 
-def _plain(sample: Sample) -> Any:
+def _plain(sample: Sample, rest: list[float] | None) -> Any:
     if isinstance(sample, Explicit):
-        return [sample.buckets, sample.sum]
-    return sample
+        return [sample.buckets, sample.sum, *(rest or ())]
+    return [sample, *rest] if rest else sample
 
 
-def _sample(family: Family, value: Any) -> Sample:
+def _sample(family: Family, value: Any) -> tuple[Sample, list[float]]:
     if family.kind == "histogram":
         histogram = Explicit(family.bounds)
-        counts, total = value
+        counts, total, *rest = value
         if len(counts) != len(histogram.buckets):
             raise ValueError(f"expected {len(histogram.buckets)}, got {len(counts)}")
-        _check_numbers([*counts, total])
+        _check_numbers([*counts, total, *rest])
         histogram.buckets, histogram.sum = list(counts), total
         histogram.count = sum(histogram.buckets)
-        return histogram
+        return histogram, rest
     if family.kind == "gauge" and family.across == "last":
         level, at = value
         _check_numbers(value)
-        return level, at
+        return (level, at), []
+    if family.kind == "counter" and isinstance(value, list):
+        _check_numbers(value)
+        return value[0], value[1:]
     _check_numbers([value])
-    return value
+    return value, []
+
+
+def _exact_sum(numbers: list[float]) -> tuple[float, list[float]]:
+    """Return the float that is nearest to the sum, and what it lacks."""
+    rest: list[float] = []
+    left = numbers.copy()
+    try:
+        total = fsum(left)
+        left.append(-total)
+        while more := fsum(left):
+            rest.append(more)
+            left.append(-more)
+    except (OverflowError, ValueError):  # beyond the largest float
+        return max(-_MAX, min(_MAX, sum(numbers))), []
+    return total, rest
 
 
 def _check_texts(values: list[Any]) -> None:
