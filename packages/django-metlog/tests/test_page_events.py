@@ -65,9 +65,9 @@ def test_too_many_page_swaps(ask: Ask, sent: Sent) -> None:
     assert {one.rate for one in sent.captured if "visit" in one.name} == {0.5}
     assert sent.counters()["window.performance.rejected"] == 20
     sent.clear()
-    post(ask, ("visits", "3600001 a\n3600000 b"))
-    assert sent.timers()["window.visit.other.settled"] == [3_600_000]
-    assert sent.counters()["window.performance.rejected"] == 1
+    post(ask, ("visits", "3600001 a\n3600000 b\n-5 c\n-0 d"))
+    assert sent.timers()["window.visit.other.settled"] == [3_600_000, 0]
+    assert sent.counters()["window.performance.rejected"] == 2
 
 
 @every_server
@@ -76,13 +76,13 @@ def test_too_many_page_swaps(ask: Ask, sent: Sent) -> None:
     [
         [("visits", "")],
         [("visits", "soon a.b")],
-        [("visits", "-5 a.b")],
+        [("visits", "--5 a.b")],
         [("visits", "1e3 a.b")],
         [("visits", "5 a"), ("visits", "6 b")],
         [("webvital.INP.value", "high")],
         [("webvital.INP.value", "1"), ("webvital.INP.value", "1")],
         [*INP.items(), ("webvital.INP.target", "twice")],
-        [*INP.items(), ("webvital.LCP.value", "-1")],
+        [*INP.items(), ("webvital.LCP.value", "1e400")],
         [("webvital.FID.value", "1")],
     ],
 )  # fmt: skip
@@ -189,6 +189,51 @@ def test_what_a_message_may_hold(
     [message] = messages(sent)
     del message["payload"], message["name"], message["value"], message["rating"]
     assert message == known
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("value", "delta", "said"),
+    [
+        ("200", "-48", -48),
+        ("200", "-7.105427357601002e-15", 0),
+        ("0.000013500000000000001", "0.0000012345678901234567", 0),
+        ("2.1e-8", "2.1e-8", 0),
+        ("5e-324", "-5e-324", 0),
+        ("1.7976931348623157", "0.30000000000000004", 0.3),
+        ("123456789.12345678e-7", "1e-100", 0),
+        ("0", "0", 0),
+        ("-0", "-0", 0),
+        ("3600000", "-3600000", -3_600_000),
+    ],
+)
+def test_numbers_as_browsers_write_them(
+    ask: Ask, sent: Sent, value: str, delta: str, said: float
+) -> None:
+    """INP falls as interactions add up, and layout may shift by a ten-millionth."""
+    numbers = {"webvital.INP.value": value, "webvital.INP.delta": delta}
+    post(ask, *{**INP, **numbers}.items())
+    [message] = messages(sent)
+    assert message["value"] == pytest.approx(float(value), abs=0.0005)
+    assert message["delta"] == said
+    assert "-0" not in f"{message['delta']} {message['value']} {message['payload']}"
+
+
+@every_server
+@pytest.mark.parametrize("value", ["-1", "-0.001", "3600001", "9" * 15])
+def test_one_value_that_cannot_be(ask: Ask, sent: Sent, value: str) -> None:
+    """It is dropped and counted: a delta by itself, a value with what it says of it."""
+    lcp = {"webvital.LCP.value": value, "webvital.LCP.rating": "good"}
+    post(ask, *INP.items(), *lcp.items())
+    assert [message["name"] for message in messages(sent)] == ["INP"]
+    assert sent.counters()["window.performance.rejected"] == 1
+    sent.clear()
+    if float(value) < 0:
+        return
+    for sign in ("", "-"):
+        post(ask, *{**INP, "webvital.INP.delta": sign + value}.items())
+    assert ["delta" in message for message in messages(sent)] == [False, False]
+    assert sent.counters()["window.performance.rejected"] == 2
 
 
 @every_server

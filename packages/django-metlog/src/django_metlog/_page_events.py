@@ -66,7 +66,9 @@ NAVIGATION_TYPES = frozenset(
 )
 """https://github.com/GoogleChrome/web-vitals#metric"""
 
-_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,25})?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,25})?(?:e-[0-9]{1,3})?", re.ASCII)
+"""A number as JavaScript writes it: it has an exponent below 0.000001."""
+
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
@@ -103,7 +105,7 @@ def visits(fields: Fields) -> tuple[list[Visit], int]:
         ms, _, view = line.partition(" ")
         if not _NUMBER.fullmatch(ms):
             raise MalformedError("visits must be lines of milliseconds and a view.")
-        if float(ms) <= MAX_MS:
+        if 0 <= float(ms) <= MAX_MS:
             found.append(Visit(view, int(float(ms) + 0.5)))
     return found, len(lines) - len(found)
 
@@ -129,12 +131,17 @@ def causes(fields: Fields) -> tuple[list[Cause], int]:
             continue
         value = _number(fields, f"{prefix}value")
         rating = _text(fields, f"{prefix}rating")
-        if value > MAX_MS or rating not in RATINGS:
+        if not 0 <= value <= MAX_MS or rating not in RATINGS:
             rejected += 1
             continue
         more: dict[str, str | float] = {}
         if f"{prefix}delta" in fields:
-            more["delta"] = _number(fields, f"{prefix}delta")
+            # Negative when INP falls, as it does with each fifty interactions.
+            delta = _number(fields, f"{prefix}delta")
+            if abs(delta) <= MAX_MS:
+                more["delta"] = delta
+            else:
+                rejected += 1
         if _ID.fullmatch(ident := _text(fields, f"{prefix}id")):
             more["id"] = ident
         kind = _text(fields, f"{prefix}navigation_type")
@@ -161,7 +168,7 @@ def _number(fields: Fields, name: str) -> float:
     text = _only(fields, name)
     if not _NUMBER.fullmatch(text):
         raise MalformedError(f"{name} must be a number.")
-    return round(float(text), 3)
+    return round(float(text), 3) + 0.0  # which makes -0.0 positive
 
 
 def _text(fields: Fields, name: str) -> str:
