@@ -225,7 +225,7 @@ CLASSES: dict[str, str] = {
     "metlog.shapes.Seen": "common decision series",
     "metlog.shapes.Shape": "conflicts declared names of tell_lost",
     "metlog.shapes.Shaped": (
-        "attributes bounds labels meaning name prefix rate resource scale unit"
+        "across attributes bounds labels meaning name prefix rate resource scale unit"
     ),
     "metlog.testing._contract.SenderContract": (
         "backend_keeps_names calls_per_thread counts make_sender "

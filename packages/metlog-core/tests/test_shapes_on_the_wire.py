@@ -27,6 +27,7 @@ from metlog.senders import (
     UdpSender,
 )
 from metlog.testing import UdpReceiver, capture
+from metlog.wire.prometheus import base_unit
 
 pytestmark = pytest.mark.usefixtures("patient", "nothing_declared")
 
@@ -997,6 +998,104 @@ def test_two_declarations_of_one_dotted_name_keep_their_own_labels(
     names = {line.partition(":")[0]: line.partition(":")[2] for line in receiver.lines}
     assert names.pop(SOLD.base).startswith("2|c")
     assert [*names] == [another.base]
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ({"lang": "de"}, {"lang": "de"}),
+        ({"lang": 7}, {"lang": "7"}),
+        ({"lang": 7.0}, {"lang": "7"}),
+        ({"lang": True}, {"lang": "True"}),
+        ({"lang": Code.A}, {"lang": "a"}),
+        ({"lang": ""}, {}),
+        ({"lang": None}, {}),
+        ({"lang": b"de"}, {"lang": "de"}),
+        ({"lang": "de", "other": 1}, {"lang": "de", "other": "1"}),
+        ({"other": 1}, {"other": "1"}),
+        ({"env": "test"}, {"env": "test"}),
+        ({"lang": "de", "page": "field"}, {"lang": "de"}),
+    ],
+)
+def test_fields_of_a_plain_name_are_those_of_the_declaration_that_parses_it(
+    receiver: UdpReceiver, fields: dict[str, Any], labels: dict[str, str]
+) -> None:
+    """Whoever cannot change the code declares the fields that it gives."""
+    declared = Metric("hits.<page>", "counter", "{hit}", "A.", ("lang",), parse=True)
+    catalogue.declare(declared)
+    prometheus = PrometheusSender()
+    routes: list[Any] = [
+        {"sender": prometheus},
+        {"sender": statsd(receiver, dialect="dogstatsd")},
+    ]
+    client = MetlogClient(FanOutSender(routes), "shop")
+    client.incr("hits.home", fields=fields)
+    (family,) = list(prometheus.collect())
+    (sample,) = [s for s in family.samples if s.name == "hits_total"]
+    assert {k: v for k, v in sample.labels.items() if v} == {"page": "home", **labels}
+    client.close()
+    assert receiver.catch_up()
+    ((_, _, tags),) = [line.partition("|#") for line in receiver.lines]
+    assert dict(tag.split(":") for tag in tags.split(",")) == {"page": "home", **labels}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Metric("orders", "counter", "{order}", "Orders."),
+        Metric("read", "counter", "KiBy", "Read."),
+        Metric("busy", "counter", "s", "Busy."),
+        Metric("basket", "histogram", "{item}", "Items.", bounds=(1, 2, 3)),
+        Metric("upload", "histogram", "MiBy", "Uploads."),
+        Metric("share", "histogram", "%", "Shares.", bounds=(10.0, 50.0)),
+        Metric("load", "timer", "s", "Loads.", bounds=(0.001, 0.1)),
+        Metric("wait", "timer", "ms", "Waits."),
+        Metric("level", "gauge", "By", "A level.", across="max"),
+        Metric("age", "gauge", "d", "An age.", across="min"),
+    ],
+    ids=lambda metric: metric.name,
+)
+@pytest.mark.parametrize("first", ["plain", "series"])
+def test_a_plain_name_is_its_declaration_if_that_has_no_labels(
+    receiver: UdpReceiver, collector: Any, metric: Metric, first: str
+) -> None:
+    """Unit, buckets and all: half of a site may hold on to handles."""
+    catalogue.declare(metric)
+    prometheus = PrometheusSender()
+    routes: list[Any] = [
+        {"sender": prometheus},
+        {"sender": OtlpSender(collector.url)},
+        {"sender": statsd(receiver, dialect="dogstatsd", packed=False)},
+    ]
+    client = MetlogClient(FanOutSender(routes), "shop")
+
+    def plain() -> None:
+        calls: dict[str, Any] = {
+            "counter": client.incr,
+            "timer": client.timer_send,
+            "histogram": client.histogram,
+            "gauge": client.gauge,
+        }
+        calls[metric.kind](metric.name, 2)
+
+    def series() -> None:
+        verb = {"counter": "add", "gauge": "set"}.get(metric.kind, "record")
+        getattr(metric.series(client), verb)(2)
+
+    for do in (plain, series) if first == "plain" else (series, plain):
+        do()
+    expected = 2 if metric.kind != "counter" else 4
+    (family,) = list(prometheus.collect())
+    assert (family.documentation, prometheus.stats.dropped) == (metric.meaning, 0)
+    ends = ("_count", "_total", metric.name, "_bytes", "_seconds")
+    (value,) = [s.value for s in family.samples if s.name.endswith(ends)]
+    factor = base_unit(metric.kind, metric.unit)[1]
+    assert value == expected * (1 if metric.kind in {"timer", "histogram"} else factor)
+    (kept,) = prometheus._sums.families.values()
+    assert kept.across == metric.across
+    client.close()
+    (told,) = totals(collector).values()
+    assert (told[0] if isinstance(told, tuple) else told) == expected
 
 
 def test_what_becomes_equal_is_one_series_of_otlp(collector: Any) -> None:

@@ -293,7 +293,7 @@ class Route:
     ) -> tuple[str, Mapping[str, Any]]:
         """Return what backends with labels call it; no name for a sum, which they do
         not get."""
-        identity = Identity(taken.name, taken.fields)
+        identity = Identity(taken.name, labels_of(taken.fields))
         if taken.handle is not None:
             identity = taken.handle.identity
         shaped = _LABELS.of(self._lens.through(_Known(taken.kind, identity)))

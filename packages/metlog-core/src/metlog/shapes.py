@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from metlog._lookalikes import Lookalikes
-from metlog.catalogue import Metric, prefix_of, taken_apart, unit_of
+from metlog.catalogue import Metric, find, prefix_of, taken_apart, unit_of
 from metlog.diagnostics import numbered
 from metlog.exceptions import ConfigError
 from metlog.metrics import Kind
@@ -173,6 +173,8 @@ class Shaped(NamedTuple):
     """The share that StatsD gets."""
     prefix: str = ""
     """What Prometheus puts in front of the name by default."""
+    across: str = "sum"
+    """How gauges of several processes combine: ``sum``, ``max``, ``min``, ``last``."""
     resource: Mapping[str, Any] = _NONE
     """The common fields of the client, for backends that have a place for them."""
 
@@ -237,11 +239,13 @@ class Shape:
         if decision.drop:
             return None
         metric, parts = series.metric, series.parts or {}
+        fields = dict(series.fields or {})
         if metric is None and self.names != "dotted":
             found = taken_apart(series.kind, series.name)
             if found is not None:
                 metric, parts = found
-        fields = dict(series.fields or {})
+                own = {k: as_text(fields.pop(k)) for k in metric.fields if k in fields}
+                parts = {**parts, **own}
         if not self._resource:
             fields = {**common, **fields}
         if metric is None or self.names == "dotted":
@@ -292,13 +296,17 @@ class Shape:
     def _dotted(
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
     ) -> Shaped:
-        metric = series.metric
+        metric, scale, prefix = series.metric, 1.0, ""
         if series.kind == "gauge":
             if not self._tagged:
                 self._lookalikes.watch(name, labels, self._report)
             if series.parts:
                 known = f"{name} {labels}" if labels else name
                 self._spelled_alike.watch(known, series.parts, self._report)
+        if metric is not None:
+            scale, prefix = metric.scale, prefix_of(metric)
+        else:
+            metric = _as_it_is(series.kind, name)
         if metric is None:
             unit = unit_of(series.kind, "")
             return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
@@ -309,8 +317,9 @@ class Shape:
             unit_of(metric.kind, metric.unit),
             metric.meaning,
             tuple(bound * metric.scale for bound in bounds),
-            metric.scale,
-            prefix=prefix_of(metric),
+            scale,
+            prefix=prefix,
+            across=metric.across,
         )
 
     def _labelled(
@@ -341,6 +350,7 @@ class Shape:
                 convention.unit,
                 convention.meaning,
                 convention.bounds,
+                across=metric.across,
             )
         return Shaped(
             metric.base,
@@ -349,6 +359,7 @@ class Shape:
             metric.meaning,
             metric.bounds or default_bounds(metric.kind),
             prefix=prefix_of(metric),
+            across=metric.across,
         )
 
     def _convention(self, metric: Metric) -> Convention | None:
@@ -408,6 +419,12 @@ class Namesakes:
         if name not in here:
             here[name] = spelled
             self._count += 1
+
+
+def _as_it_is(kind: str, name: str) -> Metric | None:
+    """Return the declaration, without placeholders, that a plain name has."""
+    metric = find(kind, name)
+    return metric if metric is not None and metric.name == name else None
 
 
 def _told(kind: str, name: str, unit: str) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.sdk.metrics.export import AggregationTemporality
 
-from metlog import catalogue
 from metlog._aggregate.histograms import (
     Explicit,
     Exponential,
@@ -244,10 +243,6 @@ class Totals:
         shaped = self._shape(series)
         found = None
         if shaped is not None:
-            declared = catalogue.find(series.kind, series.name)
-            if declared is not None and declared.name == shaped.name:
-                unit = catalogue.unit_of(series.kind, declared.unit)
-                shaped = shaped._replace(unit=unit, meaning=declared.meaning)
             shaped = shaped._replace(
                 name=_name(shaped.name),
                 labels=_attributes(shaped.labels),

@@ -210,9 +210,7 @@ def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Famil
     bounds: tuple[float, ...] = ()
     if kind == "histogram":
         bounds = tuple(bound * unit for bound in shaped.bounds)
-    across = "sum"
-    if series.kind != "updown" and series.metric is not None:
-        across = series.metric.across
+    across = "sum" if series.kind == "updown" else shaped.across
     meaning = encodable(shaped.meaning or shaped.name)
     return Family(name, kind, meaning, shaped.unit, across, bounds)
 
