@@ -35,14 +35,16 @@ export const sendAttribution = (url: string, options: Options = {}): void => {
         navigation_type: navigationType,
         target: target || interactionTarget || largestShiftTarget || "",
         // Only the path of the URL.
-        script: longestScript ? new URL(longestScript.entry.sourceURL, location.href).pathname : "",
+        script: longestScript?.entry.sourceURL
+          ? new URL(longestScript.entry.sourceURL, location.href).pathname
+          : "",
       }))
         fields[`webvital.${name}.${key}`] = known;
   };
 
   // Not post.ts, which would be a third of the bytes that this adds to web-vitals.
   addEventListener("visibilitychange", () => {
-    if (fields.client || !document.hidden) return;
+    if (fields.client || !document.hidden || !Object.keys(fields)[0]) return;
     fields.client = "stick";
     const post = async (keepalive?: boolean) =>
       fetch(url, {

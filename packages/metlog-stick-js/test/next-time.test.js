@@ -88,3 +88,50 @@ for (const [name, { happens, sign }] of Object.entries(SENDERS)) {
       assert.deepEqual(unhandled, []);
     });
 }
+
+/** A page whose web-vitals reports what and when the test says. */
+function attributed(options) {
+  const notes = [];
+  const on = (note) => void notes.push(note);
+  const page = open("attribution.cjs", {
+    ...options,
+    window: {
+      URL,
+      location: { href: "https://shop.example/page?q=1" },
+      require: () => ({ onCLS: on, onFCP: on, onINP: on, onLCP: on, onTTFB: on }),
+    },
+  });
+  page.stick.sendAttribution(URL_);
+  page.notes = (metric) => notes[0]({ navigationType: "navigate", attribution: {}, ...metric });
+  return page;
+}
+
+test("sendAttribution: a page hidden before it has vitals reports none, but later", async () => {
+  const page = attributed();
+  await hidden(page);
+  await hidden(page);
+  page.notes({ name: "TTFB", value: 5, navigationType: "back-forward-cache" });
+  await hidden(page);
+  assert.equal(page.requests.length, 0);
+  page.notes({ name: "TTFB", value: 95 });
+  await hidden(page);
+  page.notes({ name: "CLS", value: 0.1 });
+  await hidden(page);
+  assert.deepEqual(page.reports.map((fields) => fields["webvital.TTFB.value"]), ["95"]);
+});
+
+test("sendAttribution: a script is told by its path, and one without an address is not", async () => {
+  for (const [sourceURL, path] of [
+    ["https://shop.example/static/shop.js?v=1#x", "/static/shop.js"],
+    ["static/shop.js", "/static/shop.js"],
+    ["https://shop.example/page?q=1", "/page"], // a script in the page itself
+    ["", ""],
+    [undefined, ""],
+  ]) {
+    const page = attributed();
+    const longestScript = { entry: { sourceURL } };
+    page.notes({ name: "INP", value: 200, attribution: { longestScript } });
+    await hidden(page);
+    assert.equal(page.reports[0]["webvital.INP.script"], path);
+  }
+});
