@@ -703,6 +703,35 @@ def test_dogstatsd_asks_for_the_process_in_a_field(
     assert lines(receiver, lambda c: None, client) == with_pid(expected)
 
 
+@pytest.mark.parametrize("dialect", ["plain", "dogstatsd"])
+@pytest.mark.parametrize(
+    ("name", "fields", "told"),
+    [
+        ("level", None, True),
+        ("level", {"page": "home"}, True),
+        (Metric("stock", "gauge", "1", "A."), None, False),
+        (Metric("stock.<what>", "gauge", "1", "A."), {"what": "bread"}, False),
+        (Metric("stock", "gauge", "1", "A.", ("of",)), {"of": "bread"}, False),
+        (Metric("stock", "gauge", "By", "A.", across="max"), None, False),
+    ],
+)
+def test_a_level_of_each_process_that_is_not_sent_is_told(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    dialect: Any,
+    name: Any,
+    fields: Any,
+    told: bool,
+) -> None:
+    """Of a declared one not: it is meant for backends that know processes, and who
+    lists a patch that has some could do nothing about it."""
+    client = observed(statsd(receiver, dialect=dialect), name, fields=fields)
+    assert lines(receiver, lambda c: None, client) == []
+    said = capsys.readouterr().err  # the helper has a gauge of its own
+    assert "a gauge of each process is not sent" in said
+    assert said.rstrip().endswith(": level" if told else ": another")
+
+
 def test_a_declared_metric_is_asked_for(receiver: UdpReceiver) -> None:
     """Its labels are the parts, its kind is its own; the real names, not segments."""
     grown = Metric("grown.<what>", "counter", "s", "Grown.", base="growth")

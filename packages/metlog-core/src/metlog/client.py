@@ -410,7 +410,8 @@ class MetlogClient(Seams):
         With ``once_per_host`` one process of this user on this host calls the function:
         the one that holds a lock of the kernel's. Without it each process reports its
         own level. On StatsD these would overwrite each other, so they are sent only if
-        the name contains the process's id, or with DogStatsD if a field does.
+        the name contains the process's id, or with DogStatsD if a field does. What is
+        left out is told on stderr, except for a declared metric.
         """
         return observe(self, name, function, fields, every, once_per_host, kind)
 

@@ -125,6 +125,8 @@ class Forms:
             told = [as_text(value) for value in shaped.attributes.values()]
         if any(pid in re.findall(r"[0-9]+", text) for text in told):
             return False
+        if series.metric is not None:  # declared for backends that know processes
+            return True
         self._report(
             "a gauge of each process is not sent: observe it with once_per_host=True, "
             "or put the process's id in its name (for DogStatsD in a field)",
