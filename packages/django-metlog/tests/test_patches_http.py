@@ -212,6 +212,35 @@ def test_the_port_is_the_scheme_s_own_if_none_is_written(
     assert ("server.port", port) in told
 
 
+@every_library
+@pytest.mark.parametrize("host", ["127.0.0.1", "other.invalid"])
+def test_the_convention_has_the_name_of_the_class(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, ask: Ask, host: str
+) -> None:
+    """As for requests to the site and for statements; dotted names and our own label
+    are in lower case."""
+
+    def nobody(*args: Any, **named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "nobody")
+
+    with Collector() as collector:
+        settings.METLOG = MetlogClient(OtlpSender(collector.url, names="semconv"), "x")
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "getaddrinfo", nobody)
+            with pytest.raises(Exception) as raised:
+                ask("GET", f"http://{host}:1/")
+        settings.METLOG.close()
+        told = {
+            attribute.value.string_value
+            for name, point in collector.last()
+            for attribute in point.attributes
+            if attribute.key in {"error.type", "class"}
+        }
+    names = {type(raised.value).__name__, "MaxRetryError", "NameResolutionError"}
+    (kind,) = told & names
+    assert told == {kind, kind.lower()}
+
+
 @pytest.mark.parametrize("ask", [with_httpx, with_async_httpx, with_aiohttp])
 def test_redirects_belong_to_their_request(server: int, sent: Sent, ask: Ask) -> None:
     """One call of the site's is one request, with the status that it saw."""

@@ -198,8 +198,8 @@ class _Request:
         server = _server(self._host)
         failure = ""
         if kind is not None and issubclass(kind, Exception):
-            failure = class_name(kind).lower()
-            count(HTTP_CLIENT_ERROR, server=server, class_=failure)
+            failure = class_name(kind)
+            count(HTTP_CLIENT_ERROR, server=server, class_=failure.lower())
         method = self._method if isinstance(self._method, str) else ""
         time(
             HTTP_CLIENT,
