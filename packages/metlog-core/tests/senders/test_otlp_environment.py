@@ -308,6 +308,19 @@ def test_grpc_is_refused_with_the_way_out(
     assert settings.metrics.protocol == "http/protobuf"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["http/protobuf", "HTTP/PROTOBUF", "Http/Protobuf", " http/protobuf ", "", " "],
+)
+@pytest.mark.parametrize("signal", ["", "METRICS_", "LOGS_"])
+def test_the_protocol_may_be_in_capitals(signal: str, value: str) -> None:
+    """As all words of OpenTelemetry's variables."""
+    settings = read(environ={f"OTEL_EXPORTER_OTLP_{signal}PROTOCOL": value})
+    for target in (settings.metrics, settings.logs):
+        assert target
+        assert target.protocol == "http/protobuf"
+
+
 SECRET = "s3cret"  # not one
 
 

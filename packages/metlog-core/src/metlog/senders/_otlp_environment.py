@@ -325,7 +325,7 @@ def _protocol(reader: _Reader, signal: str, argument: object) -> str:
                 break
         else:
             return "http/protobuf"
-    if argument == "http/protobuf":
+    if isinstance(argument, str) and argument.lower() == "http/protobuf":
         return "http/protobuf"
     advice = "set that, and the endpoint for it"
     if name != "protocol":
