@@ -297,3 +297,12 @@ def test_what_cannot_send(settings: Any, config: object, said: str) -> None:
     settings.METLOG = config
     with pytest.raises(CommandError, match=said):
         run()
+
+
+@pytest.mark.parametrize("wait", ["soon", "", "-1", "nan", "inf", "-inf", "1e999"])
+def test_a_time_to_wait_that_is_none(wait: str) -> None:
+    """It is refused with what was expected."""
+    with pytest.raises(CommandError) as raised:
+        call_command("metlog_check", f"--wait={wait}")
+    said = f"argument --wait: expected seconds, 0 or more, got {wait!r}"
+    assert said in str(raised.value)

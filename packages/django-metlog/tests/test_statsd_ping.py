@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from django_metlog.catalogue import METRICS
@@ -105,7 +104,7 @@ def test_a_client_without_a_sender_is_told(settings: Any) -> None:
 
 def test_a_missing_client_is_told(no_client: None) -> None:
     """As at start-up."""
-    with pytest.raises(ImproperlyConfigured, match="METLOG is missing"):
+    with pytest.raises(CommandError, match="METLOG is missing"):
         ping()
 
 

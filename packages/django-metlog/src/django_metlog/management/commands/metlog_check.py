@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from threading import Event
 from time import monotonic
@@ -33,7 +35,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--wait",
-            type=float,
+            type=_seconds,
             default=1.0,
             metavar="SECONDS",
             help="how long a refusal may take to come back (default 1)",
@@ -108,6 +110,16 @@ class Command(BaseCommand):
     def _say(self, text: str, options: dict[str, Any]) -> None:
         if options["verbosity"]:
             self.stdout.write(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if 0 <= found < math.inf:
+        return found
+    raise ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
 
 
 PREFIX = "metlog.check"

@@ -8,6 +8,7 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_metlog import conf
@@ -53,7 +54,10 @@ class Command(BaseCommand):
         gauge: float | None,
         **options: Any,
     ) -> None:
-        client = conf.client()
+        try:
+            client = conf.client()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         sender = type(client.sender).__name__
         if not client.is_active:
             raise CommandError(
