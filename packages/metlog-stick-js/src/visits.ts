@@ -71,6 +71,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
       if (view) views.set(entry.name, view);
       if (entry.entryType === "soft-navigation" && !swaps) settled.push(entry);
     }
+    settled.splice(MOST); // a page may swap parts of itself for days
   };
   const observer = new PerformanceObserver((list) => see(list.getEntries()));
   // Browsers ignore types that they do not know.
@@ -80,8 +81,7 @@ export const sendVisits = (url: string, options: Options = {}): void => {
     see(observer.takeRecords());
     const visits = settled
       .splice(0)
-      .slice(0, MOST)
-      .map(({ duration, name }) => `${duration.toFixed()} ${views.get(name) ?? ""}`)
+      .map(({ duration, name }) => `${duration.toFixed()} ${views.get(name) || ""}`)
       .join("\n");
     return visits && { visits };
   });
