@@ -36,6 +36,22 @@ def test_web_vitals_have_a_script_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [
+        *("sample=RATE", "sample=site.rate", "sample=''", "sample=None"),
+        *("sample=nothing", "sample=empty", 'sample=RATE|default:""'),
+        *("sample=RATE|default_if_none:''", "sample=RATE|floatformat:2"),
+        *("fields=FIELDS", "vitals=VITALS", "visits=site.visits"),
+    ],
+)
+def test_a_variable_that_is_not_there(argument: str) -> None:
+    """It says nothing: all pages report, as without it."""
+    assert render(f"{{% stick {argument} %}}", nothing=None, empty="") == (
+        f"{PLAIN}</script>"
+    )
+
+
+@pytest.mark.parametrize(
     ("arguments", "script", "attributes"),
     [
         ("visits=True", "stick-all.js", ' data-visits="true"'),

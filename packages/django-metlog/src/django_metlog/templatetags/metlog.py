@@ -71,7 +71,8 @@ def stick(
     attributes += [(f"data-{name}", "true") for name, wanted in more.items() if wanted]
     if fields:
         attributes.append(("data-fields", fields))
-    if sample is not None:
+    # Templates take "" for an unknown variable, and of the share "" nobody is reported.
+    if sample not in (None, ""):
         attributes.append(("data-sample", str(sample)))
     return format_html(
         '<script src="{}" data-url="{}" defer{}></script>',
