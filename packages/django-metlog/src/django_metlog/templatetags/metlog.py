@@ -72,7 +72,7 @@ def stick(
     if fields:
         attributes.append(("data-fields", fields))
     # Templates take "" for an unknown variable, and of the share "" nobody is reported.
-    if sample not in (None, ""):
+    if sample is not None and str(sample):
         attributes.append(("data-sample", str(sample)))
     return format_html(
         '<script src="{}" data-url="{}" defer{}></script>',
