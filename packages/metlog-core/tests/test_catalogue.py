@@ -538,6 +538,33 @@ def test_plain_names_are_taken_apart_for_who_asks_for_it() -> None:
     assert catalogue.taken_apart("counter", "hits.home") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "base"),
+    [
+        ("jobs.all.done", {}, None),
+        ("jobs.all.done", {"base": "jobs.total"}, None),
+        ("jobs.all.done", {"sum_of": "jobs.done"}, None),
+        ("jobs.all.done", {"parse": True}, "jobs.all.done"),
+        ("jobs.all.done", {"parse": True, "base": "jobs.total"}, "jobs.total"),
+        ("jobs.all.done", {"kind": "gauge"}, "jobs.done"),
+        ("jobs.any.done", {}, "jobs.done"),
+        ("jobs.all.<what>", {}, "jobs.done"),
+    ],
+)
+def test_a_declared_name_is_not_taken_apart(
+    name: str, options: dict[str, Any], base: str | None
+) -> None:
+    """A sum under a name of its own would be counted again, as a job called "all"."""
+    one = Metric("jobs.<job>.done", "counter", "{job}", "Of one job.", parse=True)
+    every = {"name": name, "kind": "counter", "unit": "{job}", "meaning": "Of all."}
+    if name == "jobs.any.done":
+        every["name"] = "jobs.all.done"
+    catalogue.declare(one, Metric(**{**every, **options}))  # type: ignore[arg-type]
+    plain = "jobs.all.done" if "<" in name else name
+    found = catalogue.taken_apart("counter", plain)
+    assert (None if found is None else found[0].base) == base
+
+
 def test_a_declaration_takes_these_in_this_order() -> None:
     """Four it must have; what else there is has a default."""
     parameters = inspect.signature(Metric).parameters.values()

@@ -323,7 +323,13 @@ def find(kind: str, name: str) -> Metric | None:
 
 @lru_cache(maxsize=4096)
 def taken_apart(kind: str, name: str) -> tuple[Metric, dict[str, str]] | None:
-    """Return the declaration with ``parse`` that fits a plain name, and the parts."""
+    """Return the declaration with ``parse`` that fits a plain name, and the parts.
+
+    A name that is itself declared, without ``parse``, stays what it is.
+    """
+    itself = _metrics.get((kind, name))
+    if itself is not None and not itself.parse:
+        return None
     for metric in sorted(_metrics.values(), key=_likelihood):
         if metric.parse and metric.kind == kind:
             parts = metric.parts_of(name)
