@@ -171,6 +171,31 @@ def test_what_goes_before_it_was_told_is_counted(temporality: str) -> None:
     assert it.totals.calls == 2
 
 
+@pytest.mark.parametrize("outcome", ["told", "put back", "forgotten"])
+@pytest.mark.parametrize("newer", range(1, 7))
+def test_what_goes_amid_an_export_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch, newer: int, outcome: str
+) -> None:
+    """When it goes, though one of the batches to come still has it."""
+    monkeypatch.setattr(_otlp_batches, "POINTS_A_REQUEST", 2)
+    it = Aggregated(max_series=6)
+    news = [it.news("counter", name, 1) for name in "abcdef"]
+    it.absorb(2000, *news, *news)
+    told = 0
+    for i, batch in enumerate(it.totals.cumulative(2500)):
+        if i == 0:
+            names = "uvwxyz"[:newer]
+            it.absorb(2600, *(it.news("counter", name, 1) for name in names))
+        if outcome == "told":
+            told += batch.calls
+        elif outcome == "put back":
+            it.totals.put_back(batch)
+        else:
+            it.totals.forget(batch, "too large")
+    lost = sum(calls for calls, _ in it.lost)
+    assert told + lost + it.totals.calls == 12 + newer
+
+
 def test_a_batch_that_did_not_arrive_is_still_to_be_told() -> None:
     """Its calls count as waiting again; the sum has never stopped."""
     it = Aggregated()

@@ -142,9 +142,8 @@ class Totals:
         """Drop a batch that can never arrive: its calls and the sums of its series."""
         with self._lock.here:
             for cell, _, calls in batch.told:
-                if not cell.forgotten:  # then the rest is counted already
-                    cell.forgotten = True
-                    calls += cell.calls
+                cell.forgotten = True
+                calls, cell.calls = calls + cell.calls, 0
                 self._lose(calls, "cannot be sent, dropped", f"{cell.name}: {why}")
             kept = {k: c for k, c in self._cumulative.items() if not c.forgotten}
             self._cumulative = kept
@@ -231,8 +230,9 @@ class Totals:
     def _forget_oldest(self, cells: dict[object, Cell]) -> None:
         cell = cells.pop(next(iter(cells)))
         cell.forgotten = True
-        if cell.calls:
-            self._lose(cell.calls, TOO_MANY, cell.name)
+        lost, cell.calls = cell.calls, 0  # it may still get into a batch
+        if lost:
+            self._lose(lost, TOO_MANY, cell.name)
 
     def _named(self, series: Series) -> tuple[object, Shaped] | None:
         """Return its key and its names; None if it is not sent."""
