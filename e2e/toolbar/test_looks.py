@@ -130,6 +130,26 @@ def test_axe_of_what_is_wrong(
         graphite.status = 200
 
 
+def test_the_reference_breaks_names_at_dots(shown: Panel, shop: Site) -> None:
+    """A name that is broken within a word reads as two."""
+    shown.page.route("**/favicon.ico", lambda route: route.abort())
+    shown.page.goto(f"{shop.url}/__debug__/metlog/reference/")
+    broken = shown.page.locator("code").evaluate_all(
+        """all => all.flatMap(e => {
+            const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+            const broken = [];
+            while (texts.nextNode()) {
+                const range = document.createRange();
+                range.selectNode(texts.currentNode);
+                if (range.getClientRects().length > 1)
+                    broken.push(texts.currentNode.data);
+            }
+            return broken;
+        })"""
+    )
+    assert broken == []
+
+
 def test_axe_of_the_reference(shown: Panel, shop: Site) -> None:
     """axe finds nothing serious in the page of what keys mean; it fits its window."""
     shown.page.route("**/favicon.ico", lambda route: route.abort())

@@ -168,4 +168,4 @@ def test_reference():
     assert 'id="timer-a.b.c"' in html
     assert "a.<wbr>&lt;b&gt;.<wbr>c" in html
     assert "How long it took." in html
-    assert "<code>a.c</code> b, operation" in html
+    assert "<code>a.<wbr>c</code> b, operation" in html

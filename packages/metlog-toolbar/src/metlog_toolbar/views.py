@@ -56,7 +56,10 @@ def graph(request: HttpRequest) -> JsonResponse:
 @require_GET
 def reference(request: HttpRequest) -> HttpResponse:
     """Show every metric that the running process has declared."""
-    metrics = [(anchor(m), m, m.name.split(".")) for m in catalogue.metrics()]
+    metrics = [
+        (anchor(m), m, m.name.split("."), m.base.split("."))
+        for m in catalogue.metrics()
+    ]
     return render(request, "metlog_toolbar/reference.html", {"metrics": metrics})
 
 
