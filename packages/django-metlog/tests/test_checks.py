@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -161,6 +162,60 @@ def test_a_bad_value_has_a_check(
     assert message.hint
     level = django_checks.ERROR if check[0] == "E" else django_checks.WARNING
     assert message.level == level
+
+
+class Unreadable:
+    """Whatever one does with it raises."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        raise RuntimeError("cannot be read")
+
+    __eq__ = __str__ = __bool__ = __iter__ = __len__ = __repr__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", conf.SETTINGS)
+@pytest.mark.parametrize(
+    "value",
+    [Unreadable(), [Unreadable()], {"a": Unreadable()}, (Unreadable(), 1)],
+    ids=count(),
+)
+def test_a_value_that_cannot_be_looked_at_has_a_check(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Like any other that cannot work."""
+    monkeypatch.setattr(settings, name, value, raising=False)
+    (message,) = checks.check()
+    assert message.id == conf.SETTINGS[name].check
+    assert message.msg.startswith(f"settings.{name} ")
+
+
+@pytest.mark.parametrize("name", ["METLOG_METRICS_GUARD", "METLOG_RECORD_GUARD"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3cret",
+        "Bearer s3cret",
+        b"s3cret",
+        ["s3cret"],
+        ("Bearer", "s3cret"),
+        {"token": "s3cret"},
+        {"s3cret"},
+    ],
+    ids=count(),
+)
+def test_a_token_in_the_place_of_a_guard_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Only what it is; what may be a path is told as it is."""
+    monkeypatch.setattr(settings, name, value, raising=False)
+    (message,) = checks.check()
+    assert "s3cret" not in f"{message.msg} {message.hint}"
+    assert f"got an object of type {type(value).__name__!r}" in message.msg
+    monkeypatch.setattr(settings, name, "shop.guards:internal")
+    (message,) = checks.check()
+    assert "got 'shop.guards:internal'" in message.msg
 
 
 GOOD = [

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -158,4 +159,36 @@ def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     sender = {"BACKEND": NAME, "headers": {"authorization": "s3cret"}}
     ((_, text),) = told(monkeypatch, {"sender": sender})
     assert "'headers': …" in text
+    assert "s3cret" not in text
+
+
+OTLP = {"class": "metlog.senders.OtlpSender", "headers": {"x-team": "s3cret"}}
+FAN_OUT = "metlog.senders.FanOutSender"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"sender": OTLP}],
+        ({"sender": OTLP},),
+        [[{"sender": OTLP}]],
+        {"sender": [OTLP]},
+        {"sender": (OTLP, OTLP)},
+        {"sender": {"class": FAN_OUT, "routes": OTLP}},
+        {"sender": {"class": FAN_OUT, "routes": [OTLP]}},
+        {"sender": {"class": FAN_OUT, "routes": [{"sender": [OTLP]}]}},
+        {"sender": NO_SEND, "plugins": [{"token": "s3cret"}]},
+        {"sender": NO_SEND, "plugins": {"a": {"token": "s3cret"}}},
+        {"sender": NO_SEND, "filters": [{"token": "s3cret"}]},
+        "otlp://user:s3cret@collector:4318",
+        ["https://user:s3cret@collector:4318"],
+    ],
+    ids=count(),
+)
+def test_no_secret_is_told_of_what_is_misplaced(
+    monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    """Of a dict where none belongs, or where another belongs, there are the keys."""
+    ((check, text),) = told(monkeypatch, value)
+    assert check == "django_metlog.E001"
     assert "s3cret" not in text

@@ -64,7 +64,8 @@ imports them."""
 
 CLASSES = {
     "django_metlog._known_settings.Setting": (
-        "alias because check default expected is_valid meaning name names required"
+        "accepts alias because check default expected fault is_valid meaning name "
+        "names required shown"
     ),
     # Django's names.
     "django_metlog.apps.DjangoMetlogConfig": "name verbose_name",

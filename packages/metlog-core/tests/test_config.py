@@ -35,6 +35,7 @@ from metlog.exceptions import (
 )
 from metlog.message import Message
 from metlog.senders import DebugCaptureSender
+from metlog.wire.text import outline
 
 CAPTURE = "metlog.senders.DebugCaptureSender"
 
@@ -638,6 +639,25 @@ def test_an_option_that_is_given_twice(config: dict[str, Any], said: str) -> Non
     with pytest.raises(ConfigError, match=f"^{re.escape(said)}") as caught:
         client_from_dict_config(config)
     assert "UdpSender" not in str(caught.value)  # values may be secrets
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"class": "a", "headers": {"team": "s3cret"}}, "{'class': …, 'headers': …}"),
+        ([{"a": "s3cret"}, ({"b": "s3cret"},), 5], "[{'a': …}, [{'b': …}], 5]"),
+        ({}, "{}"),
+        ([], "[]"),
+        ("udp://user:s3cret@host", "'udp://***@host'"),
+        ("token=s3cret", "'token=***'"),
+        ("localhost", "'localhost'"),
+        (None, "None"),
+        (5, "5"),
+    ],
+)
+def test_what_is_misplaced_is_told_in_outline(value: object, told: str) -> None:
+    """Values of dicts may be secrets, and so may what a URL begins with."""
+    assert outline(value) == told
 
 
 @pytest.mark.parametrize(

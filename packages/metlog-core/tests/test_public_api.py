@@ -113,7 +113,7 @@ NAMES: dict[str, list[str]] = {
         *("Measurement", "Seen", "Unreadable", "number", "pack", "parse"),
         *("rate_part", "safe_name", "split_key", "tags_part"),
     ],
-    "metlog.wire.text": ["as_text", "encodable", "log_text", "to_json"],
+    "metlog.wire.text": ["as_text", "encodable", "log_text", "outline", "to_json"],
 }
 
 CLIENT: dict[str, str | None] = {  # None: an attribute

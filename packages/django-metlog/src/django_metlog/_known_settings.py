@@ -15,6 +15,7 @@ from asgiref.sync import iscoroutinefunction
 
 from django_metlog._metlog_dict import no_dict
 from metlog import MetlogClient
+from metlog.wire.text import outline
 
 __all__ = ["SETTINGS", "Setting"]
 
@@ -33,6 +34,8 @@ class Setting:
     """The id of the system check for a bad value."""
     because: Callable[[Any], str] = lambda value: ""
     """Returns what to add about a value that does not fit."""
+    shown: Callable[[Any], str] = repr
+    """Returns such a value for the error about it."""
     alias: str | None = None
     """The historic name for the same setting; the setting's own name wins."""
     required: bool = False
@@ -41,6 +44,23 @@ class Setting:
     def names(self) -> tuple[str, ...]:
         """The names it may have in a settings file; the first one wins."""
         return (self.name,) if self.alias is None else (self.name, self.alias)
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value can work; one that cannot even be looked at, such as
+        a lazy object that cannot be made, does not."""
+        try:
+            return self.is_valid(value)
+        except Exception:
+            return False
+
+    def fault(self, value: object) -> str:
+        """Return what is wrong with a value that it does not accept, as the end of a
+        sentence."""
+        try:
+            got = f"{self.shown(value):.200}{self.because(value)}"
+        except Exception as error:
+            got = f"something that raises {error!r:.200}"
+        return f"must be {self.expected}, got {got}"
 
 
 def _is_flag(value: object) -> bool:
@@ -81,6 +101,13 @@ def _is_callable_or_path(value: object) -> bool:
 
 SECRETS = ("authorization", "cookie", "proxy-authorization")
 """Headers that must not get into messages."""
+
+
+def _guard_shown(value: object) -> str:
+    """Return what may be a path, and nothing that may be the token itself."""
+    if isinstance(value, str) and "." in value:
+        return repr(value)
+    return f"an object of type {type(value).__name__!r}"
 
 
 def _is_header(value: object) -> bool:
@@ -144,6 +171,7 @@ SETTINGS: dict[str, Setting] = {
             ),
             is_valid=lambda value: isinstance(value, (MetlogClient, Mapping)),
             because=no_dict,
+            shown=outline,
             meaning=(
                 "the client that everything is sent through, or the dict that it is "
                 "made from at start-up; `from django_metlog import client` gives it"
@@ -180,6 +208,7 @@ SETTINGS: dict[str, Setting] = {
             default=None,
             expected="a callable, a dotted path to one, or None",
             is_valid=_is_callable_or_path,
+            shown=_guard_shown,
             meaning=(
                 "called with each request to the record view, sync or async; "
                 "`None` lets the request through, a response refuses it"
@@ -191,6 +220,7 @@ SETTINGS: dict[str, Setting] = {
             default=None,
             expected="a callable, a dotted path to one, or None",
             is_valid=_is_callable_or_path,
+            shown=_guard_shown,
             meaning=(
                 "called with each request to the metrics view, sync or async; `None` "
                 "as a result lets the request through, a response refuses it. Without "

@@ -27,7 +27,7 @@ def check_names(**kwargs: Any) -> list[CheckMessage]:
 def _mixed_up_views() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_VIEW_NAMES"]
     scheme = conf.read(setting)
-    if not (setting.is_valid(scheme) and conf.has_urlconf()):
+    if not (setting.accepts(scheme) and conf.has_urlconf()):
         return
     languages = conf.languages() if scheme == "route" else ()
     for name, views in _view_names.mixed_up(get_resolver(), scheme, languages):

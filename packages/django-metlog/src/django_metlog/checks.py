@@ -141,7 +141,7 @@ def _values() -> Iterator[CheckMessage]:
 
 
 def _way_out(setting: conf.Setting) -> str:
-    if setting.is_valid is conf.SETTINGS["METLOG_RECORD_GUARD"].is_valid and isinstance(
+    if setting.name.endswith("_GUARD") and isinstance(
         conf.read(setting), (list, tuple)
     ):
         return (
@@ -157,7 +157,7 @@ def _guards() -> Iterator[CheckMessage]:
         ("METLOG_METRICS_GUARD", conf.metrics_guard),
     ):
         setting = conf.SETTINGS[name]
-        if not setting.is_valid(conf.read(setting)):
+        if not setting.accepts(conf.read(setting)):
             continue
         try:
             guard()
@@ -171,7 +171,7 @@ def _guards() -> Iterator[CheckMessage]:
 
 def _patches() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_PATCHES"]
-    if not setting.is_valid(conf.read(setting)):
+    if not setting.accepts(conf.read(setting)):
         return
     try:
         conf.check_patches()
@@ -192,7 +192,7 @@ def _patches() -> Iterator[CheckMessage]:
 def _record_keys() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_RECORD_KEYS"]
     keys = conf.read(setting)
-    if not setting.is_valid(keys):
+    if not setting.accepts(keys):
         return
     for key in sorted(set(keys) - RECORDABLE):
         yield Caution(
@@ -223,7 +223,7 @@ def _like(key: str) -> str | None:
 def _models() -> Iterator[CheckMessage]:
     setting = conf.SETTINGS["METLOG_MODELS"]
     labels = conf.read(setting)
-    if not setting.is_valid(labels):
+    if not setting.accepts(labels):
         return
     known = {app.label.lower() for app in apps.get_app_configs()}.union(
         model._meta.label.lower()  # noqa: SLF001  # public, documented

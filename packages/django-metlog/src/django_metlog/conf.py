@@ -99,10 +99,9 @@ def why_invalid(setting: Setting) -> str | None:
             return None
         return f"settings.{setting.name} is missing; it must be {setting.expected}."
     value = read(setting)
-    if setting.is_valid(value):
+    if setting.accepts(value):
         return _client_fault() if setting.name == "METLOG" else None
-    because = setting.because(value)
-    return f"settings.{name} must be {setting.expected}, got {value!r:.200}{because}."
+    return f"settings.{name} {setting.fault(value)}."
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 
 from metlog.exceptions import ConfigError, within
 from metlog.path import resolve_name
+from metlog.wire.text import outline
 
 __all__ = ["import_callable", "instantiate", "make_sender"]
 
@@ -85,7 +86,8 @@ def make_sender(spec: object) -> Any:
     """Make a sender from ``{"class": dotted name, "args": [...], **options}``."""
     if not isinstance(spec, Mapping):
         raise ConfigError(
-            f"expected a dict with 'class' and the sender's options, got {spec!r}"
+            f"expected a dict with 'class' and the sender's options, "
+            f"got {outline(spec)}"
         )
     options = dict(spec)
     if "class" not in options:

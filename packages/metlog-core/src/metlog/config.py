@@ -21,7 +21,7 @@ from metlog._severity import as_severity
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError, MethodNotFoundError, within
 from metlog.rules import Rules, common_fields
-from metlog.wire.text import to_json
+from metlog.wire.text import outline, to_json
 
 __all__ = [
     "client_from_dict_config",
@@ -66,7 +66,7 @@ def client_from_dict_config(
     ignored, unless they look like a misspelling of one of these.
     """
     if not isinstance(config, Mapping):
-        raise ConfigError(f"expected a dict, got {config!r}", "config")
+        raise ConfigError(f"expected a dict, got {outline(config)}", "config")
 
     try:
         return _configure(_expanded(config), client, clear_global, config)
@@ -130,7 +130,7 @@ def _configure(
         if value is None:
             return default
         if not isinstance(value, kinds):
-            raise ConfigError(f"expected {expected}, got {value!r}", key)
+            raise ConfigError(f"expected {expected}, got {outline(value)}", key)
         return value
 
     _refuse_mistyped(config)
@@ -190,11 +190,12 @@ def configured(name: str | None, config: str | None) -> MetlogClient:
 def _provider(spec: object) -> tuple[Callable[..., Any], dict[str, Any]]:
     if not isinstance(spec, (list, tuple)) or len(spec) != 2:
         raise ConfigError(
-            f"expected (dotted name of a provider, dict of options), got {spec!r}"
+            "expected (dotted name of a provider, dict of options), "
+            f"got {outline(spec)}"
         )
     provider, options = spec
     if not isinstance(options, Mapping):
-        raise ConfigError(f"expected a dict of options, got {options!r}", 1)
+        raise ConfigError(f"expected a dict of options, got {outline(options)}", 1)
     try:
         return import_callable(provider, "a provider"), dict(options)
     except ConfigError as error:

@@ -27,6 +27,7 @@ from metlog.senders._delivery.worker import Worker
 from metlog.senders._exporting import ExportingSender
 from metlog.senders.base import BaseSender, Sender, SenderStats
 from metlog.shapes import Lens
+from metlog.wire.text import outline
 
 if TYPE_CHECKING:
     from metlog.catalogue import Metric
@@ -97,7 +98,9 @@ class FanOutSender(BaseSender):
 
     def __init__(self, routes: Iterable[Mapping[str, Any]]) -> None:
         if not isinstance(routes, Iterable) or isinstance(routes, (str, Mapping)):
-            raise ConfigError(f"expected a list of dicts, got {routes!r}", "routes")
+            raise ConfigError(
+                f"expected a list of dicts, got {outline(routes)}", "routes"
+            )
         self.routes: list[Route] = []
         for i, route in enumerate(routes):
             with within("routes", i):
@@ -410,7 +413,7 @@ def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
             "expected a dict with 'sender', perhaps 'types', 'severity', 'metrics', "
-            f"got {route!r}"
+            f"got {outline(route)}"
         )
     for key in route:
         if key not in {"sender", "types", "severity", "metrics"}:

@@ -8,7 +8,9 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 
-__all__ = ["as_text", "encodable", "log_text", "to_json"]
+from metlog.diagnostics import scrub
+
+__all__ = ["as_text", "encodable", "log_text", "outline", "to_json"]
 
 
 def to_json(value: object, indent: int | None = None) -> str:
@@ -32,6 +34,16 @@ def as_text(value: object) -> str:
 
 _class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 """Returns a class's name, whatever its metaclass says."""
+
+
+def outline(value: object) -> str:
+    """Return ``repr(value)`` for an error about a configuration, without the values of
+    dicts, because they may be secrets."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: …" for key in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(outline, value))}]"
+    return scrub(repr(value))
 
 
 def encodable(text: str) -> str:
