@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
 from django.urls import include, path
+from django.utils.translation import gettext_lazy
 from testsite.views import index
 
 from django_metlog import checks, conf, guards
@@ -103,6 +104,12 @@ BAD = [
     ("METLOG_EXCLUDE", "^/health", "E008"),
     ("METLOG_EXCLUDE", ["("], "E008"),
     ("METLOG_EXCLUDE", [None], "E008"),
+    ("METLOG_EXCLUDE", [b"^/health"], "E008"),
+    ("METLOG_EXCLUDE", ["^/a", re.compile(rb"^/health")], "E008"),
+    ("METLOG_EXCLUDE", (bytearray(b"/"),), "E008"),
+    ("METLOG_EXCLUDE", [gettext_lazy("/health")], "E008"),
+    ("METLOG_EXCLUDE", [["/health"]], "E008"),
+    ("METLOG_EXCLUDE", [Path("/health")], "E008"),
     ("METLOG_EXCLUDE", ask_later, "E008"),
     ("METLOG_SERVER_TIMING", ask_later, "E015"),
     ("STATSD_MODEL_SIGNALS", ["shop"], "E009"),

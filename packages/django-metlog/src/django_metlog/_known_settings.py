@@ -146,7 +146,7 @@ def _no_expression(value: Any) -> str:
     """Return why one of these is not a regular expression."""
     for item in value if isinstance(value, (list, tuple)) else ():
         try:
-            re.compile(item)
+            re.compile(item).search("")
         except re.error as error:
             return f" ({item!r}: {error})"
         except TypeError:
