@@ -704,6 +704,22 @@ def test_a_site_without_views_or_with_a_wrong_scheme() -> None:
         assert checks.check_names() == []
 
 
+@pytest.mark.parametrize("urls", [None, "", (), "missing"])
+@pytest.mark.parametrize("guard", [None, guards.internal])
+def test_a_site_without_views_in_public(guard: object, urls: Any) -> None:
+    """A worker that serves nothing has nothing to open to anybody."""
+    sender = PrometheusSender()
+    with override_settings(
+        ROOT_URLCONF=urls,
+        METLOG_METRICS_GUARD=guard,
+        METLOG_RECORD_GUARD=guard,
+        METLOG=MetlogClient(sender, ""),
+    ):
+        if urls == "missing":
+            del settings.ROOT_URLCONF
+        assert checks.check_deployment() == []
+
+
 def test_names_are_checked_by_manage_py() -> None:
     """With Django's own checks of the URLconf, and with ours."""
     urls = (path("a", index, name="a.b"), path("b", index, name="a_b"))

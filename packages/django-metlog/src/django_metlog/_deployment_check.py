@@ -83,6 +83,8 @@ def _empty_metrics_view() -> Iterator[CheckMessage]:
 
 
 def _address(name: str) -> str | None:
+    if not conf.has_urlconf():
+        return None
     try:
         return reverse(name)
     except NoReverseMatch:  # it is not in the URLconf
