@@ -313,6 +313,15 @@ def test_prerendered(fields: dict[str, str]) -> None:
     }
 
 
+def test_shown_before_the_start() -> None:
+    """No page is shown before its navigation starts: that is dropped and counted."""
+    for shown in ("-1", "-0.5", "-" + "9" * 400):
+        report = read({**LOAD, "activationStart": shown})
+        assert report == read(LOAD)._replace(rejected=1)
+    for shown in ("0", "-0", "0.0"):
+        assert read({**LOAD, "activationStart": shown}) == read(LOAD)
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -467,6 +476,39 @@ def test_own_fields(fields: dict[str, str]) -> None:
     report = _beacons.read({**once, **twice}, KEYS, lists)
     assert report.own == {"device_type": "mobile"}
     assert _beacons.read({**once, **own}, KEYS).own == {}
+
+
+MILESTONES = [TIMING + milestone for milestone in _beacons.BOOMERANG]
+IMPOSSIBLE = st.one_of(
+    st.integers(max_value=-1).map(str),
+    st.integers(min_value=_beacons.MAX_MS + 1).map(str),
+    st.sampled_from(["-0.5", "3600000.5", "000003600001", "9" * 15, "9" * 5000]),
+)
+
+
+@given(
+    st.lists(st.integers(1, 5000), min_size=20, max_size=20).map(sorted),
+    st.sampled_from([*MILESTONES, REDIRECTS, *_beacons.VITALS]),
+    IMPOSSIBLE,
+)
+def test_one_impossible_value(times: list[int], name: str, value: str) -> None:
+    """It costs itself and what is calculated with it, and is counted once."""
+    fields = {
+        **LOAD,
+        **{name: str(ms) for name, ms in zip(MILESTONES, times, strict=True)},
+        **dict.fromkeys(_beacons.VITALS, "1"),
+    }
+    keys = [*MILESTONES, REDIRECTS, TYPE]
+    whole, report = read(fields, keys), read({**fields, name: value}, keys)
+    assert (whole.rejected, report.rejected) == (0, 1)
+    short = name.removeprefix("window.performance.")
+    lost = {short, f"vitals.{name}"}
+    for span, milestones in _beacons.CALCULATED.items():
+        if short.removeprefix("timing.") in milestones:
+            lost.add(f"calculated.{span}")
+    assert values(report) == {
+        name: ms for name, ms in values(whole).items() if name not in lost
+    }
 
 
 NUMBERS = st.one_of(

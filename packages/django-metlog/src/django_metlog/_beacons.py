@@ -313,9 +313,9 @@ def _stick(fields: Fields, load: _Load) -> Report:
             raise BadReportError(
                 f"{TYPE} must be a number or a navigation type's name."
             )
-    load.prerendered |= (
-        load.type == "prerender" or (_stick_number(fields, "activationStart") or 0) > 0
-    )
+    activation = _stick_number(fields, "activationStart") or 0
+    load.prerendered |= load.type == "prerender" or activation > 0
+    load.rejected += activation < 0
     load.hidden = fields.get("hidden") == ["1"]
     load.complete = load.complete and fields.get("partial") != ["1"]
     views = fields.get("view", ())
