@@ -168,6 +168,17 @@ PROXIED: list[dict[str, str]] = [
     {"Forwarded": "for=127.0.0.1"},
     {"Forwarded": ""},
     {"forwarded": "for=_hidden", "X-Forwarded-For": "::1"},
+    # What many add instead.
+    {"X-Real-IP": "203.0.113.9"},
+    {"X-Forwarded-Proto": "https"},
+    {"X-Forwarded-Host": "example.com"},
+    {"X-Forwarded-Server": "edge"},
+    {"X-Forwarded": "for=203.0.113.9"},
+    {"Forwarded-For": "203.0.113.9"},
+    {"Via": "1.1 varnish"},
+    {"via": ""},
+    {"X-Request-Start": "t=1767225600.000"},
+    {"X-Queue-Start": "1767225600000"},
 ]
 
 

@@ -149,10 +149,13 @@ def _network(address: str) -> str:
 def internal(request: HttpRequest) -> Response | None:
     """Let only addresses in ``INTERNAL_IPS`` through, or all with DEBUG; never a proxy.
 
-    Behind a proxy REMOTE_ADDR is the proxy's, so that everybody would look internal.
+    Behind a proxy REMOTE_ADDR is the proxy's, so that everybody would look internal. A
+    proxy is known by the headers that it adds, such as ``X-Forwarded-For``,
+    ``X-Real-IP`` or ``Via``; one that adds none of them looks internal, too.
+
     The metrics view uses this guard if there is no ``METLOG_METRICS_GUARD``.
     """
-    proxied = any(name in request.META for name in _PROXIED)
+    proxied = any(name.startswith(_PROXIED) for name in request.META)
     if not proxied and conf.trusts(request.META.get("REMOTE_ADDR")):
         return None
     return _refused(
@@ -163,7 +166,12 @@ def internal(request: HttpRequest) -> Response | None:
     )
 
 
-_PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR")
+_PROXIED = (
+    *("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP"),
+    *("HTTP_X_REQUEST_START", "HTTP_X_QUEUE_START"),
+)
+"""How the headers begin that proxies are usually configured to add. A client that sends
+one only locks itself out."""
 
 
 def bearer(token: str) -> Guard:
