@@ -238,6 +238,13 @@ GOOD = [
     ("STATSD_HOST", "127.0.0.1"),  # another package's
     ("STATSD_PREFIX", "site"),
     ("METLOG_RECORD_GUARD", guards.same_origin),
+    *(
+        ("METLOG_REQUEST_ID", header)
+        for header in (
+            *("X-Request-ID", "x-correlation-id", "Traceparent", "CF-Ray"),
+            *("X-Amzn-Trace-Id", "Idempotency-Key", "X-Cloud-Trace-Context"),
+        )
+    ),
     ("METLOG_RECORD_GUARD", guards.rate_limit(5)),
     ("METLOG_RECORD_GUARD", Guarding()),
     ("METLOG_REQUEST_ID", "X-Request-ID"),
@@ -341,6 +348,14 @@ HINTS = [
     ("METLOG_REQUEST_ID", "Cookie", "a secret must not get into messages"),
     ("METLOG_REQUEST_ID", "HTTP_COOKIE", "a secret must not get into messages"),
     ("METLOG_REQUEST_ID", "authorization", "a secret must not get into messages"),
+    *(
+        ("METLOG_REQUEST_ID", header, "a secret must not get into messages")
+        for header in (
+            *("Set-Cookie", "Proxy-Authorization", "X-Amz-Security-Token"),
+            *("X-API-Key", "ApiKey", "X-CSRFToken", "HTTP_X_CSRFTOKEN", "X_AUTH_TOKEN"),
+            *("X-Client-Secret", "X-Password", "X-Credentials"),
+        )
+    ),
     ("METLOG_REQUEST_ID", "", "'X-Request-ID'"),
     ("METLOG_REQUEST_ID", "__", "'X-Request-ID'"),
     ("METLOG_SENDER", {"class": "some"}, "METLOG = {'sender': …}"),

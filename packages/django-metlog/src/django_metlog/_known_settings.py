@@ -99,8 +99,11 @@ def _is_callable_or_path(value: object) -> bool:
     return value is None or callable(value)
 
 
-SECRETS = ("authorization", "cookie", "proxy-authorization")
-"""Headers that must not get into messages."""
+SECRETS = (
+    *("api-key", "apikey", "authorization", "cookie", "credential", "csrf"),
+    *("passwd", "password", "secret", "token"),
+)
+"""What is in the names of headers that must not get into messages."""
 
 
 def _guard_shown(value: object) -> str:
@@ -114,8 +117,12 @@ def _is_header(value: object) -> bool:
     return value is None or (
         isinstance(value, str)
         and re.fullmatch(r"[A-Za-z0-9-]+", value) is not None
-        and value.lower() not in SECRETS
+        and not _is_secret(value)
     )
+
+
+def _is_secret(header: str) -> bool:
+    return any(word in header.lower() for word in SECRETS)
 
 
 def _no_header(value: object) -> str:
@@ -124,7 +131,7 @@ def _no_header(value: object) -> str:
         return ""
     words = value.removeprefix("HTTP_").replace("_", "-").upper().split("-")
     meant = "-".join(word if len(word) < 3 else word.capitalize() for word in words)
-    if meant.lower() in SECRETS:
+    if _is_secret(meant):
         return ": a secret must not get into messages"
     return f"; write {meant!r}" if any(words) and _is_header(meant) else ""
 
