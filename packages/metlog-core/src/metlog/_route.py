@@ -26,7 +26,7 @@ from metlog.handles import Handle
 from metlog.message import Message, Origin, context, new_message, rfc3339
 from metlog.metrics import KINDS, LIMIT, Kind, as_number, from_message, why_invalid
 from metlog.senders._delivery.process import Lock
-from metlog.senders.base import Sender, ignored_types
+from metlog.senders.base import NoSendSender, Sender, ignored_types
 from metlog.shapes import Lens, Shape
 from metlog.wire.text import as_text
 
@@ -75,6 +75,9 @@ class Route:
         self.filtered = 0
         self.diagnostics = Diagnostics(owner)
         self.drain: Drain | None = None
+        self._sender: Sender = NoSendSender()
+        self._called: tuple[Sender, bool] = self._sender, False
+        """What is called with what no drain takes, and whether it takes metrics."""
         self.direct = False
         """Whether calls may use the aggregate's tables directly."""
         self.choosing = Lock()
@@ -97,6 +100,9 @@ class Route:
         """Decide how metrics travel. ``overridden`` names the methods of the client
         that are not the library's own, ``lens`` has its rules and common fields."""
         self._lens = self.aggregate.lens = lens
+        # Others may still be adding for it: if nothing else references it, it closes
+        # itself, and not before there is another.
+        earlier = self._sender
         self._sender = sender
         self._filters = filters
         self._origin = origin
@@ -105,16 +111,19 @@ class Route:
         self._through_send_message = "send_message" in overridden
         self.ignores = ignored_types(sender)
         drain = _drain_of(sender)
-        self._rest: Sender | None = None
+        rest: Sender | None = None
         if drain is not None and isinstance(sender, Divided):
-            self._rest = sender.rest_for_clients()
-        self._takes_metrics = takes_metrics(self._rest or sender)
+            rest = sender.rest_for_clients()
+        self._rest: Sender | None = rest
+        called = rest or sender
+        self._called = called, takes_metrics(called)
         if drain is not self.drain:
             if self.drain is not None:
                 self.drain.remove_source(self.aggregate, once_more=drain is None)
             if drain is not None:
                 drain.add_source(self.aggregate, caller)
             self.drain = drain
+        del earlier
         self._messages_only = bool(
             filters or self._through_metlog or self._through_send_message
         )
@@ -304,16 +313,16 @@ class Route:
     def _deliver(
         self, caller: Caller, taken: Measurement, msg: Message | None = None
     ) -> None:
-        drain = self.drain
-        if drain is not None:
-            self._add(caller, drain, taken)
-            if self._rest is None:
-                return
+        while (drain := self.drain) is not None:
+            if self._add(caller, drain, taken):
+                break
+        if drain is not None and self._rest is None:
+            return
         if self.drops(taken.name) or self._is_beyond(taken):
             return
         name, fields = self._lens.told(taken.name, taken.fields)
-        sender = self._rest or self._sender
-        if self._takes_metrics:
+        sender, takes = self._called
+        if takes:
             send_metric = cast(Any, sender).send_metric
             self._safely(send_metric, taken.kind, name, taken.told, taken.rate, fields)
             return
@@ -321,20 +330,23 @@ class Route:
             msg = taken.message(self._origin, name, fields)
         self._safely(sender.send_message, msg)
 
-    def _add(self, caller: Caller, drain: Drain, taken: Measurement) -> None:
-        why: str | None
+    def _add(self, caller: Caller, drain: Drain, taken: Measurement) -> bool:
+        """Add it, or count it as lost; False if the client has another sender since."""
         drain.start()
+        why = closed = drain.closed
+        if closed and drain is not self.drain:
+            return False
         kind, name, handle = taken.kind, taken.name, taken.handle
         if handle is None:
             fields = None if self.bare else taken.fields
             if self.bare and kind == "gauge":
                 labels = labels_of(taken.fields) or {}
                 self._lookalikes.watch(name, labels, self._warn)
-            why = drain.closed or self.aggregate.add(
+            why = closed or self.aggregate.add(
                 kind, name, taken.entry, taken.rate, fields
             )
         else:
-            why = drain.closed or self._add_by(handle, taken.entry)
+            why = closed or self._add_by(handle, taken.entry)
         if why is not None:
             drain.lose(1, f"{why}, dropped", name[:100])
         elif not drain.direct:
@@ -346,6 +358,7 @@ class Route:
             or self._rest is not None
         ):
             caller.reroute_soon()  # the worker runs by now
+        return True
 
     def _add_by(self, handle: Handle, entry: float) -> str | None:
         why = self.aggregate.add_by(handle, entry)

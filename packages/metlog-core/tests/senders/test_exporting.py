@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 from collections.abc import Callable
 from operator import attrgetter
@@ -18,9 +20,14 @@ from metlog.senders import (
     OtlpSender,
     PrometheusSender,
     StatsdSender,
+    UdpSender,
+    _exporting,
+    dev,
 )
+from metlog.senders._delivery import queue
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.testing import HttpReceiver, UdpReceiver
+from metlog.senders._delivery.worker import Tally
+from metlog.testing import HttpReceiver, UdpReceiver, until
 
 PATIENCE = 60.0  # a busy machine's
 
@@ -145,3 +152,98 @@ def test_what_comes_amid_the_last_flush_of_a_process_goes_after_it(
         stats = sender.stats
         assert (stats.sent, stats.dropped, stats.queued) == (2, 0, 0)
         client.close()
+
+
+COME_AND_GO: dict[str, Callable[[int], Any]] = {
+    "statsd": lambda port: StatsdSender(port=port),
+    "a fan-out": lambda port: FanOutSender([{"sender": StatsdSender(port=port)}]),
+    "messages": lambda port: DebugCaptureSender(),
+    "a queue": lambda port: UdpSender(port=port, queue=1_000_000),
+}
+
+
+@pytest.mark.parametrize("come", [*COME_AND_GO, "any"])
+def test_every_call_is_told_while_senders_come_and_go(
+    come: str, receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one closes itself, as nobody references it; what threads count meanwhile
+    goes to the one or to the other."""
+    tallies: list[Tally] = []
+
+    class Remembered(Tally):
+        def __init__(self, owner: str) -> None:
+            super().__init__(owner)
+            tallies.append(self)
+
+    for module in (_exporting, queue, dev):
+        monkeypatch.setattr(module, "Tally", Remembered)
+    makers = itertools.cycle(
+        [make for name, make in COME_AND_GO.items() if come in (name, "any")]
+    )
+    client = MetlogClient(next(makers)(receiver.port), "app")
+    over, counted = threading.Event(), []
+
+    def count(name: str) -> None:
+        calls, handle = 0, client.series("counter", name)
+        while not over.is_set():
+            client.incr("all")
+            client.incr(f"{name}.{calls % 50}")
+            handle.add()
+            calls += 3
+        counted.append(calls)
+
+    threads = [threading.Thread(target=count, args=(name,)) for name in "abc"]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(100):
+            client.sender = next(makers)(receiver.port)
+        over.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    client.close(PATIENCE)
+
+    def told() -> int:
+        stats = [tally.stats() for tally in tallies]
+        assert not any(each.dropped for each in stats)
+        return sum(each.sent for each in stats)
+
+    assert until(lambda: told() == sum(counted), PATIENCE), told() - sum(counted)
+    assert client.stats.errors == 0
+
+
+def test_a_route_that_is_called_gets_each_call_while_ways_are_decided_again(
+    receiver: UdpReceiver,
+) -> None:
+    """As they are when a collection begins, or a test replaces a method."""
+    called = DebugCaptureSender()
+    senders = StatsdSender(port=receiver.port), called
+    client = MetlogClient(FanOutSender([{"sender": s} for s in senders]), "app")
+    over, counted = threading.Event(), []
+
+    def count() -> None:
+        calls = 0
+        while not over.is_set():
+            client.incr("a")
+            calls += 1
+        counted.append(calls)
+
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(2000):
+            client.reroute()
+        over.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    assert called.stats.sent == sum(counted)
+    client.close(PATIENCE)

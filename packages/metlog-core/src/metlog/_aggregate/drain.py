@@ -178,7 +178,8 @@ class Drain:
                 self._scanned_at = at
             self._hand_on(self._taken(at, everything), at)
 
-        if any(exporter.is_mine for exporter in self.exporters()):
+        exporters = self.exporters()
+        if not exporters or any(exporter.is_mine for exporter in exporters):
             return False
         if self.is_mine:
             wait = 0
@@ -225,6 +226,8 @@ class Drain:
     def _hand_on(self, news: Sequence[News], at: float) -> None:
         for exporter in self.exporters():
             try:
+                if news:  # it may be replaced before anybody has called it
+                    exporter.start()
                 exporter.absorb(news, at)
             except Exception as error:
                 calls = sum(each.calls for each in news)

@@ -349,11 +349,8 @@ class _Export:
 
     @property
     def sender(self) -> ExportingSender:
-        """The route's sender."""
-        sender = self._sender()
-        if sender is None:
-            raise ReferenceError("its sender is gone")
-        return sender
+        """The route's sender, which another thread may have closed and dropped."""
+        return self._sender() or _GONE
 
     def histogram(self, series: Series) -> Histogram | None:
         """Return what the sender wants."""
@@ -407,6 +404,21 @@ class _Export:
     def lose(self, calls: int, why: str, detail: object = "") -> None:
         """Count calls that could not be kept."""
         self.sender.lose(calls, why, detail)
+
+
+class _Gone:
+    """In place of a sender that is gone, and has handed over all that it held."""
+
+    closed = ended = direct = True
+    is_mine = False
+
+    def do_nothing(self, *args: object) -> None:
+        """Nobody is left to do it."""
+
+    absorb = added = histogram = lose = start = wake = do_nothing
+
+
+_GONE: Any = _Gone()
 
 
 def _route(route: object) -> Route:
