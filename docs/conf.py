@@ -22,5 +22,7 @@ suppress_warnings = ["myst.header"]  # an included part begins where it stands
 exclude_patterns = ["_build", "_ext", "measured"]
 
 html_search_scorer = str(Path(__file__).parent / "_ext" / "scorer.js")
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_theme = "furo"
 html_title = "metlog"

@@ -61,8 +61,8 @@ class Metrics(SphinxDirective):
         prefix = self.arguments[0] if self.arguments else ""
         rows = [
             (
-                nodes.literal(text=metric.name),
-                nodes.literal(text="" if metric.sum_of else metric.base),
+                _name(metric.name),
+                _name("" if metric.sum_of else metric.base),
                 nodes.Text("" if metric.sum_of else ", ".join(metric.labels)),
                 nodes.Text(metric.kind),
                 nodes.Text(metric.unit),
@@ -117,6 +117,17 @@ def _paragraph(text: str) -> nodes.paragraph:
     for i, part in enumerate(text.replace("``", "`").split("`")):
         paragraph += nodes.literal(text=part) if i % 2 else nodes.Text(part)
     return paragraph
+
+
+def _name(text: str) -> nodes.literal:
+    """A name that may be broken after its dots, or it hides the columns behind it."""
+    name = nodes.literal()
+    first, *others = text.split(".")
+    name += nodes.Text(first)
+    for part in others:
+        name += nodes.raw("", "<wbr>", format="html")
+        name += nodes.Text(f".{part}")
+    return name
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[nodes.Node]]) -> nodes.Node:
