@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import sys
@@ -11,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsPartialSuccess,
     ExportLogsServiceResponse,
@@ -330,6 +333,34 @@ def test_the_next_address_is_tried(
     resolved(monkeypatch, found)
     url = f"http://collector.test:{port}/v1/metrics"
     assert post(url, timeout=ANSWERS) == Outcome(True)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5"])
+def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """Where PySocks is installed; here something stands in for it."""
+    asked = []
+
+    def connect(address: tuple[str, int], **options: Any) -> socket.socket:
+        asked.append((address, options["proxy_addr"], options["proxy_port"]))
+        return socket.create_connection(("127.0.0.1", address[1]))
+
+    names = {"PROXY_TYPE_SOCKS4": 1, "PROXY_TYPE_SOCKS5": 2, "ProxyError": OSError}
+    socks: Any = SimpleNamespace(create_connection=connect, **names)
+    monkeypatch.setitem(sys.modules, "socks", socks)
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    module = importlib.import_module("urllib3.contrib.socks")
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", module)
+    monkeypatch.setattr(
+        requests.adapters, "SOCKSProxyManager", module.SOCKSProxyManager
+    )
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://proxy.test:1080")
+    with HttpReceiver() as receiver:
+        session = Session("the collector")
+        for _ in range(3):
+            session.begin(In(ANSWERS))
+            session.post(f"http://collector.test:{receiver.port}/v1/metrics", b"body")
+            assert session.outcome == Outcome(True)
+    assert set(asked) == {(("collector.test", receiver.port), "proxy.test", 1080)}
 
 
 SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00"  # of HTTP/2

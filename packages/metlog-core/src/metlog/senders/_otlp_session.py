@@ -26,8 +26,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     NameResolutionError,
@@ -262,23 +261,42 @@ def _failed(error: Exception, place: str) -> Outcome:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose answers are read by the session's deadline."""
+    """Connections that keep to the session's deadline."""
 
     def __init__(self, left: Callable[[], float]) -> None:
-        self._pools = _pools(left)
+        self._timed, self._direct = _connections(left)
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = self._pools
+        _take_part(self.poolmanager, self._direct)
 
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = self._pools
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            is_socks = proxy.lower().startswith("socks")
+            _take_part(manager, self._timed if is_socks else self._direct)
         return manager
 
 
-def _pools(left: Callable[[], float]) -> dict[str, Any]:
+def _take_part(manager: Any, connections: type) -> None:
+    """Have a manager's pools make connections that are also such ``connections``."""
+    found = {}
+    for scheme, pool in manager.pool_classes_by_scheme.items():
+        own = type(pool.__name__, (connections, pool.ConnectionCls), {})
+        members = {
+            "ConnectionCls": own,
+            "is_telemetry": True,  # for django_metlog.patches.http
+        }
+        found[scheme] = type(pool.__name__, (pool,), members)
+    manager.pool_classes_by_scheme = found
+
+
+def _connections(left: Callable[[], float]) -> tuple[type, type]:
+    """Return two classes of connections with that deadline: one that connects as it
+    likes, say through SOCKS, and one that keeps to the deadline there, too."""
+
     class Response(http.client.HTTPResponse):
         def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
             super().__init__(sock, *args, **options)
@@ -290,6 +308,13 @@ def _pools(left: Callable[[], float]) -> dict[str, Any]:
     class Timed(HTTPConnection):
         response_class = Response
 
+        def send(self, data: Any) -> None:
+            """Send the request, or a part of it, by the deadline."""
+            if self.sock is not None:
+                self.sock.settimeout(some())
+            super().send(data)
+
+    class Direct(Timed):
         def _new_conn(self) -> socket.socket:
             """Connect by the deadline: it is not for each of the name's addresses."""
             name = self._dns_host
@@ -317,27 +342,7 @@ def _pools(left: Callable[[], float]) -> dict[str, Any]:
                 for *_, (host, _, *zone) in found
             ]
 
-        def send(self, data: Any) -> None:
-            """Send the request, or a part of it, by the deadline."""
-            if self.sock is not None:
-                self.sock.settimeout(some())
-            super().send(data)
-
-    class Plain(Timed):
-        pass
-
-    class Secure(Timed, HTTPSConnection):
-        pass
-
-    class PlainPool(HTTPConnectionPool):
-        is_telemetry = True  # for django_metlog.patches.http
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        is_telemetry = True
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+    return Timed, Direct
 
 
 class _Timed(io.RawIOBase):
