@@ -387,21 +387,51 @@ def test_the_lag_is_looked_at_again(
     sent: Sent, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After one time that could not be told."""
-    later: list[Any] = []
-
-    class Loop:
-        def time(self) -> float:
-            return 0.0
-
-        def call_later(self, *args: Any) -> None:
-            later.append(args)
-
     loop: Any = Loop()
-    runtime._watched.add(loop)
+    runtime._watch(loop)
     monkeypatch.setattr(runtime, "series", lambda metric: 1 / 0)
-    runtime._look(loop, 0.0)
-    assert len(later) == 1
-    runtime._watched.discard(loop)
+    loop.run()
+    assert len(loop.later) == 1
+    runtime.unpatch()
+
+
+class Loop:
+    """An event loop whose time the test makes pass."""
+
+    def __init__(self) -> None:
+        self.later: list[Any] = []
+
+    def time(self) -> float:
+        return 0.0
+
+    def call_later(self, delay: float, call: Any, *args: Any) -> None:
+        self.later.append(partial(call, *args))
+
+    def run(self) -> None:
+        """Call what was to be called by now."""
+        due, self.later = self.later, []
+        for call in due:
+            call()
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("requests", [1, 3])
+def test_a_loop_is_watched_once(sent: Sent, times: int, requests: int) -> None:
+    """However often the patch was removed and applied while it ran."""
+    loops: list[Any] = [Loop(), Loop()]
+    for _ in range(times):
+        runtime.unpatch()
+        runtime.patch()
+        for loop in loops * requests:
+            runtime._watch(loop)
+    for _ in range(3):
+        for loop in loops:
+            loop.run()
+    assert len(sent.timers()["asgi.loop.lag"]) == 3 * len(loops)
+    runtime.unpatch()
+    for loop in loops:
+        loop.run()
+        assert loop.later == []
 
 
 def test_pools(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from django.core.handlers.asgi import ASGIHandler
 
@@ -98,7 +98,8 @@ def _runs(generation: int) -> float:
 
 # -- the event loop --------------------------------------------------------------------
 
-_watched: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+_watched: WeakKeyDictionary[asyncio.AbstractEventLoop, object] = WeakKeyDictionary()
+"""The loops, each with a mark: what an earlier `patch` scheduled has another one."""
 
 
 def _watching(handle: Function) -> Function:
@@ -112,18 +113,18 @@ def _watching(handle: Function) -> Function:
 @survives
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
     if loop not in _watched:
-        _watched.add(loop)
-        loop.call_later(LAG_EVERY, _look, loop, loop.time() + LAG_EVERY)
+        mark = _watched[loop] = object()
+        loop.call_later(LAG_EVERY, _look, loop, mark, loop.time() + LAG_EVERY)
 
 
 _handling = Swap(ASGIHandler, "__call__", _watching)
 
 
-def _look(loop: asyncio.AbstractEventLoop, due: float) -> None:
+def _look(loop: asyncio.AbstractEventLoop, mark: object, due: float) -> None:
     """Record how much later than planned this is called: everything else is as late."""
-    if loop in _watched:
+    if _watched.get(loop) is mark:
         now = loop.time()
-        loop.call_later(LAG_EVERY, _look, loop, now + LAG_EVERY)
+        loop.call_later(LAG_EVERY, _look, loop, mark, now + LAG_EVERY)
         _tell_lag(max(0.0, (now - due) * 1000))
 
 
