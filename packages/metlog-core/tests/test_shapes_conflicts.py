@@ -169,6 +169,39 @@ def test_two_names_that_statsd_has_as_one(
         assert repr(names[1]) in said
 
 
+@pytest.mark.parametrize("dialect", ["plain", "dogstatsd"])
+@pytest.mark.parametrize(
+    "conflicts",
+    [
+        [("counter", "a b", "a_b"), ("timer", "c d", "c_d")],
+        [("timer", "a b", "a_b"), ("counter", "a b", "a_b")],
+        [("gauge", "a b", "a_b"), ("histogram", "c..d", "c.d")],
+        [("counter", "a b", "a_b"), ("gauge", "c d", "c_d"), ("timer", "e f", "e_f")],
+        [("timer", "a b", "a_b"), ("histogram", "c d", "c_d")],
+        [("counter", "a b", "a_b"), ("counter", "c d", "c_d"), ("gauge", "e f", "e_f")],
+    ],
+)
+def test_each_is_told_whatever_their_types(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    dialect: Any,
+    conflicts: list[tuple[Any, str, str]],
+) -> None:
+    """Plain StatsD keeps types apart; what is told of one hides nothing of another."""
+    client = MetlogClient(StatsdSender(port=receiver.port, dialect=dialect), "x")
+    for _ in range(2):
+        for kind, *names in conflicts:
+            for name in names:
+                handle: Any = client.series(kind, name)
+                act = {"gauge": "set", "counter": "add"}.get(kind, "record")
+                getattr(handle, act)(1)
+        client.flush()
+    client.close()
+    said = capsys.readouterr().err
+    expected = conflicts if dialect == "plain" else {name for _, name, _ in conflicts}
+    assert said.count("two metrics that backends cannot tell apart") == len(expected)
+
+
 def test_one_name_with_two_units_for_otlp(
     collector: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

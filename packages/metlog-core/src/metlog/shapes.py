@@ -8,6 +8,7 @@ every shape, and its fields are its labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -393,8 +394,10 @@ class Namesakes:
     """Metrics that a backend takes for one, because they have the same name: reported
     once for each name."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, numbers: Iterator[int] | None = None) -> None:
+        """``numbers`` is shared by those who report to the same place."""
         self._report = report
+        self._numbers = count(1) if numbers is None else numbers
         # Kind and unit → names as the backend and as we spell them. This way round, a
         # name takes least memory: one entry in a dict.
         self._known: dict[tuple[str, str], dict[str, str]] = {}
@@ -412,7 +415,8 @@ class Namesakes:
                 first = _told(its_kind, names[name], its_unit)
                 self._report(
                     numbered(
-                        "two metrics that backends cannot tell apart", len(self._told)
+                        "two metrics that backends cannot tell apart",
+                        next(self._numbers),
                     ),
                     f"{first} and {_told(kind, spelled, unit)}",
                 )

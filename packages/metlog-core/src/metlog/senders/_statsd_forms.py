@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 from metlog._aggregate.series import Series
@@ -57,8 +58,10 @@ class Forms:
             "timer": wide or "ms",
             "histogram": wide or ("h" if dogstatsd else "ms"),
         }
+        numbers = count(1)
         self._namesakes = {
-            letter: Namesakes(report) for letter in ("", *self._letters.values())
+            letter: Namesakes(report, numbers)
+            for letter in ("", *self._letters.values())
         }
         self._lookalikes = Lookalikes("gauges whose tags are written alike are one")
         self._max_series = max_series
