@@ -527,6 +527,30 @@ def test_a_scrape_that_takes_long_blocks_nobody_who_counts(tmp_path: Path) -> No
 
 
 @FORKS
+def test_a_process_that_stands_still_amid_a_scrape_holds_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be paused, or in a debugger. Scrapes have nothing then: that is a gap,
+    where less than before would be a restart. A process that is new, and knows of no
+    others, has its own."""
+    monkeypatch.setattr(folder, "PATIENCE", 0.05)
+    with multi(tmp_path, interval=600) as client, multi(tmp_path) as new:
+        client.incr("hits")
+        assert samples(scrape(client)) == {"hits_total": 1}
+        new.incr("hits", 2)
+        with reading_elsewhere(tmp_path):
+            for _ in range(3):
+                assert samples(scrape(client)) == {}
+                assert samples(scrape(new)) == {"hits_total": 2}
+                client.incr("hits")
+                client.flush()
+        for each in (client, new):
+            assert samples(scrape(each))["hits_total"] >= 4
+        assert samples(scrape(client)) == {"hits_total": 6}
+    assert "another process has been reading for 0.05 s" in capsys.readouterr().err
+
+
+@FORKS
 def test_a_process_forked_amid_a_scrape_keeps_no_other_from_it(tmp_path: Path) -> None:
     """As Celery's pool does, which replaces its processes while its parent is scraped:
     the child has a copy of each descriptor, and lives on."""

@@ -27,13 +27,16 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from metlog.senders._delivery.process import Lock
+from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
 
 __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 
 STALE_SECONDS = 3600.0
 """Seconds after which the first process empties a folder in which none is alive."""
+
+PATIENCE = 5.0
+"""Seconds for which a reader waits for another. Prometheus gives up after 10."""
 
 _mine: set[tuple[int, str]] = set()
 """The locks that a process of this id holds, whatever path leads to them.
@@ -159,16 +162,39 @@ def read(folder: str, report: Report = _tell_nobody) -> dict[str, Family]:
 def _readers(path: Path) -> Iterator[None]:
     """Allow one reader at a time, in all processes and threads.
 
+    Raises OSError if another one takes too long.
+
     Not with ``flock``: a child forked meanwhile would inherit the descriptor, and with
     it the lock, for as long as it lives.
     """
     with _reading.here:
         guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.lockf(guard, fcntl.LOCK_EX)
+            _lock_within(guard, PATIENCE)
             yield
         finally:
             os.close(guard)
+
+
+def _lock_within(descriptor: int, seconds: float) -> None:
+    """Lock a file, but do not wait for ever: its owner may be paused, or debugged."""
+    deadline, pause = Deadline(seconds), 0.001
+    while not _lock(descriptor):
+        if not deadline.left:
+            raise TimeoutError(f"another process has been reading for {seconds:g} s")
+        deadline.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file, unless another process has; return whether that was done."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
+    return True
 
 
 def _begin_anew(path: Path) -> None:
@@ -202,10 +228,8 @@ def _is_alive(lock: Path, report: Report = _tell_nobody) -> bool:
         report("cannot tell whether a process is alive", f"{lock.name}: {error}")
         return True
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EACCES, errno.EAGAIN)
-    else:
+        return not _lock(descriptor)
+    except OSError:  # it cannot be locked, so nobody has
         return False
     finally:
         os.close(descriptor)

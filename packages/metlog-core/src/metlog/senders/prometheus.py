@@ -64,6 +64,7 @@ class PrometheusSender(ExportingSender):
     _absorbed: int
     _delivered: int
     _written: int
+    _has_read: bool
 
     def __init__(
         self,
@@ -163,15 +164,19 @@ class PrometheusSender(ExportingSender):
 
         Only what is written is exposed: the process that is scraped next must not know
         less, because Prometheus would take that for a restart. So if the disk is full,
-        sums stay as they are.
+        sums stay as they are, and if the folder could be read before and cannot now,
+        there are none.
         """
         is_written = self._write(directory)
         try:
             families = folder.read(directory, self._tally.report)
         except OSError as error:
             self._tally.report("the folder cannot be read", error)
+            return {} if self._has_read else None
+        if not is_written and not families:
             return None
-        return families if is_written or families else None
+        self._has_read = True
+        return families
 
     def has_siblings(self) -> bool:
         """Return whether other processes count too, as far as can be known."""
@@ -270,6 +275,7 @@ class PrometheusSender(ExportingSender):
     def _begin(self) -> None:
         self._sums = Sums(self.shape, self.prefix, self.max_series, self._tally)
         self._absorbed = self._delivered = self._written = 0
+        self._has_read = False
         self._ask_port_at = 0.0
 
     def _serve(self) -> None:
