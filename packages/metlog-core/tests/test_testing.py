@@ -96,6 +96,37 @@ def test_capture_adds_up() -> None:
     assert sent.of("gauge", "other") == []
 
 
+@pytest.mark.parametrize(
+    ("payload", "fields"),
+    [
+        ("3", {}),
+        ("", {"name": "sales"}),
+        ("many", {"name": "sales"}),
+        ("NaN", {"name": "sales"}),
+        ("Infinity", {"name": "sales"}),
+        ("[3]", {"name": "sales"}),
+        ("true", {"name": "sales"}),
+        ("3", {"name": ""}),
+        ("3", {"name": None}),
+        ("3", {"name": ["sales"]}),
+        ("3", {"name": "sales", "rate": "often"}),
+        ("3", {"name": "sales", "rate": -1}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["counter", "timer"])
+def test_messages_that_only_look_like_metrics(
+    kind: str, payload: str, fields: dict[str, Any]
+) -> None:
+    """A site's own, of a metric's type: they are messages, and add nothing up."""
+    client = MetlogClient(None, "site")
+    with capture() as sent:
+        client.metlog(kind, payload=payload, fields=fields)
+        client.incr("sales", 2)
+        client.timer_send("sale", 1.5)
+    assert len(sent.of(kind)) == 2
+    assert (sent.counts, sent.timings) == ({"sales": 2}, {"sale": [1.5]})
+
+
 def test_capture_sees_threads_and_only_its_block() -> None:
     """Threads belong to it; what comes before and after does not."""
     client = MetlogClient(None, "app")

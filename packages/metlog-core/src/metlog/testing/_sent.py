@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, cast
 
 from metlog import capture as tee
 from metlog.message import Message
+from metlog.metrics import from_message
 
 __all__ = ["Sent", "add_up", "capture", "milliseconds_of"]
 
@@ -93,18 +93,26 @@ def capture() -> Iterator[Sent]:
 def add_up(messages: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return the sum of each counter in some messages, by name."""
     sums: dict[str, float] = {}
-    for msg in messages:
-        if msg["type"] == "counter":
-            name = msg["fields"]["name"]
-            sums[name] = sums.get(name, 0) + json.loads(msg["payload"])
+    for name, value in _measured("counter", messages):
+        sums[name] = sums.get(name, 0) + value
     return sums
 
 
 def milliseconds_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Return the values of each timer in some messages, by name, in order."""
     timings: dict[str, list[float]] = {}
-    for msg in messages:
-        if msg["type"] == "timer":
-            name = msg["fields"]["name"]
-            timings.setdefault(name, []).append(json.loads(msg["payload"]))
+    for name, value in _measured("timer", messages):
+        timings.setdefault(name, []).append(value)
     return timings
+
+
+def _measured(
+    kind: str, messages: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, float]]:
+    """Yield name and value of each metric of one kind; a message of that type that
+    somebody made by hand may be none."""
+    for msg in messages:
+        if msg["type"] == kind:
+            with suppress(ValueError):
+                measured = from_message(cast(Message, msg))
+                yield measured.name, measured.value
