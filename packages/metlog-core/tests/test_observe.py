@@ -13,6 +13,7 @@ import pytest
 
 from metlog import _observe as observing
 from metlog._observe import HostLock, Observation, observe
+from metlog.catalogue import Metric
 
 
 class Client:
@@ -113,6 +114,9 @@ def test_it_is_stopped(asked: Callable[..., Any]) -> None:
     assert gone not in observing._asking._observations
 
 
+LEVEL = Metric("shop.<what>.level", "gauge", "{item}", "In stock.")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -123,6 +127,16 @@ def test_it_is_stopped(asked: Callable[..., Any]) -> None:
         ({"every": "60"}, "expected seconds above 0 as every, got '60'"),
         ({"every": True}, "expected seconds above 0"),
         ({"every": float("nan")}, "expected seconds above 0"),
+        ({"name": 5}, "expected a name or a declared metric, got 5"),
+        ({"name": None}, "expected a name or a declared metric, got None"),
+        ({"name": b"a"}, "expected a name or a declared metric, got b'a'"),
+        ({"name": Metric}, "expected a name or a declared metric, got <class"),
+        ({"fields": ["a"]}, r"expected a dict of fields or none, got \['a'\]"),
+        ({"fields": "a"}, "expected a dict of fields or none, got 'a'"),
+        ({"fields": 0}, "expected a dict of fields or none, got 0"),
+        ({"name": LEVEL, "fields": ["a"]}, "expected a dict of fields or none"),
+        ({"name": LEVEL, "fields": {}}, "expected the part 'what', got none"),
+        ({"name": LEVEL, "fields": {"x": 1}}, "expected the parts what, got 'x'"),
     ],
 )
 def test_a_slip_in_code(wrong: dict[str, Any], says: str) -> None:

@@ -16,15 +16,13 @@ import weakref
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from metlog.catalogue import Metric
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.worker import Tally, Worker
 from metlog.wire.text import as_text
-
-if TYPE_CHECKING:
-    from metlog.catalogue import Metric
 
 if sys.platform != "win32":
     import fcntl
@@ -106,7 +104,11 @@ def observe(
     kind: Observed = "gauge",
 ) -> Observation:
     """Have ``function`` called every ``every`` seconds; see `MetlogClient.observe`."""
-    if not isinstance(name, str):
+    if not isinstance(name, (str, Metric)):
+        raise TypeError(f"expected a name or a declared metric, got {name!r}")
+    if fields is not None and not isinstance(fields, Mapping):
+        raise TypeError(f"expected a dict of fields or none, got {fields!r}")
+    if isinstance(name, Metric):
         kind = name.kind  # type: ignore[assignment]  # the next line looks
         name.check(fields or {})
     if kind not in ("gauge", "counter"):
