@@ -18,6 +18,9 @@ AMO = {
 }
 
 
+URL = "https://ann:s3cret@here/render"
+
+
 def test_original_setting(settings):
     """The setting of the original's page works as it stands."""
     settings.TOOLBAR_STATSD = AMO
@@ -185,3 +188,33 @@ def test_a_wrong_url_with_a_password(settings, url):
     [problem] = conf.problems()
     assert "http or https URL" in problem
     assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        URL,
+        [URL],
+        [{"graphite": URL}],
+        ({"graphite": URL},),
+        {URL: 1},
+        {"roots": URL},
+        {"roots": [URL]},
+        {"roots": {"timers": URL}},
+        {"roots": {"timers": {"user": "s3cret"}}},
+        {"graphite": {"url": URL}},
+        {"graphite": ("https://here/", "ann", "s3cret")},
+        {"graphite": "here/render?token=s3cret"},
+        {"prometheus": {"url": "https://here/", "token": "s3cret"}},
+        {"prometheus": "https://ann:s3cret@here/?token=s3cret"},
+        {"prefix": {"user": "s3cret"}},
+        {"names": {"user": "s3cret"}},
+        {"duplicates": "password=s3cret"},
+    ],
+)
+def test_a_password_in_the_wrong_place(settings, value):
+    """Neither does the complaint about anything else."""
+    settings.TOOLBAR_METLOG = value
+
+    [problem] = conf.problems()
+    assert "s3cret" not in problem

@@ -18,6 +18,7 @@ from metlog import MetlogClient
 from metlog.rules import Rules
 from metlog.senders.prometheus import find
 from metlog.shapes import NAMES, Shape
+from metlog.wire.text import outline
 
 __all__ = [
     "DUPLICATES",
@@ -134,13 +135,13 @@ def problems() -> list[str]:
     """Return a sentence for each fault of the setting: what was expected and found."""
     name, value = _named()
     if not isinstance(value, Mapping):
-        return [f"{name} must be a dict, got {value!r}."]
+        return [f"{name} must be a dict, got {outline(value)}."]
     found = []
     unknown = sorted(map(str, set(value) - set(_KEYS)))
     if unknown:
         found.append(
             f"{name} must have only the keys {', '.join(_KEYS[:-1])} and {_KEYS[-1]}, "
-            f"got {', '.join(map(repr, unknown))}."
+            f"got {', '.join(map(outline, unknown))}."
         )
     graphite = value.get("graphite", "")
     if graphite and not _is_http(graphite):
@@ -164,22 +165,23 @@ def problems() -> list[str]:
     if value.get("names", "labels") not in NAMES:
         found.append(
             f"{name}['names'] must be {', '.join(map(repr, NAMES[:-1]))} or "
-            f"{NAMES[-1]!r}, got {value['names']!r}."
+            f"{NAMES[-1]!r}, got {outline(value['names'])}."
         )
     if not isinstance(value.get("prefix", ""), str):
         found.append(
             f"{name}['prefix'] must be text to put before every name, "
-            f"got {value['prefix']!r}."
+            f"got {outline(value['prefix'])}."
         )
     roots = value.get("roots", {})
     if not isinstance(roots, Mapping) or set(roots) - {"timers", "counts"}:
         found.append(
             f"{name}['roots'] must be a dict with the key timers, the key counts, "
-            f"or both, got {roots!r}."
+            f"or both, got {outline(roots)}."
         )
     else:
         found += [
-            f"{name}['roots'][{kind!r}] must be a list of strings, got {prefixes!r}."
+            f"{name}['roots'][{kind!r}] must be a list of strings, "
+            f"got {outline(prefixes)}."
             for kind, prefixes in roots.items()
             if not isinstance(prefixes, (list, tuple))
             or not all(isinstance(prefix, str) for prefix in prefixes)
@@ -187,7 +189,8 @@ def problems() -> list[str]:
     times = value.get("duplicates", DUPLICATES)
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         found.append(
-            f"{name}['duplicates'] must be a whole number above 0, got {times!r}."
+            f"{name}['duplicates'] must be a whole number above 0, "
+            f"got {outline(times)}."
         )
     return found
 
@@ -235,8 +238,10 @@ def _without_user(url: str) -> tuple[str, str]:
 
 def _shown(url: object) -> str:
     """Return it for an error message, without anything that may be a password."""
-    _, at, host = str(url).rpartition("@")
-    return repr(f"***@{host}" if at else url)
+    if not isinstance(url, str):
+        return f"an object of type {type(url).__name__!r}"
+    _, at, host = url.rpartition("@")
+    return outline(f"***@{host}" if at else url)
 
 
 def _is_http(url: object) -> bool:
