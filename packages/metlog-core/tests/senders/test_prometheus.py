@@ -200,14 +200,17 @@ def test_at_the_limit_new_series_are_other() -> None:
 
 @pytest.mark.parametrize("kind", ["counter", "timer", "histogram", "gauge", "updown"])
 @pytest.mark.parametrize("first", [5, 8])
-def test_at_the_limit_a_family_that_is_new_has_other_too(kind: Any, first: int) -> None:
+@pytest.mark.parametrize("users", [("u0", "u1", "u2"), ("", "u1", ""), ("", "")])
+def test_at_the_limit_a_family_that_is_new_has_other_too(
+    kind: Any, first: int, users: tuple[str, ...]
+) -> None:
     """Nothing of it was there before."""
     with MetlogClient(PrometheusSender(max_series=5), "app") as client:
         for i in range(first):
             client.incr("hits", fields={"user": f"u{i}"})
         scrape(client)
-        for i in range(3):
-            handle: Any = client.series(kind, "late", {"user": f"u{i}"})
+        for user in users:
+            handle: Any = client.series(kind, "late", {"user": user})
             for name in "add", "record", "set":
                 if hasattr(handle, name):
                     getattr(handle, name)(1)

@@ -162,7 +162,7 @@ class Sums:
         if self._series >= self._max_series and (
             family is None or key not in family.samples
         ):
-            if family is None and (not key or self._series >= self._max_families):
+            if family is None and (not own or self._series >= self._max_families):
                 self._tally.report("too many distinct series, dropped", name)
                 return _REFUSED
             self._tally.report("too many distinct series, new ones are 'other'", name)
