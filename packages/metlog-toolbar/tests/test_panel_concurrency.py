@@ -6,8 +6,11 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 
+import pytest
 from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.conf import settings
@@ -113,6 +116,34 @@ def test_client_that_went_away():
         return names(panel)
 
     assert asyncio.run(main()) == ["begun"]
+
+
+@pytest.mark.parametrize("elsewhere", [copy_context, Context])
+def test_request_that_a_stopping_server_leaves(elsewhere):
+    """It is closed in another context, quietly, and nothing is collected any more."""
+
+    @types.coroutine
+    def wait():
+        yield
+
+    async def view(request):
+        settings.METLOG.incr("left.begun")
+        await wait()
+
+    async def begin():
+        return handle(view, AsyncRequestFactory().get("/page/"))
+
+    panel, answer = asyncio.run(begin())
+    begun = copy_context()
+    begun.run(answer.send, None)
+    assert capture.is_active()
+    elsewhere().run(answer.close)
+
+    assert not capture.is_active()
+    begun.run(settings.METLOG.incr, "left.later")
+    with capture.collecting(lambda captured: None):
+        begun.run(settings.METLOG.incr, "left.later")
+    assert names(panel) == ["left.begun"]
 
 
 def test_bounded_memory():
