@@ -378,6 +378,35 @@ def test_rules_of_a_route_are_that_routes_alone(receiver: UdpReceiver) -> None:
     assert names == ["plain", "a", "shop.x.sold"]
 
 
+@pytest.mark.parametrize("of_route", [True, False], ids=["route", "client"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"rate": "slow"},
+        {"rate": 0},
+        {"name": "admin"},
+        {"name": 5, "rate": True},
+        {"rate": 0.5, "team": "x"},
+        {"name": "", "payload": "x", "type": "y"},
+    ],
+)
+def test_a_label_is_no_part_of_a_message(
+    labels: dict[str, Any], of_route: bool
+) -> None:
+    """What a metric is called and at what rate it was measured, stays."""
+    sender = DebugCaptureSender()
+    rules = [{"match": "a", "rename": "b", "labels": labels}]
+    if of_route:
+        client = MetlogClient(FanOutSender([{"sender": sender, "metrics": rules}]), "x")
+    else:
+        client = clients(sender, rules)
+    client.timer_send("a", 5, rate=0.25)
+    (message,) = [json.loads(text) for text in sender.msgs]
+    others = {k: v for k, v in labels.items() if k not in {"name", "rate"}}
+    assert message["fields"] == {**others, "name": "b", "rate": 0.25}
+    assert (message["type"], message["payload"]) == ("timer", "5")
+
+
 def test_rules_of_two_statsd_routes_share_one_aggregate(receiver: UdpReceiver) -> None:
     """The client's rules come first, then the route's."""
     with UdpReceiver() as other:

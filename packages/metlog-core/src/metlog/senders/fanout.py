@@ -456,5 +456,7 @@ def _ruled(msg: Message, rules: Rules) -> Message | None:
     decision = rules.for_(name)
     if decision.drop:
         return None
-    fields = {**msg["fields"], **decision.labels, "name": decision.rename or name}
-    return {**msg, "fields": fields}
+    own = {"name": decision.rename or name}
+    if "rate" in msg["fields"]:  # in a message, the metric's own
+        own["rate"] = msg["fields"]["rate"]
+    return {**msg, "fields": {**msg["fields"], **decision.labels, **own}}
