@@ -129,7 +129,7 @@ def test_the_length_of_queues(app: celery.Celery, sent: Sent, settings: Any) -> 
 
     class Client(MetlogClient):
         def observe(self, metric: Any, function: Any, parts: Any, **how: Any) -> Any:
-            assert how["once_per_host"]
+            assert how["once_per_host"].startswith("memory://")
             name = metric.dotted(parts)
             asked[name] = function
             return SimpleNamespace(stop=lambda: stopped.append(name))
@@ -144,6 +144,36 @@ def test_the_length_of_queues(app: celery.Celery, sent: Sent, settings: Any) -> 
     }
     celery_patch.unpatch()
     assert sorted(stopped) == sorted(asked)
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ("redis://:s3cret@queues/1", "redis://:s3cret@queues/2"),
+        ("redis://queues/1", "redis://other/1"),
+        ("redis://queues:6379/1", "redis://queues:6380/1"),
+        ("amqp://a:s3cret@queues/one", "amqp://a:s3cret@queues/two"),
+        ("amqp://a:s3cret@queues/one;amqp://b", "amqp://a:s3cret@queues/two;amqp://b"),
+        (["amqp://a@queues/one"], ["amqp://a@queues/two"]),
+    ],
+)
+def test_the_queues_of_two_sites(
+    app: celery.Celery, settings: Any, one: Any, another: Any
+) -> None:
+    """On one host, of one user and with one name, they are told apart by the broker."""
+    seen = []
+
+    class Client(MetlogClient):
+        def observe(self, *args: Any, once_per_host: Any, **how: Any) -> Any:
+            seen.append(once_per_host)
+            return SimpleNamespace(stop=lambda: None)
+
+    settings.METLOG = Client(DebugCaptureSender(), "asked")
+    for app.conf.broker_url in (one, another, one):
+        signals.worker_ready.send(type("Consumer", (), {"app": app})())
+        celery_patch._observations.clear()
+    assert seen[0] == seen[2] != seen[1]
+    assert "s3cret" not in "".join(seen)
 
 
 def test_many_queues(app: celery.Celery, settings: Any) -> None:

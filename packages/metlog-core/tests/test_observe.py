@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,26 @@ def test_once_per_host_asks_in_one_process_only(asked: Callable[..., Any]) -> No
     holder.release()
     values = []
     while 1 not in values:
+        values += client.values(1)
+
+
+def test_once_per_host_and_whatever_tells_two_sites_apart(
+    asked: Callable[..., Any],
+) -> None:
+    """Two sites of one user have a queue each, which has the same name."""
+    client = Client()
+    holder = HostLock("test gauge length [('queue', 'mail')] redis://here/0")
+    assert holder.is_mine()
+    for number in (0, 1):
+        asked(
+            *(client, "length", partial(int, number), {"queue": "mail"}),
+            every=0.01,
+            once_per_host=f"redis://here/{number}",
+        )
+    assert client.values(3) == [1, 1, 1]
+    holder.release()
+    values = []
+    while 0 not in values:
         values += client.values(1)
 
 

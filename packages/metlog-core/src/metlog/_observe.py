@@ -100,7 +100,7 @@ def observe(
     function: Callable[[], Number],
     fields: Mapping[str, Any] | None = None,
     every: float = 60,
-    once_per_host: bool = False,
+    once_per_host: bool | str = False,
     kind: Observed = "gauge",
 ) -> Observation:
     """Have ``function`` called every ``every`` seconds; see `MetlogClient.observe`."""
@@ -119,9 +119,9 @@ def observe(
         raise TypeError(f"expected seconds above 0 as every, got {every!r}")
     lock = None
     if once_per_host:
-        lock = HostLock(
-            f"{client.logger} {kind} {name_of(name)} {sorted((fields or {}).items())}"
-        )
+        of = f" {once_per_host}" if isinstance(once_per_host, str) else ""
+        parts = sorted((fields or {}).items())
+        lock = HostLock(f"{client.logger} {kind} {name_of(name)} {parts}{of}")
     observation = Observation(client, kind, name, function, fields, every, lock)
     _asking.add(observation)
     return observation

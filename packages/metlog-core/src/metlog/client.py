@@ -397,7 +397,7 @@ class MetlogClient(Seams):
         function: Callable[[], float],
         fields: Mapping[str, Any] | None = None,
         every: float = 60,
-        once_per_host: bool = False,
+        once_per_host: bool | str = False,
         kind: Literal["gauge", "counter"] = "gauge",
     ) -> Observation:
         """Have a worker, never a request, call ``function`` every ``every`` seconds and
@@ -408,10 +408,12 @@ class MetlogClient(Seams):
         something that only grows in a process, such as CPU time: its growth is counted.
 
         With ``once_per_host`` one process of this user on this host calls the function:
-        the one that holds a lock of the kernel's. Without it each process reports its
-        own level. On StatsD these would overwrite each other, so they are sent only if
-        the name contains the process's id, or with DogStatsD if a field does. What is
-        left out is told on stderr, except for a declared metric.
+        the one that holds a lock of the kernel's. If two sites of one user have a level
+        of the same name, it has to be a text that tells theirs apart, such as the
+        broker's address. Without it each process reports its own level. On StatsD these
+        would overwrite each other, so they are sent only if the name contains the
+        process's id, or with DogStatsD if a field does. What is left out is told on
+        stderr, except for a declared metric.
         """
         return observe(self, name, function, fields, every, once_per_host, kind)
 

@@ -129,13 +129,14 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
     if app is None or _observations:
         return
     observe = client().observe
+    broker = app.connection_for_read().as_uri()  # it is not asked, nor is a password in
     _observations.extend(
         observe(
             CELERY_QUEUE,
             partial(_length, app, queue),
             {"queue": queue},
             every=QUEUES_EVERY,
-            once_per_host=True,
+            once_per_host=broker,
         )
         for queue in list(app.amqp.queues.consume_from)
         if capped("queue", queue) == queue
