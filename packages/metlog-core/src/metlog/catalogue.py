@@ -321,14 +321,19 @@ def find(kind: str, name: str) -> Metric | None:
     return min(fitting, key=_likelihood, default=None)
 
 
+def itself(kind: str, name: str) -> Metric | None:
+    """Return the declaration that a plain name has as it is."""
+    return _metrics.get((kind, name))
+
+
 @lru_cache(maxsize=4096)
 def taken_apart(kind: str, name: str) -> tuple[Metric, dict[str, str]] | None:
     """Return the declaration with ``parse`` that fits a plain name, and the parts.
 
     A name that is itself declared, without ``parse``, stays what it is.
     """
-    itself = _metrics.get((kind, name))
-    if itself is not None and not itself.parse:
+    exact = itself(kind, name)
+    if exact is not None and not exact.parse:
         return None
     for metric in sorted(_metrics.values(), key=_likelihood):
         if metric.parse and metric.kind == kind:

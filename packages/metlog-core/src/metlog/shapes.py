@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from metlog._lookalikes import Lookalikes
-from metlog.catalogue import Metric, find, prefix_of, taken_apart, unit_of
+from metlog.catalogue import Metric, itself, prefix_of, taken_apart, unit_of
 from metlog.diagnostics import numbered
 from metlog.exceptions import ConfigError
 from metlog.metrics import Kind
@@ -307,7 +307,7 @@ class Shape:
         if metric is not None:
             scale, prefix = metric.scale, prefix_of(metric)
         else:
-            metric = _as_it_is(series.kind, name)
+            metric = itself(series.kind, name)
         if metric is None:
             unit = unit_of(series.kind, "")
             return Shaped(name, labels, unit, bounds=default_bounds(series.kind))
@@ -423,12 +423,6 @@ class Namesakes:
         if name not in here:
             here[name] = spelled
             self._count += 1
-
-
-def _as_it_is(kind: str, name: str) -> Metric | None:
-    """Return the declaration, without placeholders, that a plain name has."""
-    metric = find(kind, name)
-    return metric if metric is not None and metric.name == name else None
 
 
 def _told(kind: str, name: str, unit: str) -> str:
