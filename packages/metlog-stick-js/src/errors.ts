@@ -11,8 +11,9 @@ let left: number;
  * Report to `url` how many errors of each kind this page had: one report each time it is
  * hidden, with at most ten errors per page, and nothing of their messages.
  *
- * A kind is the name of the error's class if that ends in "Error", `resource` if an element
- * could not load, or `other`. Takes `sample` and `respectGpc`.
+ * A kind is the name of the error's class if that ends in "Error" and is not longer than 35
+ * characters, `resource` if an element could not load, or `other`. Takes `sample` and
+ * `respectGpc`.
  */
 export const sendErrors = (
   url: string,
@@ -33,7 +34,7 @@ export const sendErrors = (
         "&error=" +
         (target !== window
           ? "resource"
-          : /^[A-Z]\w*Error$/.exec(reason?.name) || "other");
+          : /^\w{0,30}Error$/.exec(reason?.name) || "other");
   };
   addEventListener("error", note, true); // captured, because an element's error does not bubble
   addEventListener("unhandledrejection", note);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// What a report says of errors; e2e/engines/events.test.js has real ones.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open } from "./page.js";
+
+/** The kinds that are reported of these errors. */
+function kinds(...errors) {
+  const page = open("errors.cjs");
+  let body;
+  page.window.fetch = async (url, init) => void (body = init.body.text);
+  page.window.addEventListener("error", ({ target }) => {
+    page.window.window = target; // in a browser, it is the window
+  });
+  page.fire("error");
+  page.stick.sendErrors("/services/timing/record");
+  for (const error of errors) page.fire("error", { error });
+  page.hide();
+  return new URLSearchParams(body).getAll("error");
+}
+
+test("an error is named by its class, if that is an error's name", () => {
+  class PaymentError extends Error {
+    name = "PaymentError";
+  }
+  assert.deepEqual(
+    kinds(new TypeError("secret"), new AggregateError([]), new PaymentError("secret")),
+    ["TypeError", "AggregateError", "PaymentError"],
+  );
+  const others = ["Error: secret", "secret Error", "TypeErrors", "", 5, null, undefined, {}];
+  assert.deepEqual(
+    kinds(...others.map((name) => ({ name }))),
+    others.map(() => "other"),
+  );
+  assert.deepEqual(kinds(null, undefined, "TypeError", 5), ["other", "other", "other", "other"]);
+});
+
+test("a name as long as a report may be is no name", () => {
+  for (const length of [31, 200, 70_000, 1_000_000])
+    assert.deepEqual(kinds({ name: `${"A".repeat(length)}Error` }), ["other"]);
+  assert.deepEqual(kinds({ name: `${"A".repeat(30)}Error` }), [`${"A".repeat(30)}Error`]);
+});
