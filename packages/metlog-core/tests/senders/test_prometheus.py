@@ -917,6 +917,38 @@ def test_sums_of_processes_are_bounded(tmp_path: Path, large: float) -> None:
     assert sums["bytes_total"].samples == {(): sys.float_info.max}
 
 
+@FORKS
+def test_series_of_ended_processes_are_bounded_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recycled workers would otherwise leave theirs for ever. Sums stay exact, and what
+    is there already keeps its labels."""
+
+    def work(number: int) -> None:
+        client = multi(tmp_path, interval=600, max_series=20)
+        for i in range(5):
+            client.incr("hits", fields={"path": "/"})
+            client.incr("hits", fields={"path": f"/{number}/{i}"})
+            client.timer_send("load", 5, fields={"path": f"/{number}/{i}"})
+            client.incr("runs")
+        client.close()
+
+    with multi(tmp_path, interval=600, max_series=20) as client:
+        for number in range(1, 9):
+            os.waitpid(in_child(lambda number=number: work(number)), 0)
+            found = samples(scrape(client))
+            hits = {k: v for k, v in found.items() if k.startswith("hits_total")}
+            loads = {k: v for k, v in found.items() if "load_seconds_count" in k}
+            assert sum(hits.values()) == number * 10
+            assert sum(loads.values()) == number * 5
+            assert found["runs_total"] == number * 5
+            assert hits["hits_total{path=/}"] == number * 5
+            assert len(hits) + len(loads) <= 20 + 2
+    assert found["hits_total{path=/1/0}"] == 1
+    assert found["hits_total{path=other}"] > 20
+    assert "too many series of ended processes" in capsys.readouterr().err
+
+
 ODD_LOCKS: dict[str, Callable[[Path], object]] = {
     "folder": lambda path: path.mkdir(),
     "loop": lambda path: path.symlink_to(path.name),

@@ -28,7 +28,13 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
+from metlog.senders._prometheus_state import (
+    Family,
+    add_up,
+    bounded,
+    decoded,
+    encoded,
+)
 
 __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 
@@ -120,8 +126,11 @@ class Place:
         _mine.discard(self._key)
 
 
-def read(folder: str, report: Report = _tell_nobody) -> dict[str, Family]:
-    """Add up the families of all processes, by name; merge those of dead ones."""
+def read(
+    folder: str, report: Report = _tell_nobody, max_series: int = 10_000
+) -> dict[str, Family]:
+    """Add up the families of all processes, by name; merge those of dead ones, of which
+    at most ``max_series`` are kept apart."""
     path = Path(folder)
     with _readers(path):
         gone, folded = _gone(path, report)
@@ -142,7 +151,11 @@ def read(folder: str, report: Report = _tell_nobody) -> dict[str, Family]:
                 add_up(sums, families)
             else:
                 dead.append(who)
-                add_up(gone, [f for f in families if f.kind != "gauge"])
+                lasting = [f for f in families if f.kind != "gauge"]
+                lasting, is_short = bounded(gone, lasting, max_series)
+                add_up(gone, lasting)
+                if is_short:
+                    report("too many series of ended processes", "new ones are 'other'")
         if dead:
             ids = json.dumps(folded + dead)
             text = f'{{"folded":{ids},"families":{encoded(gone.values())}}}'

@@ -11,7 +11,19 @@ from typing import Any
 
 from metlog._aggregate.histograms import Explicit
 
-__all__ = ["Family", "Labels", "Sample", "add_up", "decoded", "encoded"]
+__all__ = [
+    "OTHER",
+    "Family",
+    "Labels",
+    "Sample",
+    "add_up",
+    "bounded",
+    "decoded",
+    "encoded",
+]
+
+OTHER = "other"
+"""The value of every label of a series that there is no more room for."""
 
 Labels = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted."""
@@ -153,6 +165,30 @@ def add_up(families: dict[str, Family], more: Iterable[Family]) -> None:
             families[family.name] = family.copy()
         elif mine.form == family.form:
             mine.add(family)
+
+
+def bounded(
+    families: Mapping[str, Family], more: Iterable[Family], max_series: int
+) -> tuple[list[Family], bool]:
+    """Return ``more`` so that with it ``families`` have ``max_series`` at most, and
+    whether that took something: new series of a family share one, of `OTHER`."""
+    room = max_series - sum(len(family.samples) for family in families.values())
+    found, is_short = [], False
+    for family in more:
+        mine = families.get(family.name)
+        known: Mapping[Labels, Sample] = {} if mine is None else mine.samples
+        fitting = family.empty()
+        for labels, sample in family.samples.items():
+            one = family.empty()
+            if labels and labels not in known and room <= 0:
+                is_short = True
+                one.samples[tuple((label, OTHER) for label, _ in labels)] = sample
+            else:
+                room -= labels not in known
+                one.samples[labels] = sample
+            fitting.add(one)
+        found.append(fitting)
+    return found, is_short
 
 
 def encoded(families: Iterable[Family]) -> str:

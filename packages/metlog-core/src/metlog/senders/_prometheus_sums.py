@@ -12,7 +12,7 @@ from metlog._aggregate.histograms import Explicit
 from metlog._aggregate.series import News, Series, Spilled, fold, in_base_units
 from metlog.rules import is_reserved
 from metlog.senders._delivery.worker import Tally
-from metlog.senders._prometheus_state import Family, Labels
+from metlog.senders._prometheus_state import OTHER, Family, Labels
 from metlog.shapes import Shape, Shaped
 from metlog.wire.prometheus import Families, base_unit, labels
 from metlog.wire.text import encodable
@@ -20,10 +20,7 @@ from metlog.wire.text import encodable
 if TYPE_CHECKING:
     from metlog import catalogue
 
-__all__ = ["OTHER", "Sums"]
-
-OTHER = "other"
-"""The value of every label of a series that there is no more room for."""
+__all__ = ["Sums"]
 
 _MAX = sys.float_info.max
 _KINDS = {"counter": "counter", "timer": "histogram", "histogram": "histogram"}

@@ -169,7 +169,7 @@ class PrometheusSender(ExportingSender):
         """
         is_written = self._write(directory)
         try:
-            families = folder.read(directory, self._tally.report)
+            families = folder.read(directory, self._tally.report, self.max_series)
         except OSError as error:
             self._tally.report("the folder cannot be read", error)
             return {} if self._has_read else None
