@@ -249,6 +249,27 @@ def test_labels_that_the_page_knows():
         assert chosen(**other) == guessed
 
 
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("😀.html", "😀.html"),
+        ("𝒳/é/中文", "𝒳/é/中文"),
+        ("a\u2028b\x7f\x85", "a\u2028b\x7f\x85"),
+        ("\ud800.html", "?.html"),  # as the sender exposes it
+        ('"} or x{a="', '\\"} or x{a=\\"'),
+        ("a\\b", "a\\\\b"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\x00\x1f", "\\u0000\\u001f"),
+    ],
+)
+def test_labels_of_any_text(value, quoted):
+    """They are quoted as Prometheus reads them, which knows no surrogates."""
+    metric = find("timer", "panel.template.x")
+    key = metric.dotted({"template": value})
+    [title] = targets(at(""), "timer", key, {"template": value})
+    assert title == f'shop_panel_template_seconds{{template="{quoted}"}}'
+
+
 def test_the_page_hands_over_what_it_knows(settings, web):
     """Labels that all of a key's values have in common."""
     client = MetlogClient(NoSendSender(), "testsite")

@@ -170,9 +170,16 @@ def _known(spelling: Spelling, kind: str, key: str, given: Mapping[str, str]) ->
 def _selector(label: str, segment: str, exact: bool) -> str:
     """Select the label by its dotted segment, in which many characters became ``_``."""
     if exact or "_" not in segment:
-        return f"{label}={json.dumps(segment)}"
+        return f"{label}={_quoted(segment)}"
     pattern = ".".join(map(re.escape, segment.split("_")))
-    return f"{label}=~{json.dumps(pattern)}"
+    return f"{label}=~{_quoted(pattern)}"
+
+
+def _quoted(text: str) -> str:
+    """Return it as PromQL has it: like JSON, but for what that escapes in two halves.
+    https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
+    """
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _series(body: bytes) -> dict[int, list[Point]]:
