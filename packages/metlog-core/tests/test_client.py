@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,12 @@ from metlog import SEVERITY, MetlogClient
 from metlog.client import ClientStats
 from metlog.exceptions import ConfigError
 from metlog.message import Message
-from metlog.senders import DebugCaptureSender, NoSendSender, StatsdSender
+from metlog.senders import (
+    DebugCaptureSender,
+    NoSendSender,
+    StatsdSender,
+    StdOutSender,
+)
 from metlog.testing import RecordingSender, Sent, UdpReceiver, capture
 
 
@@ -347,6 +353,54 @@ def test_no_metrics_call_raises(
         assert sent == []
     client.incr("fine")
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        (StdOutSender, "expected a sender, got its class; write StdOutSender(…)"),
+        (object, "expected a sender, got its class; write object(…)"),
+        ("metlog.senders.StdOutSender", "expected a sender, which has a method"),
+        ({"class": "metlog.senders.StdOutSender"}, "expected a sender, which has a"),
+        (SimpleNamespace(send_message="x"), "expected a sender, which has a method"),
+        (object(), "expected a sender, which has a method send_message, got <object"),
+        (print, "expected a sender, which has a method send_message, got <built-in"),
+        (0, "expected a sender, which has a method send_message, got 0"),
+        ("x" * 10_000, "expected a sender, which has a method send_message, got 'xxx"),
+    ],
+)
+def test_what_is_no_sender_is_refused(sender: Any, said: str) -> None:
+    """Where the client is made or given it, and not at the first call."""
+    with pytest.raises(ConfigError) as raised:
+        MetlogClient(sender, "x")
+    assert str(raised.value).startswith(f"sender: {said}")
+    assert len(str(raised.value)) < 400
+    client = MetlogClient(DebugCaptureSender(), "x")
+    with pytest.raises(ConfigError):
+        client.sender = sender
+    client.incr("still")
+    assert len(client.sender.msgs) == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("filters", [[1], [None], ["metlog.filters"], [print, 1], "ab"])
+def test_what_is_no_filter_is_refused(filters: Any) -> None:
+    """In the same places."""
+    said = r"filters\[\d\]: expected a function that takes a message, got"
+    with pytest.raises(ConfigError, match=said):
+        MetlogClient(None, "x", filters=filters)
+    client = MetlogClient(DebugCaptureSender(), "x")
+    with pytest.raises(ConfigError, match=said):
+        client.filters = filters
+    client.incr("still")
+    assert len(client.sender.msgs) == 1  # type: ignore[attr-defined]
+
+
+def test_none_is_no_sender_and_no_filter() -> None:
+    """As where the client is made."""
+    client = MetlogClient(DebugCaptureSender(), "x", filters=[lambda msg: False])
+    client.filters = None  # type: ignore[assignment]
+    client.sender = None  # type: ignore[assignment]
+    assert (client.filters, client.is_active) == ((), False)
 
 
 def test_a_sender_is_called_by_whoever_says_something() -> None:

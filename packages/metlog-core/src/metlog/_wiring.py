@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 from metlog import _patching
 from metlog._route import Route
 from metlog._severity import SEVERITY
+from metlog.exceptions import ConfigError
 from metlog.filters import Filter
 from metlog.message import ENV_VERSION, Origin
 from metlog.rules import NO_RULES, Rules, as_rules, common_fields
@@ -26,6 +27,35 @@ PATIENCE = 2.0
 """Seconds for which a thread waits for another that is deciding how metrics travel."""
 
 _NONE_YET: Any = types.MappingProxyType({})
+
+
+def _as_sender(found: Any) -> Sender:
+    """Return it if it can be one. Who gives none wants nothing sent."""
+    if found is None:
+        return NoSendSender()
+    if isinstance(found, type):
+        raise ConfigError(
+            f"expected a sender, got its class; write {found.__name__}(…)", "sender"
+        )
+    if not callable(getattr(found, "send_message", None)):
+        raise ConfigError(
+            f"expected a sender, which has a method send_message, got {found!r:.200}; "
+            "metlog.config makes clients from dicts and texts",
+            "sender",
+        )
+    sender: Sender = found
+    return sender
+
+
+def _as_filters(found: Iterable[Filter] | None) -> tuple[Filter, ...]:
+    filters = tuple(found or ())
+    for index, one in enumerate(filters):
+        if not callable(one):
+            raise ConfigError(
+                f"expected a function that takes a message, got {one!r:.200}",
+                *("filters", index),
+            )
+    return filters
 
 
 class _Rerouting(Generic[T]):
@@ -75,21 +105,21 @@ class Wired(metaclass=_patching.Patchable):
         so do ``fields`` and ``rules``."""
         self._fields: Mapping[str, Any] = {}
         self._rules = NO_RULES
-        self._sender: Sender = NoSendSender() if sender is None else sender
+        self._sender: Sender = _as_sender(sender)
         self._logger = logger
         self._severity = severity
         if isinstance(disabled_timers, str):
             disabled_timers = [disabled_timers]
         self._disabled_timers = frozenset(disabled_timers or ()) or None
-        self._filters: tuple[Filter, ...] = tuple(filters or ())
+        self._filters: tuple[Filter, ...] = _as_filters(filters)
         self.reroute()
 
     logger: _Rerouting[str] = _Rerouting()
     severity: _Rerouting[int] = _Rerouting()
     hostname: _Rerouting[str] = _Rerouting()
-    sender: _Rerouting[Sender] = _Rerouting()
+    sender: _Rerouting[Sender] = _Rerouting(_as_sender)
     """Where messages and metrics go; may be replaced at any time."""
-    filters: _Rerouting[tuple[Filter, ...]] = _Rerouting(tuple)
+    filters: _Rerouting[tuple[Filter, ...]] = _Rerouting(_as_filters)
     """Called in order with each message; one that returns False drops it."""
 
     fields: _Rerouting[Mapping[str, Any]] = _Rerouting(common_fields)
