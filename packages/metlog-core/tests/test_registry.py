@@ -105,3 +105,11 @@ def test_get_client_configures_on_the_way() -> None:
             get_client("test_registry", {**config, "logger": "other"})
     finally:
         CLIENT_HOLDER.delete_client("test_registry")
+
+
+@pytest.mark.parametrize("config", ["shop", ["sender"], 1, {"logger"}])
+def test_a_configuration_that_is_no_dict(config: Any) -> None:
+    """Is refused, and the client stays as it was."""
+    with pytest.raises(ConfigError, match=r"^config: expected a dict, got "):
+        get_client("test_registry_no_dict", config)
+    assert not get_client("test_registry_no_dict").is_active

@@ -224,6 +224,19 @@ def test_an_async_function_stays_one_and_is_measured_to_its_end(
     assert asyncio.run(main()) == "done"
 
 
+@pytest.mark.parametrize("given", [3, print, [1], None])
+def test_a_decorator_without_its_name_is_told(given: object) -> None:
+    """When the function is called first, which would have been decorated instead."""
+
+    @MetlogClient(None, "app").timer  # type: ignore[arg-type]
+    def work(given: object) -> object:
+        return given
+
+    said = r'expected a name, as in @client.timer\("report"\), got <function .*work'
+    with pytest.raises(ValueError, match=said):
+        work(given)  # type: ignore[operator]
+
+
 def test_what_cannot_be_called_cannot_be_decorated(reports: Reports) -> None:
     """A timer around something else than a function fails at once."""
     with pytest.raises(ValueError, match="expected a callable to decorate, got 3"):

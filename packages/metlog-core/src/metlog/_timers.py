@@ -67,9 +67,13 @@ class Timer:
     def __call__(self, fn: F) -> F:
         """Decorate a function, an ``async def`` or a generator function: each call is
         measured, and each run of a generator from its first item to its last."""
+        reporter, name = self.reporter, self.name
+        if callable(name):  # @client.timer without parentheses: this is its first call
+            raise ValueError(
+                f'expected a name, as in @client.timer("report"), got {name!r}'
+            )
         if not callable(fn):
             raise ValueError(f"expected a callable to decorate, got {fn!r}")
-        reporter, name = self.reporter, self.name
         options = self.special.options if self.special else ()
 
         def done(start: float) -> None:

@@ -24,6 +24,8 @@ def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> Metlo
     client = CLIENT_HOLDER.get_client(name)
     if not config_dict:
         return client
+    if not isinstance(config_dict, Mapping):
+        raise ConfigError(f"config: expected a dict, got {config_dict!r:.200}")
     logger = config_dict.get("logger")
     if logger and logger != name:
         raise ConfigError(
