@@ -335,6 +335,23 @@ def test_the_next_address_is_tried(
     assert post(url, timeout=ANSWERS) == Outcome(True)
 
 
+@pytest.mark.parametrize("zone", ["eth0", "wlan0.1", "br-0"])
+@pytest.mark.parametrize("percent", ["%25", "%"])
+def test_an_address_may_have_a_zone(
+    monkeypatch: pytest.MonkeyPatch, percent: str, zone: str
+) -> None:
+    """As every link-local one has, on a network without a router."""
+    asked = []
+
+    def resolve(host: str, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    post(f"http://[fe80::1{percent}{zone}]:9/v1/metrics", timeout=ANSWERS)
+    assert asked[0] == f"fe80::1%{zone}"
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5"])
 def test_a_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """Where PySocks is installed; here something stands in for it."""

@@ -331,9 +331,9 @@ def _connections(left: Callable[[], float]) -> tuple[type, type]:
 
         def _addresses(self) -> list[str]:
             try:
-                found = socket.getaddrinfo(
-                    self._dns_host, self.port, type=socket.SOCK_STREAM
-                )
+                # requests leaves a zone as it is in URLs, where % is written %25.
+                name = self._dns_host.replace("%25", "%")
+                found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
             except socket.gaierror as error:
                 raise NameResolutionError(self.host, self, error) from error
             # A link-local address is nothing without its zone.
