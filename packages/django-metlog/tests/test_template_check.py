@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from django.core.checks import CheckMessage
 from django.core.checks.registry import registry
 from django.core.management import call_command
 
-from django_metlog._template_check import check_templates
+from django_metlog._template_check import MAX_BYTES, check_templates
 
 Write = Callable[..., list[CheckMessage]]
 
@@ -137,6 +138,53 @@ def test_a_tag_without_the_record_view(write: Write, settings: Any) -> None:
         message.hint
     )
     assert write("{% load metlog %}{% comment %}{% stick %}{% endcomment %}") == []
+
+
+BROKEN = "{% stick %}"
+
+
+@pytest.mark.parametrize(
+    ("place", "is_read"),
+    [
+        ("a.html", True),
+        ("a.txt", True),
+        ("deep/down/in/the/site/a.html", True),
+        (".hidden/a.html", True),
+        ("packages/a.html", True),
+        ("node_modules/a.html", False),
+        ("frontend/node_modules/some/templates/a.html", False),
+        (".git/a.html", False),
+        ("venv/lib/python3.13/site-packages/shop/templates/a.html", False),
+        ("usr/lib/python3/dist-packages/a.html", False),
+    ],
+)
+def test_a_folder_of_templates_that_is_the_whole_project(
+    write: Write, tmp_path: Path, place: str, is_read: bool
+) -> None:
+    """What is not the site's own is not read, however much it is."""
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(BROKEN)
+    assert [place in one.msg for one in write("")] == [True] * is_read
+
+
+@pytest.mark.parametrize(
+    ("length", "is_read"),
+    [(MAX_BYTES, True), (MAX_BYTES + 1, False), (2**40, False)],
+)
+def test_files_that_are_no_templates(
+    write: Write, tmp_path: Path, length: int, is_read: bool
+) -> None:
+    """A film among them is not read into memory; nor is what has no end."""
+    file = tmp_path / "film.mp4"
+    file.write_text(BROKEN)
+    os.truncate(file, length)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+    assert len(write("")) == is_read
 
 
 def test_other_engines_and_none(settings: Any) -> None:

@@ -8,7 +8,9 @@ compiled here, when the site starts; templates of installed packages are skipped
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
@@ -40,6 +42,10 @@ _WORDS = {
 """What people write for a switch, where the language of templates has True and False.
 """
 _PACKAGES = {"site-packages", "dist-packages"}
+_NO_TEMPLATES = _PACKAGES | {".git", "node_modules"}
+
+MAX_BYTES = 1_000_000
+"""The longest file that is read: no template is longer."""
 
 
 def check_templates(**kwargs: Any) -> list[CheckMessage]:
@@ -157,13 +163,26 @@ def _is_in_the_urlconf() -> bool:
 def _with_the_tag() -> Iterator[tuple[Engine, Path, str]]:
     for engine in _engines():
         for folder in _folders(engine):
-            for file in sorted(folder.rglob("*")):
+            for file in _files(folder):
                 try:
-                    content = file.read_bytes() if file.is_file() else b""
+                    content = file.read_bytes()
                     if _TAG.search(content):
                         yield engine, file, content.decode(engine.file_charset)
                 except (OSError, UnicodeDecodeError):
                     continue  # Django reports it when the template is used
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield what may be a template: a folder of templates may hold a whole project."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(set(folders) - _NO_TEMPLATES)
+        for file in sorted(Path(place, name) for name in files):
+            try:
+                found = file.stat()
+            except OSError:
+                continue
+            if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES:
+                yield file
 
 
 def _engines() -> Iterator[Engine]:
