@@ -115,6 +115,46 @@ def test_a_handler_that_raises_leaves_nothing_locked_and_nothing_uncounted(
     assert n > 3
 
 
+STARTED: dict[str, Callable[[str, int], Any]] = {
+    "statsd": lambda host, port: StatsdSender(host, port, flush_interval=0.01),
+    "udp": lambda host, port: UdpSender(host, port, 99, flush_interval=0.01),
+}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("kind", STARTED)
+def test_a_handler_that_raises_amid_the_first_call_keeps_no_worker_from_starting(
+    kind: str, host: str
+) -> None:
+    """The next call starts it, and nobody has to flush. If the interrupted call has
+    started one after all, that ends."""
+    n, left = 0, 0
+    before = set(threading.enumerate())
+
+    def handler() -> None:
+        raise SystemExit
+
+    while not left:
+        n += 1
+        with UdpReceiver() as receiver:
+            client = MetlogClient(STARTED[kind](host, receiver.port), "app")
+            interrupted = Interrupted(n, handler)
+            sys.setprofile(interrupted)
+            try:
+                client.incr("a")
+            except SystemExit:
+                pass
+            finally:
+                sys.setprofile(None)
+            for _ in range(3):
+                client.incr("b")
+            assert receiver.wait_until(lambda r: r.counts.get("b") == 3, PATIENCE), n
+            client.close()
+        left = interrupted.left
+    assert n > 20
+    assert until(lambda: set(threading.enumerate()) - before <= {receiver._thread})
+
+
 def test_a_handler_that_raises_amid_a_log_record_ends_no_records() -> None:
     """Nor the lines of trouble: its thread is not busy with them for good."""
     logger = logging.getLogger("metlog.test.interrupted")

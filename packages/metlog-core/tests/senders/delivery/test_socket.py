@@ -132,6 +132,23 @@ def test_a_name_that_fails_is_said_once_and_tried_again(
     one.close()
 
 
+def test_a_look_up_that_is_cut_short_is_begun_again(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ctrl-C, where its thread was to start."""
+    names.answers = ["127.0.0.1"]
+    one = DatagramSocket("udp", "statsd.example", 8125)
+
+    def start_thread(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "start_thread", start_thread)
+        with pytest.raises(KeyboardInterrupt):
+            one.resolve(may_wait=True)
+    assert one.wait_ready(Deadline(60))
+
+
 def test_no_address_can_come_before_the_next_look_up(
     names: Names, monkeypatch: pytest.MonkeyPatch, reader: socket.socket
 ) -> None:

@@ -119,9 +119,11 @@ class DatagramSocket:
             if process.ending():
                 raise RuntimeError("threads end")
             process.start_thread(f"metlog {self._host}", self._look_up)
-        except Exception:  # no thread can be started, here or now
+        except BaseException as error:  # no thread can be started, here or now
             self._looking = False
             self._resolve_at = 0.0
+            if not isinstance(error, Exception):
+                raise  # a signal handler did
             if may_wait:
                 self._look_up()
                 self.resolve(may_wait=False)  # raises what went wrong

@@ -89,6 +89,7 @@ class Worker:
         self.direct: bool = False
         self.thread: threading.Thread | None = None
         self._thread_is_over = False
+        self._current: object = None
         self._bell = _Bell()
         self._asked: deque[_Asked] = deque()
         self._stepping = process.Lock()  # nobody ever waits for it
@@ -208,7 +209,6 @@ class Worker:
         if self.started and not self.alone:
             return  # another thread was first
         process.register(sender)
-        self.started = True
         if process.ending() or process.skips_exit_handlers():
             self.alone = self.direct = True
         elif not self._threaded:
@@ -218,9 +218,10 @@ class Worker:
             self._retry = float("inf")
             self._tally.report("no threads", _NO_THREADS)
         else:
+            current = self._current = object()
             try:
                 thread = process.start_thread(
-                    f"metlog {self._tally.owner}", _run, self, self._bell
+                    f"metlog {self._tally.owner}", _run, self, self._bell, current
                 )
             except Exception as error:
                 # No more threads, or none in such an interpreter, for which each
@@ -231,6 +232,7 @@ class Worker:
             else:
                 self.thread = thread
                 self.alone = self._thread_is_over = False
+        self.started = True  # last: the next call tries again if a handler has raised
 
     def _may_retry(self) -> bool:
         return not (self.direct or self._stopped) and process.now() >= self._retry
@@ -280,10 +282,13 @@ def _nothing() -> None:
     """Do nothing, which is what most senders do when their worker ends."""
 
 
-def _run(worker: Worker, bell: _Bell) -> None:
+def _run(worker: Worker, bell: _Bell, current: object) -> None:
     going_on = True
     while going_on:
         bell.wait(worker._seconds())  # noqa: SLF001  # this is its thread
+        if worker._current is not current:  # noqa: SLF001
+            bell.ring()  # a handler had raised amid the start: another thread has begun
+            return
         going_on = worker._turn()  # noqa: SLF001
 
 
