@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.senders import (
     DebugCaptureSender,
+    FanOutSender,
     FileSender,
     Sender,
     StdOutSender,
@@ -161,6 +164,33 @@ def test_a_file_is_opened_again_after_close(tmp_path: Path) -> None:
     client.incr("b")
     client.close()
     assert add_up(lines(tmp_path / "log")) == {"a": 1, "b": 1}
+
+
+DROPPED: dict[str, Callable[[FileSender], object]] = {
+    "used": lambda sender: MetlogClient(sender, "app").metlog("note"),
+    "never used": lambda sender: None,
+    "closed": lambda sender: sender.close(),
+    "used again": lambda sender: (
+        sender.close(),
+        MetlogClient(sender, "app").info("x"),
+    ),
+    "in a cycle": lambda sender: setattr(sender, "itself", sender),
+    "of a route": lambda sender: FanOutSender([{"sender": sender}]),
+}
+
+
+@pytest.mark.parametrize("how", DROPPED)
+def test_a_dropped_sender_leaves_no_file_open(how: str, tmp_path: Path) -> None:
+    """A site may make a client for each of a thousand tasks."""
+    path = tmp_path / "metlog.jsonl"
+    opened = os.open(path, os.O_RDWR | os.O_CREAT)  # the lowest number that is free
+    os.close(opened)
+    for _ in range(20):
+        DROPPED[how](FileSender(path))
+        gc.collect()
+    again = os.open(path, os.O_RDWR)
+    os.close(again)
+    assert again < opened + 10  # other threads may open something, too
 
 
 def test_a_file_keeps_its_place_when_the_directory_changes(

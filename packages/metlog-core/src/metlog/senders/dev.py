@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from metlog.exceptions import ConfigError
@@ -115,6 +116,10 @@ class FileSender(BaseSender):
     def close(self, timeout: float = 2.0) -> None:
         """Close the file. The next message opens it again."""
         self._turns.run(timeout, self._close)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # half constructed, or the interpreter is gone
+            self._close()
 
     @property
     def stats(self) -> SenderStats:
