@@ -1113,12 +1113,12 @@ def test_fields_of_a_plain_name_are_those_of_the_declaration_that_parses_it(
     ],
     ids=lambda metric: metric.name,
 )
-@pytest.mark.parametrize("first", ["plain", "series"])
+@pytest.mark.parametrize(("first", "prefix"), [("plain", "shop_"), ("series", "")])
 def test_a_plain_name_is_its_declaration_if_that_has_no_labels(
-    receiver: UdpReceiver, collector: Any, metric: Metric, first: str
+    receiver: UdpReceiver, collector: Any, metric: Metric, first: str, prefix: str
 ) -> None:
     """Unit, buckets and all: half of a site may hold on to handles."""
-    catalogue.declare(metric)
+    catalogue.declare(metric, prefix=prefix)
     prometheus = PrometheusSender()
     routes: list[Any] = [
         {"sender": prometheus},
@@ -1145,6 +1145,7 @@ def test_a_plain_name_is_its_declaration_if_that_has_no_labels(
     expected = 2 if metric.kind != "counter" else 4
     (family,) = list(prometheus.collect())
     assert (family.documentation, prometheus.stats.dropped) == (metric.meaning, 0)
+    assert family.name.startswith(prefix)
     ends = ("_count", "_total", metric.name, "_bytes", "_seconds")
     (value,) = [s.value for s in family.samples if s.name.endswith(ends)]
     factor = base_unit(metric.kind, metric.unit)[1]

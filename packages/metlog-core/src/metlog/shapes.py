@@ -297,7 +297,7 @@ class Shape:
     def _dotted(
         self, series: AnySeries, name: str, labels: Mapping[str, Any]
     ) -> Shaped:
-        metric, scale, prefix = series.metric, 1.0, ""
+        metric, scale = series.metric, 1.0
         if series.kind == "gauge":
             if not self._tagged:
                 self._lookalikes.watch(name, labels, self._report)
@@ -305,7 +305,7 @@ class Shape:
                 known = f"{name} {labels}" if labels else name
                 self._spelled_alike.watch(known, series.parts, self._report)
         if metric is not None:
-            scale, prefix = metric.scale, prefix_of(metric)
+            scale = metric.scale
         else:
             metric = itself(series.kind, name)
         if metric is None:
@@ -319,7 +319,7 @@ class Shape:
             metric.meaning,
             tuple(bound * metric.scale for bound in bounds),
             scale,
-            prefix=prefix,
+            prefix=prefix_of(metric),
             across=metric.across,
         )
 
