@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import os
 import socket
 import subprocess
 import sys
@@ -183,6 +184,30 @@ def test_with(metlog_sent):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert "2 passed" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "import metlog.testing\npytest_plugins = ['metlog.pytest_plugin']",
+        "import metlog.testing\nfrom metlog.pytest_plugin import metlog_sent",
+        "pytest_plugins = ['metlog.pytest_plugin']\nimport metlog.testing",
+    ],
+    ids=["before", "by hand", "after"],
+)
+def test_the_plugin_may_come_late(tmp_path: Path, conftest: str) -> None:
+    """By name, where plugins are not found by themselves and warnings are errors."""
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_it.py").write_text("def test_it(metlog_sent): pass")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, "-o", "filterwarnings=error", tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
 
 
 def test_a_receiver_catches_up_with_all_that_was_sent_before() -> None:

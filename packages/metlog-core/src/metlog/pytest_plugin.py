@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["metlog_sent"]
 
-pytest.register_assert_rewrite("metlog.testing")
+if "metlog.testing" not in sys.modules:  # else pytest would warn, which may be an error
+    pytest.register_assert_rewrite("metlog.testing")
 
 
 @pytest.fixture
