@@ -93,7 +93,7 @@ JAVASCRIPT = {
         " ",
     ],
     ("packages/metlog-stick-js/src/script-all.ts", r"\bconnection\b"): ["connect", " "],
-    ("packages/metlog-stick-js/src/errors.ts", r"^[A-Z]\w*Error$"): ["Error", "Erro"],
+    ("packages/metlog-stick-js/src/errors.ts", r"^\w{0,30}Error$"): ["Error", "Erro"],
     # Names of the browser's own milestones, and of those that a site made up.
     (
         "packages/metlog-stick-js/src/milestones.ts",

@@ -114,6 +114,12 @@ DJANGO_METLOG: Table = {
         r"[^\s/:@\[\]]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*",
     ): [":", "a:", "::", "1.", "a.:", "[:"],
     ("_template_check.py", r"\{%\s*stick\s"): ["{%", "{% ", "{% stick", "{", " "],
+    ("_template_check.py", r"'(\w+)' is not a registered tag library"): [
+        "'",
+        "'a",
+        "a' is not a registered tag library",
+        "'a' is not",
+    ],
     ("_template_check.py", r"\b(end)?stick\b|\bdjango_metlog\b"): [
         "stick",
         "end",
