@@ -430,6 +430,28 @@ def test_a_label_has_a_limited_number_of_values(
     assert len([text for text in said if "'task'" in text]) == 1
 
 
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_a_value_called_other_hides_nothing(
+    backends: Backends, caplog: pytest.LogCaptureFixture, place: int, most: int
+) -> None:
+    """Hosts that are not named are called so, and so may be a task."""
+    tasks = [f"task{number}" for number in range(6)]
+    tasks.insert(place, "other")
+    with override_settings(METLOG_VIEW_NAMES_MAX=most):
+        for task in (*tasks, *tasks):
+            count(CELERY_SENT, task=task)
+    backends.end()
+    named = [task for task in tasks[:most] if task != "other"]
+    for task in named:
+        assert backends.sum_of("celery.sent", task=task) == 2
+    others = 2 * (len(tasks) - len(named))
+    assert backends.sum_of("celery.sent", task="other") == others
+    said = [each.getMessage() for each in caplog.records]
+    (text,) = [text for text in said if "'task'" in text]
+    assert f"METLOG_VIEW_NAMES_MAX: {most} values" in text
+
+
 def test_views_that_pages_name_are_limited_too(
     backends: Backends, caplog: pytest.LogCaptureFixture
 ) -> None:

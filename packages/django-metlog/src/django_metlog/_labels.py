@@ -28,7 +28,7 @@ def capped(label: str, value: object) -> str:
     value = value if type(value) is str else as_text(value)
     if not value:
         return ""
-    values, max_values = _values()
+    values, folding, max_values = _values()
     label = label.removesuffix("_")  # ``class`` has to be written ``class_`` in Python
     seen = values.setdefault(label, set())
     if value in seen:
@@ -36,8 +36,8 @@ def capped(label: str, value: object) -> str:
     if len(seen) < max_values:
         seen.add(value)
         return value
-    if OTHER not in seen:
-        seen.add(OTHER)
+    if label not in folding:
+        folding.add(label)
         _logger.warning(
             "METLOG_VIEW_NAMES_MAX: %d values of the label %r were sent, further ones "
             "are called 'other'; the first of them is %.200r",
@@ -49,5 +49,6 @@ def capped(label: str, value: object) -> str:
 
 
 @conf.cached_until_changed
-def _values() -> tuple[dict[str, set[str]], int]:
-    return {}, conf.get("METLOG_VIEW_NAMES_MAX")
+def _values() -> tuple[dict[str, set[str]], set[str], int]:
+    """Return the values seen of each label, the labels that had more, and the limit."""
+    return {}, set(), conf.get("METLOG_VIEW_NAMES_MAX")
