@@ -13,6 +13,9 @@ from sending import Sent
 from testsite.models import Book
 
 from django_metlog.patches import celery, db, models
+from metlog import MetlogClient
+from metlog.senders import PrometheusSender
+from metlog.senders.prometheus import exposition
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +56,42 @@ def test_labels_are_as_ever(sent: Sent, settings: Any) -> None:
         "db.sqlite3.default.execute",
         "model.testsite.book.create",
     ]
+
+
+@pytest.mark.parametrize("names", ["labels", "semconv"])
+def test_prometheus_has_the_usual_names(settings: Any, names: str) -> None:
+    """With the prefix that dashboards and alerts have, too."""
+    exposed: list[set[str]] = []
+    app = Celery(broker="memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+
+    @app.task(name="shop.bill")
+    def bill() -> None:
+        raise ValueError
+
+    for historic in (False, True):
+        settings.METLOG_HISTORIC_NAMES = historic
+        with MetlogClient(PrometheusSender(names=names), "shop") as client:
+            settings.METLOG = client
+            book = Book.objects.create(title="Emma")
+            book.save()
+            book.delete()
+            with connection.cursor() as cursor:
+                cursor.executemany("UPDATE testsite_book SET title = %s", [("a",)])
+            bill.delay()
+            text, _ = exposition(client, "")
+        exposed.append(
+            {line.split("{")[0] for line in text.decode().splitlines() if "{" in line}
+        )
+    usual, with_historic = exposed
+    assert {name for name in usual if "model_" in name} >= {
+        f"{'django_' * (names == 'labels')}model_{what}_total"
+        for what in ("create", "update", "delete")
+    }
+    added = {"celery_start_total", "celery_done_total"}
+    if names == "labels":
+        added = {f"django_{name}" for name in added}
+    assert with_historic == usual | added
 
 
 def test_tasks(sent: Sent) -> None:

@@ -58,7 +58,10 @@ def as_named(metric: Metric) -> Metric:
 def _wanted() -> bool:
     wanted: bool = conf.get("METLOG_HISTORIC_NAMES")
     if wanted:
-        catalogue.declare(*_HISTORIC.values(), CELERY_START, CELERY_DONE)
+        catalogue.declare(
+            *(*_HISTORIC.values(), CELERY_START, CELERY_DONE),
+            prefix=catalogue.prefix_of(CELERY_RUN),
+        )
     return wanted
 
 
