@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -794,6 +795,74 @@ def test_a_file_of_white_space_is_none(
         client.flush()
         assert sender.stats == (2, 0, 0, 0, 0)
         client.close()
+
+
+def _garble(connection: ssl.SSLSocket) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as raw:
+        raw.sendall(b"no TLS" * 100)
+
+
+def _reset(connection: ssl.SSLSocket) -> None:
+    now = struct.pack("ii", 1, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        _garble,
+        _reset,
+        lambda connection: connection.shutdown(socket.SHUT_RDWR),
+        lambda connection: connection.sendall(b"HTTP/1.1 2"),
+        lambda connection: connection.sendall(b"HTTP/1.1 503 Later\r\n\r\n"),
+    ],
+    ids=["garbage", "reset", "closed", "half", "503"],
+)
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+def test_what_may_have_arrived_by_tls_is_sent_again_five_times(
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delta: None,
+    signal: str,
+    breaks: Any,
+) -> None:
+    """However the connection ends after the request."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    requests = 0
+
+    def take() -> None:
+        nonlocal requests
+        while True:
+            try:
+                plain, _ = listening.accept()
+            except OSError:
+                return
+            with context.wrap_socket(plain, server_side=True) as connection:
+                data = b""
+                while b"hits" not in data and b"hello" not in data:
+                    data += connection.recv(65536)
+                requests += 1
+                breaks(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=take)
+        thread.start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        client = MetlogClient(OtlpSender(url, interval=60), "app")
+        if signal == "metrics":
+            client.incr("hits")
+        else:
+            client.info("hello")
+        for _ in range(9):
+            client.flush()
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert requests == 6
+    found = stats(client)
+    assert (found.dropped, found.queued, found.retried) == (1, 0, 5)
+    client.close()
 
 
 def test_a_collector_may_ask_for_a_certificate(

@@ -12,6 +12,7 @@ import http.client
 import io
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -98,8 +99,9 @@ class Session(requests.Session):
         self._place = place
         self.auth = _authorize
         self._deadline: Left = _Past()
+        self._has_sent = False
         self.outcome: Outcome | None = None
-        adapter = _Adapter(lambda: self._deadline.left)
+        adapter = _Adapter(lambda: self._deadline.left, self._note_sending)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -109,14 +111,18 @@ class Session(requests.Session):
     def begin(self, deadline: Left) -> None:
         """Forget the last outcome; the next request must be over by the deadline."""
         self._deadline = deadline
+        self._has_sent = False
         self.outcome = None
+
+    def _note_sending(self) -> None:
+        self._has_sent = True
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> Any:
         """Make the request, and answer the exporter with a 200 or a 400."""
         try:
             self.outcome = self._request(method, url, *args, **options)
         except Exception as error:
-            self.outcome = _failed(error, self._place)
+            self.outcome = _failed(error, self._place, self._has_sent)
         answer = requests.Response()
         answer.status_code = 200 if self.outcome.delivered else 400
         answer.reason = self.outcome.why
@@ -220,22 +226,12 @@ def _rejected(response: requests.Response, place: str) -> tuple[Any, ...]:
     return why[:300], False, True, partial.rejected_data_points
 
 
-def _failed(error: Exception, place: str) -> Outcome:
+def _failed(error: Exception, place: str, has_sent: bool) -> Outcome:
     """Return the outcome without an answer. It does not have the error's text, which
     contains the URL, and so perhaps a key."""
     cause: BaseException = error
     seen = {id(error)}
-    never_sent = isinstance(
-        error,
-        (
-            requests.exceptions.ConnectTimeout,
-            requests.exceptions.ProxyError,
-            requests.exceptions.SSLError,
-        ),
-    )
     while True:
-        if isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
-            never_sent = True
         inner = getattr(cause, "reason", None) or cause.__cause__ or cause.__context__
         if not isinstance(inner, BaseException):
             inner = next((a for a in cause.args if isinstance(a, BaseException)), None)
@@ -251,20 +247,26 @@ def _failed(error: Exception, place: str) -> Outcome:
     of_network = isinstance(
         error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
     )
+    # To a proxy something was sent, but to nobody else.
+    reached = has_sent and not isinstance(error, requests.exceptions.ProxyError)
     return Outcome(
         False,
         f"no answer from {place} ({said})",
         again=of_network,
-        reached=of_network and not never_sent,
-        broken=isinstance(cause, ConnectionError) and not never_sent,
+        reached=of_network and reached,
+        broken=reached and isinstance(cause, _BROKEN),
     )
+
+
+_BROKEN = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class _Adapter(HTTPAdapter):
     """Connections that keep to the session's deadline."""
 
-    def __init__(self, left: Callable[[], float]) -> None:
-        self._timed, self._direct = _connections(left)
+    def __init__(self, left: Callable[[], float], note: Callable[[], object]) -> None:
+        """``note`` is called when a connection begins to send a request."""
+        self._timed, self._direct = _connections(left, note)
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -293,7 +295,9 @@ def _take_part(manager: Any, connections: type) -> None:
     manager.pool_classes_by_scheme = found
 
 
-def _connections(left: Callable[[], float]) -> tuple[type, type]:
+def _connections(
+    left: Callable[[], float], note: Callable[[], object]
+) -> tuple[type, type]:
     """Return two classes of connections with that deadline: one that connects as it
     likes, say through SOCKS, and one that keeps to the deadline there, too."""
 
@@ -312,7 +316,9 @@ def _connections(left: Callable[[], float]) -> tuple[type, type]:
             """Send the request, or a part of it, by the deadline."""
             if self.sock is not None:
                 self.sock.settimeout(some())
+                note()
             super().send(data)
+            note()
 
     class Direct(Timed):
         def _new_conn(self) -> socket.socket:
