@@ -638,6 +638,33 @@ def test_nobody_rejects_more_than_there_was(
     assert stats(client)[:4] == (sent, 3 - sent, 0, 0)
 
 
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+@pytest.mark.parametrize(
+    ("rejected", "dropped"), [(0, 0), (1, 1), (2, 2), (3, 600), (9, 600), (2**62, 600)]
+)
+def test_a_point_that_is_rejected_may_be_many_calls(
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    temporality: str,
+    rejected: int,
+    dropped: int,
+) -> None:
+    """Nobody says which. But if all are, so is every call."""
+    name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+    monkeypatch.setenv(name, temporality)
+    collector.body = ExportMetricsServiceResponse(
+        partial_success=ExportMetricsPartialSuccess(rejected_data_points=rejected)
+    ).SerializeToString()
+    client = MetlogClient(OtlpSender(collector.url, interval=60), "app")
+    for _ in range(200):
+        client.incr("a")
+        client.timer_send("b", 5)
+        client.histogram("c", 5)
+    client.flush()
+    assert stats(client)[:4] == (600 - dropped, dropped, 0, 0)
+    client.close()
+
+
 def test_nothing_new_is_nothing_to_send(
     client: MetlogClient, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,11 @@ class Batch(NamedTuple):
         """How many calls it contains that no batch before it did."""
         return sum(each.calls for each in self.told)
 
+    @property
+    def points(self) -> int:
+        """How many data points it has, as a collector counts them."""
+        return len(self.told)
+
     def metrics(self) -> dict[object, tuple[Mapping[str, Any], list[Metric]]]:
         """Return its metrics by resource, with the attributes beyond the process's."""
         points: dict[object, list[Any]] = {}

@@ -316,7 +316,7 @@ class OtlpSender(ExportingSender):
                 waiting.popleft()
                 waiting.extendleft(reversed(halves))
                 if outcome.delivered:
-                    self._settle(part.calls, outcome)
+                    self._settle(part.calls, part.points, outcome)
                 elif not outcome.unfit:
                     self._totals.put_back(part)
                     arrived = False
@@ -370,7 +370,7 @@ class OtlpSender(ExportingSender):
                 for _ in range(kept.calls):  # until now they counted as queued
                     self._queue.pop()
             if outcome.delivered:
-                self._settle(kept.calls, outcome)
+                self._settle(kept.calls, kept.points, outcome)
             elif not halves:
                 self.lose(kept.calls, "refused, dropped", outcome.why)
         return True
@@ -399,9 +399,11 @@ class OtlpSender(ExportingSender):
             self._not_before[each] = process.now() + outcome.wait
         return outcome
 
-    def _settle(self, calls: int, outcome: Outcome) -> None:
-        # It counts points, also those of series to which nothing happened.
-        rejected = min(calls, outcome.rejected)
+    def _settle(self, calls: int, points: int, outcome: Outcome) -> None:
+        # It counts points, also those of series to which nothing happened, and does not
+        # say which.
+        rejected = calls if outcome.rejected >= points else outcome.rejected
+        rejected = min(calls, rejected)
         self._tally.add(sent=calls - rejected, dropped=rejected)
         if outcome.rejected:
             self._tally.report("partly rejected", outcome.why)
@@ -422,6 +424,11 @@ class _Kept:
     def is_worn_out(self) -> bool:
         """Return whether it must not be sent again."""
         return self.tries > RESENDS
+
+    @property
+    def points(self) -> int:
+        """How many points or records a collector counts in it."""
+        return len(self.what) if isinstance(self.what, list) else self.what.points
 
     def halves(self) -> list[_Kept]:
         """Return it as two that are sent separately; none if it cannot be split."""
