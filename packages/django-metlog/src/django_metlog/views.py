@@ -229,6 +229,8 @@ def _posted(request: HttpRequest, limit: int) -> list[tuple[str, str]]:
         raise _RefusedError(400, "A report must be UTF-8.")
     try:
         if request.content_type == FORMS[1]:
+            if length is None:
+                return []  # as for Django, which would read all of it first
             with suppress(RawPostDataException):  # a middleware has parsed it
                 _check_end(request.body, length)
             form = request.POST
