@@ -316,6 +316,23 @@ HINTS = [
     ("METLOG_RECORD_GUARD", guards.rate_limit, "METLOG_RECORD_GUARD = rate_limit(10)"),
     ("METLOG_RECORD_GUARD", Guarding, "METLOG_RECORD_GUARD = Guarding()"),
     ("METLOG_RECORD_GUARD", lambda: None, "def guard(request): return None"),
+    (
+        "METLOG_RECORD_GUARD",
+        "django_metlog.guards.same_orign",
+        "did you mean 'django_metlog.guards.same_origin'?",
+    ),
+    (
+        "METLOG_METRICS_GUARD",
+        "metlog.guards.internal",
+        "did you mean 'django_metlog.guards.internal'?",
+    ),
+    ("METLOG_RECORD_GUARD", "no_such.guard", "must name a guard, got 'no_such.guard'"),
+    ("METLOG_RECORD_GUARD", "testsite.settings.DEBUG", "', which is "),
+    (
+        "METLOG_RECORD_GUARD",
+        "testsite.needs_environment.guard",
+        "whose module raises KeyError('METLOG_TEST_NO_SUCH_VARIABLE')",
+    ),
     ("METLOG", {}, "METLOG = {'sender': {'class': 'metlog.senders.StatsdSender'}}"),
     ("METLOG", {"class": "metlog.senders.StatsdSender"}, "METLOG = {'sender': {"),
     ("METLOG", {"SENDER": {"CLASS": "metlog.senders.StatsdSender"}}, "{'sender': {"),

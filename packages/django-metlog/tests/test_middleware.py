@@ -232,8 +232,8 @@ def test_a_foreign_status_is_counted_as_other(sent: Any) -> None:
     ("setting", "value", "said"),
     [
         ("METLOG_VIEW_NAMES", "class", "METLOG_VIEW_NAMES must be"),
-        ("METLOG_RECORD_GUARD", "no_such.guard", "METLOG_RECORD_GUARD: No module"),
-        ("STATSD_RECORD_GUARD", "testsite.views.__doc__", "is not callable"),
+        ("METLOG_RECORD_GUARD", "no_such.guard", "got 'no_such.guard': No module"),
+        ("STATSD_RECORD_GUARD", "testsite.views.__doc__", "which is 'One view"),
     ],
 )
 def test_a_wrong_setting_stops_the_server_when_it_starts(

@@ -34,6 +34,9 @@ PATCHES = (
 )
 """The patches in `django_metlog.patches`."""
 
+GUARDS = ("internal", "same_origin")
+"""What a path may name in `django_metlog.guards`; the others make guards."""
+
 
 def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
     """Return the guard in a setting, which has it or a path to it, or is None."""
@@ -42,13 +45,20 @@ def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
         try:
             found = import_string(path)
         except ImportError as error:
-            raise ImproperlyConfigured(f"{name}: {error}.") from error
+            last = path.rpartition(".")[2]
+            meant = difflib.get_close_matches(last, GUARDS, n=1, cutoff=0.7)
+            hint = f"; did you mean 'django_metlog.guards.{meant[0]}'?" if meant else ""
+            raise ImproperlyConfigured(
+                f"{name} must name a guard, got {path!r}: {error}{hint}"
+            ) from error
         except Exception as error:  # its module may raise anything when imported
             raise ImproperlyConfigured(
-                f"{name}: {path} cannot be imported: {error!r}."
+                f"{name} must name a guard, got {path!r}, whose module raises {error!r}"
             ) from error
         if not callable(found):
-            raise ImproperlyConfigured(f"{name}: {path} is not callable.")
+            raise ImproperlyConfigured(
+                f"{name} must name a guard, got {path!r}, which is {found!r:.100}"
+            )
     if found is not None:
         _check_guard(name, found)
     return cast("Callable[..., Any] | None", found)
