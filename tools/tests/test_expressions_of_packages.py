@@ -103,7 +103,6 @@ DJANGO_METLOG: Table = {
     # A request's headers and its path.
     ("_headers.py", r"(?:t=)?([0-9]{1,19}(?:\.[0-9]{1,9})?)"): ["t=", "1", "t=1.", "t"],
     ("_view_names.py", r"[\w-]"): ["/", "<", "^$", "a"],
-    ("_segments.py", r"[^\w-]+"): ["/", "a/", "é.", "\ud800"],
     # Statements, with whatever comments their authors like.
     ("patches/_operation.py", r"[\s(;]*"): ["(", " ;", "-- -\n", "/**/", "--"],
     ("patches/_operation.py", r"[A-Za-z]+"): ["a", "SELECT", "a1", "--"],

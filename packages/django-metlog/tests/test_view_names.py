@@ -325,3 +325,27 @@ def test_names_are_found_after_the_response(sent: Any, settings: Any) -> None:
     middleware = GraphiteRequestTimingMiddleware(get_response)
     middleware(RequestFactory().get("/"))
     assert next(iter(sent.timers())).endswith(".late.GET")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("का", "की", "के"),
+        ("हिन्दी", "हनद"),
+        ("ดี", "ดา", "ดู"),
+        ("שָׁלוֹם", "שלום"),
+        ("அ", "ஆ", "கி", "கீ"),
+    ],
+)
+def test_vowels_of_a_script_are_part_of_a_name(names: tuple[str, ...]) -> None:
+    """Many scripts write them as marks; Python has them in names, too."""
+
+    def view(request: object) -> None: ...
+
+    def named(name: str) -> ResolverMatch:
+        view.__name__ = name
+        return ResolverMatch(view, (), {}, url_name=name, route=f"{name}/")
+
+    for scheme in ("module", "url_name", "route"):
+        for name in names:
+            assert view_name(named(name), "GET", scheme).name == name

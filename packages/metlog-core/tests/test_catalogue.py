@@ -491,6 +491,18 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("..", "unnamed"),
         ("a b\n", "a_b"),
         ("api.example.com:443", "api_example_com_443"),
+        ("हिन्दी.की", "हिन्दी_की"),
+        ("का", "का"),
+        ("สวัสดี ค่ะ", "สวัสดี_ค่ะ"),
+        ("שָׁלוֹם", "שָׁלוֹם"),
+        ("cafe\u0301/s", "cafe\u0301_s"),
+        ("தமிழ்:1", "தமிழ்_1"),
+        ("ខ្មែរ", "ខ្មែរ"),
+        ("²x", "²x"),
+        ("a\u200db", "a_b"),  # a joiner is not seen
+        ("a\xa0b\u2028c", "a_b_c"),
+        ("\ud800", "unnamed"),
+        ("«本»", "本"),
     ],
 )
 def test_a_segment_has_no_dot(text: str, expected: str) -> None:

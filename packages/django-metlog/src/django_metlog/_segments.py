@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+
+from metlog.catalogue import segment
 
 __all__ = ["METHODS", "class_name", "method_name", "module_name", "segment"]
 
@@ -15,18 +16,6 @@ METHODS = frozenset(
     )
 )
 """The methods of RFC 9110 §9 and RFC 5789. A client can send any word as a method."""
-
-_UNSAFE = re.compile(r"[^\w-]+")
-
-
-def segment(text: str) -> str:
-    """Return ``text`` as one segment of a dotted name.
-
-    Each run of dots, white space and characters that mean something to StatsD or
-    Graphite becomes one ``_``, and is removed at the ends: ``<lambda>`` is ``lambda``.
-    """
-    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
-
 
 class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 """Returns a class's name, whatever its metaclass says."""

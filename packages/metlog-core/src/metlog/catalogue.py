@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
+from unicodedata import category
 
 from metlog._labels import plain
 from metlog.exceptions import ConfigError
@@ -44,7 +45,17 @@ def segment(text: str) -> str:
     Each run of dots, white space and characters that mean something to StatsD or
     Graphite becomes one ``_``, and is removed at the ends: ``<lambda>`` is ``lambda``.
     """
-    return "_".join(part for part in _UNSAFE.split(text) if part) or "unnamed"
+    if text.isascii():
+        parts = _UNSAFE.split(text)
+    else:  # many scripts write vowels as marks, which are no \w
+        parts = "".join(c if _is_of_word(c) else "." for c in text).split(".")
+    return "_".join(part for part in parts if part) or "unnamed"
+
+
+def _is_of_word(character: str) -> bool:
+    return (
+        character.isalnum() or character in "_-" or category(character).startswith("M")
+    )
 
 
 class Declaring(Protocol):
