@@ -322,6 +322,40 @@ def test_a_scaled_metric_has_its_dotted_values_in_the_dotted_shape(
     assert found["page_points_total"] == 3 * factor
 
 
+@pytest.mark.parametrize(
+    ("unit", "bounds", "told"),
+    [
+        ("%", (35, 41, 57, 70, 95), ("0.35", "0.41", "0.57", "0.7", "0.95")),
+        ("us", (5, 10, 15, 1500), ("5e-06", "1e-05", "1.5e-05", "0.0015")),
+        ("ns", (3, 7, 11), ("3e-09", "7e-09", "1.1e-08")),
+        ("ms", (0.1, 700.0), ("0.0001", "0.7")),
+        ("min", (0.1, 0.7, 1.1), ("6.0", "42.0", "66.0")),
+        ("h", (0.1, 1), ("360.0", "3600.0")),
+        ("kBy", (0.1, 1.1), ("100.0", "1100.0")),
+        ("KiBy", (1, 4, 64), ("1024.0", "4096.0", "65536.0")),
+        ("MBy", (1.1, 2.3), ("1.1e+06", "2.3e+06")),
+        ("By", (0.30000000000000004, 7), ("0.30000000000000004", "7.0")),
+    ],
+)
+def test_bounds_in_another_unit_are_the_numbers_one_expects(
+    unit: str, bounds: tuple[float, ...], told: tuple[str, ...]
+) -> None:
+    """Rules name them. And a value that equals its bound stays below it."""
+    metric = Metric("a.b", "histogram", unit, "Something.", bounds=bounds)
+    with MetlogClient(PrometheusSender(), "app") as client:
+        handle = metric.series(client)
+        for bound in bounds:
+            handle.record(bound)
+        found = samples(scrape(client))
+    counts = [
+        (name.partition("le=")[2].rstrip("}"), count)
+        for name, count in found.items()
+        if "_bucket{" in name
+    ]
+    expected = [(bound, i) for i, bound in enumerate(told, 1)]
+    assert counts == [*expected, ("+Inf", len(bounds))]
+
+
 def test_what_callers_folded_is_in_the_unit_of_the_family() -> None:
     """When they outran the worker: kilobytes are bytes there, too."""
     sizes = Metric("file.size", "histogram", "kBy", "", bounds=(1, 2, 4))

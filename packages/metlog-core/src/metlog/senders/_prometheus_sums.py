@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from metlog._aggregate.histograms import Explicit
-from metlog._aggregate.series import News, Series, Spilled, fold, in_base_units
+from metlog._aggregate.series import News, Series, Spilled, fold
 from metlog.rules import is_reserved
 from metlog.senders._delivery.worker import Tally
 from metlog.senders._prometheus_state import OTHER, Family, Labels
@@ -78,12 +78,13 @@ class Sums:
             if factor == 1:
                 fold(series, news.entries, known)
             else:
-                values = in_base_units(series, news.entries)
-                known.fold([value * factor for value in values])
+                folded = _Folded(self, form)
+                fold(series, news.entries, folded)
+                known.merge(folded.scaled())
             if news.spilled is not None:
-                folded = _mine(news.spilled, self)
-                if folded is not None:
-                    known.merge(folded.scaled())
+                spilled = _mine(news.spilled, self)
+                if spilled is not None:
+                    known.merge(spilled.scaled())
         elif series.kind == "counter":
             value = news.value * factor / min(series.rate, 1.0)
             if value < 0:
@@ -176,12 +177,17 @@ class Sums:
 
 
 class _Folded(Explicit):
-    """What callers folded because the worker was too slow: values as they were."""
+    """Values as they were, not yet in the family's unit.
+
+    A value that equals a bound in its own unit does not always do so in another.
+    """
 
     __slots__ = ("_form", "owner")
 
     def __init__(self, owner: Sums, form: _Form) -> None:
-        super().__init__(tuple(bound / form.factor for bound in form.family.bounds))
+        super().__init__(
+            tuple(_decimal(bound / form.factor) for bound in form.family.bounds)
+        )
         self.owner = owner
         self._form = form
 
@@ -206,10 +212,18 @@ def _new_family(name: str, series: Series, shaped: Shaped, unit: float) -> Famil
     kind = _KINDS.get(series.kind, "gauge")
     bounds: tuple[float, ...] = ()
     if kind == "histogram":
-        bounds = tuple(bound * unit for bound in shaped.bounds)
+        bounds = shaped.bounds
+        if unit * shaped.scale != 1:
+            bounds = tuple(_decimal(bound * unit) for bound in bounds)
     across = "sum" if series.kind == "updown" else shaped.across
     meaning = encodable(shaped.meaning or shaped.name)
     return Family(name, kind, meaning, shaped.unit, across, bounds)
+
+
+def _decimal(value: float) -> float:
+    """Return what it would be in decimal arithmetic: 0.7 for 70 hundredths, which are
+    0.7000000000000001."""
+    return float(f"{value:.15g}")
 
 
 def _finite(value: float) -> float:
