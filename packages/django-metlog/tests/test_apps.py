@@ -288,6 +288,26 @@ app.Worker(pool="solo", concurrency=1)
     assert "ImproperlyConfigured: settings.METLOG is missing" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "module",
+    ["None", "types.ModuleType('celery')", "types.SimpleNamespace(app=5)"],
+)
+def test_something_else_that_is_called_celery(module: str, tmp_path: Any) -> None:
+    """A site's own module, or none, as some tests make sure: the site starts."""
+    program = f"""
+import sys, types
+sys.modules["celery"] = {module}
+sys.modules.pop("django_metlog.patches.celery", None)
+from django.apps import apps
+apps.get_app_config("django_metlog").ready()
+print("ready")
+"""
+    done = run(
+        "{'METLOG': {'sender_class': 'metlog.senders.NoSendSender'}}", program, tmp_path
+    )
+    assert (done.stdout, done.stderr) == ("ready\n", "")
+
+
 def test_the_client_may_be_a_dict(tmp_path: Any) -> None:
     """As LOGGING and CACHES are: the client takes its place, wherever it is asked for,
     and however early."""

@@ -38,9 +38,10 @@ class DjangoMetlogConfig(AppConfig):
             conf.validate_values()
             apply_patches()
         if "celery" in sys.modules:
-            from django_metlog.patches.celery import refuse_wrong_settings
+            with suppress(ImportError):  # another module of that name
+                from django_metlog.patches.celery import refuse_wrong_settings
 
-            refuse_wrong_settings()
+                refuse_wrong_settings()
         setting_changed.connect(_patches_changed, dispatch_uid="django_metlog.apps")
 
 
