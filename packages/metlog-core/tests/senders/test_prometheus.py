@@ -1140,6 +1140,29 @@ def test_what_a_clean_up_removes_is_written_anew(tmp_path: Path, cleaned: str) -
         assert samples(scrape(client)) == {"hits_total": 3}
 
 
+@FORKS
+@pytest.mark.parametrize("cleaned", CLEANED)
+def test_what_a_clean_up_removes_amid_a_scrape_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cleaned: str
+) -> None:
+    """Also if that scrape takes longer than others wait for it."""
+    monkeypatch.setattr(folder, "PATIENCE", 0.05)
+    place = tmp_path / "shared"
+    with multi(place, interval=600) as client, multi(place, interval=600) as other:
+        for each in (client, other):
+            each.incr("hits")
+            each.flush()
+        with reading_elsewhere(place):
+            CLEANED[cleaned](place)
+            for each in (client, other, client):
+                each.incr("hits")
+                each.flush()
+        for each in (client, other, client, other):
+            each.flush()
+            found = samples(scrape(each))
+        assert found == {"hits_total": 5}
+
+
 def test_a_place_in_use_does_not_look_unused(tmp_path: Path) -> None:
     """Its lock is never written; what removes old files goes by their times."""
     with multi(tmp_path) as client:

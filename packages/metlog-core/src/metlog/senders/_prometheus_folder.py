@@ -114,9 +114,11 @@ class Place:
         _mine.discard(self._key)
 
     def abandon(self) -> None:
-        """Leave without a trace, so that no reader counts this process as dead."""
-        with contextlib.suppress(OSError), _readers(self._folder):
-            _remove(self._folder, [self.id])
+        """Leave without a trace, so that no reader counts this process as dead. Raises
+        OSError, and stays, if that cannot be done now."""
+        with contextlib.suppress(FileNotFoundError), _readers(self._folder):
+            if _remove(self._folder, [self.id]):
+                raise OSError(f"the files of {self.id} cannot be removed")
         self.leave()
 
     def reset_after_fork(self) -> None:
