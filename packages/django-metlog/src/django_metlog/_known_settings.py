@@ -108,8 +108,8 @@ SECRETS = (
 
 def _guard_shown(value: object) -> str:
     """Return what may be a path, and nothing that may be the token itself."""
-    if isinstance(value, str) and "." in value:
-        return repr(value)
+    if isinstance(value, str):
+        return repr(value) if "." in value else "text without a dot (not shown)"
     return f"an object of type {type(value).__name__!r}"
 
 
