@@ -128,7 +128,7 @@ def timing_of(**values: Any) -> str:
             'total;dur=12.346, view;dur=10.500;desc="shop.views.index"',
         ),
         ({"view": "v"}, 'total;dur=12.346, view;desc="v"'),
-        ({"view": "größe"}, 'total;dur=12.346, view;desc="gr??e"'),
+        ({"view": "größe"}, 'total;dur=12.346, view;desc="gr%C3%B6%C3%9Fe"'),
         (
             {"queries": 1, "query_ms": 3.25},
             'total;dur=12.346, db;dur=3.250;desc="1 query"',

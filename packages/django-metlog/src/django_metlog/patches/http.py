@@ -93,7 +93,8 @@ def _timed_urlopen(urlopen: Function) -> Function:
         if _read(pool, "is_telemetry") is True:  # our own exports
             return urlopen(pool, *args, **named)
         method = args[0] if args else named.get("method")
-        with _Request(method, *_place(pool)) as request:
+        url = args[1] if len(args) > 1 else named.get("url")
+        with _Request(method, *_place(pool, url)) as request:
             response = urlopen(pool, *args, **named)
             request.status = _read(response, "status")
             return response
@@ -101,7 +102,12 @@ def _timed_urlopen(urlopen: Function) -> Function:
     return timed
 
 
-def _place(pool: Any) -> tuple[Any, Any]:
+def _place(pool: Any, url: object) -> tuple[Any, Any]:
+    """Return host and port. A pool that is a proxy's is given whole addresses."""
+    if isinstance(url, str) and "://" in url[:8]:
+        host, port = _address(pool, url)
+        if host:
+            return host, port
     return _read(pool, "host"), _read(pool, "port")
 
 
