@@ -71,7 +71,7 @@ METLOG: Table = {
         "senders/_otlp_environment.py",
         r"[\s#\x00-\x1f\x7f\ud800-\udfff]",
     ): [" ", "a", "#", "\ud800"],
-    ("senders/_otlp_environment.py", r"[\w.:%~-]+"): ["a", ".", "-", "a/", "é"],
+    ("senders/_otlp_environment.py", r"[\w.~-]+"): ["a", ".", "-", "a/", "é"],
     ("_ini.py", r"\$\{(\w+)\}"): ["$", "${", "${a", "${a}", "}"],
     ("_ini.py", r"0|-?[1-9][0-9]{0,18}"): ["0", "1", "-1", "1" * 19],
     # The command line's own server, and the patterns of declarations.

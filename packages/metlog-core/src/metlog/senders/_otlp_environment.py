@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from metlog.exceptions import ConfigError
 from metlog.wire.text import encodable
@@ -184,12 +185,9 @@ def _with_path(base: str, signal: str) -> str:
 def _url(value: object, name: str) -> str:
     try:
         parts = urlsplit(str(value))
-        usable = parts.scheme in {"http", "https"} and bool(
-            _HOST.fullmatch(parts.hostname or "")
-        )
+        usable = parts.scheme in {"http", "https"} and _is_host(parts)
         usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
-        (parts.hostname or "").encode("idna")
-    except ValueError:  # whose text may contain a password
+    except (OSError, ValueError):  # whose text may contain a password
         usable = False
     if not usable or not isinstance(value, str):
         raise ConfigError(
@@ -198,8 +196,19 @@ def _url(value: object, name: str) -> str:
     return value
 
 
+def _is_host(parts: SplitResult) -> bool:
+    """Return whether the host of a URL is one, or raise ValueError or OSError. What
+    requests would refuse at each export has to be found out now."""
+    host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
+    if ":" in host:
+        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        return place.partition("]")[2][:1] in {"", ":"}
+    host.encode("idna")
+    return "[" not in place and bool(_HOST.fullmatch(host))
+
+
 _NOT_IN_URLS = re.compile(r"[\s#\x00-\x1f\x7f\ud800-\udfff]")
-_HOST = re.compile(r"[\w.:%~-]+")  # no variable that was not expanded, no second URL
+_HOST = re.compile(r"[\w.~-]+")  # no variable that was not expanded, no second URL
 
 
 def _headers(value: object) -> dict[str, str]:
