@@ -114,6 +114,64 @@ def test_a_host_that_is_not_named_is_other(
     assert sent.names() == ["http.client.other"]
 
 
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """Answers for any host; the test's own address is asked directly."""
+    with HttpReceiver(lambda request: HttpAnswer(200)) as receiver:
+        yield f"http://localhost:{receiver.port}"
+
+
+def through_urllib3(proxy: str, url: str) -> Any:
+    return urllib3.ProxyManager(proxy).request("GET", url).status
+
+
+def through_requests(proxy: str, url: str) -> Any:
+    return requests.get(url, proxies={"http": proxy}, timeout=60).status_code
+
+
+def through_httpx(proxy: str, url: str) -> Any:
+    return httpx.get(url, proxy=proxy).status_code
+
+
+def through_aiohttp(proxy: str, url: str) -> Any:
+    async def ask() -> Any:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, proxy=proxy) as response,
+        ):
+            return response.status
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "ask", [through_urllib3, through_requests, through_httpx, through_aiohttp]
+)
+@pytest.mark.parametrize(
+    ("host", "label", "port"),
+    [
+        ("api.example.com", "api.example.com", 80),
+        ("API.example.com:8080", "api.example.com", 8080),
+        ("[2001:db8::1]", "2001:db8::1", 80),
+        ("another.example.com", "other", 80),
+    ],
+)
+def test_behind_a_proxy_the_host_is_the_one_that_is_asked(
+    *, settings: Any, proxy: str, ask: Ask, host: str, label: str, port: int
+) -> None:
+    """In every library, and for the convention, too."""
+    settings.METLOG_HTTP_HOSTS = ["api.example.com", "2001:db8::1"]
+    with Collector() as collector:
+        settings.METLOG = MetlogClient(OtlpSender(collector.url, names="semconv"), "x")
+        assert ask(proxy, f"http://{host}/path?query=http://other.example") == 200
+        settings.METLOG.close()
+        (point,) = [
+            {a.key: a.value.string_value or a.value.int_value for a in point.attributes}
+            for _, point in collector.last()
+        ]
+    assert (point["server.address"], point["server.port"]) == (label, port)
+
+
 @every_library
 @pytest.mark.parametrize(
     ("named", "host", "label"),

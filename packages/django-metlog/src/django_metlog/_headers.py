@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from django_metlog.scope import Scope
 
@@ -75,8 +76,11 @@ def server_timing(scope: Scope, total_ms: float) -> str:
 
 
 def view_entry(view: str, ms: float | None = None) -> str:
-    """Return the entry with the page's view, which stick sends back in its report."""
-    name = view.encode("ascii", "replace").decode()
+    """Return the entry with the page's view, which stick sends back in its report.
+
+    Its name is percent-encoded, because browsers disagree about anything but ASCII.
+    """
+    name = quote(view, safe="", errors="replace")
     duration = "" if ms is None else f";dur={ms:.3f}"
     return f'view{duration};desc="{name}"'
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -172,19 +172,24 @@ def _is_prerendering(request: HttpRequest) -> bool:
 def _send(report: _beacons.Report) -> None:
     """Send what a report holds; only under names of views that the site has, and of no
     more views than a label may have."""
-    known = _views() if report.view or report.visits else frozenset()
-    view = capped("view", report.view) if report.view in known else ""
+    view = _known(report.view)
     by_view = bool(view) and conf.get("METLOG_RECORD_BY_VIEW")
     if report.visits:
         report = report._replace(
             visits=tuple(
-                visit._replace(
-                    view=capped("view", visit.view) if visit.view in known else OTHER
-                )
+                visit._replace(view=_known(visit.view) or OTHER)
                 for visit in report.visits
             )
         )
     _reported.send(conf.client(), report, view, by_view)
+
+
+def _known(view: str) -> str:
+    """Return the name that Server-Timing gave to a page; empty if it is no view's."""
+    if not view:
+        return ""
+    name = unquote(view)
+    return capped("view", name) if name in _views() else ""
 
 
 def _views() -> frozenset[str]:
