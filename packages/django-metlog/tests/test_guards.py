@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -241,3 +242,36 @@ def test_per_address_says_what_it_needs(arguments: tuple[float, ...]) -> None:
     """A limit that lets nobody in is a mistake, and said at once."""
     with pytest.raises(ValueError, match="per_address: expected per_second above 0"):
         per_address(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("several", "said"),
+    [
+        ([[same_origin]], "; write all_of(same_origin, rate_limit(10))"),
+        (["django_metlog.guards.same_origin"], "got 'django_metlog.guards.same_origin"),
+        (
+            [same_origin, rate_limit],
+            "rate_limit, which makes one; write rate_limit(10)",
+        ),
+        ([per_address], "got per_address, which makes one; write per_address(5)"),
+        ([guards.bearer], 'write bearer(os.environ["METRICS_TOKEN"])'),
+        ([all_of, same_origin], "got all_of, which makes one"),
+        ([None], "got None"),
+    ],
+)
+def test_all_of_says_what_it_needs(several: Any, said: str) -> None:
+    """Where it is written, and not at the first report."""
+    with pytest.raises(ValueError, match=r"^all_of: expected guards, got ") as raised:
+        all_of(*several)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("make", [rate_limit, per_address])
+@pytest.mark.parametrize("wrong", ["5", None, [5], "", float("nan"), -1, 5j])
+def test_a_limit_that_is_no_number(make: Any, wrong: Any) -> None:
+    """Is told like one that is too small."""
+    with pytest.raises(ValueError, match="expected per_second above 0"):
+        make(wrong)
+    if wrong is not None:  # which is the default
+        with pytest.raises(ValueError, match="expected per_second above 0"):
+            make(5, wrong)

@@ -12,6 +12,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,8 +68,8 @@ def rate_limit(
     and at least one. Each process has its own, so four workers let four times as many
     through. All others get a 429.
     """
-    capacity = max(per_second, 1) if burst is None else burst
-    if not (per_second > 0 and capacity >= 1):
+    capacity = _burst(per_second) if burst is None else burst
+    if not (_is_positive(per_second) and _is_positive(capacity) and capacity >= 1):
         raise ValueError(
             "rate_limit: expected per_second above 0 and a burst of 1 or more, "
             f"got per_second={per_second!r} and burst={capacity!r}"
@@ -107,8 +108,12 @@ def per_address(
     are remembered; a forgotten one starts with a full bucket. Only REMOTE_ADDR counts,
     no header: behind a proxy it must be the visitor's address, or limit in the proxy.
     """
-    capacity = max(per_second, 1) if burst is None else burst
-    if not (per_second > 0 and capacity >= 1 and addresses >= 1):
+    capacity = _burst(per_second) if burst is None else burst
+    if not (
+        all(map(_is_positive, (per_second, capacity, addresses)))
+        and capacity >= 1
+        and addresses >= 1
+    ):
         raise ValueError(
             "per_address: expected per_second above 0, a burst and addresses of 1 or "
             f"more, got per_second={per_second!r}, burst={capacity!r} and "
@@ -133,6 +138,14 @@ def per_address(
 
 
 per_address.makes_a_guard = "per_address(5)"  # type: ignore[attr-defined]
+
+
+def _burst(per_second: Any) -> float:
+    return max(per_second, 1) if _is_positive(per_second) else 1
+
+
+def _is_positive(number: Any) -> bool:
+    return isinstance(number, Real) and float(number) > 0
 
 
 def _network(address: str) -> str:
@@ -207,6 +220,18 @@ bearer.makes_a_guard = 'bearer(os.environ["METRICS_TOKEN"])'  # type: ignore[att
 
 def all_of(*guards: Guard) -> Guard:
     """Combine guards; the first that refuses decides, and the rest are not called."""
+    for one in guards:
+        makes_one = getattr(one, "makes_a_guard", None)
+        if isinstance(makes_one, str):
+            raise ValueError(
+                f"all_of: expected guards, got {one.__name__}, which makes one; "
+                f"write {makes_one}"
+            )
+        if not callable(one):
+            raise ValueError(
+                f"all_of: expected guards, got {one!r:.100}; "
+                "write all_of(same_origin, rate_limit(10))"
+            )
     if not any(_is_async(guard) for guard in guards):
         return lambda request: _first(ask(guard, request) for guard in guards)
 
