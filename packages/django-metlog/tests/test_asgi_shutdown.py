@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
 
 from django_metlog.asgi import flush_at_shutdown
 from metlog import MetlogClient
@@ -66,6 +67,14 @@ def test_what_is_held_goes_out(settings: Any) -> None:
         asyncio.run(serve())
         assert receiver.wait_until(lambda r: r.lines == ["view.GET:5|ms"])
         sender.close()
+
+
+@pytest.mark.parametrize("wrong", [None, "mysite.asgi", get_wsgi_application(), 5])
+def test_what_is_no_asgi_application(wrong: Any) -> None:
+    """Is refused where it is written, and not by the first request."""
+    said = r"expected an ASGI application, got .*flush_at_shutdown\(get_asgi_appl"
+    with pytest.raises(TypeError, match=said):
+        flush_at_shutdown(wrong)
 
 
 def test_all_else_is_the_application_s(sent: Any) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.handlers.wsgi import WSGIHandler
 
 from django_metlog import _app_check, conf
 
@@ -28,6 +29,11 @@ def flush_at_shutdown(application: Application) -> Application:
     The flush comes after all requests have been answered, and the server waits for it.
     Raises `ImproperlyConfigured` for a METLOG that cannot work.
     """
+    if not callable(application) or isinstance(application, WSGIHandler):
+        raise TypeError(
+            "flush_at_shutdown: expected an ASGI application, "
+            f"got {application!r:.100}; write flush_at_shutdown(get_asgi_application())"
+        )
     conf.client()
     _app_check.look_once()
 
