@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import pytest
 
 from metlog.exceptions import ConfigError
@@ -398,8 +400,8 @@ def test_a_url_as_it_may_be_printed(url: str, expected: str) -> None:
 def test_certificates_are_files(tmp_path: Path) -> None:
     """The signal's own, else the general one."""
     general, own = tmp_path / "all.pem", tmp_path / "logs.pem"
-    general.touch()
-    own.touch()
+    for path in (general, own):
+        shutil.copy(certifi.where(), path)
     settings = read(
         environ={
             "OTEL_EXPORTER_OTLP_CERTIFICATE": str(general),
@@ -410,6 +412,30 @@ def test_certificates_are_files(tmp_path: Path) -> None:
     assert settings.logs
     assert settings.metrics.certificate == str(general)
     assert settings.logs.certificate == str(own)
+
+
+@pytest.mark.parametrize("signal", ["", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no certificate\n",
+        b"\xff\xfe\x00" * 10,
+        b"-----BEGIN CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    ],
+)
+def test_a_file_without_a_certificate_is_an_error(
+    tmp_path: Path, content: bytes, signal: str
+) -> None:
+    """At start-up: no export could succeed."""
+    name = f"OTEL_EXPORTER_OTLP_{signal}CERTIFICATE"
+    path = tmp_path / "ca.pem"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"^{name}: expected a file of certificates"):
+        read(environ={name: str(path)})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import math
 import os
 import re
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -161,7 +162,7 @@ def _target(
             signal, "COMPRESSION", _choice("none gzip deflate"), "none"
         ),
         protocol=_protocol(reader, signal, protocol),
-        certificate=reader.first(signal, "CERTIFICATE", _file, None),
+        certificate=reader.first(signal, "CERTIFICATE", _certificates, None),
         client_key=reader.first(signal, "CLIENT_KEY", _file, None),
         client_certificate=reader.first(signal, "CLIENT_CERTIFICATE", _file, None),
     )
@@ -364,6 +365,18 @@ def _file(value: object, name: str) -> str:
     if not os.path.isfile(str(value)):  # noqa: PTH113  # requests takes only text
         raise ConfigError(f"expected a file, got {value!r}", name)
     return str(value)
+
+
+def _certificates(value: object, name: str) -> str:
+    path = _file(value, name)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:  # an SSLError is one
+        raise ConfigError(
+            f"expected a file of certificates in PEM format, got {path!r} ({error})",
+            name,
+        ) from error
+    return path
 
 
 def _number(value: object) -> float | None:
