@@ -1188,6 +1188,23 @@ def test_a_folder_that_cannot_be_written_costs_only_others_numbers(
     assert f"cannot be written: {blocked / 'folder'}: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("step", [-1e9, -3600, -1, 0, 3600])
+@pytest.mark.usefixtures("nothing_declared")
+def test_the_last_is_the_last_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    """Somebody may set it meanwhile."""
+    level = Metric("level", "gauge", "", "How much.", across="last")
+    at = time.time()
+    with multi(tmp_path) as one, multi(tmp_path) as other:
+        for i, client in enumerate((one, other, one, other)):
+            monkeypatch.setattr(time, "time", lambda i=i: at + i * step)
+            level.series(client).set(i)
+            client.flush()
+            for each in (one, other):
+                assert samples(scrape(each)) == {"level": i}
+
+
 def test_gauges_of_several_processes_are_one_as_declared() -> None:
     """By sum, the largest, the smallest, the last."""
     for across, expected in (("sum", 5), ("max", 4), ("min", 1), ("last", 1)):

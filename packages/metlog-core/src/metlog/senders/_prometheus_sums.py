@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from metlog._aggregate.histograms import Explicit
 from metlog._aggregate.series import News, Series, Spilled, fold
 from metlog.rules import is_reserved
+from metlog.senders._delivery.process import now
 from metlog.senders._delivery.worker import Tally
 from metlog.senders._prometheus_state import OTHER, Family, Labels
 from metlog.shapes import Shape, Shaped
@@ -96,7 +96,8 @@ class Sums:
         elif series.kind == "updown":
             samples[key] = _finite(samples.get(key, 0) + news.value * factor)
         elif family.across == "last":
-            samples[key] = _finite(news.value * factor), time.time()
+            # A clock that all processes share, and that nobody sets.
+            samples[key] = _finite(news.value * factor), now()
         else:
             samples[key] = _finite(news.value * factor)
         family.changed()
