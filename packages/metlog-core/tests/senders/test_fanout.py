@@ -19,6 +19,7 @@ from metlog.message import Message
 from metlog.senders import (
     DebugCaptureSender,
     FanOutSender,
+    NoSendSender,
     OtlpSender,
     PrometheusSender,
     Sender,
@@ -211,7 +212,10 @@ def test_routes_may_come_from_configuration() -> None:
     ("routes", "said"),
     [
         ([], "routes: expected one or more"),
-        (["x"], r"routes\[0\]: expected a dict with 'sender'"),
+        (["x"], r"routes\[0\]: expected a dict with 'sender', .*, got 'x'$"),
+        ([{"class": "a.B"}], r", got {'class': …}; write {'sender': {'class': …}}$"),
+        ([NoSendSender()], r", got <.*NoSendSender .*>; write {'sender': …}$"),
+        ([NoSendSender], r"; write {'sender': …}$"),
         ([{"types": ["a"]}], r"routes\[0\]: expected a dict with 'sender'"),
         ([{"sender": 3}], r"routes\[0\]\['sender'\]: expected a dict with 'class'"),
         (

@@ -421,11 +421,19 @@ class _Gone:
 _GONE: Any = _Gone()
 
 
+def _meant(route: object) -> str:
+    """Return what to write for a sender that stands where its route has to be."""
+    if isinstance(route, Mapping):
+        return "; write {'sender': {'class': …}}" if "class" in route else ""
+    is_sender = callable(getattr(route, "send_message", None))
+    return "; write {'sender': …}" if is_sender else ""
+
+
 def _route(route: object) -> Route:
     if not isinstance(route, Mapping) or "sender" not in route:
         raise ConfigError(
             "expected a dict with 'sender', perhaps 'types', 'severity', 'metrics', "
-            f"got {outline(route)}"
+            f"got {outline(route)}{_meant(route)}"
         )
     for key in route:
         if key not in {"sender", "types", "severity", "metrics"}:
