@@ -328,7 +328,7 @@ HINTS = [
         "did you mean 'django_metlog.guards.internal'?",
     ),
     ("METLOG_RECORD_GUARD", "no_such.guard", "must name a guard, got 'no_such.guard'"),
-    ("METLOG_RECORD_GUARD", "testsite.settings.DEBUG", "', which is "),
+    ("METLOG_RECORD_GUARD", "testsite.settings.DEBUG", "', which is a bool"),
     (
         "METLOG_RECORD_GUARD",
         "testsite.needs_environment.guard",

@@ -362,6 +362,10 @@ def test_no_metrics_call_raises(
         (object, "expected a sender, got its class; write object(…)"),
         ("metlog.senders.StdOutSender", "expected a sender, which has a method"),
         ({"class": "metlog.senders.StdOutSender"}, "expected a sender, which has a"),
+        (
+            {"headers": "secret"},
+            "expected a sender, which has a method send_message, got {'headers': …}; ",
+        ),
         (SimpleNamespace(send_message="x"), "expected a sender, which has a method"),
         (object(), "expected a sender, which has a method send_message, got <object"),
         (print, "expected a sender, which has a method send_message, got <built-in"),

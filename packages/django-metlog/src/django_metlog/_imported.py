@@ -57,7 +57,8 @@ def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
             ) from error
         if not callable(found):
             raise ImproperlyConfigured(
-                f"{name} must name a guard, got {path!r}, which is {found!r:.100}"
+                f"{name} must name a guard, got {path!r}, which is a "
+                f"{type(found).__name__}"
             )
     if found is not None:
         _check_guard(name, found)

@@ -18,6 +18,7 @@ from metlog.message import ENV_VERSION, Origin
 from metlog.rules import NO_RULES, Rules, as_rules, common_fields
 from metlog.senders.base import NoSendSender, Sender
 from metlog.shapes import Lens
+from metlog.wire.text import outline
 
 __all__ = ["Wired"]
 
@@ -39,8 +40,8 @@ def _as_sender(found: Any) -> Sender:
         )
     if not callable(getattr(found, "send_message", None)):
         raise ConfigError(
-            f"expected a sender, which has a method send_message, got {found!r:.200}; "
-            "metlog.config makes clients from dicts and texts",
+            "expected a sender, which has a method send_message, "
+            f"got {outline(found):.200}; metlog.config makes clients from dicts",
             "sender",
         )
     sender: Sender = found
@@ -52,7 +53,7 @@ def _as_filters(found: Iterable[Filter] | None) -> tuple[Filter, ...]:
     for index, one in enumerate(filters):
         if not callable(one):
             raise ConfigError(
-                f"expected a function that takes a message, got {one!r:.200}",
+                f"expected a function that takes a message, got {outline(one):.200}",
                 *("filters", index),
             )
     return filters

@@ -10,6 +10,7 @@ from metlog._registry import CLIENT_HOLDER, MetlogClientHolder
 from metlog.client import MetlogClient
 from metlog.config import client_from_dict_config
 from metlog.exceptions import ConfigError
+from metlog.wire.text import outline
 
 __all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
 
@@ -25,7 +26,7 @@ def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> Metlo
     if not config_dict:
         return client
     if not isinstance(config_dict, Mapping):
-        raise ConfigError(f"config: expected a dict, got {config_dict!r:.200}")
+        raise ConfigError(f"config: expected a dict, got {outline(config_dict):.200}")
     logger = config_dict.get("logger")
     if logger and logger != name:
         raise ConfigError(
