@@ -133,16 +133,54 @@ def test_deltas_are_told_once_from_the_last_to_this(temporality: str) -> None:
     assert told["u"].sum.data_points[0].as_int == 1
 
 
-def test_a_clock_that_goes_back_makes_no_impossible_times() -> None:
+def test_a_clock_that_is_absurd_makes_no_impossible_times() -> None:
     """An end is never before its start, and nothing is before 1970."""
     it = Aggregated(now_ns=1000)
     it.absorb(-5, it.news("counter", "a", 1))
     (point,) = it.told_at(-(10**30))["a"].sum.data_points
-    assert (point.start_time_unix_nano, point.time_unix_nano) == (1000, 1000)
+    assert (point.start_time_unix_nano, point.time_unix_nano) == (0, 0)
     it = Aggregated(now_ns=-5)
     it.absorb(10**40, it.news("counter", "a", 1))
     (point,) = it.told_at(10**40)["a"].sum.data_points
     assert point.start_time_unix_nano == 0
+
+
+@pytest.mark.parametrize("back", [1, 500, 2_000, 999_000, 10**6])
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_clock_that_is_set_back_gives_the_time_that_it_is(
+    temporality: str, back: int
+) -> None:
+    """As it is when a machine has started with a wrong one, of which it learns later.
+    Sums go on; no two exports are of one moment, nor of one to come."""
+    it = Aggregated(now_ns=1_000_000, temporality=temporality)
+    times = []
+    for i in range(6):
+        now = 1_000_000 + 1_000 * (i + 1) - (back if i > 1 else 0)
+        it.absorb(
+            now - 500,
+            it.news("counter", "a", 1),
+            it.news("gauge", "g", i),
+            it.news("updown", "u", 1),
+            it.news("counter", f"new {i}", 1),
+        )
+        told = it.told_at(now)
+        (a,) = told["a"].sum.data_points
+        (g,) = told["g"].gauge.data_points
+        (u,) = told["u"].sum.data_points
+        (new,) = told[f"new_{i}"].sum.data_points
+        for point in (a, u, new):
+            assert point.start_time_unix_nano < point.time_unix_nano == now
+        assert g.time_unix_nano == now
+        assert a.as_int == (1 if temporality == "delta" else i + 1)
+        assert u.as_int == i + 1
+        times.append((a.start_time_unix_nano, new.start_time_unix_nano))
+    assert all(start >= 999_000 - back for pair in times for start in pair)
+    starts = [start for start, _ in times]
+    assert starts[3:] == (
+        [starts[3]] * 3
+        if temporality == "cumulative"
+        else [1_000_000 + 1_000 * i - back for i in (3, 4, 5)]
+    )
 
 
 def test_the_oldest_goes_when_there_are_too_many_and_comes_back_anew() -> None:

@@ -111,7 +111,7 @@ class Totals:
                     self._add(each, exporter)
                 except Exception as error:  # say, a number type that cannot be added
                     self._lose(each.calls, "metric dropped", error)
-            self._drained_ns = max(clamped(now_ns), self._drained_ns)
+            self._drained_ns = clamped(now_ns)
 
     def cumulative(self, now_ns: int) -> Iterator[Batch]:
         """Yield all cumulative cells as of now, in batches small enough to send."""
@@ -123,8 +123,7 @@ class Totals:
         """Yield what happened since the last call. It is not yielded again."""
         with self._lock.here:
             cells, self._deltas = list(self._deltas.values()), {}
-            start = self._told_ns
-            self._told_ns = max(clamped(now_ns), start)
+            start, self._told_ns = self._told_ns, clamped(now_ns)
         for cell in cells:
             cell.start_ns = start
         yield from self._batches(cells, now_ns, AggregationTemporality.DELTA)
@@ -285,12 +284,16 @@ class Totals:
         self, cells: list[Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Batch:
         told = []
+        # If the clock was set back, a series starts now: with the times that it had
+        # before, all points until then would be of one and the same moment to come.
+        latest_start = clamped(clamped(now_ns) - 1)
         for i in range(0, len(cells), _CHUNK):
             if i:
                 time.sleep(0)
             with self._lock.here:
                 for cell in cells[i : i + _CHUNK]:
-                    point = point_of(cell, max(now_ns, cell.start_ns))
+                    cell.start_ns = min(cell.start_ns, latest_start)
+                    point = point_of(cell, now_ns)
                     told.append(Snapshot(cell, point, cell.calls))
                     cell.calls = 0
         return Batch(told, temporality)
