@@ -27,6 +27,7 @@ from rest_framework.viewsets import ViewSet
 from testsite.models import Book
 
 from django_metlog import exclude
+from django_metlog._exclusion import is_excluded
 from django_metlog._view_names import view_name
 from django_metlog.loggers.errors import StatsdHandler
 from django_metlog.patches import cache as cache_patch
@@ -369,3 +370,20 @@ def test_what_outlives_an_excluded_request(sent: Any, settings: Any, why: str) -
     assert len(sent.timers()["template.inline"]) == 2
     assert sent.counters()["error.valueerror"] == 2
     assert not [name for name in sent.names() if name.startswith("response")]
+
+
+@pytest.mark.parametrize("wrong", ["/health", "shop.views.health", None, ["/health"]])
+def test_what_is_no_view_is_told(wrong: Any) -> None:
+    """With the setting that takes paths, which is what most mean."""
+    with pytest.raises(TypeError, match=r"expected a view, got .* METLOG_EXCLUDE = "):
+        exclude(wrong)
+
+
+@pytest.mark.parametrize("kind", [staticmethod, classmethod])
+def test_a_method_of_the_class_is_a_view(kind: Any) -> None:
+    """Below the decorator that makes it one, as above it."""
+
+    def view(*args: object) -> None: ...
+
+    exclude(kind(view))
+    assert is_excluded(view)

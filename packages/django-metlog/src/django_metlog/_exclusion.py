@@ -28,9 +28,14 @@ def exclude(view: V) -> V:
     the same object, and may be above or below other decorators.
     """
     global used  # once true, it stays true
-    used = True
     # A bound method takes no attributes, the function behind it does.
     marked: Any = getattr(view, "__func__", view)
+    if not callable(marked):
+        raise TypeError(
+            f"exclude: expected a view, got {view!r:.100}; "
+            "for paths write METLOG_EXCLUDE = [r'^/health$']"
+        )
+    used = True
     marked.metlog_excluded = True
     return view
 
