@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import prometheus_client
 import pytest
@@ -293,6 +294,23 @@ def test_a_client_without_one_says_so() -> None:
                 client.timer_send("t", 2)
             assert samples(scrape(client))["hits_total"] == 5
         assert receiver.wait_until(lambda r: r.counts == {"hits": 5})
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_one_is_found_however_routes_are_nested(depth: int) -> None:
+    """A route may be divided again."""
+    sender: Any = PrometheusSender()
+    for _ in range(depth):
+        sender = FanOutSender([{"sender": Mock()}, {"sender": sender}])
+    with MetlogClient(sender, "app") as client:
+        client.incr("hits")
+        assert samples(scrape(client)) == {"hits_total": 1}
+
+
+@pytest.mark.parametrize("sender", [Mock(), FanOutSender([{"sender": Mock()}])])
+def test_none_is_found_in_what_is_no_sender_of_ours(sender: Any) -> None:
+    """Whatever attributes it has."""
+    assert of_prometheus.find(MetlogClient(sender, "app")) is None
 
 
 def test_a_hot_loop_is_exact(client: MetlogClient) -> None:

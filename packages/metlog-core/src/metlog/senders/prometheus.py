@@ -343,10 +343,13 @@ def _collector(sender: PrometheusSender) -> Collector:
 
 def find(client: MetlogClient) -> PrometheusSender | None:
     """Return a client's PrometheusSender, or the first one among its routes."""
-    sender: Any = client.sender
-    for one in (sender, *(route.sender for route in getattr(sender, "routes", ()))):
-        if isinstance(one, PrometheusSender):
-            return one
+    waiting: list[Any] = [client.sender]
+    for sender in waiting:  # which grows as we go
+        if isinstance(sender, PrometheusSender):
+            return sender
+        routes = getattr(sender, "routes", None)  # which may be divided again
+        if isinstance(routes, list):
+            waiting += [route.sender for route in routes]
     return None
 
 
