@@ -28,6 +28,7 @@ from metlog.senders import (
 )
 from metlog.testing import UdpReceiver, capture
 from metlog.wire.prometheus import base_unit
+from metlog.wire.text import encodable
 
 pytestmark = pytest.mark.usefixtures("patient", "nothing_declared")
 
@@ -1155,6 +1156,43 @@ def test_a_plain_name_is_its_declaration_if_that_has_no_labels(
     client.close()
     (told,) = totals(collector).values()
     assert (told[0] if isinstance(told, tuple) else told) == expected
+
+
+@pytest.mark.parametrize("size", [1_023, 1_024, 1_025, 3_000, 5_000, 100_000])
+@pytest.mark.parametrize("text", ["x", "本", "a.", "\ud800", "a\u0301"])
+def test_a_part_is_as_long_as_a_field_may_be(
+    receiver: UdpReceiver, collector: Any, size: int, text: str
+) -> None:
+    """Each backend gets the same, and no value fills the memory or a line."""
+    prometheus = PrometheusSender()
+    long = (text * size)[:size]
+    with UdpReceiver() as tagged:
+        routes: list[Any] = [
+            {"sender": prometheus},
+            {"sender": OtlpSender(collector.url)},
+            {"sender": statsd(receiver, max_packet=60_000)},
+            {"sender": statsd(tagged, dialect="dogstatsd", max_packet=60_000)},
+        ]
+        client = MetlogClient(FanOutSender(routes), "shop")
+        for _ in range(2):
+            SOLD.series(client, what=long).add(2)
+            EXECUTE.series(client, client="a", alias="b", operation=long).record(1)
+            client.incr("plain", fields={"what": long})
+        told = {
+            sample.labels.get("what") or sample.labels.get("operation")
+            for family in prometheus.collect()
+            for sample in family.samples
+        }
+        client.close()
+        assert receiver.catch_up()
+        assert tagged.catch_up()
+        assert told == {encodable(long[:1024])}
+        ours = {"what", "operation"}
+        of = [label for _, labels in totals(collector) for label in labels]
+        assert {value for label, value in of if label in ours} == told
+        assert len(receiver.lines) == len(tagged.lines) + 1 == 4
+        assert client.sender_stats.dropped == 0
+    assert all(len(part) <= 1024 for _, *of in client.remembered for _, part in of)
 
 
 def test_what_becomes_equal_is_one_series_of_otlp(collector: Any) -> None:

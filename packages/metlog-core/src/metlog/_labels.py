@@ -9,7 +9,11 @@ from typing import Any
 
 from metlog.wire.text import as_text
 
-__all__ = ["BEYOND_FLOATS", "plain"]
+__all__ = ["BEYOND_FLOATS", "MAX_LABEL", "plain"]
+
+MAX_LABEL = 1_024
+"""The most characters of a label's value, which is truncated, because each distinct one
+is kept in memory."""
 
 BEYOND_FLOATS = 2**1024
 """The smallest positive int that no float is close to."""

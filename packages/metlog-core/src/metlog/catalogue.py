@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 from unicodedata import category
 
-from metlog._labels import plain
+from metlog._labels import BEYOND_FLOATS, MAX_LABEL, plain
 from metlog.exceptions import ConfigError
 from metlog.metrics import KINDS, LIMIT, Kind
 from metlog.semconv import CONVENTIONS, Semconv
@@ -240,7 +240,8 @@ class Metric:
         handle = client.declared(self, name, shown or None, every)
         # 1 == True == 1.0, so remember only parts that equal nothing else.
         if all(
-            type(value) is str or (type(value) is int and value > 1)
+            (type(value) is str and len(value) <= MAX_LABEL)
+            or (type(value) is int and 1 < value < BEYOND_FLOATS)
             for value in given.values()
         ):
             if len(client.remembered) >= MAX_REMEMBERED:
@@ -265,7 +266,7 @@ class Metric:
                 )
             if part in parts:
                 raise TypeError(f"{self.name}: expected one {part!r}, got two")
-            parts[part] = _text(value)
+            parts[part] = _text(value)[:MAX_LABEL]
         for part in self._placeholders:
             if part not in parts:
                 raise TypeError(f"{self.name}: expected the part {part!r}, got none")

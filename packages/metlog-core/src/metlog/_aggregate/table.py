@@ -22,7 +22,7 @@ from metlog._aggregate.series import (
     Values,
     new_series,
 )
-from metlog._labels import BEYOND_FLOATS, plain
+from metlog._labels import BEYOND_FLOATS, MAX_LABEL, plain
 from metlog.metrics import KINDS, Kind
 from metlog.senders._delivery.process import Lock, now
 from metlog.shapes import Lens
@@ -37,9 +37,8 @@ IDLE_TTL = 120.0
 """Seconds after which an unused series is forgotten and makes room for another."""
 
 MAX_NAME = 4_096
-MAX_LABEL = 1_024
-"""The most characters of a name, which is refused if longer, and of a label's value,
-which is truncated. There is a limit because each distinct one is kept in memory."""
+"""The most characters of a name, which is refused if longer. There is a limit because
+each distinct one is kept in memory."""
 
 MAX_DEFERRED = 10_000
 """How many measurements may wait that signal handlers made while they interrupted the
