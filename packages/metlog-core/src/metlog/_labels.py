@@ -20,13 +20,14 @@ BEYOND_FLOATS = 2**1024
 
 
 def plain(value: object) -> Any:
-    """Return a value as a label: a text, a number, or true or false.
+    """Return a value as a label: a text of at most `MAX_LABEL` characters, a number, or
+    true or false.
 
     A subclass of ``str`` (an Enum, Django's safe strings) becomes plain text, and a
     whole number an int.
     """
     if isinstance(value, str):
-        return str.__str__(value)
+        return str.__str__(value)[:MAX_LABEL]
     if isinstance(value, bool):
         return value
     if isinstance(value, Number):
@@ -38,4 +39,4 @@ def plain(value: object) -> Any:
                 return float(value)
         except (ArithmeticError, TypeError, ValueError):  # 1j, Decimal("sNaN")
             pass
-    return as_text(value)
+    return as_text(value)[:MAX_LABEL]

@@ -385,11 +385,8 @@ def labels_of(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     for key, value in fields.items():
         if value is None:
             continue
-        value = plain(value)
-        if isinstance(value, str):
-            value = value[:MAX_LABEL]
         text = _text(key) if isinstance(key, str) else as_text(key)
-        labels[text[:MAX_LABEL]] = value
+        labels[text[:MAX_LABEL]] = plain(value)
     return dict(sorted(labels.items()))
 
 
