@@ -8,9 +8,11 @@ from encodings.aliases import aliases
 from urllib.parse import urlencode
 
 import pytest
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reports import (
+    BOOMERANG,
     FORM,
     LOAD,
     URL,
@@ -23,6 +25,9 @@ from reports import (
 )
 from sending import Sent
 from test_beacons import NAMES, NUMBERS
+from test_page_events import INP
+
+from django_metlog._beacons import MAX_MS, VITALS
 
 JUNK = settings(
     deadline=None,
@@ -49,6 +54,63 @@ def test_never_a_500_for_a_form(
     assert answer.status_code in (204, 400, 405, 413)
     if answer.status_code != 204:
         assert recorded(sent) == {}
+
+
+EVERYTHING = [
+    *(*LOAD, *BOOMERANG, *VITALS, *INP, "visits", "error", "activationStart"),
+    *("partial", "hidden", "view", "sample", "release", "vis.st", "early"),
+    *("rt.quit", "rt.abld", "http.initiator", "nt_act_st"),
+]
+SPECIAL = [
+    *("", "0", "-0", "1e-7", "1_0", "\N{SUPERSCRIPT TWO}"),
+    *("9" * 15, "9" * 16, "9" * 400, "5\r\n6", "\0", "1.2", "0.5"),
+    *("testsite.views.index", "5 testsite.views.index\n6 x\n-7 y", "boomerang"),
+    *("TypeError", "prerender", "hidden", "spa_hard", "good"),
+]
+
+
+@JUNK
+@given(
+    st.sampled_from([LOAD, BOOMERANG, {"client": "stick"}]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(EVERYTHING), st.one_of(NUMBERS, st.sampled_from(SPECIAL))
+        ),
+        max_size=12,
+    ),
+    st.booleans(),
+    st.sampled_from(["", "prefetch;prerender"]),
+)
+def test_a_report_is_recorded_completely_or_not_at_all(
+    sent: Sent,
+    load: dict[str, str],
+    odd: list[tuple[str, str]],
+    by_view: bool,
+    purpose: str,
+) -> None:
+    """Whatever becomes of a load's fields: no number that cannot be, no label that the
+    site does not have, and of a report that is refused nothing."""
+    sent.clear()
+    kept = [pair for pair in load.items() if pair[0] not in dict(odd)]
+    form = urlencode(kept + odd, errors="replace").encode()
+    fields = {"release": ["1.2"], "sample": ["0.5"]}
+    with override_settings(METLOG_RECORD_BY_VIEW=by_view, METLOG_RECORD_FIELDS=fields):
+        answer = ask_wsgi("POST", URL, form, headers={"Sec-Purpose": purpose})
+    ours = [
+        one
+        for one in sent.captured
+        if one.name.startswith("window.") or one.kind == "message"
+    ]
+    assert answer.status_code in (204, 400)
+    if answer.status_code == 400:
+        assert not ours
+    for one in ours:
+        labels = {**one.fields, **one.labels}
+        assert labels.get("view", "") in ("", "testsite.views.index", "other")
+        assert labels.get("release", "1.2") == "1.2"
+        if one.kind == "timer":
+            assert 0 <= (one.value or 0) <= MAX_MS
+            assert 0.01 <= one.rate <= 1
 
 
 @JUNK
