@@ -521,6 +521,36 @@ def test_reserved_labels_are_left_out_with_one_warning(
     assert lines(receiver, do, client) == ["a:3|c|#page:home"]
     said = capsys.readouterr().err
     assert said.count("a label was left out") == 1
+    for name in names:
+        assert repr(name) in said
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("host",), ("job",)],
+        [("job",), ("job", "le")],
+        [("host", "device"), ("source",), ("instance",)],
+        [("__a",), ("__b",), ("__c", "__d")],
+        [("le",), ("page",), ("quantile", "page")],
+    ],
+)
+@pytest.mark.parametrize("names", ["dotted", "labels", "semconv"])
+def test_each_reserved_label_is_told(
+    receiver: UdpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    names: str,
+    fields: list[tuple[str, ...]],
+) -> None:
+    """Whichever metric has it, in whatever minute."""
+    options: Any = {"dialect": "dogstatsd", "names": names}
+    client = MetlogClient(statsd(receiver, **options), "x")
+    for i, labels in enumerate((*fields, *fields)):
+        client.incr(f"a{i}", fields=dict.fromkeys(labels, "x"))
+    client.close()
+    said = capsys.readouterr().err
+    for label in {label for labels in fields for label in labels} - {"page"}:
+        assert said.count(repr(label)) == 1
 
 
 @pytest.mark.parametrize("name", ["", b""])

@@ -225,6 +225,8 @@ class Shape:
         self._resource = resource
         self._report = report
         self._told: set[tuple[str, object]] = set()
+        self._lost: set[str] = set()
+        self._losses = count(1)
         self._lookalikes = Lookalikes()
         self._spelled_alike = Lookalikes(
             "gauges that differ only in parts are one where those are written alike"
@@ -285,13 +287,20 @@ class Shape:
             if is_reserved(label):
                 yield f"{metric.name!r}: no backend gets the label {label!r}"
 
-    def tell_lost(self, label: str) -> None:
-        """Report once that the backend cannot have a label; the value still counts."""
-        self._tell(
-            "a label was left out, because the backend uses its name for another one "
-            "or for itself",
-            label,
-            f"{label!r}; choose another name",
+    def tell_lost(self, *labels: str) -> None:
+        """Report once for each label that the backend cannot have it; the value still
+        counts."""
+        new = [label for label in labels if label not in self._lost]
+        if not new or len(self._lost) >= MAX_TOLD:
+            return
+        self._lost.update(new)
+        self._report(
+            numbered(
+                "a label was left out, because the backend uses its name for another "
+                "one or for itself",
+                next(self._losses),
+            ),
+            f"{_and(new)}; choose another name",
         )
 
     def _dotted(
@@ -371,14 +380,16 @@ class Shape:
 
     def _allowed(self, labels: Mapping[str, Any]) -> Mapping[str, Any]:
         allowed = {}
+        lost = []
         for label, value in labels.items():
             text = as_text(label)
             if not text:
                 self._tell("a label without a name was left out", "", "give it one")
             elif is_reserved(text):
-                self.tell_lost(text)
+                lost.append(text)
             else:
                 allowed[label] = value
+        self.tell_lost(*lost)
         return allowed
 
     def _tell(self, kind: str, key: object, detail: str, *, each: bool = False) -> None:
