@@ -318,6 +318,25 @@ def test_whoever_replaces_a_method_of_a_routes_sender_gets_the_calls(
         assert sorted(receiver.lines) == ["after:1|c", "before:1|c"]
 
 
+def test_a_sender_forgets_a_fan_out_that_is_gone(receiver: UdpReceiver) -> None:
+    """It had a route of a hundred of them, one after the other: what each counted
+    arrives, and it keeps none."""
+    sender = StatsdSender(port=receiver.port)
+    for each in range(100):
+        client = MetlogClient(FanOutSender([{"sender": sender}]), "app")
+        client.incr("by the client")
+        client.sender.send_metric("counter", "directly", 1, 1.0, None)  # type: ignore[attr-defined]
+        if each % 2:
+            client.sender = DebugCaptureSender()
+    del client
+    sender.flush()
+    sender.flush()
+    assert receiver.wait_until(
+        lambda r: r.counts == {"by_the_client": 100, "directly": 100}
+    )
+    assert sender._joined == []
+
+
 def test_what_comes_to_a_closed_route_is_counted() -> None:
     with UdpReceiver() as receiver:
         gone, stays = (

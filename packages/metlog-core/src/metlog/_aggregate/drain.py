@@ -72,7 +72,9 @@ class Drain:
     and clients are referenced weakly, so nobody has to unregister them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
+        """``owner`` is the `FanOutSender`, None if it is one sender's."""
+        self._owner = None if owner is None else weakref.ref(owner)
         self._exporters: list[weakref.ref[DrainedSender]] = []
         # By identity. Each change is one step, because a signal handler that interrupts
         # a change of an aggregate must not wait for a lock that is held while draining.
@@ -108,6 +110,11 @@ class Drain:
     def exporters(self) -> list[DrainedSender]:
         """Return those that are still alive."""
         return [found for ref in self._exporters if (found := ref()) is not None]
+
+    @property
+    def is_left(self) -> bool:
+        """Return whether its owner is gone, so that no more can be added."""
+        return self._owner is not None and self._owner() is None
 
     @property
     def bare(self) -> bool:

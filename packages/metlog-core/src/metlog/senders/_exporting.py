@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from metlog._aggregate.drain import Drain, DrainedSender
@@ -328,8 +329,13 @@ class ExportingSender(BaseSender):
     def _take(self, everything: bool, deadline: Deadline | None = None) -> None:
         if self._self_metrics is not None:
             self._self_metrics.tell(self._tally.stats(), self._own)
+        left = [joined for joined in self._joined if joined[0].is_left]
         for drain in self._drains:
             drain.run(everything, -1 if deadline is None else deadline.left)
+        for joined in left:
+            if joined[0].run(wait=0):  # a last time
+                with suppress(ValueError):  # another thread was quicker
+                    self._joined.remove(joined)
 
     def _flush(self, deadline: Deadline) -> None:
         if not self._flush_by_worker(deadline):

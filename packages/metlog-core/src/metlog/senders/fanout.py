@@ -111,7 +111,7 @@ class FanOutSender(BaseSender):
         self.ignores: frozenset[str] = frozenset(
             kind for kind in KINDS if not any(r.takes(kind) for r in self.routes)
         )
-        self._drain = Drain()
+        self._drain = Drain(self)
         self._own = Aggregate()
         self._exporting = [route for route in self.routes if route.exports()]
         self._others = [route for route in self.routes if not route.exports()]
