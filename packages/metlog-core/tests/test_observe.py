@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from metlog import _observe as observing
-from metlog._observe import HostLock, Observation, observe
+from metlog._observe import Observation, observe
 from metlog.catalogue import Metric
+from metlog.senders._delivery.host_lock import HostLock
 
 
 class Client:
@@ -180,41 +181,6 @@ def test_a_child_asks_by_itself(asked: Callable[..., Any]) -> None:
     os.close(reading)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork, nor flock")
-def test_a_lock_is_one_process_of_the_hosts() -> None:
-    """Another gets it when that lets go of it, or dies, however."""
-    lock = HostLock("a key")
-    assert lock.is_mine()
-    assert lock.is_mine()
-    assert HostLock("another key").is_mine()
-    assert _in_child(lambda: HostLock("a key").is_mine()) is False
-    assert _in_child(lambda: (lock.after_fork(), lock.is_mine())[1]) is False
-    assert lock.is_mine()  # the child has closed its copy
-    lock.release()
-    assert _in_child(lambda: HostLock("a key").is_mine()) is True
-    assert lock.is_mine()  # the child died with it
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such folders")
-def test_a_folder_that_is_somebody_elses_is_not_used(tmp_path: Path) -> None:
-    """In the temp directory anybody can put a link, or a file, under any name."""
-    folder = tmp_path / f"metlog-{os.getuid()}"
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    folder.symlink_to(elsewhere)
-    with pytest.raises(OSError, match="expected a folder of this user's own"):
-        HostLock("a").is_mine()
-    folder.unlink()
-    folder.write_text("")
-    with pytest.raises(OSError):
-        HostLock("a").is_mine()
-    folder.unlink()
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    assert HostLock("a").is_mine()
-    assert folder.stat().st_mode & 0o777 == 0o700
-
-
 def test_once_per_host_asks_in_one_process_only(asked: Callable[..., Any]) -> None:
     """The other's function is not even called."""
     client = Client()
@@ -247,13 +213,3 @@ def test_once_per_host_and_whatever_tells_two_sites_apart(
     values = []
     while 0 not in values:
         values += client.values(1)
-
-
-def _in_child(function: Callable[[], bool]) -> bool:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(int(function()))
-        finally:
-            os._exit(2)
-    return {0: False, 1: True}[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]

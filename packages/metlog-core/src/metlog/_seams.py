@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from metlog._aggregate.series import LAST
-from metlog._observe import HostLock, name_of
+from metlog._observe import name_of
 from metlog._route import sampled_out
 from metlog._wiring import Wired
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from metlog.catalogue import Metric
     from metlog.handles import Handle
     from metlog.message import Message
+    from metlog.senders._delivery.host_lock import HostLock
 
 __all__ = ["SLOW_PATH", "Seams"]
 

@@ -247,6 +247,49 @@ def test_an_instance_that_has_a_name_keeps_it(
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("how", ["argument", "environment", "forked"])
+def test_a_name_that_several_share_is_nobody_elses(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    """All workers of a server have one environment, and each makes its sender. One
+    keeps the name, which traces may have, too; the sums of all are apart."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    given = {"service.instance.id": "pod-1"} if how == "argument" else None
+    if how != "argument":
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=pod-1")
+
+    def new() -> MetlogClient:
+        return MetlogClient(OtlpSender(collector.url, given), "app")
+
+    def work(*clients: MetlogClient) -> None:
+        for client in clients or (new(), new()):
+            client.incr("a", 5)
+            client.flush()
+
+    one, other = new(), new()
+    work(one, other)
+    for _ in range(2):
+        if how == "forked":
+            in_child(lambda: work(one, other))
+        else:
+            in_child(work)
+    work(one, other)
+    found = collector.series()
+    assert sorted(m.sum.data_points[0].as_int for m in found.values()) == [
+        *(5, 5, 5, 5, 10, 10)
+    ]
+    names = [instance for instance, _ in found]
+    assert names[0] == "pod-1"
+    assert all(name.startswith("pod-1-") for name in names[1:])
+    one.close()
+    with new() as third:
+        work(third)
+    assert list(collector.series())[-1][0] == list(found)[-1][0]  # none is new
+    assert collector.series()["pod-1", "a"].sum.data_points[0].as_int == 5
+    other.close()
+
+
+@pytest.mark.services
 @pytest.mark.parametrize("given", [None, {"service.instance.id": "mine"}])
 def test_a_forked_child_is_an_instance_of_its_own(
     collector: Collector, given: dict[str, str] | None

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
+from itertools import chain, count
 from typing import Any
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -20,6 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from metlog.semconv import SCHEMA_URL
 from metlog.senders import _otlp_batches, _otlp_logs
 from metlog.senders import _otlp_environment as environment
+from metlog.senders._delivery.host_lock import HostLock
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._otlp_batches import Batch
 from metlog.senders._otlp_environment import Settings, Target
@@ -43,6 +45,7 @@ class Exporters:
         self._forked = forked
         self._made: dict[str, tuple[Target, Session, Any]] = {}
         self._resource: Resource | None = None
+        self._lock: HostLock | None = None  # of the instance's name
         self._scope = InstrumentationScope("metlog", _version(), SCHEMA_URL)
 
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
@@ -68,6 +71,14 @@ class Exporters:
         """Close the connections. They are opened again when needed."""
         for _, session, _ in self._made.values():
             session.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def after_fork(self) -> None:
+        """Leave the instance's name to the parent."""
+        if self._lock is not None:
+            self._lock.after_fork()
 
     def _exporter(
         self, signal: str, target: Target | None, module: Any
@@ -87,7 +98,15 @@ class Exporters:
 
     def _describe(self) -> Resource:
         if self._resource is None:
-            self._resource = _new_resource(self._given, self._forked)
+            attributes = {
+                encodable(as_text(key)): attribute(value)
+                for key, value in self._given.items()
+                if value is not None
+            }
+            name = "service.instance.id"
+            wanted = attributes.get(name) or environment.instance_id()
+            attributes[name], self._lock = _own_instance(wanted, self._forked)
+            self._resource = _new_resource(attributes)
         return self._resource
 
 
@@ -114,19 +133,28 @@ def _export(
     return session.outcome or Outcome(False, f"{signal} not encoded", unfit=True)
 
 
-def _new_resource(given: Mapping[str, Any], forked: bool) -> Resource:
+def _own_instance(wanted: Any, forked: bool) -> tuple[Any, HostLock | None]:
+    """Return a name that nobody else on this host has, as far as can be known.
+
+    Two processes with one name would corrupt each other's sums: backends take those for
+    one series. And all workers of a server have the same environment.
+    """
+    if wanted is None:
+        return str(uuid.uuid4()), None
+    own = f"{wanted}-{os.getpid()}"
+    names = chain([own] if forked else [wanted, own], (f"{own}-{n}" for n in count(2)))
+    for name in names:
+        lock = HostLock(f"service.instance.id {name}")
+        try:
+            if lock.is_mine():
+                return name, lock
+        except OSError:  # there is no folder for locks
+            break
+    return name, None
+
+
+def _new_resource(attributes: Mapping[str, Any]) -> Resource:
     """Return the resource: what was given, what the environment says, this process."""
-    attributes = {
-        encodable(as_text(key)): attribute(value)
-        for key, value in given.items()
-        if value is not None
-    }
-    instance = attributes.get("service.instance.id") or environment.instance_id()
-    if instance is None:
-        instance = str(uuid.uuid4())
-    elif forked:  # two processes with one id would corrupt each other's sums
-        instance = f"{instance}-{os.getpid()}"
-    attributes["service.instance.id"] = instance
     here = Resource({"host.name": socket.gethostname(), "process.pid": os.getpid()})
     try:
         return here.merge(Resource.create(attributes))

@@ -232,6 +232,7 @@ class OtlpSender(ExportingSender):
 
     def _reset_after_fork(self) -> None:
         """Leave sums and connections to the parent."""
+        self._exporters.after_fork()
         self._begin()
 
     # -- inside --------------------------------------------------------------------
