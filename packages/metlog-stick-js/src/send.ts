@@ -41,7 +41,8 @@ export const send = (url: string, options: LoadOptions = {}): void => {
     ...options.data,
     ...(options.sample && { sample: options.sample }),
     ...loadFields(options.keys),
-    ...(hidden && { hidden: 1 }),
+    // In a page with <iframe name="hidden">, document.hidden is that frame.
+    ...((hidden as any) > 0 && { hidden: 1 }),
   });
 
   onLoadedOrLeft((outOfSight) => {

@@ -262,6 +262,15 @@ for (const file of ["send.cjs", "stick.js"]) {
     assert.ok(!("partial" in page.reports[0]));
   });
 
+  test(`${file}: an element named hidden does not hide the page`, () => {
+    for (const hidden of [{}, [], { length: 1 }, () => {}, "a frame", new Map()]) {
+      const page = loading(file, { document: { hidden } });
+      page.load(LOAD);
+      assert.ok(!("hidden" in page.reports[0]));
+      assert.ok(!("partial" in page.reports[0]));
+    }
+  });
+
   test(`${file}: a load that was in sight until it was left is not marked as hidden`, () => {
     const page = loading(file);
     page.hide();
