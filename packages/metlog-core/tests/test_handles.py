@@ -411,6 +411,16 @@ def test_a_forked_child_counts_for_itself(
     assert total(receiver, client, "a") == 15
 
 
+@pytest.mark.parametrize("kind", ["counter", "timer", "histogram", "gauge", "updown"])
+def test_a_handle_is_copied_as_itself(kind: Any, client: MetlogClient) -> None:
+    """So is what holds it: a form field, a task, a dataclass."""
+    handle: Any = client.series(kind, "a")
+    assert copy.copy(handle) is handle
+    assert copy.deepcopy({"held": [handle]})["held"][0] is handle
+    held = types.SimpleNamespace(handle=handle, client=client)
+    assert copy.deepcopy(held).handle is handle
+
+
 def test_a_handle_says_why_it_cannot_be_pickled(client: MetlogClient) -> None:
     """It belongs to a process."""
     handle = client.series("counter", "a")

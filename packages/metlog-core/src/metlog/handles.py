@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from math import nan
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from metlog._aggregate.series import (
     LAST,
@@ -55,7 +55,8 @@ class Recorder(Protocol):
 
 
 class Handle:
-    """One series of one client, for as long as something references the handle."""
+    """One series of one client, for as long as something references the handle. A copy
+    or deep copy is the handle itself."""
 
     __slots__ = ("__weakref__", "_recorder", "identity", "series")
     kind: Kind
@@ -88,6 +89,12 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> Any:
         raise TypeError(
