@@ -135,7 +135,7 @@ class Session(requests.Session):
             return Outcome(False, f"no time left for {self._place}", again=True)
         options.update(timeout=left, allow_redirects=False, stream=True)
         # REQUESTS_CA_BUNDLE would win over the attribute that exporters set.
-        options.update(verify=self._verify)
+        options.update(verify=self._verify, cert=self._cert)
         self.cert = self._cert
         with super().request(method, url, *args, **options) as response:
             status = response.status_code
