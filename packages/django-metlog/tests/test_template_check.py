@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from django.core.checks import CheckMessage
 from django.core.checks.registry import registry
 from django.core.management import call_command
+from django.template.loaders.base import Loader
 
 from django_metlog._template_check import MAX_BYTES, check_templates
 
@@ -185,6 +187,86 @@ def test_files_that_are_no_templates(
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
     assert len(write("")) == is_read
+
+
+class Odd(Loader):
+    """A loader of a site's own."""
+
+    def get_dirs(self) -> Any:
+        raise RuntimeError("not now")
+
+
+class Unusual(Loader):
+    """Another."""
+
+    get_dirs: Any = None
+
+
+IN_MEMORY = ("django.template.loaders.locmem.Loader", {"a.html": BROKEN})
+ODD: list[dict[str, Any]] = [
+    {"DIRS": [None]},
+    {"DIRS": [5]},
+    {"DIRS": None},
+    {"DIRS": 5},
+    {"DIRS": ["a\0b"]},
+    {"DIRS": ["\udc80"]},
+    {"DIRS": [__file__]},
+    {"DIRS": ["/no/such/folder"]},
+    {"DIRS": [""], "OPTIONS": {"loaders": [IN_MEMORY]}},
+    {"OPTIONS": {"loaders": ["no_such.Loader"]}},
+    {"OPTIONS": {"loaders": [5]}},
+    {"OPTIONS": {"loaders": 5}},
+    {"OPTIONS": {"loaders": [f"{__name__}.Odd"]}},
+    {"OPTIONS": {"loaders": [f"{__name__}.Unusual"]}},
+    {
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [f"{__name__}.Odd", IN_MEMORY],
+                )
+            ]
+        }
+    },
+    {"OPTIONS": {"libraries": {"shop": "no_such.library"}}},
+    {"OPTIONS": {"builtins": ["no_such.library"]}},
+    {"OPTIONS": {"no_such_option": True}},
+    {"BACKEND": "no_such.Backend"},
+    {"BACKEND": None},
+]
+
+
+@pytest.mark.parametrize("engine", ODD, ids=count())
+def test_templates_that_cannot_be_loaded(settings: Any, engine: dict[str, Any]) -> None:
+    """Commands run, as they would without us; Django says so when one is rendered."""
+    django = "django.template.backends.django.DjangoTemplates"
+    settings.TEMPLATES = [{"BACKEND": django, **engine}]
+    assert check_templates() == []
+
+
+@pytest.mark.parametrize("charset", ["no such", "base64", "ascii", "utf-16"])
+def test_a_charset_that_does_not_fit(write: Write, charset: str) -> None:
+    """Nor can this be read, when a page is asked for."""
+    assert write("{% load metlog %}{% stick %} \xe4", file_charset=charset) == []
+
+
+def test_the_root_of_the_file_system(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not walked through: that would take minutes, at each command."""
+    walked: list[Path] = []
+    monkeypatch.setattr("os.walk", lambda folder: walked.append(folder) or [])
+    root = tmp_path.anchor
+    for dirs, expected in (
+        ([root, f"{root}.", f"{root}..", tmp_path], [tmp_path]),
+        (f"{root}a{root}b", [Path("a"), Path("b")]),  # the brackets are forgotten
+    ):
+        settings.TEMPLATES = [
+            {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": dirs}
+        ]
+        walked.clear()
+        check_templates()
+        assert walked == expected
 
 
 def test_other_engines_and_none(settings: Any) -> None:

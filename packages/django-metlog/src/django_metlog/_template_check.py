@@ -11,14 +11,13 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
-from django.core.exceptions import ImproperlyConfigured
 from django.template import Engine, Template, TemplateSyntaxError, Variable, engines
 from django.template.backends.django import DjangoTemplates
 from django.template.library import SimpleNode
@@ -168,7 +167,7 @@ def _with_the_tag() -> Iterator[tuple[Engine, Path, str]]:
                     content = file.read_bytes()
                     if _TAG.search(content):
                         yield engine, file, content.decode(engine.file_charset)
-                except (OSError, UnicodeDecodeError):
+                except (LookupError, OSError, ValueError):
                     continue  # Django reports it when the template is used
 
 
@@ -179,28 +178,42 @@ def _files(folder: Path) -> Iterator[Path]:
         for file in sorted(Path(place, name) for name in files):
             try:
                 found = file.stat()
-            except OSError:
+            except OSError:  # it has just gone
                 continue
             if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES:
                 yield file
 
 
 def _engines() -> Iterator[Engine]:
-    for alias in engines:
-        try:
-            found = engines[alias]
-        except (ImproperlyConfigured, ImportError):
-            continue  # Django reports it
-        if isinstance(found, DjangoTemplates):
-            yield found.engine
+    """Yield the engines that can be made. Of others Django tells when they are used."""
+    for alias in _tried(lambda: engines):
+        for found in _tried(lambda one: [engines[one]], alias):
+            if isinstance(found, DjangoTemplates):
+                yield found.engine
 
 
 def _folders(engine: Engine) -> list[Path]:
     """Return the engine's folders without installed packages, each once, in order."""
     found: dict[Path, None] = {}
-    for loader in engine.template_loaders:
-        for inner in getattr(loader, "loaders", [loader]):  # the cached one has others
-            for folder in map(Path, getattr(inner, "get_dirs", list)()):
-                if _PACKAGES.isdisjoint(folder.parts):
-                    found[folder] = None
+    for loader in _tried(lambda: engine.template_loaders):
+        # The cached one has others.
+        for inner in getattr(loader, "loaders", None) or [loader]:
+            get_dirs = getattr(inner, "get_dirs", list)
+            found |= dict.fromkeys(_tried(lambda dirs: _places(dirs()), get_dirs))
     return list(found)
+
+
+def _places(dirs: Any) -> Iterator[Path]:
+    """Yield what is worth walking through: not ``/``, with which ``DIRS`` begins if it
+    is a path instead of a list."""
+    for folder in map(Path, map(os.fsdecode, dirs)):
+        is_root = folder.resolve() == folder.resolve().parent
+        if not is_root and _PACKAGES.isdisjoint(folder.parts):
+            yield folder
+
+
+def _tried(ask: Callable[..., Iterable[Any]], *args: Any) -> list[Any]:
+    try:
+        return [*ask(*args)]
+    except Exception:
+        return []
