@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -170,6 +171,16 @@ def test_what_cannot_be_loaded_is_told_by_its_class() -> None:
     assert log_text("no %s", (Unloadable(),), None).startswith("no %s ")
     assert log_text("no", (), Unloadable()) == "no\n<Unloadable without text>"
     assert as_text(Nameless()) == "<Nameless without text>"
+
+
+class Phrase(str, Enum):  # noqa: UP042  # as many sites have it
+    GREETING = "hello %s"
+
+
+def test_a_text_of_an_enum_is_logged_as_its_text() -> None:
+    """As it is a label: not as ``Phrase.GREETING``."""
+    assert log_text(Phrase.GREETING, ("you",), None) == "hello you"
+    assert log_text(Phrase.GREETING, (), None) == "hello %s"
 
 
 @given(st.text(st.characters()))

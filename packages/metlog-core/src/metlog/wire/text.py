@@ -7,6 +7,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from metlog.diagnostics import scrub
 
@@ -53,7 +54,8 @@ def encodable(text: str) -> str:
 
 def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
     """Return ``msg % args`` and the traceback of ``exc_info`` below. Never raises."""
-    text = as_text(msg)
+    is_text = issubclass(type(msg), str)  # `isinstance` may raise, as above
+    text = cast(str, msg) if is_text else as_text(msg)
     if args:
         try:
             named = len(args) == 1 and isinstance(args[0], Mapping)
