@@ -19,13 +19,9 @@ export const sendErrors = (
   url: string,
   { sample = 1, respectGpc }: Pick<Options, "sample" | "respectGpc"> = {},
 ): void => {
-  if (
-    left < 11 || // called before
-    Math.random() >= sample ||
-    (respectGpc && navigator.globalPrivacyControl)
-  )
-    return;
+  if (left < 11) return; // called before
   left = 10;
+  if (Math.random() >= sample || (respectGpc && navigator.globalPrivacyControl)) return;
   let errors = "";
 
   const note = ({ target, error, reason = error }: any) => {

@@ -42,3 +42,36 @@ test("a name as long as a report may be is no name", () => {
     assert.deepEqual(kinds({ name: `${"A".repeat(length)}Error` }), ["other"]);
   assert.deepEqual(kinds({ name: `${"A".repeat(30)}Error` }), [`${"A".repeat(30)}Error`]);
 });
+
+for (const [name, file] of [
+  ["sendErrors", "errors.cjs"],
+  ["sendErrors", "stick-all.js"],
+  ["sendAttribution", "stick-all.js"],
+  ["sendVitals", "stick-all.js"],
+])
+  test(`${name} (${file}): a page that was not chosen is not asked again`, () => {
+    const dice = [0.9, 0.1, 0.1, 0.1];
+    const page = open(file, {
+      document: { readyState: "complete" },
+      window: {
+        Math: Object.assign(Object.create(Math), { random: () => dice.shift() }),
+        PerformanceNavigationTiming: Object,
+      },
+    });
+    for (let visit = 0; visit < 4; visit++)
+      page.stick[name]("/services/timing/record", { sample: 0.5 });
+    page.run();
+    page.fire("error");
+    page.hide();
+    assert.equal(page.requests.length, 0);
+  });
+
+test("an error counts once, however often sendErrors is called", () => {
+  const page = open("errors.cjs");
+  for (let visit = 0; visit < 4; visit++) page.stick.sendErrors("/services/timing/record");
+  page.fire("error");
+  let body;
+  page.window.fetch = async (url, init) => void (body = init.body.text);
+  page.hide();
+  assert.deepEqual(new URLSearchParams(body).getAll("error"), ["resource"]);
+});
