@@ -89,6 +89,15 @@ def test_sending(app: celery.Celery, sent: Sent) -> None:
         ({SENT_AT: 1000.0, "eta": "soon"}, None),
         ({SENT_AT: 1005.1}, None),
         ({SENT_AT: "1000"}, None),
+        *(
+            ({SENT_AT: odd}, None)
+            for odd in (
+                *(-(10**400), 10**400, -1e308, 1e308, 0, -1, False),
+                *(float("nan"), float("inf"), float("-inf"), None, [1000], {}),
+            )
+        ),
+        ({SENT_AT: 1000.0, "eta": 5}, 5000.0),
+        ({SENT_AT: -(10**400), "eta": "0001-01-01T00:00:00+23:59"}, None),
         ({}, None),
     ],
 )

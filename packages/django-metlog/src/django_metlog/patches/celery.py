@@ -182,8 +182,9 @@ def _waited_ms(request: Any, now: float) -> float | None:
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         sent_at = max(sent_at, at.timestamp())
-    # The clocks of two machines differ: a negative time means nothing.
-    return round((now - sent_at) * 1000, 3) if now >= sent_at else None
+    # The clocks of two machines differ: a negative time means nothing. Nor does one
+    # before 1970, of which a message may have any.
+    return round((now - sent_at) * 1000, 3) if 0 < sent_at <= now else None
 
 
 def _parts(task: Any) -> dict[str, str]:
