@@ -248,6 +248,25 @@ def test_a_label_is_its_text(given: object, label: object) -> None:
     assert type(labels["k"]) is type(label)
 
 
+class Odd(int):
+    """A number of which everything that is asked raises."""
+
+    def fail(self, *args: object) -> Any:
+        raise RuntimeError("not a number at all")
+
+    __int__ = __float__ = __index__ = __trunc__ = fail
+    __lt__ = __gt__ = __eq__ = __bool__ = fail
+    __hash__ = int.__hash__
+
+
+def test_a_number_that_raises_is_a_text() -> None:
+    """It spoils neither the metric nor its other labels."""
+    labels = labels_of({"odd": Odd(7), "even": 8})
+    assert labels is not None
+    assert labels["even"] == 8
+    assert type(labels["odd"]) is str
+
+
 @pytest.mark.parametrize("first", [Colour.RED, "red"])
 def test_equal_keys_are_one_series(first: str) -> None:
     """On the fast path, too."""

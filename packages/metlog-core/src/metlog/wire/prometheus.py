@@ -70,7 +70,7 @@ def family_name(base: str, kind: str, unit: str = "", prefix: str = "") -> str:
     total = name.endswith("_total")
     if kind == "counter" and total:
         name = name.removesuffix("_total")
-    if suffix and not name.endswith(f"_{suffix}"):
+    if suffix and not f"_{name}".endswith(f"_{suffix}"):
         name = f"{name}_{suffix}"
     if kind == "counter":
         name = f"{name}_total"
