@@ -499,6 +499,62 @@ if not {used_before}: client.incr("parent")
     assert receiver.wait_until(arrived), receiver.counts
 
 
+STARTED_BY = {
+    "a function of its module": "tasks.work, (20,)",
+    "a client": "tasks.given, (tasks.client, 20)",
+    "a method of a client": "repeat, (tasks.client.incr, 20)",
+}
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("started", STARTED_BY)
+@pytest.mark.parametrize(
+    ("method", "preload"),
+    [("fork", False), ("spawn", False), ("forkserver", False), ("forkserver", True)],
+)
+def test_children_hand_over_however_they_were_started(
+    method: str,
+    started: str,
+    preload: bool,
+    early: bool,
+    receiver: UdpReceiver,
+    tmp_path: Path,
+) -> None:
+    """Its module is imported, and may count, before the child knows that it is one."""
+    (tmp_path / "tasks.py").write_text(f"""
+from metlog.client import MetlogClient
+from metlog.senders import StatsdSender
+sender = StatsdSender(port={receiver.port}, flush_interval=3600)
+client = MetlogClient(sender, "t")
+if {early}: client.incr("imported")
+def work(times):
+    for _ in range(times): client.incr("child")
+def given(client, times):
+    for _ in range(times): client.incr("child")
+""")
+    (tmp_path / "program.py").write_text(f"""
+import multiprocessing
+def repeat(call, times):
+    for _ in range(times): call("child")
+if __name__ == "__main__":
+    import tasks
+    context = multiprocessing.get_context("{method}")
+    if {preload}: context.set_forkserver_preload(["tasks"])
+    target, args = {STARTED_BY[started]}
+    children = [context.Process(target=target, args=args) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+""")
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "program.py"],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+    )
+    assert receiver.wait_until(lambda r: r.counts.get("child") == 40), receiver.counts
+
+
 @pytest.mark.services
 def test_a_celery_worker_that_recycles_its_children_loses_nothing(
     receiver: UdpReceiver, tmp_path: Path

@@ -340,15 +340,25 @@ def _hook_children() -> None:
         module: Any = sys.modules.get(name)
         if module is None or name in _hooked:
             continue
-        _hooked.add(name)
+        if name.endswith("util") and f"children of {name}" not in _hooked:
+            _hooked.add(f"children of {name}")
+            module.register_after_fork(_hook_child, _hook_child)
         package = name.partition(".")[0]
         running: Any = sys.modules[f"{package}.process"].current_process()
         if getattr(running, "_parent_pid", None) is None:
-            continue  # not a child: exit handlers will run
+            continue  # not a child, or one that is only made: see `_hook_child`
+        _hooked.add(name)
         if name.endswith("util"):
             module.Finalize(None, _at_exit, exitpriority=0)
         else:
             _hook_pool_worker(running)
+
+
+def _hook_child(_: object) -> None:
+    """Hook a child when it begins to run. Before that, one that was not simply forked
+    unpickles what it is to run, and with that imports modules that may use metlog; then
+    it forgets all finalizers."""
+    _hook_children()
 
 
 def _hook_pool_worker(running: Any) -> None:
