@@ -60,18 +60,18 @@ METLOG: Table = {
     ("senders/_datadog.py", r"[,\s]+"): [",", " ,", "a:b,", "a "],
     ("senders/_delivery/socket.py", r"[\s\x00/:@\[\]]"): ["/", ":", "a", "["],
     ("senders/_delivery/socket.py", r"[!-~]+"): ["a", "%", "é"],
-    ("senders/_otlp_environment.py", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"): ["a", "a=", "!"],
+    ("senders/_otlp_values.py", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"): ["a", "a=", "!"],
     ("senders/_otlp_environment.py", r"[A-Za-z-]{1,16}"): ["a", "-", "a" * 16],
-    ("senders/_otlp_environment.py", "[?#]"): ["?", "#", "a"],
+    ("senders/_otlp_values.py", "[?#]"): ["?", "#", "a"],
     (
-        "senders/_otlp_environment.py",
+        "senders/_otlp_values.py",
         r"(?:[!-~\xa1-\xff][\t -~\xa0-\xff]*)?",
     ): ["a", " ", "a ", "a\n", "\xa0"],
     (
-        "senders/_otlp_environment.py",
+        "senders/_otlp_values.py",
         r"[\s#\x00-\x1f\x7f\ud800-\udfff]",
     ): [" ", "a", "#", "\ud800"],
-    ("senders/_otlp_environment.py", r"[\w.~-]+"): ["a", ".", "-", "a/", "é"],
+    ("senders/_otlp_values.py", r"[\w.~-]+"): ["a", ".", "-", "a/", "é"],
     ("_ini.py", r"\$\{(\w+)\}"): ["$", "${", "${a", "${a}", "}"],
     ("_ini.py", r"0|-?[1-9][0-9]{0,18}"): ["0", "1", "-1", "1" * 19],
     # The command line's own server, and the patterns of declarations.

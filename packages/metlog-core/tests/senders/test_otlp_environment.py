@@ -12,7 +12,8 @@ import certifi
 import pytest
 
 from metlog.exceptions import ConfigError
-from metlog.senders._otlp_environment import instance_id, read, shown
+from metlog.senders._otlp_environment import instance_id, read
+from metlog.senders._otlp_values import shown
 
 
 def test_without_a_word_there_are_defaults() -> None:

@@ -2,28 +2,24 @@
 """The settings of `OtlpSender`: from its arguments or OpenTelemetry's variables.
 
 The argument comes first, then the signal's variable, the general one, and our default.
-A value that cannot be used is an error now, not a line in a log later. No error shows a
-header's value, or the user and password of an endpoint.
+A value that cannot be used is an error now, not a line in a log later.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import socket
-import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from metlog.exceptions import ConfigError
-from metlog.wire.text import encodable
+from metlog.senders import _otlp_values as values
 
-__all__ = ["SIGNALS", "Settings", "Target", "instance_id", "read", "shown"]
+__all__ = ["SIGNALS", "Settings", "Target", "instance_id", "read"]
 
 SIGNALS = ("metrics", "logs")
 INTERVAL = 5.0
@@ -121,18 +117,6 @@ def read(
     )
 
 
-def shown(url: object) -> str:
-    """Return a URL that may be printed: without user, password and query."""
-    text = str(url)
-    scheme, slashes, rest = text.partition("://")
-    if not slashes:
-        scheme, rest = "", text
-    place, *query = re.split("[?#]", rest, maxsplit=1)
-    if query and "@" in query[0]:  # in a password or in a query, who knows
-        place = "..."
-    return scheme + slashes + place.rpartition("@")[2]
-
-
 def instance_id(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return ``service.instance.id`` from ``OTEL_RESOURCE_ATTRIBUTES``, if present."""
     for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
@@ -159,23 +143,25 @@ def _target(
         headers=found,
         timeout=_timeout(reader, signal, timeout),
         compression=reader.first(
-            signal, "COMPRESSION", _choice("none gzip deflate"), "none"
+            signal, "COMPRESSION", values.choice("none gzip deflate"), "none"
         ),
         protocol=_protocol(reader, signal, protocol),
-        certificate=reader.first(signal, "CERTIFICATE", _certificates, None),
-        client_key=reader.first(signal, "CLIENT_KEY", _file, None),
-        client_certificate=reader.first(signal, "CLIENT_CERTIFICATE", _file, None),
+        certificate=reader.first(signal, "CERTIFICATE", values.certificates, None),
+        client_key=reader.first(signal, "CLIENT_KEY", values.file, None),
+        client_certificate=reader.first(
+            signal, "CLIENT_CERTIFICATE", values.file, None
+        ),
     )
 
 
 def _endpoint(reader: _Reader, signal: str, argument: object) -> str:
     if argument is not None:
-        return _with_path(_url(argument, "endpoint"), signal)
+        return _with_path(values.url(argument, "endpoint"), signal)
     name, value = reader.named(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
     if value:
-        return _url(value, name)
+        return values.url(value, name)
     name, value = reader.named("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return _with_path(_url(value or "http://localhost:4318", name), signal)
+    return _with_path(values.url(value or "http://localhost:4318", name), signal)
 
 
 def _with_path(base: str, signal: str) -> str:
@@ -183,33 +169,7 @@ def _with_path(base: str, signal: str) -> str:
     return parts._replace(path=f"{parts.path.rstrip('/')}/v1/{signal}").geturl()
 
 
-def _url(value: object, name: str) -> str:
-    try:
-        parts = urlsplit(str(value))
-        usable = parts.scheme in {"http", "https"} and _is_host(parts)
-        usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
-    except (OSError, ValueError):  # whose text may contain a password
-        usable = False
-    if not usable or not isinstance(value, str):
-        raise ConfigError(
-            f"expected a URL such as http://localhost:4318, got {shown(value)!r}", name
-        )
-    return value
-
-
-def _is_host(parts: SplitResult) -> bool:
-    """Return whether the host of a URL is one, or raise ValueError or OSError. What
-    requests would refuse at each export has to be found out now."""
-    host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
-    if ":" in host:
-        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        return place.partition("]")[2][:1] in {"", ":"}
-    host.encode("idna")
-    return "[" not in place and bool(_HOST.fullmatch(host))
-
-
-_NOT_IN_URLS = re.compile(r"[\s#\x00-\x1f\x7f\ud800-\udfff]")
-_HOST = re.compile(r"[\w.~-]+")  # no variable that was not expanded, no second URL
+_BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # too short and simple to be a secret
 
 
 def _headers(value: object) -> dict[str, str]:
@@ -231,38 +191,13 @@ def _headers(value: object) -> dict[str, str]:
             if not equals and _BARE_NAME.fullmatch(name):
                 raise ConfigError(f"expected 'name=value', got {text!r}", "headers")
             pairs.append((name.strip() if equals else None, rest.strip()))
-    return _checked_headers(pairs, "headers")
-
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BARE_NAME = re.compile(r"[A-Za-z-]{1,16}")  # too short and simple to be a secret
-_VALUE = re.compile(r"(?:[!-~\xa1-\xff][\t -~\xa0-\xff]*)?")
-
-
-def _checked_headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, str]:
-    """Return them with lower-case names. An error gives only the position, because
-    names and values may be secret."""
-    found = {}
-    for position, (name, value) in enumerate(pairs, 1):
-        if not (
-            isinstance(name, str)
-            and isinstance(value, str)
-            and _TOKEN.fullmatch(name)
-            and _VALUE.fullmatch(value.strip(" \t"))
-        ):
-            raise ConfigError(
-                "expected name=value for each header, in printable Latin-1, got "
-                f"something else as number {position} (not shown: it may be secret)",
-                where,
-            )
-        found[name.lower()] = value.strip(" \t")  # requests refuses to send it
-    return found
+    return values.headers(pairs, "headers")
 
 
 def _timeout(reader: _Reader, signal: str, argument: object) -> float:
     if argument is not None:
-        return _seconds(argument, "timeout")
-    found: float | None = reader.first(signal, "TIMEOUT", _seconds, None)
+        return values.seconds(argument, "timeout")
+    found: float | None = reader.first(signal, "TIMEOUT", values.seconds, None)
     if found is None and signal == "metrics":
         found = reader.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT")
     return TIMEOUT if found is None else found
@@ -270,18 +205,9 @@ def _timeout(reader: _Reader, signal: str, argument: object) -> float:
 
 def _interval(reader: _Reader, argument: object) -> float:
     if argument is not None:
-        return max(0.01, _seconds(argument, "interval", 0.0))
+        return max(0.01, values.seconds(argument, "interval", 0.0))
     found = reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL")
     return INTERVAL if found is None else found
-
-
-def _seconds(value: object, name: str, minimum: float = 0.01) -> float:
-    number = _number(value)
-    if number is None or not minimum <= number <= 3600:
-        raise ConfigError(
-            f"expected seconds from {minimum:g} to 3600, got {value!r}", name
-        )
-    return number
 
 
 def _histogram(
@@ -299,7 +225,7 @@ def _histogram(
     if argument == "exponential":
         return "exponential"
     if isinstance(argument, (list, tuple)) and argument:
-        bounds = [_number(bound) for bound in argument]
+        bounds = [values.as_number(bound) for bound in argument]
         numbers = tuple(bound for bound in bounds if bound is not None)
         if len(numbers) == len(bounds) and list(numbers) == sorted(set(numbers)):
             return numbers
@@ -350,49 +276,6 @@ def _protocol(reader: _Reader, signal: str, argument: object) -> str:
     )
 
 
-def _choice(choices: str) -> Callable[[object, str], str]:
-    def check(value: object, name: str) -> str:
-        found = str(value).lower()
-        if found not in choices.split():
-            expected = ", ".join(repr(choice) for choice in choices.split())
-            raise ConfigError(f"expected one of {expected}, got {value!r}", name)
-        return found
-
-    return check
-
-
-def _file(value: object, name: str) -> str:
-    if not os.path.isfile(str(value)):  # noqa: PTH113  # requests takes only text
-        raise ConfigError(f"expected a file, got {value!r}", name)
-    return str(value)
-
-
-def _certificates(value: object, name: str) -> str:
-    path = _file(value, name)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except OSError as error:  # an SSLError is one
-        raise ConfigError(
-            f"expected a file of certificates in PEM format, got {path!r} ({error})",
-            name,
-        ) from error
-    return path
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _in_utf8(text: str) -> bool:
-    return encodable(text) == text
-
-
 class _Reader:
     """The environment. An empty variable counts as not set."""
 
@@ -419,7 +302,7 @@ class _Reader:
     def choice(self, name: str, choices: str, default: str) -> str:
         """Return one of a few words, in upper or lower case."""
         _, value = self.named(name)
-        return default if value is None else _choice(choices)(value, name)
+        return default if value is None else values.choice(choices)(value, name)
 
     def boolean(self, name: str) -> bool:
         """Return whether it is true."""
@@ -430,7 +313,7 @@ class _Reader:
         _, value = self.named(name)
         if value is None:
             return None
-        number = _number(value)
+        number = values.as_number(value)
         if number is None or not 10 <= number <= 3_600_000:
             raise ConfigError(
                 f"expected milliseconds from 10 to 3600000, got {value!r}", name
@@ -447,7 +330,7 @@ class _Reader:
                 if text.strip():
                     decoded = unquote(rest.strip(), errors="surrogateescape")
                     pairs.append((unquote(key.strip()) if equals else None, decoded))
-            return _checked_headers(pairs, name)
+            return values.headers(pairs, name)
 
         found: dict[str, str] = self.first(signal, "HEADERS", check, {})
         return found
@@ -457,13 +340,13 @@ class _Reader:
         name, value = self.named("OTEL_RESOURCE_ATTRIBUTES")
         for pair in (value or "").split(","):
             key, equals, _ = pair.partition("=")
-            if pair.strip() and not (key.strip() and equals and _in_utf8(pair)):
+            if pair.strip() and not (key.strip() and equals and values.in_utf8(pair)):
                 raise ConfigError(
                     f"expected name=value in UTF-8, with commas between, got {pair!r}",
                     name,
                 )
         name, value = self.named("OTEL_SERVICE_NAME")
-        if value is not None and not _in_utf8(value):
+        if value is not None and not values.in_utf8(value):
             raise ConfigError(f"expected UTF-8, got {value!r}", name)
 
     def signals(self) -> frozenset[str]:

@@ -28,6 +28,7 @@ from metlog.senders._otlp_environment import Settings, Target
 from metlog.senders._otlp_logs import Entry, attribute, fitting, new_entry, untraced
 from metlog.senders._otlp_metrics import Totals
 from metlog.senders._otlp_session import Outcome, Session, is_exporting, quietly
+from metlog.senders._otlp_values import shown
 from metlog.wire.text import as_text, encodable
 
 __all__ = ["Exporters", "Totals", "fitting", "is_exporting", "new_entry", "unseen"]
@@ -88,7 +89,7 @@ class Exporters:
             if target is None:
                 raise ValueError(f"{signal} are switched off")
             session = Session(
-                environment.shown(target.endpoint),
+                shown(target.endpoint),
                 target.certificate or True,
                 target.client_pair,
             )

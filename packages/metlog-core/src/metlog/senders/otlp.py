@@ -26,6 +26,7 @@ from metlog.senders._delivery.options import integer, pairs
 from metlog.senders._delivery.process import Deadline
 from metlog.senders._delivery.queue import QUEUE_BYTES, MessageQueue
 from metlog.senders._exporting import ExportingSender
+from metlog.senders._otlp_values import shown
 from metlog.shapes import Shape
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class OtlpSender(ExportingSender):
         self._opentelemetry: Any = _load_opentelemetry()
         if self._settings.metrics is None:
             self.ignores: frozenset[str] = frozenset(KINDS)
-        place = environment.shown(endpoint) if endpoint else ""
+        place = shown(endpoint) if endpoint else ""
         super().__init__(
             f"otlp {place}".rstrip(),
             integer("max_series", max_series, 1, 10**9),
