@@ -162,7 +162,9 @@ class _Asking:
         """Do nothing: there is nothing to deliver."""
 
     def at_exit(self, deadline: Deadline) -> None:
-        """Do nothing: there is nothing to deliver."""
+        """End the thread: there is nothing to deliver."""
+        self.worker.at_exit()
+        self.worker.leave(deadline)
 
     def after_fork(self) -> None:
         """Start a worker in a forked child: no call of the application would."""

@@ -302,6 +302,7 @@ class ExportingSender(BaseSender):
         self._reroute()
         self._flush(deadline)
         self._let_go("not delivered before the process ended")
+        self._worker.leave(deadline)
 
     def after_fork(self) -> None:
         """Start with nothing, because the parent sends what is held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -450,6 +451,56 @@ def test_a_sub_interpreter_works_without_a_thread(receiver: UdpReceiver) -> None
         interpreters.destroy(one)
     assert failed is None, failed
     assert receiver.wait_until(lambda r: r.counts == {"n": 2})
+
+
+SUB_INTERPRETER = """
+import sys
+try:
+    import _interpreters
+    one = _interpreters.create("legacy")
+except ImportError:
+    import _xxsubinterpreters as _interpreters
+    one = _interpreters.create(isolated=False)
+port, sender, end = sys.argv[1:]
+_interpreters.run_string(one, f"import sys; sys.path[:0] = {sys.path!r}" + f'''
+from metlog import MetlogClient
+from metlog.senders import *
+port = {port}
+client = MetlogClient({sender}, "app")
+client.observe("level", int)
+client.incr("n"); client.incr("n")
+{end}
+''')
+_interpreters.destroy(one)
+print("destroyed")
+"""
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("end", ["client.close()", "client.flush()", ""])
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "StatsdSender(port=port, flush_interval=3600)",
+        "UdpSender(port=port, queue=9, flush_interval=3600)",
+        "FanOutSender([{'sender': StatsdSender(port=port, flush_interval=3600)}])",
+    ],
+)
+def test_a_sub_interpreter_that_may_have_threads_ends(
+    sender: str, end: str, receiver: UdpReceiver
+) -> None:
+    """As those of mod_wsgi may. Python aborts if a daemon thread is left in one."""
+    module = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    pytest.importorskip(module, exc_type=ImportError)
+    command = [sys.executable, "-W", "ignore", "-c", SUB_INTERPRETER]
+    run = subprocess.run(
+        [*command, str(receiver.port), sender, end],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout == "destroyed\n", run.stderr
+    assert receiver.wait_until(lambda r: r.counts.get("n") == 2), receiver.counts
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such signals here")

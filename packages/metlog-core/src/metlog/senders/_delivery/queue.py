@@ -236,6 +236,7 @@ class QueuedSender(BaseSender):
         self._flush(deadline)
         self._worker.at_exit()
         self._release(deadline, "the process ended before it was sent")
+        self._worker.leave(deadline)
 
     def after_fork(self) -> None:
         """Start with an empty queue, because the parent sends what is in it."""

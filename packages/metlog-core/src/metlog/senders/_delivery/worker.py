@@ -179,8 +179,20 @@ class Worker:
         self.wake()
 
     def at_exit(self) -> None:
-        """Leave the work to callers: from now on the thread may be stopped anywhere."""
+        """Leave the work to callers: from now on the thread may be stopped anywhere. It
+        ends as soon as it can; see `leave`."""
         self.alone = self.direct = True
+        self._current = None
+        self.wake()
+
+    def leave(self, deadline: Deadline) -> None:
+        """Wait for the thread's end after `at_exit`. Where a sub-interpreter may have
+        daemon threads, Python aborts the process if one is left at its end."""
+        thread = self.thread
+        if thread is not None and not process.is_current(thread):
+            deadline.join(thread)
+            if not thread.is_alive():
+                self.thread = None  # another may get its identity: see `is_current`
 
     def stop(self, deadline: Deadline) -> None:
         """End the thread and wait for that, unless this is the thread."""
@@ -287,7 +299,12 @@ def _run(worker: Worker, bell: _Bell, current: object) -> None:
     while going_on:
         bell.wait(worker._seconds())  # noqa: SLF001  # this is its thread
         if worker._current is not current:  # noqa: SLF001
-            bell.ring()  # a handler had raised amid the start: another thread has begun
+            # Callers do the work now, or a handler had raised amid the start, and
+            # another thread has begun.
+            if worker.alone:
+                with worker.asked():
+                    pass  # let whoever waits for a tick go on
+            bell.ring()
             return
         going_on = worker._turn()  # noqa: SLF001
 
