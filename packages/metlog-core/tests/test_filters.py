@@ -38,7 +38,9 @@ def test_severity_max() -> None:
     assert passed == [(kind, s) for kind in ("foo", "bar", "baz") for s in range(4)]
 
 
-@pytest.mark.parametrize("types", ["foo", ["foo"], ("foo",), {"foo", "fo"}])
+@pytest.mark.parametrize(
+    "types", ["foo", ["foo"], ("foo",), {"foo", "fo"}, "foo fo", "fo,\tfoo,"]
+)
 def test_type_lists(types: Any) -> None:
     """One type may be a text; it is a name, not letters to look for."""
     assert {kind for kind, _ in passing(type_whitelist_provider(types))} == {"foo"}

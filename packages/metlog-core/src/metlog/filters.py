@@ -12,6 +12,7 @@ from typing import Any
 from metlog._severity import as_severity
 from metlog.exceptions import ConfigError, within
 from metlog.message import Message
+from metlog.wire.text import words
 
 __all__ = [
     "Filter",
@@ -81,7 +82,7 @@ def type_severity_max_provider(types: Mapping[str, Mapping[str, Any]]) -> Filter
 
 def _names(types: object) -> frozenset[str]:
     if isinstance(types, str):
-        return frozenset([types])
+        return frozenset(words(types))
     found: Any = list(types) if isinstance(types, Iterable) else [types]
     if not all(isinstance(name, str) for name in found):
         raise ConfigError(f"expected names of message types, got {types!r}", "types")

@@ -94,6 +94,20 @@ def test_messages_go_where_their_type_says() -> None:
     assert types(everything) == ["counter", "timer", "oldstyle", "other"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["timer oldstyle", "timer, oldstyle", " timer\noldstyle ", "timer,oldstyle,"],
+)
+def test_types_may_be_several_words_of_one_text(given: str) -> None:
+    """As an INI file or an environment variable has them."""
+    kept = DebugCaptureSender()
+    client = MetlogClient(FanOutSender([{"sender": kept, "types": given}]), "app")
+    client.incr("a")
+    client.timer_send("b", 1)
+    client.info("c")
+    assert types(kept) == ["timer", "oldstyle"]
+
+
 def test_messages_go_where_their_severity_says() -> None:
     """``severity`` is the highest number that is let through, so the least severe."""
     alarms, log = DebugCaptureSender(), DebugCaptureSender()

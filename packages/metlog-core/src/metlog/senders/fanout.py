@@ -85,11 +85,11 @@ class FanOutSender(BaseSender):
 
     ``routes`` is a list of dicts: ``sender`` is a sender, or its configuration
     (``{"class": dotted name, **options}``); ``types`` are the message types that it
-    gets, by default all; ``severity`` is the highest number that it gets, by default
-    any; ``metrics`` are rules on the names of metrics (`metlog.rules.Rules`). If one
-    sender raises, the others still get theirs. In an INI file each route is a section
-    ``[metlog_route_*]`` with ``sender_class``, ``sender_…``, ``types``, ``severity``
-    and ``rules``.
+    gets, a list or a text of one word or several, by default all; ``severity`` is the
+    highest number that it gets, by default any; ``metrics`` are rules on the names of
+    metrics (`metlog.rules.Rules`). If one sender raises, the others still get theirs.
+    In an INI file each route is a section ``[metlog_route_*]`` with ``sender_class``,
+    ``sender_…``, ``types``, ``severity`` and ``rules``.
 
     Routes to StatsD, OpenTelemetry and Prometheus without a limit on severity share one
     aggregate, so a metric costs no more than with one of them. Other routes that take

@@ -52,6 +52,11 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a text, between white space or commas."""
+    return text.replace(",", " ").split()
+
+
 def log_text(msg: object, args: tuple[object, ...], exc_info: object) -> str:
     """Return ``msg % args`` and the traceback of ``exc_info`` below. Never raises."""
     is_text = issubclass(type(msg), str)  # `isinstance` may raise, as above

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metlog.exceptions import ConfigError
+from metlog.wire.text import words
 
 __all__ = [
     "boolean",
@@ -64,8 +65,8 @@ def strings(name: str, value: object, expected: str) -> list[str]:
 
 
 def message_types(name: str, value: object) -> frozenset[str]:
-    """Return message types: one text, or any number of them."""
-    found: Any = [value] if isinstance(value, str) else value
+    """Return message types: any number of them, or a text with one or several."""
+    found: Any = words(value) if isinstance(value, str) else value
     if isinstance(found, (list, tuple, set, frozenset)) and all(
         isinstance(kind, str) for kind in found
     ):
