@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """A pytest plugin that skips tests which need something that WebAssembly lacks.
 
-There is one thread, and there are no sockets, processes or packages written in C. What
+There is one thread, and there are no sockets, processes or packages written in C, and
+an `ssl` that checks nothing. What
 another thread would do is never done, so a test ends as soon as it asks for one.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import inspect
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -28,6 +30,7 @@ LACKING: list[tuple[Any, str, str]] = [
     (socket, "socket", "sockets"),
     (socket, "socketpair", "sockets"),
     (socket, "getaddrinfo", "sockets"),
+    (ssl.SSLContext, "load_verify_locations", "TLS"),
     (subprocess, "Popen", "processes"),
     (os, "fork", "processes"),
 ]

@@ -342,13 +342,16 @@ def test_an_address_may_have_a_zone(
 ) -> None:
     """As every link-local one has, on a network without a router."""
     asked = []
+    with HttpReceiver() as receiver:
+        here = ("127.0.0.1", receiver.port)
 
-    def resolve(host: str, *args: Any, **options: Any) -> Any:
-        asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
+        def resolve(host: str, *args: Any, **options: Any) -> Any:
+            asked.append(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", here)]
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    post(f"http://[fe80::1{percent}{zone}]:9/v1/metrics", timeout=ANSWERS)
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        url = f"http://[fe80::1{percent}{zone}]:{receiver.port}/v1/metrics"
+        assert post(url, timeout=ANSWERS) == Outcome(True)
     assert asked[0] == f"fe80::1%{zone}"
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import os
 import re
-import socket
 import ssl
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -51,7 +51,7 @@ def url(value: object, name: str) -> str:
         parts = urlsplit(str(value))
         usable = parts.scheme in {"http", "https"} and _is_host(parts)
         usable = usable and parts.port != 0 and not _NOT_IN_URLS.search(str(value))
-    except (OSError, ValueError):  # whose text may contain a password
+    except ValueError:  # whose text may contain a password
         usable = False
     if not usable or not isinstance(value, str):
         raise ConfigError(
@@ -61,11 +61,11 @@ def url(value: object, name: str) -> str:
 
 
 def _is_host(parts: SplitResult) -> bool:
-    """Return whether the host of a URL is one, or raise ValueError or OSError. What
-    requests would refuse at each export has to be found out now."""
+    """Return whether the host of a URL is one, or raise ValueError. What requests would
+    refuse at each export has to be found out now."""
     host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
     if ":" in host:
-        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        IPv6Address(host.partition("%")[0])
         return place.partition("]")[2][:1] in {"", ":"}
     host.encode("idna")
     return "[" not in place and bool(_HOST.fullmatch(host))
