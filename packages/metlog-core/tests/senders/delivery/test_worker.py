@@ -556,3 +556,29 @@ def test_a_tally_counts_what_threads_add() -> None:
 
 def note() -> Any:
     return {"type": "note", "payload": "x", "fields": {}, "severity": 6}
+
+
+def test_nobody_waits_for_a_thread_that_was_over_before_its_start_returned(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a sender which gets its first call after it was closed."""
+    worker, over, may_end = sender.worker, threading.Event(), threading.Event()
+    start_thread = process.start_thread
+
+    def last(timeout: float) -> None:
+        over.set()
+        may_end.wait(60)  # the thread has looked at requests for the last time
+
+    def start(*args: Any) -> threading.Thread:
+        thread = start_thread(*args)
+        assert over.wait(60)
+        return thread
+
+    monkeypatch.setattr(worker, "_take_farewell", last)
+    monkeypatch.setattr(process, "start_thread", start)
+    worker.stop(Deadline(0))
+    worker.start()
+    assert worker.thread is not None
+    assert worker.thread.is_alive()
+    assert worker.ask(Deadline(1)) is False
+    may_end.set()

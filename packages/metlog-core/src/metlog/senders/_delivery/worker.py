@@ -231,6 +231,7 @@ class Worker:
             self._tally.report("no threads", _NO_THREADS)
         else:
             current = self._current = object()
+            self._thread_is_over = False  # the thread may be over at once
             try:
                 thread = process.start_thread(
                     f"metlog {self._tally.owner}", _run, self, self._bell, current
@@ -243,7 +244,7 @@ class Worker:
                 self._tally.report("could not start a thread, callers send", error)
             else:
                 self.thread = thread
-                self.alone = self._thread_is_over = False
+                self.alone = False
         self.started = True  # last: the next call tries again if a handler has raised
 
     def _may_retry(self) -> bool:
