@@ -16,6 +16,7 @@ from metlog import _observe as observing
 from metlog._observe import Observation, observe
 from metlog.catalogue import Metric
 from metlog.senders._delivery.host_lock import HostLock
+from metlog.senders._delivery.process import Deadline
 
 
 class Client:
@@ -213,3 +214,23 @@ def test_once_per_host_and_whatever_tells_two_sites_apart(
     values = []
     while 0 not in values:
         values += client.values(1)
+
+
+def test_a_function_that_hangs_does_not_delay_the_end() -> None:
+    """Say the length of a queue whose broker is away: the process ends without it."""
+    asked, answers = threading.Event(), threading.Event()
+
+    def hangs() -> float:
+        asked.set()
+        answers.wait(60)
+        return 1
+
+    client, asking = Client(), observing._Asking()
+    asking.add(Observation(client, "gauge", "level", hangs, None, 3600.0, None))
+    assert asked.wait(60)
+    deadline = Deadline(10)
+    asking.at_exit(deadline)
+    assert deadline.left > 0
+    assert asking.worker.thread is not None
+    assert asking.worker.thread.is_alive()
+    answers.set()

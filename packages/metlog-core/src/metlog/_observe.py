@@ -21,6 +21,9 @@ from metlog.wire.text import as_text
 
 __all__ = ["Observation", "name_of", "observe"]
 
+SHORT = 0.1
+"""Seconds for which the end of the process waits for a function that is running."""
+
 Number = int | float
 Observed = Literal["gauge", "counter"]
 
@@ -48,6 +51,8 @@ class Observation:
         self._function = function
         self._lock = lock
         self._last: Number | None = 0
+        self.is_asking = False
+        """Whether its function is running, which may take any time."""
 
     def stop(self) -> None:
         """Stop calling it."""
@@ -57,6 +62,7 @@ class Observation:
 
     def after_fork(self) -> None:
         """Start from the next answer: what grew until now, the parent has counted."""
+        self.is_asking = False
         if self._last == 0:
             self._last = None
         if self._lock is not None:
@@ -71,7 +77,11 @@ class Observation:
         if self._lock is not None and not self._lock.is_mine():
             return
         try:
-            value = self._function()
+            self.is_asking = True
+            try:
+                value = self._function()
+            finally:
+                self.is_asking = False
             if self._kind == "gauge":
                 client.observed("gauge", self._name, self._fields, value, self._lock)
                 return
@@ -162,8 +172,11 @@ class _Asking:
         """Do nothing: there is nothing to deliver."""
 
     def at_exit(self, deadline: Deadline) -> None:
-        """End the thread: there is nothing to deliver."""
+        """End the thread: there is nothing to deliver. A function that hangs must not
+        delay the end of the process."""
         self.worker.at_exit()
+        if any(observation.is_asking for observation in self._observations):
+            deadline = Deadline(min(deadline.left, SHORT))
         self.worker.leave(deadline)
 
     def after_fork(self) -> None:
