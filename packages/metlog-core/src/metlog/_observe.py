@@ -51,7 +51,7 @@ class Observation:
         self._function = function
         self._lock = lock
         self._last: Number | None = 0
-        self.is_asking = False
+        self.is_asking: bool = False
         """Whether its function is running, which may take any time."""
 
     def stop(self) -> None:
