@@ -104,13 +104,17 @@ odd_errors = pytest.mark.parametrize("kind", ERRORS, ids=ERRORS.get)
 @pytest.mark.django_db
 @odd_errors
 def test_statements_that_fail_oddly(sent: Sent, kind: type[Exception]) -> None:
-    """By a wrapper of the site's own; the exception is that one, and counted."""
+    """By a driver that raises its own; the exception is that one, and counted."""
 
-    def fail(execute: Any, *args: Any) -> None:
-        raise kind
+    class Driver:
+        def execute(self, sql: str) -> None:
+            raise kind
 
-    with connection.execute_wrapper(fail), pytest.raises(kind):
-        connection.cursor().execute("SELECT 1")
+        def close(self) -> None: ...
+
+    with connection.cursor() as cursor, pytest.raises(kind):
+        cursor.cursor = Driver()
+        cursor.execute("SELECT 1")
     assert sent.counters() == {f"db.sqlite3.default.error.{ERRORS[kind]}": 1}
     assert len(sent.timers()["db.sqlite3.default.execute"]) == 1
 

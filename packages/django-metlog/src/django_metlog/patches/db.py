@@ -17,18 +17,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-    connections,
-)
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
@@ -43,6 +32,7 @@ from django_metlog.catalogue import (
     DB_EXECUTEMANY,
     DB_ROLLBACK,
 )
+from django_metlog.patches._db_errors import DJANGO_ERRORS, django_class, failure
 from django_metlog.patches._operation import operation
 from django_metlog.patches._sending import (
     client,
@@ -160,9 +150,12 @@ def _wrapper(name: _Name) -> Execute:
         except BaseException as error:
             end = perf_counter()
             failed = ""
-            if isinstance(error, Exception):
-                failed = class_name(type(error))
-                _count_error(name, type(error))
+            kind = (
+                failure(error, timed.__code__) if isinstance(error, Exception) else None
+            )
+            if kind is not None:
+                failed = class_name(kind)
+                _count_error(name, kind)
             statements[bool(many)].report(
                 start, end, operation(sql), failed, context["connection"]
             )
@@ -280,7 +273,7 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return connect(connection)
         except Exception as error:
-            _count_error(name, _django_class(connection, error))
+            _count_error(name, django_class(connection, error))
             raise
         finally:
             time(DB_CONNECT, start, **name.parts)
@@ -288,34 +281,10 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     return timed
 
 
-def _django_class(connection: BaseDatabaseWrapper, error: Exception) -> type[Exception]:
-    """Return the class that Django will turn a driver's exception into."""
-    driver = getattr(connection, "Database", None)
-    for ours in _DJANGO_ERRORS:
-        theirs = getattr(driver, ours.__name__, None)
-        if theirs is not None and isinstance(error, theirs):
-            return ours
-    return type(error)
-
-
-_DJANGO_ERRORS: tuple[type[Exception], ...] = (
-    DataError,
-    OperationalError,
-    IntegrityError,
-    InternalError,
-    ProgrammingError,
-    NotSupportedError,
-    DatabaseError,
-    InterfaceError,
-    Error,
-)
-"""In the order in which `django.db.utils.DatabaseErrorWrapper` looks for one."""
-
-
 _connect = Swap(BaseDatabaseWrapper, "connect", _timed_connect)
 
 
-def _count_error(name: _Name, error: type[Exception]) -> None:
+def _count_error(name: _Name, error: type[BaseException]) -> None:
     count(DB_ERROR, **name.parts, class_=class_name(error).lower())
 
 
@@ -347,8 +316,8 @@ def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kind = _django_class(connection, error)
-        if issubclass(kind, _DJANGO_ERRORS):  # not an error in the site's own code
+        kind = django_class(connection, error)
+        if issubclass(kind, DJANGO_ERRORS):  # not an error in the site's own code
             failed = class_name(kind)
             _count_error(name, kind)
         raise
