@@ -76,7 +76,10 @@ HOUSES = {
                 "senders._otlp_metrics",
                 "senders._otlp_session",
             },
-            "prometheus_client": {"senders.prometheus"},
+            "prometheus_client": {
+                "senders._prometheus_collector",
+                "senders.prometheus",
+            },
             "pytest": {"pytest_plugin"},
             "requests": {"senders._otlp_session"},
             "urllib3": {"senders._otlp_session"},

@@ -34,6 +34,7 @@ from metlog.exceptions import ConfigError
 from metlog.senders import FanOutSender, PrometheusSender, StatsdSender
 from metlog.senders import _prometheus_folder as folder
 from metlog.senders import prometheus as of_prometheus
+from metlog.senders._prometheus_collector import as_metric
 from metlog.senders._prometheus_state import Family, add_up, decoded, encoded
 from metlog.testing import SenderContract, UdpReceiver, until
 
@@ -948,7 +949,7 @@ def test_sums_of_floats_do_not_fall_by_rounding(tmp_path: Path, seed: int) -> No
 
     def exposed() -> list[Any]:
         found = folder.read(str(tmp_path))
-        return [of_prometheus._as_metric(family) for family in found.values()]
+        return [as_metric(family) for family in found.values()]
 
     everything = exposed()
     random.shuffle(places)

@@ -154,17 +154,22 @@ _ACROSS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def add_up(families: dict[str, Family], more: Iterable[Family]) -> None:
+def add_up(families: dict[str, Family], more: Iterable[Family]) -> list[str]:
     """Add families to those of other processes.
 
     A family that contradicts an existing one, as during a deployment, is left out.
+    Return the names of those.
     """
+    left_out = []
     for family in more:
         mine = families.get(family.name)
         if mine is None:
             families[family.name] = family.copy()
         elif mine.form == family.form:
             mine.add(family)
+        else:
+            left_out.append(family.name)
+    return left_out
 
 
 def bounded(

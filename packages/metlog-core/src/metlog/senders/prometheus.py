@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from metlog._aggregate.histograms import Histogram
 from metlog._aggregate.series import News, Series
@@ -22,18 +23,21 @@ from metlog.senders._delivery.options import integer, path, seconds
 from metlog.senders._delivery.process import Deadline, Lock
 from metlog.senders._delivery.socket import host_or_address
 from metlog.senders._exporting import ExportingSender
+from metlog.senders._prometheus_collector import Collector, as_metric
 from metlog.senders._prometheus_state import Family
 from metlog.senders._prometheus_sums import Sums
 from metlog.shapes import Shape
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-    from prometheus_client.registry import Collector, CollectorRegistry
+    from prometheus_client.registry import CollectorRegistry
 
     from metlog import catalogue
     from metlog.client import MetlogClient
 
 __all__ = ["PrometheusSender", "collector", "exposition", "find"]
+
+T = TypeVar("T")
 
 RETRY_PORT = 5.0
 """Seconds after which a port that another process has is tried again."""
@@ -137,6 +141,12 @@ class PrometheusSender(ExportingSender):
 
     def collect(self) -> Iterator[Metric]:
         """Yield prometheus_client's families of all processes, as of now."""
+        families = self._families()
+        for name in sorted(families):
+            yield as_metric(families[name])
+
+    def _families(self) -> dict[str, Family]:
+        """Return those of all processes, as of now, for the caller to keep."""
         process.check()
         self.start()
         self._take(everything=True)
@@ -155,8 +165,7 @@ class PrometheusSender(ExportingSender):
                 "each process exposes only its own metrics",
                 "pass directory=, or set PROMETHEUS_MULTIPROC_DIR",
             )
-        for name in sorted(families):
-            yield _as_metric(families[name])
+        return families
 
     def _shared(self, directory: str) -> dict[str, Family] | None:
         """Return what all processes have written, this one just now; None if there is
@@ -288,19 +297,26 @@ class PrometheusSender(ExportingSender):
         from prometheus_client import start_http_server
 
         try:
-            self._server = start_http_server(self._port, self._addr, registry(self))
+            served = _registry(weakref.ref(self), lambda ref: ref())
+            self._server = start_http_server(self._port, self._addr, served)
         except OSError as error:
             if self.directory is None:
                 self._tally.report(f"cannot listen on port {self._port}", error)
 
 
-def collector(client: MetlogClient) -> Collector:
-    """Return a collector for ``registry.register(…)``, with all metrics of the client.
+def collector(client: MetlogClient, *others: MetlogClient) -> Collector:
+    """Return a collector for ``registry.register(…)``, with all metrics of the client,
+    also after it is configured again.
 
-    It is for a registry of your own, beside other metrics. Raises ConfigError if the
-    client has no PrometheusSender.
+    It is for a registry of your own, beside other metrics, which takes only one: with
+    several clients, give it all of them, and equal metrics are added up. To replace it,
+    first ``registry.unregister(collector(client))``. Raises ConfigError if a client has
+    no PrometheusSender.
     """
-    return _collector(_sender_of(client))
+    clients = client, *others
+    for each in clients:
+        _sender_of(each)
+    return Collector(clients, find)
 
 
 def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
@@ -310,7 +326,7 @@ def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
     """
     from prometheus_client.exposition import choose_encoder
 
-    found = registry(_sender_of(client))
+    found = _registry(_sender_of(client), lambda sender: sender)
     try:
         encode, content_type = choose_encoder(accept)
         return encode(found), content_type
@@ -319,26 +335,15 @@ def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
         return encode(found), content_type
 
 
-def registry(sender: PrometheusSender) -> CollectorRegistry:
+def _registry(
+    owner: T, source: Callable[[T], PrometheusSender | None]
+) -> CollectorRegistry:
     """Return a registry with nothing else in it."""
     from prometheus_client.registry import CollectorRegistry
 
     found = CollectorRegistry(auto_describe=False)
-    found.register(_collector(sender))
+    found.register(Collector([owner], source))
     return found
-
-
-def _collector(sender: PrometheusSender) -> Collector:
-    from prometheus_client.registry import Collector
-
-    class MetlogCollector(Collector):
-        def collect(self) -> Iterator[Metric]:
-            return sender.collect()
-
-        def describe(self) -> Iterable[Metric]:
-            return ()  # else registering would collect
-
-    return MetlogCollector()
 
 
 def find(client: MetlogClient) -> PrometheusSender | None:
@@ -373,40 +378,6 @@ def _workers_in_environment() -> list[str]:
         elif word.startswith("-w"):
             found.append(word[2:])
     return found
-
-
-def _as_metric(family: Family) -> Metric:
-    from prometheus_client.core import (
-        CounterMetricFamily,
-        GaugeMetricFamily,
-        HistogramMetricFamily,
-    )
-    from prometheus_client.utils import floatToGoString
-
-    names = sorted({name for labels in family.samples for name, _ in labels})
-    rows = [
-        ([dict(labels).get(name, "") for name in names], sample)
-        for labels, sample in sorted(family.samples.items())
-    ]
-    if family.kind == "counter":
-        counter = CounterMetricFamily(family.name, family.meaning, labels=names)
-        for values, sample in rows:
-            counter.add_metric(values, sample)
-        return counter
-    if family.kind == "gauge":
-        gauge = GaugeMetricFamily(family.name, family.meaning, labels=names)
-        for values, sample in rows:
-            gauge.add_metric(values, sample[0] if family.across == "last" else sample)
-        return gauge
-    bounds = [*map(floatToGoString, family.bounds), "+Inf"]
-    histogram = HistogramMetricFamily(family.name, family.meaning, labels=names)
-    for values, sample in rows:
-        total, buckets = 0, []
-        for bound, count in zip(bounds, sample.buckets, strict=True):
-            total += count
-            buckets.append((bound, total))
-        histogram.add_metric(values, buckets, sample.sum)
-    return histogram
 
 
 def _import_client() -> None:
