@@ -8,13 +8,17 @@ from unittest import mock
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.test import override_settings
 
 from django_metlog import conf
+from django_metlog.patches import cache as cache_patch
+from django_metlog.patches import db as db_patch
 from metlog import MetlogClient
-from metlog.senders import DebugCaptureSender, NoSendSender
-from metlog.testing import RecordingSender
+from metlog.senders import DebugCaptureSender, NoSendSender, StatsdSender
+from metlog.testing import RecordingSender, UdpReceiver
 
 ALIASED = [setting for setting in conf.SETTINGS.values() if setting.alias]
 
@@ -82,6 +86,58 @@ def test_a_client_that_is_only_assigned_is_noticed(client: Any) -> None:
     finally:
         django_settings.METLOG = first
     assert conf.client() is first
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sent", [None])  # in no collector, which takes the long way
+def test_it_is_noticed_outside_of_requests_too(sent: None) -> None:
+    """By commands, tasks and tests, whose statements and cache reads go the quickest
+    way; whichever of them is the first to come."""
+
+    def read() -> None:
+        cache.get("key")
+
+    def ask() -> None:
+        connection.cursor().execute("SELECT 1")
+
+    first = django_settings.METLOG
+    with UdpReceiver() as receiver:
+        old, *others = (
+            MetlogClient(StatsdSender(port=receiver.port, prefix=f"of{number}"), "site")
+            for number in range(5)
+        )
+        try:
+            cache_patch.patch()
+            db_patch.patch()
+            django_settings.METLOG = old
+            for work in (read, read, ask, ask):
+                work()
+            for new, works in zip(
+                others,
+                ([read, ask], [ask, read], [ask, ask], [read, read]),
+                strict=True,
+            ):
+                django_settings.METLOG = new
+                for work in works:
+                    work()
+        finally:
+            db_patch.unpatch()
+            cache_patch.unpatch()
+            django_settings.METLOG = first
+        for client in (old, *others):
+            client.close()
+        assert receiver.catch_up()
+    read_as, asked_as = "cache.locmem.get", "db.sqlite3.default.execute"
+    assert {name: len(values) for name, values in receiver.timings.items()} == {
+        f"of0.{read_as}": 2,
+        f"of0.{asked_as}": 2,
+        f"of1.{read_as}": 1,
+        f"of1.{asked_as}": 1,
+        f"of2.{read_as}": 1,
+        f"of2.{asked_as}": 1,
+        f"of3.{asked_as}": 2,
+        f"of4.{read_as}": 2,
+    }
 
 
 def test_without_a_client_nothing_can_work(no_client: None) -> None:

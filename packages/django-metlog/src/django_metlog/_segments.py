@@ -15,7 +15,8 @@ METHODS = frozenset(
         *("QUERY", "TRACE"),
     )
 )
-"""The methods of RFC 9110 §9 and RFC 5789. A client can send any word as a method."""
+"""The methods of RFC 9110 §9, PATCH (RFC 5789) and QUERY
+(draft-ietf-httpbis-safe-method-w-body). A client can send any word as a method."""
 
 class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 """Returns a class's name, whatever its metaclass says."""

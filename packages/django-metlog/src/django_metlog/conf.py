@@ -43,6 +43,7 @@ __all__ = [
     "failed_patches",
     "get",
     "guard",
+    "has_same_client",
     "has_urlconf",
     "is_installed",
     "is_listed",
@@ -144,6 +145,22 @@ def client_or_inert() -> MetlogClient:
     except ImproperlyConfigured as error:
         _diagnostics.report("nothing is measured", error)
         return _inert()
+
+
+def has_same_client() -> bool:
+    """Return whether METLOG is the client of the last call. If it is another, whatever
+    was made of settings is made again: no signal tells of an assignment."""
+    if settings_read.get("METLOG") is _last_client[0]:
+        return True
+    found = client_or_inert()
+    if found is _last_client[0]:
+        return True
+    _last_client[0] = found
+    clear_cache()
+    return False
+
+
+_last_client: list[object] = [None]
 
 
 @cache

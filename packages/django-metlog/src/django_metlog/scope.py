@@ -190,6 +190,7 @@ def sees_queries() -> bool:
 NOBODY: Final = Scope(0.0, 0)
 """The scope of code that runs outside of requests: what is added to it is discarded."""
 NOBODY.query_times = NOBODY.cache_times = _NOTHING
+NOBODY.excluded = None  # unlike a measured request, at whose beginning METLOG was read
 
 _current: ContextVar[Scope] = ContextVar("django_metlog_scope", default=NOBODY)
 

@@ -39,7 +39,7 @@ from django_metlog.patches._sending import (
     tell,
 )
 from django_metlog.patches._swap import Function, Swap
-from django_metlog.scope import current, current_or_nobody
+from django_metlog.scope import NOBODY, current, current_or_nobody
 from metlog.diagnostics import Diagnostics
 from metlog.handles import LAST, CounterHandle, TimerHandle
 
@@ -309,7 +309,10 @@ def _leaf_get(call: Function) -> Function:
         except KeyError:  # not seen yet, or a cache without an alias
             return slow(cache, key, default, version)
         scope = current_or_nobody()
-        if _around.get() or scope.excluded is not False:
+        if _around.get() or (
+            scope.excluded is not False
+            and not (scope is NOBODY and conf.has_same_client())
+        ):
             return slow(cache, key, default, version)
         start = perf_counter()
         try:

@@ -43,7 +43,7 @@ from django_metlog.patches._sending import (
     time,
 )
 from django_metlog.patches._swap import Swap
-from django_metlog.scope import current, current_or_nobody, see_queries
+from django_metlog.scope import NOBODY, current, current_or_nobody, see_queries
 from metlog import MetlogClient
 from metlog.catalogue import Metric
 from metlog.handles import LAST, TimerHandle
@@ -164,7 +164,9 @@ def _wrapper(name: _Name) -> Execute:
         scope = current_or_nobody()
         # The usual case, at a quarter of the cost of the rest.
         try:
-            if scope.excluded is False and type(sql) is str:
+            if type(sql) is str and (
+                scope.excluded is False or (scope is NOBODY and conf.has_same_client())
+            ):
                 (several if many else one)[sql[:6]].put(LAST, entry)
                 scope.query_times.append(entry)
                 return result
