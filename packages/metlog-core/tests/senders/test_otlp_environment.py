@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ import certifi
 import pytest
 
 from metlog.exceptions import ConfigError
-from metlog.senders._otlp_environment import instance_id, read
+from metlog.senders._otlp_environment import Settings, instance_id, read
 from metlog.senders._otlp_values import shown
 
 
@@ -150,6 +151,41 @@ def test_signals_can_be_switched_off(
     """One by one, or all of OpenTelemetry."""
     settings = read(environ=environ)
     assert (settings.metrics is not None, settings.logs is not None) == (metrics, logs)
+
+
+@pytest.mark.parametrize("disabled", ["true", " True "])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://${COLLECTOR}:4318"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/there/is/none.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/there/is/none.pem"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "linear"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5s"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "-1"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "garbage"),
+        ("OTEL_SERVICE_NAME", "shop\udcff"),
+    ],
+)
+def test_what_is_switched_off_need_not_be_right(
+    name: str, value: str, disabled: str
+) -> None:
+    """As on a developer's machine, without the collector that variables name. What is
+    written in the code is checked all the same."""
+    environ = {name: value, "OTEL_SDK_DISABLED": disabled}
+    settings = read(environ=environ)
+    assert (settings.metrics, settings.logs) == (None, None)
+    with pytest.raises(ConfigError, match="^endpoint: expected a URL"):
+        read(endpoint="nonsense", environ=environ)
+    with pytest.raises(ConfigError, match=f"^{name}: expected"):
+        read(environ={name: value, "OTEL_SDK_DISABLED": "false"})
 
 
 def test_signals_as_an_argument_are_what_counts() -> None:
@@ -437,6 +473,113 @@ def test_a_file_without_a_certificate_is_an_error(
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"^{name}: expected a file of certificates"):
         read(environ={name: str(path)})
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two certificates and their keys, one also with a password."""
+    folder = tmp_path_factory.mktemp("keys")
+
+    def openssl(command: str) -> None:
+        words = ["openssl", *command.split()]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+    for name in ("a", "b"):
+        openssl(
+            "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 "
+            f"-subj /CN={name} -keyout {name}.key -out {name}.crt"
+        )
+    openssl("ec -aes256 -passout pass:secret -in a.key -out locked.key")
+    openssl("x509 -in a.crt -outform der -out a.der")
+    for together, *parts in (
+        ("a.pem", "a.key", "a.crt"),
+        ("chain.pem", "a.crt", "a.key", "b.crt"),
+        ("locked.pem", "locked.key", "a.crt"),
+        ("mixed.pem", "b.key", "a.crt"),
+        ("empty.pem",),
+    ):
+        content = b"".join((folder / part).read_bytes() for part in parts)
+        (folder / together).write_bytes(content)
+    return folder
+
+
+def client_pair(folder: Path, certificate: str, key: str, signal: str = "") -> Settings:
+    """Read variables that name these files."""
+    names = {"CERTIFICATE": certificate, "KEY": key}
+    return read(
+        environ={
+            f"OTEL_EXPORTER_OTLP_{signal}CLIENT_{what}": str(folder / name)
+            for what, name in names.items()
+            if name
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key"),
+    [
+        ("a.crt", "a.key"),
+        ("a.pem", ""),
+        ("a.pem", "a.pem"),
+        ("a.pem", "a.key"),
+        ("chain.pem", ""),
+        ("locked.pem", "a.key"),
+    ],
+)
+def test_a_clients_certificate_comes_with_its_key(
+    keys: Path, certificate: str, key: str
+) -> None:
+    """In one file or in two."""
+    settings = client_pair(keys, certificate, key)
+    assert settings.metrics
+    paths = str(keys / certificate), str(keys / key)
+    assert settings.metrics.client_pair == (paths if key else paths[0])
+
+
+@pytest.mark.parametrize("signal", ["", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize(
+    ("certificate", "key", "which", "expected"),
+    [
+        ("a.crt", "b.key", "KEY", "the key of the certificate in .*a.crt"),
+        ("a.crt", "locked.key", "KEY", "the key of .* without a password, got"),
+        ("a.crt", "a.crt", "KEY", "the key of the certificate in"),
+        ("a.crt", "empty.pem", "KEY", "the key of the certificate in"),
+        ("a.crt", "none.key", "KEY", "a file, got .*none.key"),
+        ("a.crt", ".", "KEY", "a file, got"),
+        ("", "a.key", "KEY", r"\w+_CLIENT_CERTIFICATE with the .* got none; set it"),
+        ("a.crt", "", "CERTIFICATE", r"a file with the key, too, or \w+_CLIENT_KEY,"),
+        ("locked.pem", "", "CERTIFICATE", "a file with .* without a password, got"),
+        ("mixed.pem", "", "CERTIFICATE", "a file with the key, .* mismatch"),
+        ("a.der", "a.key", "CERTIFICATE", "a file of certificates in PEM"),
+        ("a.key", "a.crt", "CERTIFICATE", "a file of certificates in PEM"),
+        ("empty.pem", "", "CERTIFICATE", "a file of certificates in PEM"),
+        ("none.pem", "a.key", "CERTIFICATE", "a file, got .*none.pem"),
+        (".", "a.key", "CERTIFICATE", "a file, got"),
+    ],
+)
+def test_a_clients_certificate_that_cannot_be_used_is_an_error(
+    keys: Path, certificate: str, key: str, which: str, expected: str, signal: str
+) -> None:
+    """At start-up: no export could succeed. Nobody is asked for a password: it would be
+    the thread that exports that waits at the terminal."""
+    name = f"OTEL_EXPORTER_OTLP_{signal}CLIENT_{which}"
+    with pytest.raises(ConfigError, match=f"^{name}: expected {expected}"):
+        client_pair(keys, certificate, key, signal)
+
+
+def test_a_signals_certificate_and_everybodys_key(keys: Path) -> None:
+    """They are used together, so they have to fit."""
+    prefix = "OTEL_EXPORTER_OTLP_"
+    environ = {
+        f"{prefix}CLIENT_CERTIFICATE": str(keys / "a.crt"),
+        f"{prefix}CLIENT_KEY": str(keys / "a.key"),
+        f"{prefix}LOGS_CLIENT_CERTIFICATE": str(keys / "b.crt"),
+    }
+    with pytest.raises(ConfigError, match="^OTEL_EXPORTER_OTLP_CLIENT_KEY: .*b.crt"):
+        read(environ=environ)
+    assert read(environ=environ, signals="metrics").metrics
+    environ[f"{prefix}LOGS_CLIENT_KEY"] = str(keys / "b.key")
+    assert read(environ=environ).logs
 
 
 @pytest.mark.parametrize(

@@ -406,6 +406,48 @@ def test_something_that_is_no_collector(peers: list[Peer], data: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"", *(answering(status) for status in (302, 400, 404, 405, 415, 426))],
+)
+@pytest.mark.parametrize(
+    ("place", "is_told"),
+    [
+        ("http://collector:4317", True),
+        ("https://collector:4317/v1/metrics", True),
+        ("http://[::1]:4317/v1/logs", True),
+        ("http://collector:4318/v1/metrics", False),
+        ("http://collector:43170/v1/metrics", False),
+        ("http://collector/4317", False),
+    ],
+)
+def test_the_port_that_is_usually_grpcs_is_told(
+    peers: list[Peer], data: bytes, place: str, is_told: bool
+) -> None:
+    """A gRPC server may close the connection, or answer with some status. Somebody may
+    serve HTTP there, so it is no error to configure it."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    peers.append(Peer(answer))
+    outcome = post(peers[0].url, Session(place), ANSWERS)
+    assert not outcome.delivered
+    hint = "; is this gRPC's port? HTTP's is usually 4318"
+    assert (hint in outcome.why) == is_told
+
+
+@pytest.mark.parametrize("status", [200, 408, 413, 429, 500, 503])
+def test_who_serves_http_at_grpcs_port_is_not_told(
+    peers: list[Peer], status: int
+) -> None:
+    """It is a collector that has taken it, or has no time."""
+    peers.append(Peer(lambda connection: connection.sendall(answering(status))))
+    outcome = post(peers[0].url, Session("http://collector:4317"), ANSWERS)
+    assert "gRPC" not in outcome.why
+
+
 @pytest.mark.parametrize("host", ["machine 127.0.0.1", "default"])
 @pytest.mark.parametrize(
     ("user", "header", "sent"),

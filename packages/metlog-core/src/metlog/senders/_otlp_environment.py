@@ -91,8 +91,10 @@ def read(
             "OTEL_CONFIG_FILE",
         )
     reader = _Reader(environ)
-    reader.check_resource()
     disabled = reader.boolean("OTEL_SDK_DISABLED")
+    if disabled:
+        reader = _Reader({})  # nobody is to repair what is switched off
+    reader.check_resource()
     wanted = _signals(signals) if signals is not None else reader.signals()
     made: dict[str, Target | None] = {}
     for signal in SIGNALS:
@@ -138,6 +140,7 @@ def _target(
     protocol: object,
 ) -> Target:
     found = {**reader.headers(signal), **_headers(headers)}
+    client_certificate, client_key = _client_pair(reader, signal)
     return Target(
         endpoint=_endpoint(reader, signal, endpoint),
         headers=found,
@@ -147,11 +150,36 @@ def _target(
         ),
         protocol=_protocol(reader, signal, protocol),
         certificate=reader.first(signal, "CERTIFICATE", values.certificates, None),
-        client_key=reader.first(signal, "CLIENT_KEY", values.file, None),
-        client_certificate=reader.first(
-            signal, "CLIENT_CERTIFICATE", values.file, None
-        ),
+        client_key=client_key,
+        client_certificate=client_certificate,
     )
+
+
+def _client_pair(reader: _Reader, signal: str) -> tuple[str | None, str | None]:
+    """Return the paths of the client's certificate and of its key."""
+    nothing = None, ""
+    certificate, name = reader.first(
+        signal, "CLIENT_CERTIFICATE", _certificates, nothing
+    )
+    key, name_of_key = reader.first(signal, "CLIENT_KEY", _file, nothing)
+    if certificate:
+        values.key_pair(certificate, key, name_of_key or name)
+    elif key:
+        name = name_of_key.replace("KEY", "CERTIFICATE")
+        raise ConfigError(
+            f"expected {name} with the certificate of this key, got none; set it, or "
+            "unset this one",
+            name_of_key,
+        )
+    return certificate, key
+
+
+def _certificates(value: object, name: str) -> tuple[str, str]:
+    return values.certificates(value, name), name
+
+
+def _file(value: object, name: str) -> tuple[str, str]:
+    return values.file(value, name), name
 
 
 def _endpoint(reader: _Reader, signal: str, argument: object) -> str:

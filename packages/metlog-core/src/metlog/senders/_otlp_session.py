@@ -142,8 +142,9 @@ class Session(requests.Session):
             if not 200 <= status < 300:
                 again = status in LATER or status >= 500
                 wait = seconds_of(response.headers.get("Retry-After")) if again else 0.0
-                why = f"{self._place} answered {status}"
                 unfit = status == TOO_LARGE
+                doubt = "" if again or unfit else _doubt(self._place)
+                why = f"{self._place} answered {status}{doubt}"
                 return Outcome(False, why, again, True, wait=wait, unfit=unfit)
             return Outcome(True, *_rejected(response, self._place))
 
@@ -239,11 +240,11 @@ def _failed(error: Exception, place: str, has_sent: bool) -> Outcome:
             break
         seen.add(id(inner))
         cause = inner
-    said = type(cause).__name__
+    said, doubt = type(cause).__name__, _doubt(place)
     if isinstance(cause, OSError) and cause.strerror:
         said = f"{said}: {cause.strerror}"
     elif type(cause) is http.client.BadStatusLine:
-        said = "it does not speak HTTP/1; is this gRPC's port? HTTP's is usually 4318"
+        said, doubt = "it does not speak HTTP/1", _IS_GRPC
     of_network = isinstance(
         error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
     )
@@ -251,11 +252,19 @@ def _failed(error: Exception, place: str, has_sent: bool) -> Outcome:
     reached = has_sent and not isinstance(error, requests.exceptions.ProxyError)
     return Outcome(
         False,
-        f"no answer from {place} ({said})",
+        f"no answer from {place} ({said}{doubt})",
         again=of_network,
         reached=of_network and reached,
         broken=reached and isinstance(cause, _BROKEN),
     )
+
+
+_IS_GRPC = "; is this gRPC's port? HTTP's is usually 4318"
+
+
+def _doubt(place: str) -> str:
+    """Return what to add to a report about a place whose port is usually gRPC's."""
+    return _IS_GRPC if ":4317/" in f"{place}/" else ""
 
 
 _BROKEN = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)

@@ -27,6 +27,7 @@ __all__ = [
     "file",
     "headers",
     "in_utf8",
+    "key_pair",
     "seconds",
     "shown",
     "url",
@@ -139,6 +140,23 @@ def certificates(value: object, name: str) -> str:
             name,
         ) from error
     return path
+
+
+def key_pair(certificate: str, key: str | None, name: str) -> None:
+    """Raise if the key does not belong to the certificate, or has a password, which
+    nobody could type. Without ``key`` both are in one file."""
+    expected = f"the key of the certificate in {certificate!r}"
+    if key is None:
+        expected = f"a file with the key, too, or {name.replace('CERTIFICATE', 'KEY')}"
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"expected {expected}, in PEM format and without a password, "
+            f"got {key or certificate!r} ({error})",
+            name,
+        ) from error
 
 
 def as_number(value: object) -> float | None:
