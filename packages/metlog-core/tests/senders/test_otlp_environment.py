@@ -182,7 +182,7 @@ def test_what_is_switched_off_need_not_be_right(
     environ = {name: value, "OTEL_SDK_DISABLED": disabled}
     settings = read(environ=environ)
     assert (settings.metrics, settings.logs) == (None, None)
-    with pytest.raises(ConfigError, match="^endpoint: expected a URL"):
+    with pytest.raises(ConfigError, match=r"^endpoint: expected a URL"):
         read(endpoint="nonsense", environ=environ)
     with pytest.raises(ConfigError, match=f"^{name}: expected"):
         read(environ={name: value, "OTEL_SDK_DISABLED": "false"})
@@ -575,7 +575,7 @@ def test_a_signals_certificate_and_everybodys_key(keys: Path) -> None:
         f"{prefix}CLIENT_KEY": str(keys / "a.key"),
         f"{prefix}LOGS_CLIENT_CERTIFICATE": str(keys / "b.crt"),
     }
-    with pytest.raises(ConfigError, match="^OTEL_EXPORTER_OTLP_CLIENT_KEY: .*b.crt"):
+    with pytest.raises(ConfigError, match=r"^OTEL_EXPORTER_OTLP_CLIENT_KEY: .*b\.crt"):
         read(environ=environ)
     assert read(environ=environ, signals="metrics").metrics
     environ[f"{prefix}LOGS_CLIENT_KEY"] = str(keys / "b.key")
