@@ -26,6 +26,7 @@ from django_metlog.patches._sending import series
 from metlog import MetlogClient
 from metlog.semconv import CONVENTIONS
 from metlog.senders import OtlpSender
+from metlog.testing import capture
 
 Told = dict[str, list[dict[str, Any]]]
 """Metric → the attributes of each of its series."""
@@ -143,6 +144,45 @@ def test_a_request(
     assert found == expected
     assert "http.server.active_requests" not in told
     assert not told.keys() & {"request", "db.execute"}
+
+
+def test_methods_that_the_environment_names(
+    fetch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenTelemetry's own variable replaces the methods that are known, for a WebDAV
+    server say. Django writes them in upper case. Other backends get those, too."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET,PROPFIND")
+    site = Site()
+    with override_settings(METLOG=site.client), capture() as sent:
+        for method in ("GET", "POST", "PROPFIND", "propfind", "PURGE"):
+            fetch("/async", method)
+        for method in ("PROPFIND", "POST"):
+            series(HTTP_CLIENT, server="a", port=1, method=method).record(1)
+    told = site.end()
+    for name, methods in (
+        ("http.server.request.duration", ["GET", "PROPFIND", "_OTHER"]),
+        ("http.client.request.duration", ["PROPFIND", "_OTHER"]),
+    ):
+        found = {attributes["http.request.method"] for attributes in told[name]}
+        assert sorted(found) == methods
+    assert sorted(
+        one.labels["method"] for one in sent.captured if one.base == "view"
+    ) == [*("GET", "OTHER", "POST", "PROPFIND", "PROPFIND")]
+    site.collector.close()
+
+
+def test_errors_and_routes_beyond_the_limit(fetch: Any) -> None:
+    """A label has as many values as METLOG_VIEW_NAMES_MAX says. Of the types of errors
+    the rest is ``_OTHER``, as the conventions call it; of routes it is ``other``."""
+    site = Site()
+    with override_settings(METLOG=site.client, METLOG_VIEW_NAMES_MAX=1):
+        for address in ("/broken", "/bad-template"):
+            fetch(address)
+        told = site.end()
+    site.collector.close()
+    first, second = told["http.server.request.duration"]
+    assert (first["error.type"], first["http.route"]) == ("ValueError", "/broken")
+    assert (second["error.type"], second["http.route"]) == ("_OTHER", "other")
 
 
 def test_a_request_that_was_cancelled_has_no_status(

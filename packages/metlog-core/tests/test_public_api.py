@@ -83,6 +83,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "metlog.semconv": [
         *("CONVENTIONS", "SCHEMA_URL", "Attribute", "Convention", "Semconv"),
+        "known_methods",
     ],
     "metlog.pytest_plugin": ["metlog_sent"],
     # For senders and instrumentation; our own other packages import nothing else.

@@ -20,7 +20,7 @@ from opentelemetry.semconv.attributes import (
 from opentelemetry.semconv.metrics import db_metrics, http_metrics
 from opentelemetry.semconv.schemas import Schemas
 
-from metlog.semconv import CONVENTIONS, SCHEMA_URL, Semconv
+from metlog.semconv import CONVENTIONS, SCHEMA_URL, Semconv, known_methods
 
 
 def constants(*modules: Any) -> set[str]:
@@ -184,6 +184,45 @@ def test_an_answer_that_is_an_error_has_a_type(
     than its status."""
     spelled = semconv.spell({"method": "GET", "status": status, "error": error})
     assert spelled.get("error.type") == expected
+
+
+@pytest.mark.parametrize("semconv", [SERVER, CLIENT])
+def test_types_of_errors_beyond_the_limit_are_the_conventions_other(
+    semconv: Semconv,
+) -> None:
+    """``_OTHER``, which is what the convention calls the rest; even of a status that
+    would be a type by itself."""
+    for status in ("", "200", "503"):
+        spelled = semconv.spell({"status": status, "error": "other"})
+        assert spelled["error.type"] == "_OTHER"
+    assert semconv.spell({"error": "OtherError"})["error.type"] == "OtherError"
+
+
+LISTS = [
+    ("GET,PROPFIND", {"GET": "GET", "PROPFIND": "PROPFIND", "POST": "_OTHER"}),
+    (" GET , PURGE,", {"GET": "GET", "PURGE": "PURGE", "": "_OTHER", " ": "_OTHER"}),
+    ("get", {"get": "get", "GET": "_OTHER", "Get": "_OTHER"}),
+    ("GET,GET", {"GET": "GET", "GET,GET": "_OTHER"}),
+    ("GET;POST", {"GET": "_OTHER", "POST": "_OTHER", "GET;POST": "GET;POST"}),
+    ("M-SEARCH", {"M-SEARCH": "M-SEARCH", "QUERY": "_OTHER"}),
+    ("_OTHER", {"_OTHER": "_OTHER", "GET": "_OTHER"}),
+    *((nothing, {"QUERY": "QUERY", "PURGE": "_OTHER"}) for nothing in ("", " , ,")),
+]
+
+
+@pytest.mark.parametrize(("listed", "expected"), LISTS)
+def test_known_methods_are_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, listed: str, expected: dict[str, str]
+) -> None:
+    """Its list replaces the standard ones, in letters of the same case; it is read when
+    it is needed. An empty one is none."""
+    assert SERVER.spell({"method": "QUERY"})["http.request.method"] == "QUERY"
+    standard = known_methods()
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", listed)
+    for method, spelled in expected.items():
+        assert SERVER.spell({"method": method})["http.request.method"] == spelled
+    monkeypatch.undo()
+    assert known_methods() == standard
 
 
 def test_the_type_of_an_error_is_only_there_if_it_was_declared() -> None:

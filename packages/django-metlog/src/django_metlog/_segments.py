@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from metlog.catalogue import segment
+from metlog.semconv import known_methods
 
-__all__ = ["METHODS", "class_name", "method_name", "module_name", "segment"]
+__all__ = ["class_name", "method_name", "methods", "module_name", "segment"]
 
-METHODS = frozenset(
+_METHODS = frozenset(
     (
         *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"),
         *("QUERY", "TRACE"),
@@ -32,6 +33,14 @@ def module_name(cls: type) -> str:
     return name or "unnamed"
 
 
+def methods() -> frozenset[str]:
+    """Return the methods that have names: the standard ones, and whatever the site has
+    named for OpenTelemetry."""
+    return _METHODS | known_methods()
+
+
 def method_name(method: str | None) -> str:
-    """Return a standard method as it is, ``OTHER`` for anything else."""
-    return method if method in METHODS else "OTHER"
+    """Return such a method as it is, ``OTHER`` for anything else."""
+    if method in _METHODS or method in known_methods():
+        return method
+    return "OTHER"

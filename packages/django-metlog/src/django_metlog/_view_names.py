@@ -18,7 +18,7 @@ from django.urls.resolvers import LocalePrefixPattern
 
 from django_metlog._endpoints import endpoint
 from django_metlog._exclusion import is_excluded
-from django_metlog._segments import METHODS, method_name, segment
+from django_metlog._segments import method_name, methods, segment
 from metlog.diagnostics import Diagnostics
 
 __all__ = ["Namer", "RequestNames", "ViewName", "in_urlconf", "mixed_up", "view_name"]
@@ -119,10 +119,9 @@ def in_urlconf(
     ``languages`` are the codes that ``i18n_patterns`` puts before a route; they are
     part of a name only in the scheme ``route``.
     """
-    methods = METHODS if scheme == "module" else ("GET",)
     names = set()
     for match in _matches(resolver, [], "", languages):
-        for method in methods:
+        for method in methods() if scheme == "module" else ("GET",):
             try:
                 names.add(str(view_name(match, method, scheme)))
             except Exception:  # a view that raises whenever it is inspected
@@ -137,7 +136,7 @@ def mixed_up(
     ``a_b``, with what the site calls them."""
     called: dict[str, set[str]] = {}
     for match in _matches(resolver, [], "", languages):
-        for method in METHODS if scheme == "module" else ("GET",):
+        for method in methods() if scheme == "module" else ("GET",):
             with suppress(Exception):  # a view that raises whenever it is inspected
                 texts = _texts(match, method, scheme)
                 called.setdefault(str(_as_segments(texts)), set()).add(str(texts))

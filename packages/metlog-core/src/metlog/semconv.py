@@ -8,11 +8,15 @@ https://github.com/open-telemetry/semantic-conventions/tree/v1.44.0
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CONVENTIONS", "SCHEMA_URL", "Attribute", "Convention", "Semconv"]
+__all__ = [
+    *("CONVENTIONS", "SCHEMA_URL", "Attribute", "Convention", "Semconv"),
+    "known_methods",
+]
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 """The version that everything here is taken from."""
@@ -149,12 +153,26 @@ _SYSTEMS = {
 """``connection.vendor`` of Django and its backends → ``db.system.name``."""
 
 
+def known_methods() -> frozenset[str]:
+    """Return the methods of HTTP requests that are told by their names.
+
+    ``OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`` replaces them by a list of its own,
+    separated by commas; upper and lower case differ.
+    """
+    listed = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "").split(",")
+    return frozenset(method.strip() for method in listed) - {""} or _METHODS
+
+
 def _as_it_is(text: str) -> str | None:
     return text or None
 
 
 def _method(text: str) -> str:
-    return text if text in _METHODS else "_OTHER"
+    return text if text in known_methods() else "_OTHER"
+
+
+def _error(text: str) -> str | None:
+    return "_OTHER" if text == "other" else text or None
 
 
 def _whole(text: str) -> int | None:
@@ -172,6 +190,7 @@ def _operation(text: str) -> str | None:
 _CONVERSIONS: Mapping[str, Callable[[str], Attribute | None]] = {
     "db.operation.name": _operation,
     "db.system.name": lambda text: _SYSTEMS.get(text, "other_sql"),
+    "error.type": _error,
     "http.request.method": _method,
     "http.response.status_code": _whole,
     "server.address": lambda text: text or "unknown",

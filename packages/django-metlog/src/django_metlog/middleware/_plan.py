@@ -13,7 +13,7 @@ from django.urls import ResolverMatch
 
 from django_metlog import conf
 from django_metlog._message_fields import watch_messages
-from django_metlog._segments import METHODS, method_name
+from django_metlog._segments import method_name
 from django_metlog._view_names import Namer
 from django_metlog.middleware._endings import Ending, Handles
 from metlog import MetlogClient
@@ -120,7 +120,7 @@ class Plan:
         scheme: str,
         failed: str,
     ) -> None:
-        if method in METHODS:
+        if method_name(method) == method:
             if len(self.endings) >= self.max_endings:  # views made for each request
                 self.endings.clear()
                 self.usual.clear()
