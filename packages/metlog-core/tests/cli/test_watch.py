@@ -481,9 +481,31 @@ def test_the_sections_say_the_same_of_both_forms(lines: tuple[str, ...]) -> None
         ("domComplete", 700),
     ]
     assert [(v["short"], v["p75"], v["rating"]) for v in browser["vitals"]] == [
-        ("LCP", 2600, "needs work"),
+        ("LCP", 2600, "needs improvement"),
         ("CLS", 0.05, "good"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "share"),
+    [
+        ("response.200:1|c", None),
+        ("cache.locmem.hit:1|c", None),
+        ("view.shop.views.index.GET:10|ms", None),
+        ("db.sqlite3.default.connect:1|ms", None),
+        ("db.sqlite3.default.execute:0|ms", 0),
+        ("shop.db.psql.default.executemany:5|ms", 0.5),
+        ("db.execute:5|ms|#client:psql", 0.5),
+        ("db.client.operation.duration:5|ms|#db.system.name:mysql", 0.5),
+    ],
+)
+def test_a_database_of_which_nothing_is_known_has_no_share(
+    line: str, share: float | None
+) -> None:
+    """0 % is what was measured; without the patch there is no number."""
+    queries = shown(watched("request:10|ms", line))["queries"]
+    assert queries["share"] == share
+    assert (queries["per_request"] is None) == (share is None)
 
 
 def test_views_without_their_sums_are_views_still() -> None:

@@ -237,8 +237,8 @@ def _queries(
     time = requests["time"]["total"]
     return {
         **_spread(whole),
-        "per_request": _ratio(whole.count, requests["count"]),
-        "share": _ratio(whole.total, time),
+        "per_request": _ratio(whole.count, requests["count"] if feed else None),
+        "share": _ratio(whole.total, time if feed else None),
         "counts": frame.sums(feed),
         "p95_points": frame.values(feed, lambda cell: cell.quantile(0.95)),
         "rows": [
@@ -297,7 +297,9 @@ def _browser(frame: _Frame, by_role: Mapping[str, list[Series]]) -> _Json:
         if cell is None or p75 is None:
             continue
         p75 /= scale
-        rating = "good" if p75 <= good else "poor" if p75 > poor else "needs work"
+        rating = "needs improvement" if good < p75 <= poor else "poor"
+        if p75 <= good:
+            rating = "good"
         rows.append(
             {
                 "short": short,

@@ -19,10 +19,11 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** A dotted name as nodes: where it has no room it breaks behind a dot, not in a word. */
+/** A dotted name as nodes: where it has no room it breaks behind a dot or an underscore,
+ * not in a word. */
 export function breakable(name) {
-  const [first, ...others] = String(name).split(".");
-  return others.reduce((nodes, part) => [...nodes, ".", element("wbr"), part], [first]);
+  const [first, ...others] = String(name).split(/(?<=[._])/);
+  return others.reduce((nodes, part) => [...nodes, element("wbr"), part], [first]);
 }
 
 function shape(name, attributes) {

@@ -55,7 +55,7 @@ function overview(data) {
   show("errors", errors.length);
   fill("errors", errors, (row) => [
     head(row.name),
-    cell(row.from, "soft"),
+    element("td", {class: "soft"}, ...breakable(row.from)),
     cell(number(row.count), "number"),
     wide(spark(data, [bars("bad", "", row.points)])),
   ]);
@@ -118,7 +118,7 @@ function overview(data) {
 
   show("messages", data.messages.length);
   fill("messages", data.messages, (row) => [
-    cell(time(row.at), "soft"),
+    cell(time(row.at), "soft short"),
     head([SEVERITIES[row.severity], row.logger].filter(Boolean).join(" ") || row.type),
     element(
       "td",
@@ -129,7 +129,7 @@ function overview(data) {
   ]);
 }
 
-const TONES = {good: "good", "needs work": "warn", poor: "bad"};
+const TONES = {good: "good", "needs improvement": "warn", poor: "bad"};
 const SEVERITIES = [
   ...["emergency", "alert", "critical", "error"],
   ...["warning", "notice", "informational", "debug"],
@@ -155,7 +155,8 @@ function tiles(data) {
   const minute = requests.classes.flatMap(({points}) => points.slice(-12));
   const rate = minute.reduce((sum, value) => sum + value, 0) / 60;
   const failed = requests.classes.find(({name}) => name === "5xx");
-  const errors = requests.count ? requests.errors / requests.count : null;
+  const answered = requests.classes.some(({count}) => count);
+  const errors = answered ? requests.errors / requests.count : null;
   const all = [
     {
       label: "Requests",
@@ -166,7 +167,7 @@ function tiles(data) {
     {
       label: "Server errors",
       value: percent(errors),
-      note: `${number(requests.errors)} answered 5xx`,
+      note: errors === null ? "no statuses" : `${number(requests.errors)} answered 5xx`,
       tone: errors > 0 ? "bad" : null,
       layers: [bars("5xx", "", failed.points)],
     },
@@ -179,13 +180,17 @@ function tiles(data) {
     {
       label: "In the database",
       value: percent(queries.share),
-      note: `of the time, ${number(queries.per_request)} statements a request`,
+      note: queries.count
+        ? `of the time, ${number(queries.per_request)} statements a request`
+        : "no statements",
       layers: [bars("count", "", queries.counts)],
     },
     {
       label: "Cache hits",
       value: percent(cache.share),
-      note: `${number(cache.hits)} of ${many(cache.hits + cache.misses, "key")}`,
+      note: cache.share == null
+        ? "no keys asked for"
+        : `${number(cache.hits)} of ${many(cache.hits + cache.misses, "key")}`,
       layers: [bars("hits", "", cache.hit_points), bars("misses", "", cache.miss_points)],
     },
     {
@@ -276,7 +281,7 @@ class Row {
       "tr",
       {},
       element("th", {scope: "row"}, this.button, ...tags),
-      element("td", {class: "wide soft"}, kind),
+      element("td", {class: "wide soft short"}, kind),
       this.now,
       this.small,
     );
