@@ -329,7 +329,7 @@ class ExportingSender(BaseSender):
 
     def _take(self, everything: bool, deadline: Deadline | None = None) -> None:
         if self._self_metrics is not None:
-            self._self_metrics.tell(self._tally.stats(), self._own)
+            self._self_metrics.tell(self._tally, self._own)
         left = [joined for joined in self._joined if joined[0].is_left]
         for drain in self._drains:
             drain.run(everything, -1 if deadline is None else deadline.left)

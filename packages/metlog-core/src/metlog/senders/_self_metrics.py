@@ -7,6 +7,8 @@ from metlog import catalogue
 from metlog._aggregate.series import Identity
 from metlog._aggregate.table import Aggregate
 from metlog.catalogue import Metric
+from metlog.senders._delivery.process import Lock
+from metlog.senders._delivery.worker import Tally
 from metlog.senders.base import SenderStats
 
 __all__ = ["METRICS", "SelfMetrics"]
@@ -35,6 +37,7 @@ class SelfMetrics:
             )
             for what, metric in METRICS.items()
         }
+        self._telling = Lock()
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -42,8 +45,12 @@ class SelfMetrics:
         self._told = SenderStats()
         self._own = 0  # calls that these metrics themselves are
 
-    def tell(self, stats: SenderStats, aggregate: Aggregate) -> None:
-        """Add what is new since the last call, without the calls that did that."""
+    def tell(self, tally: Tally, aggregate: Aggregate) -> None:
+        """Add what is new since the last call, without the calls that did that; nothing
+        if another thread is doing so, because both would add the same."""
+        self._telling.run(0, lambda: self._tell(tally.stats(), aggregate))
+
+    def _tell(self, stats: SenderStats, aggregate: Aggregate) -> None:
         told, self._told = self._told, stats
         own, self._own = self._own, 0
         for what, identity in self._identities.items():
