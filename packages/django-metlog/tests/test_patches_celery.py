@@ -180,7 +180,7 @@ def test_the_queues_of_two_sites(
     settings.METLOG = Client(DebugCaptureSender(), "asked")
     for app.conf.broker_url in (one, another, one):
         signals.worker_ready.send(type("Consumer", (), {"app": app})())
-        celery_patch._observations.clear()
+        celery_patch._observations.stop()
     assert seen[0] == seen[2] != seen[1]
     assert "s3cret" not in "".join(seen)
 

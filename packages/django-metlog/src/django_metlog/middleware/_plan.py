@@ -163,9 +163,10 @@ class Latest:
 
     def renewed(self) -> Plan:
         """Return the plan, a new one if need be."""
+        # They may be replaced without `setting_changed`, say by an assignment.
+        conf.has_same_client()
         client = conf.client_or_inert()
         plan = self.plan
-        # They may be replaced without `setting_changed`, say by an assignment.
         if plan is not None and (
             plan.client is not client or plan.sender is not client.sender
         ):

@@ -29,6 +29,7 @@ from django_metlog.catalogue import (
     CELERY_SUCCEEDED,
 )
 from django_metlog.patches._historic import CELERY_DONE, CELERY_START, is_on
+from django_metlog.patches._observing import Observations
 from django_metlog.patches._sending import client, count, series, tell
 from django_metlog.patches._sending import time as time_since
 
@@ -57,8 +58,7 @@ def unpatch() -> None:
     """Stop listening."""
     for name in _RECEIVERS:
         getattr(signals, name).disconnect(dispatch_uid=_uid(name))
-    while _observations:
-        _observations.pop().stop()
+    _observations.stop()
 
 
 def refuse_wrong_settings() -> None:
@@ -126,24 +126,18 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
     """Have one worker of a host ask how many tasks wait in the queues that it consumes,
     as long as a label has room for their names."""
     app = getattr(sender, "app", None)
-    if app is None or _observations:
+    if app is None:
         return
-    observe = client().observe
     broker = app.connection_for_read().as_uri()  # it is not asked, nor is a password in
-    _observations.extend(
-        observe(
-            CELERY_QUEUE,
-            partial(_length, app, queue),
-            {"queue": queue},
-            every=QUEUES_EVERY,
-            once_per_host=broker,
-        )
+    questions = (
+        (CELERY_QUEUE, partial(_length, app, queue), {"queue": queue})
         for queue in list(app.amqp.queues.consume_from)
         if capped("queue", queue) == queue
     )
+    _observations.start(questions, every=QUEUES_EVERY, once_per_host=broker)
 
 
-_observations: list[Any] = []
+_observations = Observations()
 
 QUEUES_EVERY = 60.0
 """Seconds between two requests for the lengths."""

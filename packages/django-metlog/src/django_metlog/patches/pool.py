@@ -9,8 +9,7 @@ https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from django.db import connections
 
@@ -22,7 +21,7 @@ from django_metlog.catalogue import (
     POOL_REQUESTS,
     POOL_TIMEOUTS,
 )
-from django_metlog.patches._sending import client
+from django_metlog.patches._observing import Observations, Question
 from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
@@ -33,28 +32,15 @@ EVERY = 60.0
 
 def patch() -> None:
     """Start to report each database that has a pool."""
-    if _observations:
-        return
-    for alias in connections:
-        if connections.settings[alias].get("OPTIONS", {}).get("pool"):
-            for metric, parts, answer in _QUESTIONS:
-                _observations.append(
-                    client().observe(
-                        metric,
-                        _asking(alias, answer),
-                        {"alias": alias, **parts},
-                        every=EVERY,
-                    )
-                )
+    _observations.start(_questions(), every=EVERY)
 
 
 def unpatch() -> None:
     """Stop reporting."""
-    while _observations:
-        _observations.pop().stop()
+    _observations.stop()
 
 
-_observations: list[Any] = []
+_observations = Observations()
 
 Stats = dict[str, int]
 
@@ -76,6 +62,13 @@ _QUESTIONS: tuple[tuple[Metric, dict[str, str], Callable[[Stats], int]], ...] = 
     (POOL_QUEUED, {}, lambda stats: stats.get("requests_queued", 0)),
     (POOL_TIMEOUTS, {}, lambda stats: stats.get("requests_errors", 0)),
 )
+
+
+def _questions() -> Iterator[Question]:
+    for alias in connections:
+        if connections.settings[alias].get("OPTIONS", {}).get("pool"):
+            for metric, parts, answer in _QUESTIONS:
+                yield metric, _asking(alias, answer), {"alias": alias, **parts}
 
 
 def _asking(alias: str, answer: Callable[[Stats], int]) -> Callable[[], int]:

@@ -12,7 +12,7 @@ import asyncio
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from django_metlog.catalogue import (
     MEMORY_USAGE,
     THREAD_COUNT,
 )
-from django_metlog.patches._sending import client, series, survives
+from django_metlog.patches._observing import Observations, Question
+from django_metlog.patches._sending import series, survives
 from django_metlog.patches._swap import Function, Swap
-from metlog.catalogue import Metric
 
 __all__ = ["patch", "unpatch"]
 
@@ -42,26 +42,18 @@ LAG_EVERY = 1.0
 
 def patch() -> None:
     """Start to measure."""
-    if not _observations:
-        observe = client().observe
-        _observations.extend(
-            observe(metric, function, parts, every=EVERY)
-            for metric, function, parts in _questions()
-        )
+    _observations.start(_questions(), every=EVERY)
     _handling.on()
 
 
 def unpatch() -> None:
     """Stop measuring."""
     _handling.off()
-    while _observations:
-        _observations.pop().stop()
+    _observations.stop()
     _watched.clear()
 
 
-_observations: list[Any] = []
-
-Question = tuple[Metric, Callable[[], float], dict[str, str]]
+_observations = Observations()
 
 STATM = Path("/proc/self/statm")
 """Only on Linux; on other systems this would need another package."""
