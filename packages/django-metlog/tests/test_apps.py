@@ -288,18 +288,30 @@ app.Worker(pool="solo", concurrency=1)
     assert "ImproperlyConfigured: settings.METLOG is missing" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["None", "types.ModuleType('celery')", "types.SimpleNamespace(app=5)"],
-)
-def test_something_else_that_is_called_celery(module: str, tmp_path: Any) -> None:
+def test_something_else_that_is_called_celery(tmp_path: Any) -> None:
     """A site's own module, or none, as some tests make sure: the site starts."""
-    program = f"""
-import sys, types
-sys.modules["celery"] = {module}
-sys.modules.pop("django_metlog.patches.celery", None)
+    program = """
+import sys
+from types import ModuleType, SimpleNamespace
 from django.apps import apps
-apps.get_app_config("django_metlog").ready()
+
+class Raising:
+    @property
+    def signals(self):
+        raise RuntimeError("not now")
+
+others = [
+    None,
+    ModuleType("celery"),
+    SimpleNamespace(app=5),
+    SimpleNamespace(signals=None),
+    SimpleNamespace(signals=ModuleType("celery.signals")),  # a greengrocer's
+    SimpleNamespace(signals=SimpleNamespace(celeryd_init=print)),
+    Raising(),
+]
+for sys.modules["celery"] in others:
+    sys.modules.pop("django_metlog.patches.celery", None)
+    apps.get_app_config("django_metlog").ready()
 print("ready")
 """
     done = run(

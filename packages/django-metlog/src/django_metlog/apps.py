@@ -38,7 +38,7 @@ class DjangoMetlogConfig(AppConfig):
             conf.validate_values()
             apply_patches()
         if "celery" in sys.modules:
-            with suppress(ImportError):  # another module of that name
+            with suppress(Exception):  # another module of that name
                 from django_metlog.patches.celery import refuse_wrong_settings
 
                 refuse_wrong_settings()
