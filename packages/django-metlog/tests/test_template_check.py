@@ -103,6 +103,9 @@ MISUNDERSTOOD = [
     ("vitals=on", "vitals=True"),
     ("vitals=yes", "vitals=True"),
     ("vitals='False'", "vitals=False"),
+    ("errors='0'", "errors=False"),
+    ("errors='1'", "errors=True"),
+    ("vitals=none", "vitals=False"),
     ('visits="true"', "visits=True"),
     ("vitals", "vitals=True"),
     ("True visits", "visits=True"),
@@ -128,6 +131,18 @@ def test_an_option_that_means_something_else(
     assert message.id == "django_metlog.W021"
     assert "shop/page.html" in message.msg
     assert line in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("vitals=''", "vitals=1 errors=0", "vitals=user.is_staff"),
+        *("sample=rate", "sample=none", "fields=none"),
+    ],
+)
+def test_an_option_that_means_what_it_says(write: Write, options: str) -> None:
+    """Empty text is false."""
+    assert write(f"{{% load metlog %}}{{% stick {options} %}}") == []
 
 
 def test_a_tag_without_the_record_view(write: Write, settings: Any) -> None:

@@ -35,8 +35,8 @@ _OPTIONS = ", ".join(_NAMES)
 _SWITCHES = {"vitals", "visits", "errors", "attribution"}
 _FIELDS = {"device_type", "connection"}
 _WORDS = {
-    **dict.fromkeys(("true", "yes", "on"), "True"),
-    **dict.fromkeys(("false", "no", "off"), "False"),
+    **dict.fromkeys(("true", "yes", "on", "1"), "True"),
+    **dict.fromkeys(("false", "no", "off", "0", "none"), "False"),
 }
 """What people write for a switch, where the language of templates has True and False.
 """
@@ -102,7 +102,7 @@ def _odd_options(node: SimpleNode) -> Iterator[tuple[str, str, str]]:
         if value.filters or written in {"True", "False", "None"}:
             continue
         variable = isinstance(value.var, Variable) and value.var.lookups is not None
-        if variable and written.lower() in _WORDS:
+        if variable and name in _SWITCHES and written.lower() in _WORDS:
             yield written, "a variable", f"{name}={_WORDS[written.lower()]}"
         elif variable and value in node.args and written in _NAMES:
             yield written, "a variable", f"{written}=True"
@@ -110,7 +110,7 @@ def _odd_options(node: SimpleNode) -> Iterator[tuple[str, str, str]]:
             constant: Any = (
                 value.var.literal if isinstance(value.var, Variable) else value.var
             )
-            if name in _SWITCHES and isinstance(constant, str):
+            if name in _SWITCHES and isinstance(constant, str) and constant:
                 meant = _WORDS.get(constant.lower(), "True")
                 yield f"{name}={written}", "text, which is true", f"{name}={meant}"
             elif name == "sample" and not _is_a_share(constant):
