@@ -176,7 +176,9 @@ def asks_the_database(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def middleware(request: HttpRequest) -> Any:
         connection.cursor().execute("SELECT 1")
         cache.get("a")
+        logging.getLogger("testsite.errors").error("before", exc_info=KeyError())
         response = get_response(request)
+        logging.getLogger("testsite.errors").error("after", exc_info=KeyError())
         connection.cursor().execute("SELECT 2")
         return response
 
@@ -256,6 +258,7 @@ def test_its_neighbours_are_measured(
     if address == "/page":
         assert sent.counters()["model.testsite.book.create"] == 1
         assert sent.counters()["error.valueerror"] == 1
+        assert sent.counters()["error.keyerror"] == 2
         assert len(timers["template.inline"]) == 1
 
 

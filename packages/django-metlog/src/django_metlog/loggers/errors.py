@@ -62,7 +62,11 @@ class StatsdHandler(logging.Handler):
             before, own[MARK] = own.get(MARK), _raise_of(error, scope)
             if not _is_same(before, own[MARK]):
                 kind = capped("class", class_name(type(error)).lower())
-                ERROR.series(conf.client_or_inert(), class_=kind).add()
+                add = ERROR.series(conf.client_or_inert(), class_=kind).add
+                if scope is None:
+                    add()
+                else:
+                    scope.hold(add)
         except Exception:
             self.handleError(record)
 
