@@ -528,7 +528,7 @@ def test_values_that_find_no_room_are_counted_one_by_one(
     monkeypatch: pytest.MonkeyPatch, room: int, name: str
 ) -> None:
     """Those that come first are kept, as many as if each came alone."""
-    monkeypatch.setattr("metlog.senders.statsd.MAX_BACKLOG", room)
+    monkeypatch.setattr("metlog.senders._statsd_lines.MAX_BACKLOG", room)
 
     def do(client: MetlogClient) -> None:
         handle = client.series("timer", name)

@@ -72,7 +72,6 @@ class ExportingSender(BaseSender):
         self._delivering = Lock()
         # Held while anything is added to what was absorbed, or taken out of it.
         self._absorbing = Lock()
-        self._absorbed = 0  # calls, since the process started
         self._sums_due: bool = False
         """What `_is_due` returned at the start of this turn."""
         self._own = Aggregate()
@@ -96,11 +95,9 @@ class ExportingSender(BaseSender):
         cannot be taken, only that part is lost."""
         with self._absorbing.here:
             for each in news:
-                before = self._absorbed
                 try:
                     self._absorb_one(each, now)
                 except Exception as error:
-                    self._absorbed = before
                     self.lose(each.calls, "could not be recorded", error)
 
     def _admitted(self, news: Sequence[News], now: float) -> Sequence[News]:
