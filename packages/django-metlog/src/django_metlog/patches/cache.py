@@ -10,7 +10,6 @@ or one made by hand, the wrapped method just calls the original.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from time import perf_counter
 from types import FunctionType
@@ -30,7 +29,15 @@ from django_metlog.catalogue import (
     CACHE_MISS,
     CACHE_MISS_OF,
 )
-from django_metlog.patches._nesting import OUTSIDE, nesting
+from django_metlog.patches._cache_reads import (
+    MISSING,
+    RAISED,
+    Prepare,
+    around,
+    asking,
+    is_missing,
+    preparing,
+)
 from django_metlog.patches._sending import (
     client,
     milliseconds,
@@ -98,9 +105,6 @@ caches unhashable."""
 
 _wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}
 """What a class had under a name, and what we have put there."""
-
-_around = nesting("django_metlog_cache_call")
-"""The call that the code runs inside of; ``sync_to_async`` passes it on."""
 
 _diagnostics = Diagnostics("django_metlog.patches.cache")
 
@@ -196,8 +200,7 @@ def _method(call: Function, name: str) -> Any:
     elif method == "get" and _takes_default(call):
         measuring = (_aget if is_async else _get)(call)
     else:
-        prepare = _PREPARE.get(method, _no_read)
-        measuring = (_acall if is_async else _call)(call, method, prepare)
+        measuring = (_acall if is_async else _call)(call, method, preparing(method))
     return wraps(call)(measuring)
 
 
@@ -227,7 +230,7 @@ class _OnObject:
 def _reporter(cache: Any, method: str) -> _Report | None:
     """Return what reports this call; None inside another one or without an alias."""
     known = _measured.get(id(cache))
-    return None if known is None or _around.get() else known[1][method]
+    return None if known is None or around.get() else known[1][method]
 
 
 @lru_cache(maxsize=1024)
@@ -276,10 +279,6 @@ class _Report:
             scope.add_cache_call(milliseconds(start, end), hits, misses)
 
 
-class _MISSING:
-    """The default that `get` is given. A class, because copying one returns itself."""
-
-
 _LEAVES = frozenset(
     (f"django.core.cache.backends.{module}", f"{name}.get")
     for module, name in (
@@ -309,14 +308,14 @@ def _leaf_get(call: Function) -> Function:
         except KeyError:  # not seen yet, or a cache without an alias
             return slow(cache, key, default, version)
         scope = current_or_nobody()
-        if _around.get() or (
+        if around.get() or (
             scope.excluded is not False
             and not (scope is NOBODY and conf.has_same_client())
         ):
             return slow(cache, key, default, version)
         start = perf_counter()
         try:
-            value = call(cache, key, _MISSING, version)
+            value = call(cache, key, MISSING, version)
         except BaseException:
             end = perf_counter()
             timer.between(start, end)
@@ -328,7 +327,7 @@ def _leaf_get(call: Function) -> Function:
         except IndexError:
             timer.between(start, start - entry)
         scope.cache_times.append(entry)
-        if value is _MISSING:
+        if value is MISSING:
             scope.cache_misses += 1
             miss.add()
             return default
@@ -347,14 +346,14 @@ def _get(call: Function) -> Function:
         report = _reporter(cache, "get")
         if report is None or not (args or named):
             return call(cache, *args, **named)
-        args, named, default = _asking(args, named)
+        args, named, default = asking(args, named)
         hits = misses = 0
         inside = [True]
         start = perf_counter()
         try:
-            _around.set(inside)
+            around.set(inside)
             value = call(cache, *args, **named)
-            if _is_missing(value):
+            if is_missing(value):
                 misses = 1
                 return default
             hits = 1
@@ -377,14 +376,14 @@ def _aget(call: Function) -> Function:
         report = _reporter(cache, "get")
         if report is None or not (args or named):
             return await call(cache, *args, **named)
-        args, named, default = _asking(args, named)
+        args, named, default = asking(args, named)
         hits = misses = 0
         inside = [True]
         start = perf_counter()
         try:
-            _around.set(inside)
+            around.set(inside)
             value = await call(cache, *args, **named)
-            if _is_missing(value):
+            if is_missing(value):
                 misses = 1
                 return default
             hits = 1
@@ -396,45 +395,17 @@ def _aget(call: Function) -> Function:
     return aget
 
 
-def _asking(
-    args: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    """Return a `get`'s arguments with our default, and the default that it had."""
-    if len(args) > 1:
-        return (args[0], _MISSING, *args[2:]), named, args[1]
-    default = named.get("default")
-    if args and not named:
-        return (args[0], _MISSING), named, None
-    return args, {**named, "default": _MISSING}, default
-
-
-def _is_missing(value: object) -> bool:
-    # A backend may call a default that is callable.
-    return value is _MISSING or type(value) is _MISSING
-
-
-class _RAISED:
-    """What a `Judge` is given if the call raised."""
-
-
-Judge = Callable[[Any], tuple[int, int]]
-"""A read's answer → hits and misses."""
-
-Prepare = Callable[..., tuple[tuple[Any, ...], dict[str, Any], Judge]]
-"""A read's arguments → those to call it with, and the judge of its answer."""
-
-
 def _call(call: Function, name: str, prepare: Prepare) -> Function:
     def method(cache: Any, /, *args: Any, **named: Any) -> Any:
         report = _reporter(cache, name)
         if report is None:
             return call(cache, *args, **named)
         args, named, judge = prepare(args, named)
-        answer: Any = _RAISED
+        answer: Any = RAISED
         inside = [True]
         start = perf_counter()
         try:
-            _around.set(inside)
+            around.set(inside)
             answer = call(cache, *args, **named)
             return answer
         finally:
@@ -450,11 +421,11 @@ def _acall(call: Function, name: str, prepare: Prepare) -> Function:
         if report is None:
             return await call(cache, *args, **named)
         args, named, judge = prepare(args, named)
-        answer: Any = _RAISED
+        answer: Any = RAISED
         inside = [True]
         start = perf_counter()
         try:
-            _around.set(inside)
+            around.set(inside)
             answer = await call(cache, *args, **named)
             return answer
         finally:
@@ -462,73 +433,3 @@ def _acall(call: Function, name: str, prepare: Prepare) -> Function:
             report(start, *judge(answer))
 
     return amethod
-
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any], Judge]
-
-
-def _no_read(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
-    return args, named, lambda answer: (0, 0)
-
-
-def _get_many(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
-    keys: Any = ()
-    if args:
-        keys, *more = args
-        keys = _kept(keys)
-        args = (keys, *more)
-    elif "keys" in named:
-        keys = _kept(named["keys"])
-        named = {**named, "keys": keys}
-
-    def judge(answer: Any) -> tuple[int, int]:
-        try:
-            hits = len(answer)
-            return hits, max(0, len(set(keys)) - hits)
-        except Exception:  # not what get_many returns, or unhashable keys
-            return 0, 0
-
-    return args, named, judge
-
-
-def _kept(keys: Any) -> Any:
-    """Return an iterator as a list, because it gives its keys only once."""
-    return list(keys) if isinstance(keys, Iterator) else keys
-
-
-def _get_or_set(args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
-    if len(args) > 1:
-        default = args[1]
-    elif "default" in named:
-        default = named["default"]
-    else:  # the call will fail
-        return _no_read(args, named)
-    asked = False
-
-    def make() -> Any:
-        nonlocal asked
-        asked = True
-        if not callable(default):
-            return default
-        around = _around.get()
-        try:
-            # What the site's function calls is not part of this call.
-            _around.set(OUTSIDE)
-            return default()
-        finally:
-            _around.set(around)
-
-    if len(args) > 1:
-        args = (args[0], make, *args[2:])
-    else:
-        named = {**named, "default": make}
-
-    def judge(answer: Any) -> tuple[int, int]:
-        if asked:  # even if the default could not be made
-            return 0, 1
-        return (0, 0) if answer is _RAISED else (1, 0)
-
-    return args, named, judge
-
-
-_PREPARE: dict[str, Prepare] = {"get_many": _get_many, "get_or_set": _get_or_set}
