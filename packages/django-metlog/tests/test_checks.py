@@ -35,6 +35,13 @@ TIMING = "django_metlog.middleware.GraphiteRequestTimingMiddleware"
 COUNTING = "django_metlog.middleware.GraphiteMiddleware"
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What a check has read is forgotten with the setting that a test has changed."""
+    yield
+    conf.clear_cache()
+
+
 def ids() -> list[str | None]:
     return [message.id for message in checks.check()]
 
