@@ -244,6 +244,32 @@ def test_at_the_limit_families_are_bounded(capsys: pytest.CaptureFixture[str]) -
         assert capsys.readouterr().err.count("too many distinct series") >= 2
 
 
+@pytest.mark.parametrize("kind", ["counter", "timer", "histogram", "gauge", "updown"])
+@pytest.mark.parametrize("calls", [2, 20])
+def test_at_the_limit_names_of_labels_are_bounded(kind: Any, calls: int) -> None:
+    """Each may be another one. All of a family share a series, whatever theirs are."""
+    with MetlogClient(PrometheusSender(max_series=5), "app") as client:
+        client.incr("known", fields={"user": "other"})
+        for i in range(4):
+            client.incr("hits", fields={"user": f"u{i}"})
+        for i in range(70):
+            handle: Any = client.series(kind, "late", {f"label{i}": i, "user": "u"})
+            for name in "add", "record", "set":
+                if hasattr(handle, name):
+                    getattr(handle, name)(1)
+            client.incr("hits", fields={f"label{i}": i})
+            client.incr("known", fields={f"label{i}": i})
+            if i % calls == 0:
+                scrape(client)
+        found = samples(scrape(client))
+        late = [key for key in found if key.startswith("late") and "_bucket" not in key]
+        assert len(late) == (2 if kind in {"timer", "histogram"} else 1)
+        assert all("label0=other,user=other" in key for key in late)
+        assert found["hits_total{label0=other,user=}"] == 70
+        assert found["known_total{user=other}"] == 71
+        assert client.sender_stats.dropped == 0
+
+
 def test_what_is_written_passes_promtools_check(client: MetlogClient) -> None:
     """Prometheus' own tool has nothing to say; the OpenMetrics parser reads it."""
     promtool = shutil.which("promtool")
@@ -1000,6 +1026,50 @@ def test_series_of_ended_processes_are_bounded_too(
     assert found["hits_total{path=/1/0}"] == 1
     assert found["hits_total{path=other}"] > 20
     assert "too many series of ended processes" in capsys.readouterr().err
+
+
+@FORKS
+@pytest.mark.parametrize("fields", [None, {"path": "/"}, {"own": None}])
+def test_names_of_ended_processes_are_bounded_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: Any
+) -> None:
+    """Somebody may have the number of a job in them. There may be a quarter and a
+    hundred more than ``max_series``; what was known before is exact."""
+
+    def work(number: int) -> None:
+        with multi(tmp_path, interval=600, max_series=20) as client:
+            for i in range(15):
+                name = f"job{number * 15 + i}"
+                own = {f"own{number}": i} if fields and "own" in fields else fields
+                client.incr(name, 2, fields=own)
+            client.incr("runs", fields=fields)
+
+    with multi(tmp_path, interval=600, max_series=20) as client:
+        for number in range(9):
+            work(number)
+            found = samples(scrape(client))
+    assert 120 < len(found) <= 125 + 2
+    assert sum(value for key, value in found.items() if "runs_total" in key) == 9
+    assert all(value == 2 for key, value in found.items() if key.startswith("job0_to"))
+    assert "too many metrics of ended processes, left out: job" in (
+        capsys.readouterr().err
+    )
+
+
+@FORKS
+def test_names_of_labels_of_ended_processes_are_bounded_too(tmp_path: Path) -> None:
+    """All of a family share a series, whatever their labels are, and once it is there,
+    nothing is lost."""
+    with multi(tmp_path, interval=600, max_series=20) as client:
+        for number in range(9):
+            with multi(tmp_path, interval=600, max_series=20) as worker:
+                for i in range(15):
+                    worker.incr("hits", fields={f"own{number}_{i}": "x"})
+                    worker.histogram("size", 5, fields={f"own{number}_{i}": "x"})
+            found = samples(scrape(client))
+            assert sum(v for k, v in found.items() if "hits" in k) == 15 * (number + 1)
+            assert sum(v for k, v in found.items() if "_count" in k) == 15 * number + 15
+    assert len([key for key in found if "hits" in key or "_count" in key]) <= 22
 
 
 ODD_LOCKS: dict[str, Callable[[Path], object]] = {

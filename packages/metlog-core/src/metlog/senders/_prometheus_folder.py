@@ -154,10 +154,7 @@ def read(
             else:
                 dead.append(who)
                 lasting = [f for f in families if f.kind != "gauge"]
-                lasting, is_short = bounded(gone, lasting, max_series)
-                add_up(gone, lasting)
-                if is_short:
-                    report("too many series of ended processes", "new ones are 'other'")
+                add_up(gone, bounded(gone, lasting, max_series, report))
         if dead:
             ids = json.dumps(folded + dead)
             text = f'{{"folded":{ids},"families":{encoded(gone.values())}}}'

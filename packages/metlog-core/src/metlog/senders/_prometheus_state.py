@@ -12,7 +12,6 @@ from typing import Any
 from metlog._aggregate.histograms import Explicit
 
 __all__ = [
-    "OTHER",
     "Family",
     "Labels",
     "Sample",
@@ -20,6 +19,8 @@ __all__ = [
     "bounded",
     "decoded",
     "encoded",
+    "most_series",
+    "other",
 ]
 
 OTHER = "other"
@@ -41,7 +42,7 @@ class Family:
 
     __slots__ = (
         *("across", "bounds", "changes", "kind", "meaning", "name"),
-        *("rest", "samples", "text", "unit"),
+        *("other", "rest", "samples", "text", "unit"),
     )
 
     def __init__(
@@ -63,6 +64,8 @@ class Family:
         self.rest: dict[Labels, list[float]] = {}
         """What sums over processes have lost by rounding. Without it they would depend
         on the order of the processes, and fall by a bit when one of them ends."""
+        self.other: Labels | None = None
+        """See `other`."""
         self.changes = 0
         """How often something was added."""
         self.text: str | None = None
@@ -172,28 +175,54 @@ def add_up(families: dict[str, Family], more: Iterable[Family]) -> list[str]:
     return left_out
 
 
+def most_series(max_series: int) -> float:
+    """Return at how many series there is no room for a new family, either, although it
+    would have only one."""
+    return max_series * 1.25 + 100
+
+
+def other(family: Family, labels: Labels) -> Labels:
+    """Return the labels of the series that all of a family share beyond the limit. They
+    are those of the first one: every set of names may be a new one."""
+    if family.other is None:
+        found = (key for key in family.samples if key and _is_other(key))
+        family.other = next(found, tuple((label, OTHER) for label, _ in labels))
+    return family.other
+
+
+def _is_other(labels: Labels) -> bool:
+    return all(value == OTHER for _, value in labels)
+
+
 def bounded(
-    families: Mapping[str, Family], more: Iterable[Family], max_series: int
-) -> tuple[list[Family], bool]:
-    """Return ``more`` so that with it ``families`` have ``max_series`` at most, and
-    whether that took something: new series of a family share one, of `OTHER`."""
-    room = max_series - sum(len(family.samples) for family in families.values())
-    found, is_short = [], False
+    families: Mapping[str, Family],
+    more: Iterable[Family],
+    max_series: int,
+    report: Callable[[str, object], object],
+) -> list[Family]:
+    """Return ``more`` so that with it ``families`` have about ``max_series`` at most:
+    new series of a family share one, see `other`, and in the end new families are left
+    out."""
+    size = sum(len(family.samples) for family in families.values())
+    found = []
     for family in more:
         mine = families.get(family.name)
-        known: Mapping[Labels, Sample] = {} if mine is None else mine.samples
+        if mine is None and size >= most_series(max_series):
+            report("too many metrics of ended processes, left out", family.name)
+            continue
         fitting = family.empty()
         for labels, sample in family.samples.items():
+            key = labels
+            known: Mapping[Labels, Sample] = {} if mine is None else mine.samples
+            if labels and labels not in known and size >= max_series:
+                key = other(mine or fitting, labels)
+                report("too many series of ended processes", "new ones are 'other'")
+            size += key not in known and key not in fitting.samples
             one = family.empty()
-            if labels and labels not in known and room <= 0:
-                is_short = True
-                one.samples[tuple((label, OTHER) for label, _ in labels)] = sample
-            else:
-                room -= labels not in known
-                one.samples[labels] = sample
+            one.samples[key] = sample
             fitting.add(one)
         found.append(fitting)
-    return found, is_short
+    return found
 
 
 def encoded(families: Iterable[Family]) -> str:

@@ -12,7 +12,7 @@ from metlog._aggregate.series import News, Series, Spilled, fold
 from metlog.rules import is_reserved
 from metlog.senders._delivery.process import now
 from metlog.senders._delivery.worker import Tally
-from metlog.senders._prometheus_state import OTHER, Family, Labels
+from metlog.senders._prometheus_state import Family, Labels, most_series, other
 from metlog.shapes import Shape, Shaped
 from metlog.wire.prometheus import Families, base_unit, labels
 from metlog.wire.text import encodable
@@ -53,8 +53,6 @@ class Sums:
         self._shape = shape
         self._prefix = prefix
         self._max_series = max_series
-        self._max_families = max_series * 1.25 + 100
-        """At how many series not even ``other`` of another family is added."""
         self._tally = tally
         self._names = Families(tally.report, prefix)
         self._forms: dict[Series, _Form | None] = {}
@@ -158,16 +156,19 @@ class Sums:
         own = sorted(labels(shaped.labels, self._shape.tell_lost).items())
         # To Prometheus an empty label is none, and two samples of one key are an error.
         key = tuple((label, value) for label, value in own if value)
-        if self._series >= self._max_series and (
+        is_beyond = self._series >= self._max_series and (
             family is None or key not in family.samples
-        ):
-            if family is None and (not own or self._series >= self._max_families):
+        )
+        if is_beyond:
+            most = most_series(self._max_series)
+            if family is None and (not own or self._series >= most):
                 self._tally.report("too many distinct series, dropped", name)
                 return _REFUSED
             self._tally.report("too many distinct series, new ones are 'other'", name)
-            key = tuple((label, OTHER) for label, _ in own)
         if family is None:
             family = self.families[name] = _new_family(name, series, shaped, unit)
+        if is_beyond and own:
+            key = other(family, tuple(own))
         if key not in family.samples:
             self._series += 1
         return _Form(family, key, unit * shaped.scale)
