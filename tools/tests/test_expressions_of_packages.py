@@ -53,6 +53,10 @@ METLOG: Table = {
         r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])",
     ): ["aA", "AAa", "A", "a1"],
     ("wire/prometheus.py", "(?<=[a-z])_count$"): ["_count", "a_count", "_", "a_coun"],
+    (
+        "wire/text.py",
+        r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)",
+    ): ["\\", "\\ud800", "\\ud800\\", "\\u", "ud8"],
     ("senders/_otlp_metrics.py", r"[^A-Za-z0-9_./-]"): [":", "a", "é"],
     ("senders/_datadog.py", r"[|\s\x00-\x1f\x7f-\x9f]"): ["|", "a|", "\n"],
     ("senders/_statsd_forms.py", r"[0-9]+"): ["1", "1a", "٣"],

@@ -123,9 +123,40 @@ anything = st.recursive(
 def test_everything_becomes_json(value: object) -> None:
     """One line of ASCII that any JSON parser reads, never an exception."""
     text = to_json(value)
-    json.loads(text, parse_constant=pytest.fail)
+    read = json.loads(text, parse_constant=pytest.fail)
+    json.dumps(read, ensure_ascii=False).encode()  # no lone surrogate
     assert text.isascii()
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("cannot open caf\udce9.txt", "cannot open caf?.txt"),  # as os.fsdecode has it
+        ("\ud800", "?"),
+        ("a\udfff", "a?"),
+        ("\ud83d\ud83d", "??"),
+        ("\ude00\ud83d b", "?? b"),
+        ("\ud800\U0001f600\udc00", "?\U0001f600?"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("\U0010ffff \ud7ff \ue000 \uffff", "\U0010ffff \ud7ff \ue000 \uffff"),
+        ("\\ud800", "\\ud800"),
+        ("\\\ud800", "\\?"),
+        ("\\\\ud83d\\ude00", "\\\\ud83d\\ude00"),
+        ('"\ud800"\n\x00', '"?"\n\x00'),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_has_no_lone_surrogate(text: str, read: str, indent: int | None) -> None:
+    """As elsewhere on the wire it is ``?``, in keys, too: jq, Vector and DuckDB would
+    refuse the line, and DuckDB with it the whole file."""
+    value = {"text": [text], text: 1, "odd": {(text,): text}}
+    found = to_json(value, indent)
+    assert json.loads(found)["text"] == [read]
+    assert read in json.loads(found)
+    assert found.isascii()
+    json.dumps(json.loads(found), ensure_ascii=False).encode()
+    assert json.loads(to_json({"text": text}, indent)) == {"text": read}
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,12 +15,18 @@ from metlog.diagnostics import scrub
 __all__ = ["as_text", "encodable", "log_text", "outline", "to_json"]
 
 
+_ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
+
+
 def to_json(value: object, indent: int | None = None) -> str:
     """Return the value as JSON. What JSON cannot hold becomes text; nothing raises."""
     try:
-        return json.dumps(value, indent=indent, allow_nan=False, default=as_text)
+        text = json.dumps(value, indent=indent, allow_nan=False, default=as_text)
     except Exception:  # also what a dict of the site's own raises when it is read
-        return json.dumps(_plain(value), indent=indent)
+        text = json.dumps(_plain(value), indent=indent)
+    if "\\ud" in text:  # Python writes a lone surrogate, which other parsers refuse
+        text = _ESCAPE.sub(lambda escape: "?" if escape[1] else escape[0], text)
+    return text
 
 
 def as_text(value: object) -> str:
