@@ -34,7 +34,7 @@ from metlog.senders._otlp_session import (
     quietly,
     seconds_of,
 )
-from metlog.testing import HttpReceiver
+from metlog.testing import HttpAnswer, HttpReceiver
 
 SECRET = "s3cret"
 TIMEOUT = 0.5  # of what does not answer
@@ -446,6 +446,40 @@ def test_who_serves_http_at_grpcs_port_is_not_told(
     peers.append(Peer(lambda connection: connection.sendall(answering(status))))
     outcome = post(peers[0].url, Session("http://collector:4317"), ANSWERS)
     assert "gRPC" not in outcome.why
+
+
+@pytest.mark.parametrize("own", [None, "token=1; other=2"])
+@pytest.mark.parametrize("status", [200, 302, 400, 503])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "AWSALB=abc{}; Path=/; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
+        "route{}=1",
+        "a=b{}; Path=/; Secure; HttpOnly; SameSite=None",
+        "a{}=b; Domain=127.0.0.1; Max-Age=3600",
+        "token={}",
+        "=; ; {}",
+    ],
+)
+def test_cookies_are_neither_kept_nor_sent(
+    own: str | None, status: int, cookie: str
+) -> None:
+    """Each request is complete, so none has to come to the server that had the last. A
+    header that was configured is sent as it is."""
+    session = Session("the collector")
+    with HttpReceiver() as receiver:
+        for number in range(3):
+            receiver.answer = HttpAnswer(
+                status, headers={"Set-Cookie": cookie.format(number)}
+            )
+            session.begin(In(ANSWERS))
+            headers = {"cookie": own} if own else {}
+            session.post(receiver.url, data=b"body", headers=headers)
+            outcome: Any = session.outcome
+            assert outcome.delivered == (status == 200)
+        assert [each.headers.get("cookie") for each in receiver.requests] == [own] * 3
+    assert not list(session.cookies)
+    session.close()
 
 
 @pytest.mark.parametrize("host", ["machine 127.0.0.1", "default"])

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -98,6 +99,8 @@ class Session(requests.Session):
         self._verify, self._cert = verify, cert
         self._place = place
         self.auth = _authorize
+        # A proxy may set another one in each answer, and all would be kept and sent.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._deadline: Left = _Past()
         self._has_sent = False
         self.outcome: Outcome | None = None
