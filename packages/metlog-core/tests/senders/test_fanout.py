@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -349,6 +350,20 @@ def test_a_sender_forgets_a_fan_out_that_is_gone(receiver: UdpReceiver) -> None:
         lambda r: r.counts == {"by_the_client": 100, "directly": 100}
     )
     assert sender._joined == []
+
+
+def test_who_calls_a_route_reaches_it_though_the_fan_out_is_dropped() -> None:
+    """A thread does, whose client is given another sender at that moment."""
+    called = DebugCaptureSender()
+    routes = [{"sender": sender} for sender in (StatsdSender(port=9), called)]
+    client = MetlogClient(FanOutSender(routes), "app")
+    dropped = weakref.ref(client.sender)
+    rest: Any = client._route._called[0]
+    client.sender = NoSendSender()
+    rest.send_message(client._route.message("counter", None, None, "1", {"name": "a"}))
+    assert called.stats.sent == 1
+    del rest
+    assert dropped() is None  # at once
 
 
 def test_what_comes_to_a_closed_route_is_counted() -> None:

@@ -126,7 +126,6 @@ class FanOutSender(BaseSender):
             self._drain.add_exporter(export)
             export.sender.join(self._drain, export)
         self._drain.add_source(self._own)
-        self._rest = _Rest(self)
 
     # -- in ------------------------------------------------------------------------
 
@@ -148,7 +147,7 @@ class FanOutSender(BaseSender):
     def rest_for_clients(self) -> Sender | None:
         """Return what a client calls for each metric in addition, None for nothing."""
         if any(route.takes(kind) for route in self._others for kind in KINDS):
-            return self._rest
+            return _Rest(self)
         return None
 
     def send_message(self, msg: Message) -> None:
@@ -299,15 +298,18 @@ class FanOutSender(BaseSender):
 
 
 class _Rest:
-    """The routes that are called for each metric, as one sender."""
+    """The routes that are called for each metric, as one sender.
+
+    Whoever calls them keeps the `FanOutSender`, though its client has another by now.
+    """
 
     def __init__(self, fan: FanOutSender) -> None:
-        self._fan = weakref.proxy(fan)
+        self._fan = fan
 
     @property
     def takes_metrics(self) -> bool:
         """Return whether none of them needs a message for a metric."""
-        return bool(self._fan.takes_metrics)
+        return self._fan.takes_metrics
 
     def send_message(self, msg: Message) -> None:
         """Hand on a message."""
