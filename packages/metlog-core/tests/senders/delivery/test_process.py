@@ -456,6 +456,47 @@ import multiprocessing
 with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
     list(pool.map(work, [5] * 12))
 """,
+    "a child of a child": """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+def parent():
+    work(20)
+    children = [context.Process(target=work, args=(20,)) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+child = context.Process(target=parent); child.start(); child.join()
+""",
+    "a child of a child that asks": """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+def parent():
+    client.observe("level", int, every=3600)
+    work(20)
+    children = [context.Process(target=work, args=(20,)) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+child = context.Process(target=parent); child.start(); child.join()
+""",
+    "a child of a child, of billiard, that asks": """
+import billiard
+def parent():
+    client.observe("level", int, every=3600)
+    work(20)
+    children = [billiard.Process(target=work, args=(20,)) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+child = billiard.Process(target=parent); child.start(); child.join()
+""",
+    "a pool in a child that asks": """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+def parent():
+    client.observe("level", int, every=3600)
+    with context.Pool(2, maxtasksperchild=3) as pool:
+        pool.map(work, [5] * 12, chunksize=1)
+        pool.close(); pool.join()
+child = context.Process(target=parent); child.start(); child.join()
+""",
     "a child that leaves by an exception": """
 import multiprocessing, sys
 def fails(n):

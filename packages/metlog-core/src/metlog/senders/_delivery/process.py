@@ -356,8 +356,10 @@ def _hook_children() -> None:
 
 def _hook_child(_: object) -> None:
     """Hook a child when it begins to run. Before that, one that was not simply forked
-    unpickles what it is to run, and with that imports modules that may use metlog; then
-    it forgets all finalizers."""
+    unpickles what it is to run, and with that imports modules that may use metlog; one
+    that was may have members that register, as if it were its parent. But only now it
+    has forgotten all finalizers."""
+    _hooked.difference_update(_CHILDREN)
     _hook_children()
 
 
