@@ -180,11 +180,14 @@ class _Asking:
         self.worker.leave(deadline)
 
     def after_fork(self) -> None:
-        """Start a worker in a forked child: no call of the application would."""
+        """Start over in a forked child."""
         self.worker.after_fork()
         for observation in self._observations:
             observation.due = 0.0
             observation.after_fork()
+
+    def go_on(self) -> None:
+        """Start a worker in a forked child: no call of the application would."""
         if self._observations:
             self.worker.start()
 

@@ -709,20 +709,28 @@ def test_what_is_no_child_is_told_nothing(alone: None) -> None:
     assert told == []
 
 
+class Going(Member):
+    """One that works by itself."""
+
+    def go_on(self) -> None:
+        self.told.append(("goes on", self))
+
+
 @pytest.mark.usefixtures("alone")
 def test_a_fork_that_only_the_process_id_tells_of_is_told_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """To everybody, also when one of them raises."""
+    """To everybody, also when one of them raises, before anybody goes on."""
     told: list[tuple[str, object]] = []
     members = [Member(told, fails=True), Member(told)]
+    members.insert(1, Going(told, fails=True))
     for member in members:
         process.register(member)
     real = os.getpid()
     monkeypatch.setattr(process, "_pid", real + 1)  # as in a child of that one
     answers: list[bool] = [process.check(), process.check()]
     assert answers == [True, False]
-    assert [what for what, _ in told] == ["fork", "fork"]
+    assert [what for what, _ in told] == ["fork", "fork", "fork", "goes on"]
     assert "failed after a fork" in capsys.readouterr().err
 
 

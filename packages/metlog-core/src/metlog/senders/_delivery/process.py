@@ -176,7 +176,10 @@ class Forked(Protocol):
 
     def after_fork(self) -> None:
         """Start over in a new process: forget what is held, because the parent sends
-        that, and do not use its sockets and threads."""
+        that, and do not use its sockets and threads.
+
+        An object that works by itself also has ``go_on()``, which is called when all
+        know that this is a new process."""
 
 
 class Member(Forked, Protocol):
@@ -226,11 +229,11 @@ def check() -> bool:
         return False
     _pid, _exit = pid, None
     _hooked.difference_update(_CHILDREN)
-    for member in list(_members):
-        try:
-            member.after_fork()
-        except Exception as error:  # the other members have to know, too
-            Diagnostics(type(member).__name__).report("failed after a fork", error)
+    members = list(_members)
+    for member in members:
+        _tell("after a fork", member, "after_fork")
+    for member in members:
+        _tell("after a fork", member, "go_on")
     return True
 
 
@@ -315,19 +318,19 @@ def _at_exit() -> None:
     deadline = exit_deadline()
     members = list(_members)
     for member in members:
-        _tell(member, "hurry")
+        _tell("at exit", member, "hurry")
     for member in members:
-        _tell(member, "at_exit", deadline)
+        _tell("at exit", member, "at_exit", deadline)
 
 
-def _tell(member: Forked, what: str, *args: Deadline) -> None:
+def _tell(when: str, member: Forked, what: str, *args: Deadline) -> None:
     call = getattr(member, what, None)
     if call is None:
         return
     try:
         call(*args)
-    except Exception as error:  # the other members have to send, too
-        Diagnostics(type(member).__name__).report("failed at exit", error)
+    except Exception as error:  # the other members have to be told, too
+        Diagnostics(type(member).__name__).report(f"failed {when}", error)
 
 
 _CHILDREN = ("multiprocessing.util", "billiard.util", "billiard.pool")
