@@ -399,6 +399,38 @@ def test_what_is_no_filter_is_refused(filters: Any) -> None:
     assert len(client.sender.msgs) == 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sender": DebugCaptureSender},
+        {"sender": {"class": "metlog.senders.StatsdSender"}},
+        {"sender": 3},
+        {"filters": [3]},
+        {"filters": ["severity_max"]},
+        {"filters": 3},
+        {"filters": [print, None]},
+        {"disabled_timers": 3},
+        {"disabled_timers": [["a"]]},
+        {"sender": 3, "filters": [3], "disabled_timers": 3},
+    ],
+)
+def test_a_setup_that_is_refused_changes_nothing(bad: dict[str, Any]) -> None:
+    """What it says of itself stays what it does."""
+    sender = DebugCaptureSender()
+    client = MetlogClient(sender, "old", 3, "t", [print])
+    client.fields = {"a": 1}
+    client.rules = [{"match": "b", "drop": True}]  # type: ignore[assignment]
+
+    def state() -> tuple[object, ...]:
+        one = client.sender, client.logger, client.severity, client.filters
+        return *one, client.fields, client.rules, type(client.timer("t"))
+
+    before = state()
+    with pytest.raises((ConfigError, TypeError)):
+        client.setup(**{"sender": DebugCaptureSender(), "logger": "new", **bad})
+    assert state() == before
+
+
 def test_none_is_no_sender_and_no_filter() -> None:
     """As where the client is made."""
     client = MetlogClient(DebugCaptureSender(), "x", filters=[lambda msg: False])

@@ -103,16 +103,17 @@ class Wired(metaclass=_patching.Patchable):
         filters: Iterable[Filter] | None = None,
     ) -> None:
         """Configure the client again. What is not given goes back to its default, and
-        so do ``fields`` and ``rules``."""
-        self._fields: Mapping[str, Any] = {}
-        self._rules = NO_RULES
-        self._sender: Sender = _as_sender(sender)
-        self._logger = logger
-        self._severity = severity
+        so do ``fields`` and ``rules``. If it raises, nothing has changed."""
+        taken, passed = _as_sender(sender), _as_filters(filters)
         if isinstance(disabled_timers, str):
             disabled_timers = [disabled_timers]
         self._disabled_timers = frozenset(disabled_timers or ()) or None
-        self._filters: tuple[Filter, ...] = _as_filters(filters)
+        self._fields: Mapping[str, Any] = {}
+        self._rules = NO_RULES
+        self._sender: Sender = taken
+        self._logger = logger
+        self._severity = severity
+        self._filters: tuple[Filter, ...] = passed
         self.reroute()
 
     logger: _Rerouting[str] = _Rerouting()
