@@ -10,7 +10,7 @@ import pickle
 import socket
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -477,6 +477,48 @@ def test_what_is_set_later_is_pickled_too(
         assert again.fields == client.fields
         assert again.hostname == client.hostname
         again.close()
+
+
+def of_a_plugin(self: MetlogClient, name: str) -> None:
+    """A plugin's method, which counts twice."""
+    self.incr(name, 2)
+
+
+of_a_plugin.metlog_name = "twice"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("add", "name"),
+    [
+        (lambda client: client.add_method(of_a_plugin), "twice"),
+        (lambda client: client.add_method(of_a_plugin, override="double"), "double"),
+        (lambda client: client.add_method(of_a_plugin, override="gauge"), "gauge"),
+        (lambda client: client.add_method(of_a_plugin, override="incr2"), "incr2"),
+        (
+            lambda it: setattr(it, "own", types.MethodType(of_a_plugin, it)),
+            "own",
+        ),
+        (lambda client: setattr(client, "alias", client.incr), "alias"),
+        (lambda client: setattr(client, "debug", client.incr), "debug"),
+        (
+            lambda client: [
+                client.add_method(of_a_plugin),
+                setattr(client, "third", client.twice),
+            ],
+            "third",
+        ),
+    ],
+)
+def test_methods_are_pickled_as_those_of_the_client_that_comes_of_it(
+    client: MetlogClient, add: Callable[[Any], object], name: str
+) -> None:
+    """Those that were added, and others."""
+    add(client)
+    other = pickle.loads(pickle.dumps(client))
+    assert getattr(other, name).__self__ is other
+    with captured() as sent, other:
+        getattr(pickle.loads(pickle.dumps(other)), name)("a")
+    assert list(sent.counts) == ["a"]
 
 
 def test_an_unnamed_client_gets_the_name_of_the_host_where_it_is_unpickled(

@@ -220,18 +220,29 @@ class Wired(metaclass=_patching.Patchable):
         timers = tuple(self._disabled_timers or ())
         return type(self), (*parts, timers, self._filters), self._set_later()
 
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        for name, value in state.items():
+    def __setstate__(self, state: tuple[Mapping[str, Any], Mapping[str, Any]]) -> None:
+        attributes, methods = state
+        for name, value in attributes.items():
             setattr(self, name, value)
+        for name, function in methods.items():
+            setattr(self, name, types.MethodType(function, self))
 
-    def _set_later(self) -> dict[str, Any]:
-        """Return what `__init__` does not set, by its public name."""
+    def _set_later(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what `__init__` does not set, by its public name: attributes, and the
+        functions of methods, which a client that is not there yet cannot be asked for.
+        """
         found = {
             name: value
             for name, value in vars(self).items()
             if not name.startswith("_") and name != "remembered"
         }
+        methods = {
+            name: value.__func__
+            for name, value in found.items()
+            if isinstance(value, types.MethodType) and value.__self__ is self
+        }
+        found = {name: value for name, value in found.items() if name not in methods}
         found.update(fields=self._fields, rules=self._rules)
         if self._hostname != socket.gethostname():
             found["hostname"] = self._hostname
-        return found
+        return found, methods
