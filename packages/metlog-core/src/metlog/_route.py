@@ -404,8 +404,10 @@ class Route:
             self.diagnostics.report("a message failed", error)
             return None
 
-    def send(self, msg: Message) -> None:
+    def send(self, caller: Caller, msg: Message) -> None:
         """Filter a ready message and hand it to the sender."""
+        if self.undecided:
+            caller.reroute_soon()
         if not self._passes(msg):
             return
         self._dispatch(msg)

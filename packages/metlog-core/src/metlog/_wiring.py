@@ -133,12 +133,12 @@ class Wired(metaclass=_patching.Patchable):
         """Decide again how metrics travel; the library calls it if that may change."""
         route = self._route
         route.undecided = True
-        if route.choosing.is_mine:
-            return  # a signal handler amid this, which would go on with what was before
         # The last thread sees what all others changed. A signal handler may have to
-        # leave it to them: they may be waiting for what it interrupted.
+        # leave it to them, who may be waiting for what it interrupted, or to what it
+        # interrupted; if that has just finished, the next call decides.
         patience = 0 if route.is_amid else PATIENCE
-        route.choosing.run(patience, self._choose)
+        if not route.choosing.run(patience, self._choose):
+            self._take_the_slow_path()
 
     def reroute_soon(self) -> None:
         """Decide again now, unless another thread does: who records never waits."""
@@ -148,6 +148,8 @@ class Wired(metaclass=_patching.Patchable):
         self._choose_once()
         if self._route.undecided:
             self._choose_once()
+        if self._route.undecided:  # signals come faster than this: the next call does
+            self._take_the_slow_path()
 
     def _choose_once(self) -> None:
         self._route.undecided = False
@@ -180,8 +182,12 @@ class Wired(metaclass=_patching.Patchable):
                 self._put_timed = aggregate.timers
 
     def after_fork(self) -> None:
-        """Take the slow path in a forked child, where the next call starts a worker."""
+        """Take the slow path in a forked child, where the next call starts a worker,
+        and decide anew: another thread of the parent may have been amid that. Then no
+        drain may know of what the parent counted and sends."""
         self._take_the_slow_path()
+        self._route.undecided = True
+        self._route.aggregate.reset()
 
     def _take_the_slow_path(self) -> None:
         self._counters = self._labelled_counters = _NONE_YET

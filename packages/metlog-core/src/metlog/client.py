@@ -170,7 +170,7 @@ class MetlogClient(Seams):
 
     def send_message(self, msg: Message) -> None:
         """Filter a complete message and hand it to the sender."""
-        self._safely(self._route.send, msg)
+        self._safely(self._route.send, self, msg)
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log ``msg % args`` at DEBUG. ``exc_info`` works as in `logging`."""

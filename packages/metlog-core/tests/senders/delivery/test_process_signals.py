@@ -232,3 +232,89 @@ def test_a_handler_amid_a_change_of_sender_loses_nothing(kind: str, does: str) -
             if interrupted.left > 0:
                 break  # the change was over before
     assert n > 20
+
+
+@pytest.mark.parametrize(
+    "says", [lambda client: client.incr("a"), lambda client: client.info("text")]
+)
+@pytest.mark.parametrize("place", ["_choose_once", "_choose"])
+@pytest.mark.parametrize("times", [1, 2, 3, 10])
+def test_a_handler_when_a_change_of_sender_is_all_but_over_counts(
+    times: int, place: str, says: Callable[[MetlogClient], object]
+) -> None:
+    """The change has looked for the last time. All senders work already, so that calls
+    go straight to their series."""
+    senders: list[Any] = [SENDERS["statsd"](9) for _ in range(times + 2)]
+    for sender in senders:
+        sender.start()
+        assert until(lambda sender=sender: sender.direct, PATIENCE)
+    client = MetlogClient(senders[0], "app")
+    client.incr("a")
+    waiting, code = iter(senders[2:]), getattr(MetlogClient, place).__code__
+
+    def handle(frame: FrameType, event: str, arg: object) -> None:
+        if event == "return" and frame.f_code is code:
+            following = next(waiting, None)
+            if following is None:
+                sys.setprofile(None)
+            else:
+                client.sender = following
+
+    sys.setprofile(handle)
+    try:
+        client.sender = senders[1]
+    finally:
+        sys.setprofile(None)
+    says(client)
+    for sender in senders[1:]:
+        sender.close()
+        sent = sender.stats.sent + sender.stats.dropped
+        assert sent == (1 if sender is client.sender else 0)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("kind", ["statsd", "capture"])
+def test_a_process_that_is_forked_amid_a_change_of_sender_counts_its_own(
+    kind: str,
+) -> None:
+    """All of that, and nothing of its parent's, which sends that itself; by another
+    thread, say, than the one that forks."""
+
+    def changed(n: int) -> int:
+        """Fork at the n-th place; return how many places were left."""
+        senders = [SENDERS["statsd"](9), SENDERS[kind](9)]
+        client = MetlogClient(senders[0], "app")
+        handle = client.series("counter", "held")
+        for _ in range(5):
+            client.incr("a")
+            handle.add()
+
+        def fork() -> None:
+            child = os.fork()
+            if child:
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                assert status == 4, (n, status)
+                return
+            try:
+                for _ in range(2):
+                    client.incr("a")
+                    handle.add()
+                client.sender.close()
+                os._exit(client.sender_stats.sent + client.sender_stats.dropped)
+            finally:
+                os._exit(99)
+
+        interrupted = Interrupted(n, fork)
+        sys.setprofile(interrupted)
+        try:
+            client.sender = senders[1]
+        finally:
+            sys.setprofile(None)
+        for sender in senders:
+            sender.close()
+        return interrupted.left
+
+    places = 10_000 - changed(10_000)
+    assert places > 50
+    for n in range(1, places, places // 12):
+        changed(n)
