@@ -217,6 +217,94 @@ def test_one_name_with_two_units_for_otlp(
     assert "'shop.sold'" in said
 
 
+@pytest.mark.parametrize("kind", ["gauge", "counter", "timer"])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a b", "a_b"), True),
+        (("a:b", "a|b", "a\nb"), True),
+        (("é", "ü"), True),
+        (("m1a", "1a"), True),
+        (("m_", "é"), True),
+        (("\ud800.x", "?.x"), True),
+        (("page.Höhe", "page.H_he"), True),
+        (("x" * 255 + "a", "x" * 255 + "b"), True),
+        (("a b", "A_B"), True),
+        (("a b", "a b"), False),
+        (("a.b", "a..b", "a_b", "a-b", "a/b"), False),
+        (("é", "éé", "m"), False),
+    ],
+)
+def test_two_names_that_otlp_has_as_one(
+    collector: Any,
+    capsys: pytest.CaptureFixture[str],
+    kind: Any,
+    names: tuple[str, ...],
+    told: bool,
+) -> None:
+    """Its names are of few characters: levels would overwrite each other, and counts
+    add up. Told once, with the names as they are."""
+    client = MetlogClient(OtlpSender(collector.url, interval=60), "x")
+    for _ in range(2):
+        for name in names:
+            handle: Any = client.series(kind, name)
+            act = {"gauge": "set", "counter": "add"}.get(kind, "record")
+            getattr(handle, act)(1)
+        client.flush()
+    client.close()
+    said = capsys.readouterr().err
+    assert said.count("two metrics that backends cannot tell apart") == told
+    if told:
+        assert repr(names[0][:100]) in said
+        assert repr(names[1][:100]) in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({"x": 1}, {"x": "1"}, True),
+        ({"x": 2.5}, {"x": "2.5"}, True),
+        ({"x": True}, {"x": "True"}, True),
+        ({"x": "\ud800"}, {"x": "?"}, True),
+        ({"x": 1}, {"X": 1}, True),
+        ({"x-y": 1}, {"x.y": 1}, True),
+        ({"userAgent": 1}, {"user_agent": 1}, True),
+        ({"é": 1}, {"本": 1}, True),
+        ({"x": 1, "_le": 2}, {"x": 1}, True),
+        ({"x": 1, "x.": 2}, {"x": 1, "x.": 3}, True),
+        ({"x": "a b"}, {"x": "a_b"}, False),
+        ({"x": 1}, {"x": 2}, False),
+        ({"x": 1}, {"x": True}, False),
+        ({"x": 1}, {"y": 1}, False),
+        ({"x": ""}, {"y": None}, False),
+        ({}, {"x": 1}, False),
+    ],
+    ids=str,
+)
+def test_gauges_that_prometheus_has_as_one_are_told_once(
+    capsys: pytest.CaptureFixture[str],
+    one: dict[str, Any],
+    other: dict[str, Any],
+    told: bool,
+) -> None:
+    """Their labels are written alike, so they overwrite each other. Counters add up."""
+
+    def do(client: MetlogClient) -> None:
+        for fields in one, other, one, other:
+            client.gauge("level", 1, fields=fields)
+            client.incr("hits", fields=fields)
+            client.updown("open", 1, fields=fields)
+            client.flush()
+        client.gauge("level", 1, fields={"x": "another"})
+
+    scraped(do)
+    said = capsys.readouterr().err
+    assert said.count("gauges whose labels are written alike are one") == told
+    assert said.count("level{") == told
+    assert "hits" not in said
+    assert "open" not in said
+
+
 def test_two_bases_that_become_one_name_for_prometheus(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

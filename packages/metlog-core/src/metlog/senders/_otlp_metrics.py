@@ -242,6 +242,7 @@ class Totals:
         shaped = self._shape(series)
         found = None
         if shaped is not None:
+            spelled = shaped.name
             shaped = shaped._replace(
                 name=_name(shaped.name),
                 labels=_attributes(shaped.labels),
@@ -252,7 +253,7 @@ class Totals:
             )
             name, unit = shaped.name, f"({shaped.unit or 'no unit'})"
             lower = name if name.islower() else name.lower()
-            self._namesakes.watch(lower, series.kind, name, unit)
+            self._namesakes.watch(lower, series.kind, spelled, unit)
             key = (
                 *(series.kind, shaped.name, shaped.unit, shaped.bounds),
                 *(distinct(shaped.labels), distinct(shaped.resource)),

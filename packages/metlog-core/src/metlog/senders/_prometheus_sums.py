@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metlog._aggregate.histograms import Explicit
 from metlog._aggregate.series import News, Series, Spilled, fold
+from metlog._lookalikes import Lookalikes
 from metlog.rules import is_reserved
 from metlog.senders._delivery.process import now
 from metlog.senders._delivery.worker import Tally
@@ -55,6 +56,7 @@ class Sums:
         self._max_series = max_series
         self._tally = tally
         self._names = Families(tally.report, prefix)
+        self._lookalikes = Lookalikes("gauges whose labels are written alike are one")
         self._forms: dict[Series, _Form | None] = {}
         self._series = 0
 
@@ -156,6 +158,9 @@ class Sums:
         own = sorted(labels(shaped.labels, self._shape.tell_lost).items())
         # To Prometheus an empty label is none, and two samples of one key are an error.
         key = tuple((label, value) for label, value in own if value)
+        if series.kind == "gauge":
+            written = f"{name}{dict(key)}"
+            self._lookalikes.watch(written, shaped.attributes, self._tally.report)
         is_beyond = self._series >= self._max_series and (
             family is None or key not in family.samples
         )
