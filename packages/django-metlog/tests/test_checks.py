@@ -156,7 +156,7 @@ BAD = [
     ),
     (
         "MIDDLEWARE",
-        [TIMING, "django.middleware.http.ConditionalGetMiddleware", COUNTING],
+        ["django.middleware.http.ConditionalGetMiddleware", TIMING],
         "W003",
     ),
 ]
@@ -258,6 +258,10 @@ GOOD = [
     ("METLOG_REQUEST_ID", "X-Request-ID"),
     ("METLOG_HTTP_HOSTS", ["api.example.com", "10.0.0.1", "::1", "fe80::1", "bücher"]),
     ("MIDDLEWARE", ["some.middleware.WithoutOpinion", TIMING, COUNTING]),
+    (
+        "MIDDLEWARE",
+        [TIMING, "django.middleware.http.ConditionalGetMiddleware", COUNTING],
+    ),
 ]
 
 

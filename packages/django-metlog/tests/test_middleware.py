@@ -22,6 +22,7 @@ from django.http.response import HttpResponseBase
 from django.test import RequestFactory
 from django.urls import path, resolve
 from django.utils.functional import SimpleLazyObject, empty, lazy
+from sending import fetch_wsgi
 from testsite.middleware import NotesExceptions
 
 from django_metlog.middleware import (
@@ -104,15 +105,49 @@ def test_an_inner_middleware_that_answers_or_raises(
     assert sent.timers() == {}
 
 
+SUBCLASS = "testsite.middleware.Subclass"
+
+
+@pytest.mark.parametrize("inner", [COUNTING, SUBCLASS])
+@pytest.mark.parametrize(
+    ("middleware", "status"),
+    [("testsite.middleware.early", 429), ("testsite.middleware.raising", 500)],
+)
+def test_a_middleware_between_the_two_that_answers_or_raises(
+    fetch: Fetch, sent: Any, settings: Any, middleware: str, status: int, inner: str
+) -> None:
+    """The same: what is a ``request`` of this status is a ``response`` of it."""
+    settings.MIDDLEWARE = [TIMING, middleware, inner]
+    assert fetch("/").status_code == status
+    assert sent.counters() == {f"response.{status}": 1}
+    (request,) = sent.based("request")
+    assert request.labels["status"] == str(status)
+    assert sent.timers() == {}
+    assert len(sent.based("request.error")) == (status == 500)
+
+
+def test_a_copy_that_is_answered_is_counted_once(sent: Any, settings: Any) -> None:
+    """By the outer of the two, which does not know of the copy; nothing counts twice.
+    What the inner one times is the copy's."""
+    settings.MIDDLEWARE = [COUNTING, "testsite.middleware.copied", TIMING]
+    fetch_wsgi("/")
+    assert sent.counters() == {"response.200": 1}
+    assert len(sent.timers()) == 3
+
+
 @pytest.mark.parametrize(
     ("middleware", "counts", "times"),
     [
         ([TIMING], False, True),
         ([COUNTING], True, False),
+        ([TIMING, "testsite.middleware.early"], False, False),
+        ([TIMING, "testsite.middleware.NotesExceptions"], False, True),
         ([TIMING, COUNTING], True, True),
         ([COUNTING, TIMING], True, True),
         ([TIMING, "testsite.middleware.SyncOnly", COUNTING], True, True),
         ([COUNTING, "testsite.middleware.SyncOnly", TIMING], True, True),
+        ([TIMING, "testsite.middleware.SyncOnly", SUBCLASS], True, True),
+        (["testsite.middleware.SyncOnly", TIMING, COUNTING], True, True),
     ],
 )
 def test_alone_and_together(
@@ -125,8 +160,8 @@ def test_alone_and_together(
 ) -> None:
     """Each does its part, in any order, with others in between."""
     settings.MIDDLEWARE = middleware
-    fetch("/")
-    assert sent.counters() == ({"response.200": 1} if counts else {})
+    status = fetch("/").status_code
+    assert sent.counters() == ({f"response.{status}": 1} if counts else {})
     assert len(sent.timers()) == (3 if times else 0)
     assert sent.active() == [1, -1]
 

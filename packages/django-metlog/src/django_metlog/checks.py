@@ -14,7 +14,7 @@
 ``E025``              ``INSTALLED_APPS`` lacks the app, ``MIDDLEWARE`` has its classes
 ``W001``              a setting is there under its own and its historic name
 ``W002``              a setting that does not exist
-``W003``              a middleware that answers by itself comes before ours
+``W003``              a middleware that answers by itself comes before both of ours
 ``W004``              ``METLOG_RECORD_KEYS`` has a key that no browser reports
 ``W005``              ``METLOG_MODELS`` has a label of neither an app nor a model
 ``W006``              ``METLOG_SERVER_TIMING`` is for everybody (``check --deploy``)
@@ -331,10 +331,10 @@ def _middleware() -> Iterator[CheckMessage]:
             id="django_metlog.W009",
         )
         return
-    before = [name for name in listed[: max(places)] if name in ANSWERING]
+    before = [name for name in listed[: min(places)] if name in ANSWERING]
     if before:
         yield Caution(
-            f"MIDDLEWARE lists {before[0]} before {listed[max(places)]}: "
+            f"MIDDLEWARE lists {before[0]} before {listed[min(places)]}: "
             "responses of its own are not measured.",
             hint=(
                 "List django-metlog's middlewares first, or right after "

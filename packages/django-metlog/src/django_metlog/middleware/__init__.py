@@ -9,6 +9,7 @@ joins it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, cast
@@ -52,6 +53,8 @@ class _RequestMiddleware:
         # inside that, this one also does its part, which saves two calls. A subclass
         # may do more, so it stays where it is.
         self._part: int = self._wants
+        if _counts_further_in(type(self)):
+            self._part |= COUNTS
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
@@ -128,6 +131,21 @@ class _RequestMiddleware:
         keywords: object = None,
     ) -> None:
         self._view_begins(request, view)
+
+
+def _counts_further_in(middleware: type) -> bool:
+    """Return whether MIDDLEWARE has one that counts responses further in than this one.
+
+    It does not see the responses of others between the two.
+    """
+    counts = False
+    for path in reversed(conf.middleware()):
+        module, _, name = path.rpartition(".")
+        listed = getattr(sys.modules.get(module), name, None)  # imported, if further in
+        if listed is middleware:
+            return counts
+        counts |= isinstance(listed, type) and issubclass(listed, GraphiteMiddleware)
+    return False
 
 
 class GraphiteMiddleware(_RequestMiddleware):
