@@ -88,6 +88,7 @@ METLOG: Table = {
     ("_cli/watch/roles.py", r"<[^<>]*>|[^.]+"): ["<", ".<", "<a", "<.>", "a."],
     ("_cli/dashboard/graphite.py", r"<[^<>]*>|[^.]+"): ["<", ".<", "<a", "<.>", "a."],
     ("_cli/dashboard/graphite.py", r"\bp(75|95)\b"): ["p", "p75", " p9", "p95 "],
+    ("_cli/dashboard/graphite.py", r"[^A-Za-z0-9_-]+"): ["/", "a/", "é"],
     ("_cli/mapping.py", r"<[^.>]*"): ["<", "<a", "<.", "a>"],
     ("_cli/mapping.py", r"<[^<.>]*(\.\.\.)?>"): ["<", "<a", "<...", "<a..", "a>"],
     ("_cli/mapping.py", r"<([^<.>]*)(?:\.\.\.)?>"): ["<", "<a", "<...", "<a..", "a>"],

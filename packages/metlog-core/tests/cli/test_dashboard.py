@@ -8,11 +8,18 @@ whether the site sends it.
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from metlog._cli.dashboard import grafana, layout
 from metlog._cli.dashboard.alerts import prometheus
@@ -133,6 +140,132 @@ def test_promql_of_a_data_source_with_many_jobs() -> None:
 def test_graphite(query: Query, target: str) -> None:
     """Paths of statsd, in which a label is a node; sums where they are sent."""
     assert Graphite(METRICS).write("", query, otherwise="x") == target
+
+
+ODD = Metric(
+    "odd.<userAgent>.<view...>",
+    "timer",
+    "s",
+    "Odd labels.",
+    fields=("http.method", "é", "le", "host", "__x", "view_", "9"),
+)
+
+
+def test_promql_has_labels_as_prometheus_does() -> None:
+    """A sender cleans their names, and leaves some out; of two that become one it is
+    the one that is spelled so."""
+    promql = PromQL([ODD])
+    ((_, query),) = layout.rows([ODD])[0].panels[0].queries
+    assert promql.write(query) == (
+        "histogram_quantile(0.95, sum by (le, user_agent, view, http_method, unnamed, "
+        "_9) (rate(odd_seconds_bucket[5m])))"
+    )
+    assert promql.legend("p95", query) == (
+        "p95 {{user_agent}} {{view}} {{http_method}} {{unnamed}} {{_9}}"
+    )
+    where = (("http.method", "GET"), ("userAgent", "a*"))
+    assert promql.write(Rate("odd", ("é",), where)) == (
+        'sum by (unnamed) (rate(odd_seconds_count{http_method="GET", '
+        'user_agent=~"a.+"}[5m]))'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("it's.sold", "it*s.sold"),
+        ("größe", "gr*e"),
+        ("x y:z.本.a", "x_y_z.*.a"),
+        ("a/b.(c)", "a*b.*c*"),
+        ("a{b}.c,d", "a*b*.c*d"),
+        ("a*b?[c]", "a*b*c*"),
+        ('"a"\\', "*a*"),
+        ("a=b;c", "a*b*c"),
+        ("a|b@c", "a_b_c"),
+        ("a-b_C9", "a-b_C9"),
+    ],
+)
+def test_a_segment_is_drawn_as_graphite_may_have_it(name: str, pattern: str) -> None:
+    """As a sender cleans it, and with ``*`` for what statsd may leave out and graphite
+    would read as its own."""
+    metric = Metric(name, "counter", "1", "Odd.")
+    assert Graphite([metric]).paths(Rate(metric.base)) == [f"stats.{pattern}"]
+
+
+def parts_of(target: str) -> Iterator[str]:
+    """The arguments of functions, as graphite-web's grammar reads a target."""
+    token = re.compile(
+        r"""(?P<call>[A-Za-z]+\() | (?P<end>\)) | ,[ ] | -?\d+(\.\d+)?\b(?!\.)
+        | '(?P<text>[^'\\\n]*)' | (?P<path>[\w.*?\[\]-]+)""",
+        re.VERBOSE | re.ASCII,
+    )
+    depth = at = 0
+    while at < len(target):
+        found = token.match(target, at)
+        assert found, target[at:]
+        at = found.end()
+        depth += bool(found["call"]) - bool(found["end"])
+        assert depth > 0 or at == len(target)
+        yield found["text"] or found["path"] or ""
+    assert depth == 0
+
+
+SEGMENTS = st.sampled_from(
+    ["shop", "it's", 'a"', "x y", "é", "{a}", "\\", "$1", ",", "%"]
+)
+DECLARED = st.builds(
+    lambda segments, part, **options: Metric(".".join([*segments, *part]), **options),
+    st.lists(SEGMENTS, min_size=1, max_size=2),
+    st.sampled_from([[], ["<what>"], ["<userAgent...>"]]),
+    kind=st.sampled_from(["counter", "timer", "histogram", "gauge", "updown"]),
+    unit=st.just("s"),
+    meaning=st.text(st.characters(), max_size=5),
+    fields=st.lists(
+        st.sampled_from(["a b", "http.method", '"', "on", "{{x}}"]), unique=True
+    ),
+    fixed=st.sampled_from([(), (("part", "it's \\"),)]),
+)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(DECLARED)
+def test_any_declaration_is_drawn(metric: Metric) -> None:
+    """Whatever its name and labels are made of: in the words of each backend."""
+    rows = layout.rows([metric])
+    promql = PromQL([metric])
+    for row in rows:
+        for panel in row.panels:
+            for title, query in panel.queries:
+                written = promql.write(query, panel.top) + promql.legend(title, query)
+                assert re.fullmatch(r"[\w(){}\[\], .*]+", written, re.ASCII)
+    graphite = Graphite([metric])
+    board = dashboard(rows, graphite)
+    for _, asked, _ in board["graphs"]:
+        for target in asked["target"]:
+            assert list(parts_of(target))
+    for found in board, grafana.for_graphite(rows, graphite):
+        assert json.loads(json.dumps(found)) == found
+
+
+def test_promtool_takes_queries_of_odd_declarations(tmp_path: Path) -> None:
+    """They are PromQL to Prometheus itself."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if os.environ.get("CI"):
+            pytest.fail("promtool is missing: make system-deps")
+        pytest.skip("no promtool here")
+    metrics = [ODD, Metric("a.<on>", "gauge", "%", "A.", fields=("by", "x.y", "本"))]
+    rules: list[dict[str, Any]] = [
+        {"record": f"r{number}", "expr": PromQL(metrics).write(query, panel.top)}
+        for number, panel in enumerate(layout.rows(metrics)[0].panels)
+        for _, query in panel.queries
+    ]
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps({"groups": [{"name": "odd", "rules": rules}]}))
+    done = subprocess.run(
+        [promtool, "check", "rules", file], capture_output=True, text=True, check=False
+    )
+    assert "SUCCESS: 2 rules found" in done.stdout, done.stderr
 
 
 def test_graphite_calls_percentiles_what_statsd_does() -> None:

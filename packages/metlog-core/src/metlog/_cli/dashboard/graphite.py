@@ -24,6 +24,7 @@ from metlog._cli.dashboard.queries import (
     declared,
 )
 from metlog.catalogue import Metric
+from metlog.wire.statsd import safe_name
 
 __all__ = ["Graphite", "dashboard"]
 
@@ -31,6 +32,9 @@ _DEPTHS = (2, 3, 4)
 """How many segments ``<view...>`` may have: Graphite has no wildcard for any number."""
 
 _SPREADS = ("timer", "histogram")
+
+_UNSURE = re.compile(r"[^A-Za-z0-9_-]+")
+"""What servers leave out of a name, or keep, and Graphite reads as its own."""
 
 
 class _Path(NamedTuple):
@@ -67,7 +71,7 @@ class Graphite:
         title, otherwise = self.words(title), self.words(otherwise)
         if isinstance(query, Ratio):
             part, whole = self._sum(query.part), self._sum(*query.of)
-            return f"alias(divideSeries({part}, {whole}), '{title or otherwise}')"
+            return f"alias(divideSeries({part}, {whole}), {_text(title or otherwise)})"
         how = "max" if isinstance(query, Quantile) else "sum"
         paths = list(self._paths(query))
         if not any(path.nodes or path.fixed for path in paths):
@@ -75,11 +79,11 @@ class Graphite:
             scale = declared(self._metrics, query.base)[0].scale
             if scale != 1:
                 text = f"scale({text}, {1 / scale:g})"
-            return f"alias({text}, '{title or otherwise}')"
+            return f"alias({text}, {_text(title or otherwise)})"
         text = _group(_by_label(path, how) for path in paths)
         if top:
             text = f"highestAverage({text}, {top})"
-        return f"aliasSub({text}, '^', '{title} ')" if title else text
+        return f"aliasSub({text}, '^', {_text(f'{title} ')})" if title else text
 
     def words(self, text: str) -> str:
         """Return ``text`` with statsd's percentile in it."""
@@ -161,12 +165,19 @@ def dashboard(rows: Iterable[Row], graphite: Graphite) -> dict[str, Any]:
 
 
 def _by_label(path: _Path, how: str) -> str:
+    fixed = " ".join(path.fixed)
     if not path.nodes:
-        return f"alias({how}Series({path.pattern}), '{' '.join(path.fixed)}')"
+        return f"alias({how}Series({path.pattern}), {_text(fixed)})"
     text = f"groupByNodes({path.pattern}, '{how}', {', '.join(map(str, path.nodes))})"
     if path.fixed:
-        text = f"aliasSub({text}, '^', '{' '.join(path.fixed)} ')"
+        text = f"aliasSub({text}, '^', {_text(f'{fixed} ')})"
     return text
+
+
+def _text(text: str) -> str:
+    """Quote text for Graphite, which has no escapes there."""
+    safe = (c if c.isprintable() and c not in "'\\" else "_" for c in text)
+    return f"'{''.join(safe)}'"
 
 
 def _group(texts: Iterable[str]) -> str:
@@ -182,7 +193,7 @@ def _names(name: str, wanted: dict[str, str]) -> Iterator[list[tuple[str, str]]]
         for part in parts:
             label = part.strip("<.>")
             if not part.startswith("<"):
-                nodes.append((part, ""))
+                nodes.append((_UNSURE.sub("*", safe_name(part)), ""))
             elif label in wanted:
                 nodes.append((wanted[label], label))
             elif label == "status":

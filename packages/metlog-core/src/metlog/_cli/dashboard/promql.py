@@ -21,7 +21,8 @@ from metlog._cli.dashboard.queries import (
     declared,
 )
 from metlog.catalogue import Metric, prefix_of, unit_of
-from metlog.wire.prometheus import family_name
+from metlog.rules import is_reserved
+from metlog.wire.prometheus import family_name, labels
 
 __all__ = ["PromQL"]
 
@@ -60,7 +61,7 @@ class PromQL:
 
     def legend(self, title: str, query: Query) -> str:
         """Return a line's name, with the values of its labels."""
-        by = () if isinstance(query, Ratio) else query.by
+        by = () if isinstance(query, Ratio) else self._labels(query, query.by)
         words = [title, *("{{" + label + "}}" for label in by)]
         return " ".join(filter(None, words))
 
@@ -77,16 +78,17 @@ class PromQL:
 
     def _simple(self, query: Simple) -> str:
         name, metric = self.name(query.base), self._metric(query.base)
+        by = self._labels(query, query.by)
         if isinstance(query, Level):
             how = {"last": "max"}.get(metric.across, metric.across)
-            return f"{how}{_by(query.by)} ({name}{self._where(query)})"
+            return f"{how}{_by(by)} ({name}{self._where(query)})"
         if isinstance(query, Quantile):
             rate = self._rate(f"{name}_bucket", query)
-            by = _by(("le", *query.by))
-            return f"histogram_quantile({query.share:g}, sum{by} ({rate}))"
+            buckets = _by(("le", *by))
+            return f"histogram_quantile({query.share:g}, sum{buckets} ({rate}))"
         if metric.kind in {"timer", "histogram"}:
             name += "_sum" if isinstance(query, Spent) else "_count"
-        return f"sum{_by(query.by)} ({self._rate(name, query)})"
+        return f"sum{_by(by)} ({self._rate(name, query)})"
 
     def _rate(self, name: str, query: Rate | Spent | Quantile) -> str:
         return f"rate({name}{self._where(query)}[{self._window}])"
@@ -94,12 +96,20 @@ class PromQL:
     def _where(self, query: Simple) -> str:
         chosen = [*self._selector]
         for label, wanted in query.where:
+            test, value = "=", wanted
             if "*" in wanted:
-                pattern = ".+".join(map(re.escape, wanted.split("*")))
-                chosen.append(f"{label}=~{json.dumps(pattern)}")
-            else:
-                chosen.append(f"{label}={json.dumps(wanted)}")
+                test, value = "=~", ".+".join(map(re.escape, wanted.split("*")))
+            names = self._labels(query, [label])
+            chosen += [f"{name}{test}{json.dumps(value)}" for name in names]
         return f"{{{', '.join(chosen)}}}" if chosen else ""
+
+    def _labels(self, query: Simple, wanted: Sequence[str]) -> list[str]:
+        """Return what PrometheusSender calls those labels, without those that it leaves
+        out."""
+        known = {*self._metric(query.base).labels, *wanted}
+        sent = labels({label: label for label in known if not is_reserved(label)})
+        spelled = {label: name for name, label in sent.items()}
+        return [spelled[label] for label in wanted if label in spelled]
 
 
 def _by(labels: Sequence[str]) -> str:
