@@ -6,7 +6,7 @@ import gc
 import inspect
 import sys
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from metlog import MetlogClient
 from metlog._timers import NoOpTimer, Timer
 from metlog.senders import DebugCaptureSender, StatsdSender
+from metlog.testing import RecordingSender, capture
 
 
 class Reports:
@@ -459,3 +460,52 @@ def test_who_leaves_without_entering_reports_nothing(reports: Reports) -> None:
     with timer:
         pass
     assert len(reports.all) == 1
+
+
+def _with(timer: Timer, back: Callable[[], object]) -> None:
+    with timer:
+        back()
+
+
+def _decorated(timer: Timer, back: Callable[[], object]) -> None:
+    timer(back)()
+
+
+def _awaited(timer: Timer, back: Callable[[], object]) -> None:
+    async def run() -> None:
+        back()
+
+    asyncio.run(timer(run)())
+
+
+def _generated(timer: Timer, back: Callable[[], object]) -> None:
+    def run() -> Iterator[object]:
+        yield back()
+
+    list(timer(run)())
+
+
+@pytest.mark.parametrize("ways", [_with, _decorated, _awaited, _generated])
+@pytest.mark.parametrize("ms", [0.4, 60_000, 1.6e12])
+@pytest.mark.parametrize("options", [{}, {"fields": {"a": 1}}, {"rate": 0.999999999}])
+@pytest.mark.parametrize("overridden", [False, True])
+def test_a_clock_that_is_set_back_says_that_no_time_has_passed(
+    clock: Clock,
+    ways: Callable[[Timer, Callable[[], object]], None],
+    ms: float,
+    options: dict[str, Any],
+    overridden: bool,
+) -> None:
+    """As in a test that stops to freeze it within the block: the call still counts."""
+    sender = RecordingSender()
+    client = MetlogClient(sender, "app")
+    if overridden:
+        ours = client.timer_send
+        client.timer_send = lambda *args: ours(*args)  # type: ignore[method-assign]
+    timer = client.timer("t", **options)
+    with capture() as sent:
+        ways(timer, lambda: clock.advance(-ms))
+    assert sent.timings == {"t": [0]}
+    assert sender.metrics == [("timer", "t", 0)]
+    assert timer.result == (0 if ways is _with else None)
+    assert client.stats.invalid == 0

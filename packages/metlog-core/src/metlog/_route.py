@@ -172,9 +172,12 @@ class Route:
         """Take one measurement on the slow path. Never raises.
 
         ``sampled`` says that the caller has sampled already; ``value`` milliseconds
-        passed between the two readings in ``clock``.
+        passed between the two readings in ``clock``. If somebody has set that back in
+        between, as a test may that freezes it, no time has passed.
         """
         try:
+            if clock is not None and value < 0:
+                value, clock = 0.0, (clock[0], clock[0])
             if self._accepts(kind, name, value, fields, rate) and (
                 sampled or not sampled_out(rate)
             ):

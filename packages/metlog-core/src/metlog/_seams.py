@@ -73,7 +73,7 @@ class Seams(Wired):
                 clock=(start, end),
             )
         else:  # through timer_send, which somebody has overridden
-            ms = int((end - start) * 1000 + 0.5)
+            ms = max(0, int((end - start) * 1000 + 0.5))
             self.timer_send(name, ms, logger, severity, fields, rate)
 
     def declared(

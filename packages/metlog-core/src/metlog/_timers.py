@@ -60,9 +60,10 @@ class Timer:
 
     @property
     def result(self) -> int | None:
-        """The last measurement in whole milliseconds; None before that."""
+        """The last measurement in whole milliseconds; None before that. It is 0 if
+        somebody has set the clock back, as a test may that freezes it."""
         elapsed: float | None = getattr(self, "_elapsed", None)
-        return None if elapsed is None else int(0.5 - elapsed * 1000)
+        return None if elapsed is None else max(0, int(0.5 - elapsed * 1000))
 
     def __call__(self, fn: F) -> F:
         """Decorate a function, an ``async def`` or a generator function: each call is
