@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
 from django.urls import include, path
+from django.utils.functional import SimpleLazyObject, lazy
 from django.utils.translation import gettext_lazy
 from testsite.views import index
 
@@ -203,6 +204,32 @@ def test_a_value_that_cannot_be_looked_at_has_a_check(
     (message,) = checks.check()
     assert message.id == conf.SETTINGS[name].check
     assert message.msg.startswith(f"settings.{name} ")
+
+
+def fail() -> str:
+    raise RuntimeError("cannot be made")
+
+
+@pytest.mark.parametrize("name", conf.SETTINGS)
+@pytest.mark.parametrize(
+    "lazily",
+    [
+        lambda: SimpleLazyObject(fail),
+        lambda: [SimpleLazyObject(fail)],
+        lambda: lazy(fail, str)(),
+        lambda: lazy(fail, list)(),
+    ],
+    ids=count(),
+)
+def test_a_lazy_value_that_cannot_be_made_has_a_check(
+    monkeypatch: pytest.MonkeyPatch, name: str, lazily: Callable[[], object]
+) -> None:
+    """Django looks at such a value itself when a setting is read for a second time."""
+    monkeypatch.setattr(settings, name, lazily(), raising=False)
+    for _ in range(2):
+        (message,) = checks.check()
+        assert message.id == conf.SETTINGS[name].check
+        assert message.msg.startswith(f"settings.{name} ")
 
 
 @pytest.mark.parametrize("name", ["METLOG_METRICS_GUARD", "METLOG_RECORD_GUARD"])

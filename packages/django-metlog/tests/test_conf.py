@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import override_settings
+from django.utils.functional import SimpleLazyObject
 
 from django_metlog import conf
 from django_metlog.patches import cache as cache_patch
@@ -138,6 +139,23 @@ def test_it_is_noticed_outside_of_requests_too(sent: None) -> None:
         f"of3.{asked_as}": 2,
         f"of4.{read_as}": 2,
     }
+
+
+def test_a_lazy_client_that_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
+    """The error says what it raised; the site answers, and measures nothing."""
+
+    def make() -> MetlogClient:
+        raise KeyError("STATSD_HOST")
+
+    client.get("/")
+    monkeypatch.setattr(django_settings, "METLOG", SimpleLazyObject(make))
+    for _ in range(2):
+        with pytest.raises(ImproperlyConfigured, match=r"raises KeyError.'STATSD_HOS"):
+            conf.client()
+        assert not conf.client_or_inert().is_active
+        assert client.get("/").status_code == 200
 
 
 def test_without_a_client_nothing_can_work(no_client: None) -> None:

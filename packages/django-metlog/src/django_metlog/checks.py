@@ -141,9 +141,8 @@ def _values() -> Iterator[CheckMessage]:
 
 
 def _way_out(setting: conf.Setting) -> str:
-    if setting.name.endswith("_GUARD") and isinstance(
-        conf.read(setting), (list, tuple)
-    ):
+    kind = type(conf.read(setting))
+    if setting.name.endswith("_GUARD") and issubclass(kind, (list, tuple)):
         return (
             f"Write {setting.name} = all_of(one, another), with "
             "from django_metlog.guards import all_of"

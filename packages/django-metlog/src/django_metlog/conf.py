@@ -76,20 +76,28 @@ NOT_INSTALLED = (
 
 def name_in_use(setting: Setting) -> str | None:
     """Return the name that the settings file has for it; None if it has none."""
-    return next((name for name in setting.names if hasattr(settings, name)), None)
+    return next((name for name in setting.names if _is_there(name)), None)
 
 
 def is_set_twice(setting: Setting) -> bool:
     """Return whether the settings have it under its own name and under the alias."""
-    return len(setting.names) == 2 and all(
-        hasattr(settings, name) for name in setting.names
-    )
+    return len(setting.names) == 2 and all(_is_there(name) for name in setting.names)
 
 
 def read(setting: Setting) -> Any:
     """Return its current value or default, valid or not."""
     name = name_in_use(setting)
-    return setting.default if name is None else getattr(settings, name)
+    return setting.default if name is None else _as_it_is(name)
+
+
+def _is_there(name: str) -> bool:
+    return name in settings_read or hasattr(settings, name)
+
+
+def _as_it_is(name: str) -> Any:
+    """Return what a name has. When it is read again, Django looks into a lazy object,
+    which may raise anything."""
+    return settings_read[name] if name in settings_read else getattr(settings, name)
 
 
 def why_invalid(setting: Setting) -> str | None:
@@ -129,8 +137,11 @@ def client() -> MetlogClient:
     """
     # Django's settings cache in their __dict__ what was read.
     found = settings_read.get("METLOG")
-    if isinstance(found, MetlogClient):
-        return found
+    try:
+        if isinstance(found, MetlogClient):
+            return found
+    except Exception:  # a lazy object that cannot be made
+        pass
     _validated(SETTINGS["METLOG"])
     return settings.METLOG
 
@@ -138,11 +149,9 @@ def client() -> MetlogClient:
 def client_or_inert() -> MetlogClient:
     """Return it for code that must not fail: if there is none, one that drops all."""
     found = settings_read.get("METLOG")
-    if isinstance(found, MetlogClient):
-        return found
     try:
-        return client()
-    except ImproperlyConfigured as error:
+        return found if isinstance(found, MetlogClient) else client()
+    except Exception as error:
         _diagnostics.report("nothing is measured", error)
         return _inert()
 
