@@ -307,6 +307,36 @@ def test_what_a_thread_adds_amid_a_change_of_sender_arrives(
     assert receiver.wait_until(lambda r: len(r.timings.get("t", ())) == 3)
 
 
+NEXT: dict[str, Callable[[int], Any]] = {
+    "statsd": lambda port: StatsdSender(port=port, flush_interval=0.01),
+    "a fan-out": lambda port: FanOutSender([{"sender": NEXT["statsd"](port)}]),
+    "a fan-out that also calls": lambda port: FanOutSender(
+        [{"sender": NEXT["statsd"](port)}, {"sender": DebugCaptureSender()}]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NEXT)
+def test_the_last_of_all_calls_may_come_amid_a_change_of_sender(
+    client: MetlogClient, receiver: UdpReceiver, kind: str
+) -> None:
+    """The next one delivers it, though nobody calls again."""
+    first: Any = client.sender
+    timer = client.series("timer", "t")
+    for _ in range(2):
+        client.incr("a")
+        timer.record(1)
+    assert timer.put is not NEVER
+    tick, put = client._counters["a"], timer.put
+    client.sender = NEXT[kind](receiver.port)
+    next(tick)
+    put(LAST, 1)
+    assert receiver.wait_until(lambda r: r.counts == {"a": 1})
+    first.flush()
+    assert receiver.wait_until(lambda r: r.counts == {"a": 3})
+    assert receiver.wait_until(lambda r: len(r.timings.get("t", ())) == 3)
+
+
 def test_a_client_without_a_sender_takes_it_up_later(receiver: UdpReceiver) -> None:
     """A handle made in a module, before the settings are read."""
     client = MetlogClient(None, "app")

@@ -118,10 +118,13 @@ class Route:
         called = rest or sender
         self._called = called, takes_metrics(called)
         if drain is not self.drain:
+            worked = self.drain is not None and self.drain.direct
             if self.drain is not None:
                 self.drain.remove_source(self.aggregate, once_more=drain is None)
             if drain is not None:
                 drain.add_source(self.aggregate, caller)
+                if worked:  # the last of all calls may be amid adding for the earlier
+                    drain.start()
             self.drain = drain
         del earlier
         self._messages_only = bool(
