@@ -205,6 +205,33 @@ def test_starting_is_once_for_each_process(sender: Sender) -> None:
     assert first.daemon
 
 
+def test_who_asks_amid_a_farewell_goes_on_after_it() -> None:
+    """So the end of the process drops nothing that the farewell is about to send."""
+    waits: list[bool] = []
+
+    class Leaving(Sender):
+        def close(self, timeout: float = 2.0) -> None:
+            waits.append(asked._bell._lock.locked())
+            super().close(timeout)
+
+    sender = Leaving()
+    worker, inside, go_on = sender.worker, threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        assert go_on.wait(PATIENCE)
+
+    sender.work = work
+    worker.start()
+    worker.wake()
+    assert inside.wait(PATIENCE)
+    asked = worker.ask_later(Deadline(PATIENCE))
+    del sender
+    go_on.set()
+    asked.wait()
+    assert waits == [True]
+
+
 def test_a_dropped_sender_is_closed_by_its_thread_which_ends() -> None:
     """Also when the last who held it is the thread itself, in the midst of a tick."""
     sender = Sender()

@@ -275,9 +275,8 @@ class Worker:
             # Set before looking for the last time: `dismiss` does this the other way
             # round, so that one of the two finds what is to be closed.
             self._thread_is_over = True
-            with self.asked():
-                pass  # nobody else would let them go on
-            self._take_farewell(process.EXIT_TIMEOUT)
+            with self.asked():  # nobody else would let them go on
+                self._take_farewell(process.EXIT_TIMEOUT)
             return False
         self._do(sender.tick)
         return True
