@@ -527,6 +527,36 @@ def test_errors_in_ini_files_say_where_what_was_wanted_and_what_came(
             f"{OK}x = ${{NO_SUCH}}",
             "section [metlog], option 'x': expected environment variable 'NO_SUCH'",
         ),
+        (
+            f"{OK}sender = x",
+            "section [metlog], option 'sender': expected options with that prefix, su",
+        ),
+        (
+            f"{OK}global = x",
+            "section [metlog], option 'global': expected options with that prefix, got",
+        ),
+        (
+            f"{OK}[metlog_sender]\nclass = x",
+            "section [metlog_sender]: no such section; write sender_… = … in section [",
+        ),
+        (
+            f"{OK}[metlog_global]\nname = x",
+            "section [metlog_global]: no such section; write global_… = … in section [",
+        ),
+        *(
+            (
+                f"{OK}[{name}]\nprovider = x",
+                f"section [{name}]: no such section; did you mean [{meant}]?",
+            )
+            for name, meant in {
+                "metlog-filter-a": "metlog_filter_a",
+                "metlog:filter:a": "metlog_filter_a",
+                "metlog.plugin.a b": "metlog_plugin_a_b",
+                "metlog_route-a": "metlog_route_a",
+                "metlog rule a": "metlog_rule_a",
+                "metlog.fields": "metlog_fields",
+            }.items()
+        ),
     ],
 )
 def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
@@ -559,6 +589,12 @@ def test_errors_about_the_whole_of_an_ini_file(ini: str, said: str) -> None:
         ({"logger": 5}, "config['logger']: expected text, got 5"),
         ({"severity": True}, "config['severity']: expected 0 (EMERGENCY) to 7 (DEBUG)"),
         ({"disabled_timers": 5}, "config['disabled_timers']: expected names of timers"),
+        ({"disabled_timers": [5]}, "config['disabled_timers']: expected names of time"),
+        ({"disabled_timers": ["a", None]}, "config['disabled_timers']: expected names"),
+        ({"disabled_timers": [["a"]]}, "config['disabled_timers']: expected names of"),
+        ({"LOGGER": "a"}, "config['LOGGER']: expected an option of the client, got"),
+        ({"Severity": 3}, "config['Severity']: expected an option of the client, got"),
+        ({"FILTER": []}, "config['FILTER']: expected an option of the client, got"),
         ({"filters": "x"}, "config['filters']: expected a list, got 'x'"),
         (
             {"filters": ["x"]},
@@ -1311,9 +1347,64 @@ def test_errors_in_rules_name_their_section(ini: str, said: str) -> None:
     assert str(raised.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: client_from_text_config(b"[a]", "a"), "expected INI text, got bytes"),  # type: ignore[arg-type]
+        (lambda: client_from_text_config(None, "a"), "expected INI text, got NoneType"),  # type: ignore[arg-type]
+        (lambda: client_from_stream_config("/a.ini", "a"), "expected lines, such as"),
+        (lambda: client_from_stream_config(b"[a]", "a"), "expected lines, such as"),  # type: ignore[arg-type]
+        (lambda: client_from_stream_config(None, "a"), "expected lines, such as"),  # type: ignore[arg-type]
+        (lambda: client_from_stream_config([b"[a]"], "a"), "expected lines of text"),  # type: ignore[list-item]
+        (lambda: dict_from_stream_config("[a]\nx = 5", "a"), "expected lines, such as"),
+        (
+            lambda: client_from_dict_config({"sender_class": CAPTURE}, "a"),  # type: ignore[arg-type]
+            "config: expected a client to configure again, or none, got 'a'",
+        ),
+        (
+            lambda: MetlogClient(None, "a", disabled_timers=5),  # type: ignore[arg-type]
+            "disabled_timers: expected names of timers, got 5",
+        ),
+        (
+            lambda: MetlogClient(None, "a", disabled_timers=[5]),  # type: ignore[list-item]
+            "disabled_timers: expected names of timers, got [5]",
+        ),
+    ],
+)
+def test_something_else_than_a_configuration(
+    make: Callable[[], object], said: str
+) -> None:
+    """A path is no open file, a file may be open for bytes. None of it is shown: it may
+    have secrets."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"Class": CAPTURE}, "Sender, got nothing; did you mean 'class' by 'Class'?"),
+        ({"clas": CAPTURE}, "Sender, got nothing; did you mean 'class' by 'clas'?"),
+        ({"klass": CAPTURE}, "Sender, got nothing; did you mean 'class' by 'klass'?"),
+        ({"routes": []}, "such as metlog.senders.FanOutSender, got nothing"),
+        ({"options": {}, "host": "a"}, "such as metlog.senders.UdpSender, got nothing"),
+        ({5: 6}, "such as metlog.senders.UdpSender, got nothing"),
+    ],
+)
+def test_a_sender_without_class(options: dict[Any, Any], said: str) -> None:
+    """What looks like it is named."""
+    with pytest.raises(ConfigError) as raised:
+        client_from_dict_config({"sender": options})
+    assert str(raised.value).startswith("config['sender']['class']: expected ")
+    assert str(raised.value).endswith(said)
+
+
 def test_a_section_of_another_client_may_have_any_name() -> None:
     """Each has its own sections, which begin with its name."""
     own = f"sender_class = {CAPTURE}"
+    ini = f"[a]\n{own}\n[a_sender]\n{own}\n[a-b]\n{own}\n[a_global]\n{own}\n[a.x.y]"
+    for name in ("a", "a_sender", "a-b", "a_global"):
+        client_from_text_config(ini, name)
     rule = "[a_metrics_rule_x]\nmatch = x\ndrop = yes"
     ini = f"[a]\n{own}\n[a_metrics]\n{own}\n{rule}"
     assert not client_from_text_config(ini, "a").rules

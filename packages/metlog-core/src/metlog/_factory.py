@@ -91,9 +91,16 @@ def make_sender(spec: object) -> Any:
         )
     options = dict(spec)
     if "class" not in options:
+        such = "FanOutSender" if "routes" in options else "UdpSender"
+        mistyped = [
+            key
+            for key in options
+            if difflib.get_close_matches(str(key).lower(), ["class"], cutoff=0.75)
+        ]
+        way_out = f"; did you mean 'class' by {mistyped[0]!r}?" if mistyped else ""
         raise ConfigError(
-            "expected the dotted name of a sender, such as metlog.senders.UdpSender, "
-            "got nothing",
+            f"expected the dotted name of a sender, such as metlog.senders.{such}, "
+            f"got nothing{way_out}",
             "class",
         )
     with within("class"):

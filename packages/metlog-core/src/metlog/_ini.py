@@ -39,12 +39,16 @@ def read(
     stream: Iterable[str], section: str
 ) -> tuple[dict[str, Any], Callable[..., str]]:
     """Return the configuration, and a function that says where a part of it is."""
+    if isinstance(stream, (str, bytes)) or not isinstance(stream, Iterable):
+        raise ConfigError(
+            f"expected lines, such as an open file's, got {type(stream).__name__}"
+        )
     parser, spelled = _parsed(stream)
     sections = parser.sections()
     if section not in sections:
         found = ", ".join(f"[{name}]" for name in sections) or "no section at all"
         raise ConfigError(f"expected section [{section}], got {found}")
-    _refuse_mistyped(sections, section)
+    _refuse_mistyped(parser, section)
     config: dict[str, Any] = _options(parser, section)
 
     def place(*path: Any) -> str:
@@ -92,16 +96,18 @@ def read(
     own_rules = [label for label in rules if label not in routed]
     has_fields = f"{section}_fields" in sections
     for option, in_sections in (
-        ("filters", f"sections [{section}_filter_…]"),
-        ("plugins", f"sections [{section}_plugin_…]"),
-        ("metrics", f"sections [{section}_rule_…]"),
-        ("fields", f"section [{section}_fields]"),
-        ("sender", route_sections and f"sections [{section}_route_…]"),
-        ("sender_routes", route_sections and f"sections [{section}_route_…]"),
+        ("filters", f"it in sections [{section}_filter_…]"),
+        ("plugins", f"it in sections [{section}_plugin_…]"),
+        ("metrics", f"it in sections [{section}_rule_…]"),
+        ("fields", f"it in section [{section}_fields]"),
+        ("sender", route_sections and f"it in sections [{section}_route_…]"),
+        ("sender_routes", route_sections and f"it in sections [{section}_route_…]"),
+        ("sender", "options with that prefix, such as sender_class"),
+        ("global", "options with that prefix"),
     ):
         if in_sections and option in config:
             raise ConfigError(
-                f"expected it in {in_sections}, got an option; remove it",
+                f"expected {in_sections}, got an option; remove it",
                 f"section [{section}], option {option!r}",
             )
     if route_sections:
@@ -178,6 +184,8 @@ def _parsed(stream: Iterable[str]) -> tuple[Any, Any]:
     spelled.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         lines = list(stream)
+        if not all(isinstance(line, str) for line in lines):
+            raise ConfigError("expected lines of text, got bytes; open it as text")
         parser.read_file(lines, source=getattr(stream, "name", "INI text"))
         spelled.read_file(lines)
     except (configparser.Error, UnicodeDecodeError) as error:
@@ -263,12 +271,29 @@ def _texts(parser: Any, spelled: Any, section: str) -> dict[str, str]:
     return texts
 
 
-def _refuse_mistyped(sections: Iterable[str], section: str) -> None:
+def _refuse_mistyped(parser: Any, section: str) -> None:
     kinds = ("filter", "plugin", "route", "rule")
+    sections = parser.sections()
     for name in sections:
-        if not name.startswith(f"{section}_"):
+        meant_name = re.sub("[-:. ]", "_", name)
+        if not meant_name.startswith(f"{section}_"):
             continue
-        word, _, label = name.removeprefix(f"{section}_").partition("_")
+        word, _, label = meant_name.removeprefix(f"{section}_").partition("_")
+        if meant_name != name:
+            if word == "fields" or (label and word in kinds):
+                raise ConfigError(
+                    f"no such section; did you mean [{meant_name}]?",
+                    f"section [{name}]",
+                )
+            continue
+        # One with a sender is the section of another client.
+        if word in {"sender", "global"} and not (
+            label or parser.has_option(name, "sender_class")
+        ):
+            raise ConfigError(
+                f"no such section; write {word}_… = … in section [{section}]",
+                f"section [{name}]",
+            )
         if word in {"metric", "metrics"} and f"{section}_{word}" not in sections:
             word = "rules"  # as a dict has them
         meant = difflib.get_close_matches(word, kinds, 1, 0.8)

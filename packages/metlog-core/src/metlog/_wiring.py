@@ -48,6 +48,17 @@ def _as_sender(found: Any) -> Sender:
     return sender
 
 
+def _as_names(found: str | Iterable[str] | None) -> frozenset[str] | None:
+    names = [found] if isinstance(found, str) else found or ()
+    if isinstance(names, Iterable):
+        names = list(names)
+        if all(isinstance(name, str) for name in names):
+            return frozenset(names) or None
+    raise ConfigError(
+        f"expected names of timers, got {outline(found):.200}", "disabled_timers"
+    )
+
+
 def _as_filters(found: Iterable[Filter] | None) -> tuple[Filter, ...]:
     filters = tuple(found or ())
     for index, one in enumerate(filters):
@@ -105,9 +116,7 @@ class Wired(metaclass=_patching.Patchable):
         """Configure the client again. What is not given goes back to its default, and
         so do ``fields`` and ``rules``. If it raises, nothing has changed."""
         taken, passed = _as_sender(sender), _as_filters(filters)
-        if isinstance(disabled_timers, str):
-            disabled_timers = [disabled_timers]
-        self._disabled_timers = frozenset(disabled_timers or ()) or None
+        self._disabled_timers = _as_names(disabled_timers)
         self._fields: Mapping[str, Any] = {}
         self._rules = NO_RULES
         self._sender: Sender = taken

@@ -98,6 +98,8 @@ def client_from_text_config(
     clear_global: bool = False,
 ) -> MetlogClient:
     """Do the same from INI text, which may be indented as a whole."""
+    if not isinstance(text, str):
+        raise ConfigError(f"expected INI text, got {type(text).__name__}")
     lines = dedent(text).splitlines()
     return client_from_stream_config(lines, section, client, clear_global)
 
@@ -133,6 +135,10 @@ def _configure(
             raise ConfigError(f"expected {expected}, got {outline(value)}", key)
         return value
 
+    if not (client is None or callable(getattr(client, "setup", None))):
+        raise ConfigError(
+            f"expected a client to configure again, or none, got {outline(client):.200}"
+        )
     _refuse_mistyped(config)
     for key in ("sender", "global"):
         part(key, Mapping, "a dict", {})
@@ -228,7 +234,7 @@ def _refuse_mistyped(config: Mapping[str, Any]) -> None:
     for key in config:
         if key in known or not isinstance(key, str):
             continue
-        meant = difflib.get_close_matches(key, known, 1, 0.8)
+        meant = difflib.get_close_matches(key.lower(), known, 1, 0.8)
         if meant and not key.startswith(("sender_", "global_")):
             raise ConfigError(
                 f"expected an option of the client, got {key!r}; "
