@@ -26,11 +26,14 @@ export const sendErrors = (
 
   const note = ({ target, error, reason = error }: any) => {
     if (left-- > 0)
-      errors +=
-        "&error=" +
-        (target !== window
-          ? "resource"
-          : /^\w{0,30}Error$/.exec(reason?.name) || "other");
+      try {
+        errors +=
+          "&error=" +
+          (target !== window ? "resource" : /^\w{0,30}Error$/.exec(reason.name)![0]);
+      } catch {
+        // It has another name, or none, or one that cannot be read.
+        errors += "&error=other";
+      }
   };
   addEventListener("error", note, true); // captured, because an element's error does not bubble
   addEventListener("unhandledrejection", note);
@@ -53,7 +56,7 @@ export const sendErrors = (
                 // Not view.ts, for the same reason.
                 (
                   performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming
-                )?.serverTiming?.find(({ name }) => name === "view")?.description +
+                )?.serverTiming?.find((entry) => entry.name === "view")?.description +
                 noted,
             ],
             { type: "application/x-www-form-urlencoded" },

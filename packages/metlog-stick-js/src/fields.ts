@@ -10,10 +10,11 @@ export type Fields = Record<string, string | number | boolean>;
  * Return what the browser knows about this page's load, under the record view's names.
  *
  * Times are whole milliseconds since the start of the navigation, or, for a prerendered
- * page, since it was shown. A milestone that was not reached is left out.
+ * page, since it was shown. A milestone that was not reached is left out. `hidden` is
+ * whether nobody could see the load.
  * Throws if the browser has no Navigation Timing at all.
  */
-export const loadFields = (keys?: readonly Milestone[]): Fields => {
+export const loadFields = (keys?: readonly Milestone[], hidden?: unknown): Fields => {
   const { timing = {} as PerformanceTiming, navigation } = performance;
   // Level 1's navigation has the type and the redirects under the same names as level 2.
   // All times then come from level 1's timing.
@@ -56,6 +57,9 @@ export const loadFields = (keys?: readonly Milestone[]): Fields => {
         ).toFixed();
 
   if (!(reached("loadEventEnd") > 0)) fields.partial = 1;
+  // In a page with <iframe name="hidden">, document.hidden is that frame, of which nothing
+  // can be asked if it is of another origin.
+  if (hidden === true) fields.hidden = 1;
   if (activationStart) fields.activationStart = activationStart.toFixed();
   if (view) fields.view = view;
   return fields;

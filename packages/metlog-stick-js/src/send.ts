@@ -40,9 +40,7 @@ export const send = (url: string, options: LoadOptions = {}): void => {
   const fields = () => ({
     ...options.data,
     ...(options.sample && { sample: options.sample }),
-    ...loadFields(options.keys),
-    // In a page with <iframe name="hidden">, document.hidden is that frame.
-    ...((hidden as any) > 0 && { hidden: 1 }),
+    ...loadFields(options.keys, hidden),
   });
 
   onLoadedOrLeft((outOfSight) => {

@@ -37,6 +37,35 @@ test("an error is named by its class, if that is an error's name", () => {
   assert.deepEqual(kinds(null, undefined, "TypeError", 5), ["other", "other", "other", "other"]);
 });
 
+test("an error whose name cannot be read is another", () => {
+  const fails = () => {
+    throw new Error("not yours");
+  };
+  const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const odd = [
+    { name: Symbol("TypeError") },
+    { name: { toString: fails } },
+    { name: { [Symbol.toPrimitive]: fails } },
+    { name: Object.create(null) },
+    { name: revoked },
+    { name: [Symbol("TypeError")] },
+    {
+      get name() {
+        return fails();
+      },
+    },
+    new Proxy({}, { get: fails }), // a frame of another origin, say
+    revoked,
+    Symbol("TypeError"),
+  ];
+  assert.deepEqual(
+    kinds(...odd),
+    odd.map(() => "other"),
+  );
+  assert.deepEqual(kinds(...odd.slice(0, 9), new TypeError()).at(-1), "TypeError");
+});
+
 test("a name as long as a report may be is no name", () => {
   for (const length of [31, 200, 70_000, 1_000_000])
     assert.deepEqual(kinds({ name: `${"A".repeat(length)}Error` }), ["other"]);

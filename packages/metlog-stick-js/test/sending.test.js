@@ -263,7 +263,13 @@ for (const file of ["send.cjs", "stick.js"]) {
   });
 
   test(`${file}: an element named hidden does not hide the page`, () => {
-    for (const hidden of [{}, [], { length: 1 }, () => {}, "a frame", new Map()]) {
+    const ofAnotherOrigin = new Proxy({}, {
+      get() {
+        throw new Error("SecurityError");
+      },
+    });
+    const named = [{}, [], { length: 1 }, () => {}, "a frame", new Map(), ofAnotherOrigin];
+    for (const hidden of named) {
       const page = loading(file, { document: { hidden } });
       page.load(LOAD);
       assert.ok(!("hidden" in page.reports[0]));
