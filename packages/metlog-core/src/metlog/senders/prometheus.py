@@ -299,6 +299,7 @@ class PrometheusSender(ExportingSender):
         try:
             served = _registry(weakref.ref(self), lambda ref: ref())
             self._server = start_http_server(self._port, self._addr, served)
+            self._server[1].name = f"metlog {self._tally.owner}"
         except OSError as error:
             if self.directory is None:
                 self._tally.report(f"cannot listen on port {self._port}", error)

@@ -30,7 +30,9 @@ __all__ = [
     "check",
     "ending",
     "exit_deadline",
+    "forked_in_thread",
     "is_current",
+    "is_left_over",
     "now",
     "register",
     "skips_exit_handlers",
@@ -253,6 +255,24 @@ def exit_deadline() -> Deadline:
     return _exit
 
 
+_main = threading.main_thread()
+_OURS = "metlog "
+"""How the names of our threads begin."""
+
+
+def forked_in_thread() -> bool:
+    """Return whether this is a child of a fork in a thread, which ends with the last of
+    its threads, and without exit handlers."""
+    return threading.main_thread() is not _main
+
+
+def is_left_over() -> bool:
+    """Return whether such a child would have ended by now without threads of ours."""
+    return forked_in_thread() and all(
+        thread.name.startswith(_OURS) for thread in threading.enumerate()
+    )
+
+
 _Thread = threading.Thread
 """Not what a test has put in its place for a while: a worker lives longer."""
 
@@ -260,13 +280,14 @@ _Thread = threading.Thread
 def start_thread(
     name: str, work: Callable[..., object], *args: object
 ) -> threading.Thread:
-    """Start a daemon thread that leaves signals that end the process to other threads.
+    """Start a daemon thread, "metlog" and ``name``, that leaves signals that end the
+    process to other threads.
 
     The kernel delivers a signal to any thread that does not block it, and a handler
     written in C runs there: uWSGI's ends the process, even while the main thread runs
     the exit handlers that an earlier signal started.
     """
-    thread = _Thread(target=work, args=args, name=name, daemon=True)
+    thread = _Thread(target=work, args=args, name=f"{_OURS}{name}", daemon=True)
     mask: Any = getattr(signal, "pthread_sigmask", None)
     if mask is None:  # Windows
         thread.start()

@@ -118,7 +118,7 @@ class DatagramSocket:
         try:
             if process.ending():
                 raise RuntimeError("threads end")
-            process.start_thread(f"metlog {self._host}", self._look_up)
+            process.start_thread(self._host, self._look_up)
         except BaseException as error:  # no thread can be started, here or now
             self._looking = False
             self._resolve_at = 0.0

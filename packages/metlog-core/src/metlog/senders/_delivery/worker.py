@@ -22,6 +22,10 @@ __all__ = ["Tally", "Worked", "Worker"]
 RETRY_SECONDS = 5.0
 """Seconds until a thread is tried again if none could be started."""
 
+LEFT_OVER_SECONDS = 0.5
+"""How often a thread looks whether it is all that keeps its process alive, where it may
+be: see `process.is_left_over`."""
+
 _NO_THREADS = (
     "callers send, or it waits until the process ends; "
     "start uWSGI with --enable-threads or --threads"
@@ -234,7 +238,7 @@ class Worker:
             self._thread_is_over = False  # the thread may be over at once
             try:
                 thread = process.start_thread(
-                    f"metlog {self._tally.owner}", _run, self, self._bell, current
+                    self._tally.owner, _run, self, self._bell, current
                 )
             except Exception as error:
                 # No more threads, or none in such an interpreter, for which each
@@ -281,6 +285,14 @@ class Worker:
         self._do(sender.tick)
         return True
 
+    def _end_process(self) -> None:
+        """Do what an exit handler does, because none will run; see `is_left_over`."""
+        deadline = process.exit_deadline()
+        self._take_farewell(deadline.left)
+        sender = self._sender()
+        if sender is not None:
+            self._do(lambda: sender.at_exit(deadline))
+
     def _take_farewell(self, timeout: float) -> None:
         try:
             self._farewell.popleft().close(timeout)
@@ -297,7 +309,10 @@ def _nothing() -> None:
 def _run(worker: Worker, bell: _Bell, current: object) -> None:
     going_on = True
     while going_on:
-        bell.wait(worker._seconds())  # noqa: SLF001  # this is its thread
+        seconds = worker._seconds()  # noqa: SLF001  # this is its thread
+        if process.forked_in_thread():
+            seconds = min(seconds, LEFT_OVER_SECONDS)
+        bell.wait(seconds)
         if worker._current is not current:  # noqa: SLF001
             # Callers do the work now, or a handler had raised amid the start, and
             # another thread has begun.
@@ -305,6 +320,9 @@ def _run(worker: Worker, bell: _Bell, current: object) -> None:
                 with worker.asked():
                     pass  # let whoever waits for a tick go on
             bell.ring()
+            return
+        if process.is_left_over():
+            worker._end_process()  # noqa: SLF001
             return
         going_on = worker._turn()  # noqa: SLF001
 
