@@ -134,6 +134,7 @@ SERVERS: dict[str, Server] = {
     # with an application of three lines.
     "gunicorn, gevent": gunicorn("--worker-class=gevent"),
     "gunicorn, preload": gunicorn("--preload"),
+    "gunicorn, gevent and preload": gunicorn("--worker-class=gevent", "--preload"),
     "uvicorn": uvicorn(ASGI, FLUSH_LINE),
     "uvicorn, with the line": uvicorn(FLUSHING, is_ours=True),
     "granian, WSGI": granian("wsgi", WSGI),

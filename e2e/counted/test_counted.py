@@ -38,6 +38,15 @@ def test_what_was_answered_arrives_once(
     assert found.answered >= REQUESTS - found.unanswered, found
 
 
+@pytest.mark.parametrize("client", OURS)
+def test_gevent_may_come_after_the_application(client: str) -> None:
+    """As in workers of gunicorn that are forked from a loaded application: no thread of
+    ours stops the greenlets, so all requests are answered, and all arrive."""
+    found = cell(client, OURS[client], "gunicorn, gevent and preload", "amid", REQUESTS)
+    assert found.exact, found
+    assert found.unanswered <= VISITORS, found
+
+
 @pytest.mark.parametrize("server", MENDED)
 def test_a_line_mends_what_a_server_loses(server: str) -> None:
     """As docs/servers.md gives it, at a stop amid load."""

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -271,6 +272,25 @@ def test_another_threads_records_are_not_dropped_meanwhile() -> None:
     go_on.set()
     thread.join(60)
     assert sent == ["slow", "quick"]
+
+
+def test_another_greenlets_records_are_not_dropped_meanwhile() -> None:
+    """Nor if gevent came after us: they share a thread then, but not a context."""
+    logger = logging.getLogger("metlog.test.emitting.greenlets")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    sent: list[str] = []
+
+    class Posts:
+        def send_message(self, msg: Message) -> None:
+            sent.append(msg["payload"])
+            if msg["payload"] == "slow":
+                Context().run(logger.info, "another greenlet's")
+                logger.info("our own")
+
+    hook_logger(logger.name, MetlogClient(Posts(), "app"))
+    logger.info("slow")
+    assert sent == ["slow", "another greenlet's"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-import threading
+from contextvars import ContextVar
 
 from metlog._severity import SEVERITY
 from metlog.client import MetlogClient
@@ -26,13 +26,13 @@ class MetlogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send it, unless a `StdLibLoggingSender` has just logged it, or this thread is
         already here: what a sender logs while it sends would loop for ever."""
-        if hasattr(record, "metlog") or getattr(_here, "emitting", False):
+        if hasattr(record, "metlog") or _emitting.get():
             return
         try:
-            _here.emitting = True
+            _emitting.set(True)
             self._send(record)
         finally:
-            _here.emitting = False
+            _emitting.set(False)
 
     def _send(self, record: logging.LogRecord) -> None:
         try:
@@ -45,9 +45,10 @@ class MetlogHandler(logging.Handler):
         )
 
 
-_here = threading.local()
-"""``emitting``: whether this thread is in `MetlogHandler.emit`. Not by its identity,
-which in a forked child another thread may have."""
+_emitting: ContextVar[bool] = ContextVar("metlog_emitting", default=False)
+"""Whether this thread is in `MetlogHandler.emit`. Not by its identity, which in a forked
+child another thread may have; and each greenlet has a context of its own, even if gevent
+came after us."""
 
 
 def hook_logger(logger_name: str | None, client: MetlogClient) -> None:

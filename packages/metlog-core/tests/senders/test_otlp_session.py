@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -568,6 +569,7 @@ def test_what_exporters_log_is_ours_while_we_export(
     others = logging.getLogger("app")
     with quietly():
         assert is_exporting()
+        assert not Context().run(is_exporting)  # as in another greenlet
         ours.error("inside")
         others.error("app inside")
         with quietly():

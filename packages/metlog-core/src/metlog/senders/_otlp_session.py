@@ -13,10 +13,10 @@ import io
 import logging
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple, Protocol
@@ -179,20 +179,21 @@ def quietly() -> Iterator[None]:
             and _ours not in logger.filters
         ):
             logger.addFilter(_ours)
-    earlier = is_exporting()
-    _here.exporting = True
+    earlier = _exporting.get()
     try:
+        _exporting.set(True)
         yield
     finally:
-        _here.exporting = earlier
+        _exporting.set(earlier)
 
 
 def is_exporting() -> bool:
     """Return whether this thread is exporting, so that its log lines are about that."""
-    return getattr(_here, "exporting", False)
+    return _exporting.get()
 
 
-_here = threading.local()
+_exporting: ContextVar[bool] = ContextVar("metlog_exporting", default=False)
+"""By context, so that this is about one greenlet, even if gevent came after us."""
 
 
 class _Ours(logging.Filter):

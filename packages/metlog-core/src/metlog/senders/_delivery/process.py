@@ -90,12 +90,16 @@ class Deadline:
         passed = max(self._clock() - self._start, self._waited)
         return max(0.0, self._seconds - passed)
 
-    def sleep(
-        self, seconds: float, _sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        """Sleep that long, but not beyond the deadline."""
+    def sleep(self, seconds: float) -> None:
+        """Sleep that long, but not beyond the deadline.
+
+        Not by `time.sleep`, which tests replace, nor by what it was when we were
+        imported: gevent may have replaced it since, and other greenlets have to run.
+        """
         seconds = min(seconds, self.left)
-        _sleep(seconds)
+        never = threading.Lock()
+        never.acquire()
+        never.acquire(timeout=seconds)
         self._waited += seconds
 
     def run(self, lock: Lock, work: Callable[[], object]) -> bool:

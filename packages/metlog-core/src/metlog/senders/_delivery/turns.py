@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from threading import get_ident
 from typing import Generic, TypeVar
 
 from metlog.senders._delivery.process import Lock
@@ -39,7 +39,7 @@ class Turns(Generic[T]):
 
     def submit(self, item: T) -> None:
         """Do it now, or right after the current item. Raises what the work raises."""
-        here = os.getpid(), get_ident()
+        here = os.getpid(), threading.get_ident()
         if self._at_work == here:
             if self._nested is None:
                 raise RecursionError("dropped: it was sent while another was written")

@@ -235,10 +235,15 @@ class Worker:
             self._tally.report("no threads", _NO_THREADS)
         else:
             current = self._current = object()
+            # gevent may have replaced locks since this was made: gunicorn with
+            # --preload makes all of the application before it has gevent do so.
+            bell = self._bell = _Bell()
+            if self._asked or self._farewell:
+                bell.ring()
             self._thread_is_over = False  # the thread may be over at once
             try:
                 thread = process.start_thread(
-                    self._tally.owner, _run, self, self._bell, current
+                    self._tally.owner, _run, self, bell, current
                 )
             except Exception as error:
                 # No more threads, or none in such an interpreter, for which each
