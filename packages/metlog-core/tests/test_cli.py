@@ -576,7 +576,7 @@ def test_a_message_is_no_line_of_statsd(
         (["x", "--config", __file__], "expected an INI file, got "),
         (["x", "--port", "0"], "port"),
         (["--timer", "a=nan"], "not a measurement"),
-        (["x", "--host", "nowhere.invalid"], "1 lost"),
+        (["x", "--host", "nowhere.invalid"], "1 lost, 1 error\n"),
     ],
 )
 def test_send_says_what_is_known_to_be_lost(
@@ -585,6 +585,19 @@ def test_send_says_what_is_known_to_be_lost(
     """Exit code 1 and a line on stderr."""
     assert main(["send", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["mapping", "dashboard", "alerts"])
+def test_what_is_missing_is_called_as_the_help_calls_it(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It had been a word that the help does not have."""
+    with pytest.raises(SystemExit):
+        main([command])
+    said = capsys.readouterr().err
+    usage, _, error = said.partition("error: ")
+    assert error == "the following arguments are required: BACKEND\n"
+    assert usage.count("BACKEND") == 1
 
 
 # -- bench -----------------------------------------------------------------------------

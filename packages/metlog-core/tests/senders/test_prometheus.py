@@ -507,6 +507,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         PrometheusSender()
 
 
+def test_another_sender_is_named_before_a_missing_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who left the address in a URLconf and took another sender needs no package."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigError, match="with a PrometheusSender, got one with "):
+        of_prometheus.exposition(MetlogClient(None, "app"))
+
+
 # -- several processes -----------------------------------------------------------------
 
 

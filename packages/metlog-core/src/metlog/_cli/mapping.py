@@ -38,7 +38,12 @@ def add_to(commands: Any) -> None:
         "labels, from the declarations of metrics. Set METLOG_VIEW_TIMER_DETAILS to "
         "False with it, or views cannot be told from their modules' sums.",
     )
-    parser.add_argument("reader", choices=("statsd-exporter", "datadog"))
+    parser.add_argument(
+        "reader",
+        metavar="BACKEND",
+        choices=("statsd-exporter", "datadog"),
+        help="statsd-exporter or datadog",
+    )
     parser.add_argument(
         "--prefix",
         default="",

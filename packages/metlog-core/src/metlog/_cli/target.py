@@ -56,5 +56,5 @@ def losses(client: MetlogClient) -> str:
     lost = stats.dropped + stats.queued
     if lost or stats.errors or client.stats.errors:
         errors = stats.errors + client.stats.errors
-        return f"{lost} lost, {errors} errors"
+        return f"{lost} lost, {errors} error{'' if errors == 1 else 's'}"
     return ""

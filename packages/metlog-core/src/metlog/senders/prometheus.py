@@ -325,9 +325,10 @@ def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
 
     For a header that cannot be read it is the plain text that any Prometheus reads.
     """
+    sender = _sender_of(client)  # without one the package may be missing, too
     from prometheus_client.exposition import choose_encoder
 
-    found = _registry(_sender_of(client), lambda sender: sender)
+    found = _registry(sender, lambda sender: sender)
     try:
         encode, content_type = choose_encoder(accept)
         return encode(found), content_type

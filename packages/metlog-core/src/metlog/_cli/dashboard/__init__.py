@@ -33,7 +33,10 @@ def add_to(commands: Any) -> None:
         "The first row is what to look at first.",
     )
     parser.add_argument(
-        "backend", choices=("grafana-prometheus", "grafana-graphite", "graphite")
+        "backend",
+        metavar="BACKEND",
+        choices=("grafana-prometheus", "grafana-graphite", "graphite"),
+        help="grafana-prometheus, grafana-graphite or graphite",
     )
     parser.add_argument(
         "--prefix",

@@ -31,7 +31,9 @@ def add_to(commands: Any) -> None:
         description="Print recording and alerting rules as YAML, from the declarations "
         "of metrics. Thresholds are a starting point: adjust them to your site.",
     )
-    parser.add_argument("backend", choices=("prometheus",))
+    parser.add_argument(
+        "backend", metavar="BACKEND", choices=("prometheus",), help="prometheus"
+    )
     parser.add_argument("--prefix", help="PrometheusSender's option, if it is set")
     declared.add_option(parser)
     parser.set_defaults(run=run)
