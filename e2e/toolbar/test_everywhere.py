@@ -124,7 +124,7 @@ def test_graph(panel: Panel, setup_site: Site) -> None:
     """A key's graph is drawn and in its colour: no policy forbids it."""
     panel.visit(f"{setup_site.url}/nested/")
     panel.key("counter", "response.200").click()
-    line = panel.detail("counter", "response.200").locator("path.mt-rate")
+    line = panel.detail("counter", "response.200").locator("path.mt-rate").first
 
     expect(line).to_be_visible()
     assert line.evaluate("e => getComputedStyle(e).stroke") == "rgb(100, 121, 140)"

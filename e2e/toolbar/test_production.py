@@ -58,7 +58,7 @@ def lines(panel: Panel, kind: str, key: str) -> list[list[str]]:
     graphs.first.wait_for()
     found: list[list[str]] = graphs.evaluate_all(
         "all => all.map(svg => [...svg.querySelectorAll('path')]"
-        ".map(path => path.getAttribute('class')))"
+        ".map(path => path.classList[0]))"
     )
     return found
 

@@ -153,6 +153,17 @@ def test_zoom_to_the_server(nested: Panel) -> None:
     assert server.width == pytest.approx(server.lane / 1.1, abs=1)
 
 
+def test_what_began_before_the_click(panel: Panel, site: Site) -> None:
+    """A timer of an hour does not press the page flat; All shows how long it was."""
+    panel.visit(f"{site.url}/aged/")
+    begin, end = panel.view()
+    assert (begin, end < 60_000) == (0, True)
+    assert panel.row("Request").width > 1
+
+    panel.zoom("All")
+    assert panel.view()[0] == pytest.approx(-3_600_000, abs=60_000)
+
+
 def test_zoom_by_keys(nested: Panel) -> None:
     """The timeline is reached by the tab key and works by plus, minus and arrows."""
     page = nested.page

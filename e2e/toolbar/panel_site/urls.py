@@ -8,6 +8,7 @@ from panel_site import views
 urlpatterns = [
     path("nested/", views.nested),
     path("repeated/", views.repeated),
+    path("aged/", views.aged),
     path("many/", views.many),
     path("hostile/", views.hostile),
     path("silent/", views.silent),

@@ -52,6 +52,12 @@ def repeated(request: HttpRequest) -> HttpResponse:
     return render(request, "panel_site/page.html")
 
 
+def aged(request: HttpRequest) -> HttpResponse:
+    """A time that is no part of the request, sent as a timer."""
+    settings.METLOG.timer_send("session.age", 3_600_000)
+    return render(request, "panel_site/page.html")
+
+
 def many(request: HttpRequest) -> HttpResponse:
     """5,000 messages of each kind's share."""
     metlog = settings.METLOG

@@ -15,7 +15,7 @@ def test_line():
 
     assert graph is not None
     [line] = graph.lines
-    assert line.path == "M0.0 120.0h0L300.0 60.0L600.0 0.0"
+    assert line.path == "M0.0 120.0L300.0 60.0L600.0 0.0"
     assert (line.last, line.highest) == (10.0, 10.0)
 
 
@@ -31,7 +31,19 @@ def test_gap():
     graph = draw([Series("mean", points)])
 
     assert graph is not None
-    assert graph.lines[0].path == "M0.0 0.0h0M300.0 0.0h0M600.0 0.0h0"
+    [line] = graph.lines
+    assert (line.path, line.dots) == ("", "M0.0 0.0h0M300.0 0.0h0M600.0 0.0h0")
+
+
+def test_line_and_dot():
+    """What has neighbours is drawn thin, what has none as a dot that can be seen."""
+    points = [(0, 1.0), (GAP, 2.0), (3 * GAP, 2.0), (5 * GAP, 1.0), (6 * GAP, 1.0)]
+    graph = draw([Series("mean", points)])
+
+    assert graph is not None
+    [line] = graph.lines
+    assert line.path == "M0.0 60.0L100.0 0.0M500.0 60.0L600.0 60.0"
+    assert line.dots == "M300.0 0.0h0"
 
 
 def test_rare_values():
@@ -39,7 +51,7 @@ def test_rare_values():
     graph = draw([Series("mean", [(0, 1.0), (10, None), (20, 1.0)])])
 
     assert graph is not None
-    assert graph.lines[0].path == "M0.0 0.0h0L600.0 0.0"
+    assert graph.lines[0].path == "M0.0 0.0L600.0 0.0"
 
 
 def test_common_scale():
@@ -47,7 +59,7 @@ def test_common_scale():
     graph = draw([Series("lower", [(0, 5.0)]), Series("upper_90", [(0, 10.0)])])
 
     assert graph is not None
-    assert [line.path for line in graph.lines] == ["M0.0 60.0h0", "M0.0 0.0h0"]
+    assert [line.dots for line in graph.lines] == ["M0.0 60.0h0", "M0.0 0.0h0"]
 
 
 def test_mark():
@@ -89,7 +101,7 @@ def test_any_series(points, value):
     if graph is None:
         return
     for line in graph.lines:
-        pairs = re.findall(r"[ML]([\d.]+) ([\d.]+)", line.path)
+        pairs = re.findall(r"[ML]([\d.]+) ([\d.]+)", line.path + line.dots)
         assert pairs
         assert all(0 <= float(x) <= WIDTH for x, _ in pairs)
         assert all(0 <= float(y) <= HEIGHT for _, y in pairs)

@@ -34,6 +34,8 @@ class Line:
 
     name: str
     path: str
+    dots: str
+    """A path of the values that stand alone: none would be seen on a thin line."""
     last: float
     highest: float
 
@@ -70,22 +72,26 @@ def draw(series: Sequence[Series], value: float | None = None) -> Graph | None:
 
 
 def _line(series: Series, first: int, last: int, top: float) -> Line | None:
-    known = [value for _, value in series.points if value is not None]
+    known = [(time, value) for time, value in series.points if value is not None]
     if not known:
         return None
-    steps = []
+    runs: list[list[str]] = []
     before: int | None = None
-    for time, value in series.points:
-        if value is None:
-            continue
-        x = round((time - first) / max(1, last - first) * WIDTH, 1)
+    for time, value in known:
         if before is None or time - before > GAP:
-            # A single value becomes a dot: a path without length, with round caps.
-            steps.append(f"M{x} {_y(value, top)}h0")
-        else:
-            steps.append(f"L{x} {_y(value, top)}")
+            runs.append([])
+        x = round((time - first) / max(1, last - first) * WIDTH, 1)
+        runs[-1].append(f"{x} {_y(value, top)}")
         before = time
-    return Line(series.name, "".join(steps), known[-1], max(known))
+    values = [value for _, value in known]
+    return Line(
+        series.name,
+        "".join(f"M{'L'.join(run)}" for run in runs if len(run) > 1),
+        # With round caps a path without length is a dot.
+        "".join(f"M{run[0]}h0" for run in runs if len(run) == 1),
+        values[-1],
+        max(values),
+    )
 
 
 def _y(value: float, top: float) -> float:

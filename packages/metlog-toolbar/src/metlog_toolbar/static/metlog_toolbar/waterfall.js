@@ -95,7 +95,9 @@ class MetlogWaterfall extends HTMLElement {
         const from = Math.min(0, ...this.rows.map((row) => row.start));
         const to = Math.max(...this.rows.map((row) => row.start + row.ms));
         this.all = [from, to + Math.max((to - from) * 0.01, 0.001)];
-        this.show(...this.all);
+        // What began before the click, such as an age that was sent as a timer, would
+        // press the page itself flat.
+        this.show(times ? 0 : from, this.all[1]);
     }
 
     phase(times, [name, from, to = from, depth = 0]) {
