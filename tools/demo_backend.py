@@ -176,7 +176,7 @@ class GraphiteDemo(Demo):
         asked = Request(f"{base}dashboard/save/metlog", body)
         with urlopen(asked, timeout=30) as answer:
             answer.read()
-        targets = ("sumSeries(stats.response.*)", "stats.timers.view.GET.upper_95")
+        targets = ("stats.timers.view.GET.mean", "stats.timers.view.GET.upper_95")
         asked_for = urlencode({"from": "-5minutes", "target": targets}, doseq=True)
         return {
             "The dashboard": f"{base}dashboard/metlog",
