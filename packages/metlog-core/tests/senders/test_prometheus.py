@@ -1201,6 +1201,75 @@ def test_a_gauge_declared_otherwise_costs_only_itself(
                 assert found["level"] in (3, 5, 8)
 
 
+CLAIMS: dict[str, Callable[[MetlogClient], None]] = {
+    "counter": lambda client: client.incr("jobs"),
+    "gauge": lambda client: client.gauge("jobs", 3),
+    "updown": lambda client: client.updown("jobs", 2),
+    "histogram": lambda client: client.histogram("jobs", 4),
+    "other histogram": lambda client: (
+        Metric("jobs", "histogram", "", "How many.", bounds=(7,))
+        .series(client)
+        .record(1)
+    ),
+    "count": lambda client: client.gauge("jobs.count", 5),
+    "sum": lambda client: client.gauge("jobs.sum", 5),
+    "bucket": lambda client: client.incr("jobs.bucket"),
+    "created": lambda client: client.gauge("jobs.created", 6),
+    "total": lambda client: client.gauge("jobs.total", 7),
+}
+
+
+@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("counter", "gauge"), ("counter", "updown"), ("counter", "histogram")),
+        *(("counter", "created"), ("counter", "total"), ("gauge", "histogram")),
+        *(("histogram", "count"), ("histogram", "sum"), ("histogram", "created")),
+        *(("histogram", "bucket"), ("histogram", "other histogram")),
+        *(("other histogram", "updown"), ("other histogram", "count")),
+    ],
+)
+@pytest.mark.usefixtures("nothing_declared")
+def test_processes_that_differ_in_what_a_metric_is(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    one: str,
+    other: str,
+    dead: bool,
+) -> None:
+    """Only the first one's is exposed, and a line says so: of two metrics whose lines
+    have one name, a strict reader would take neither, nor anything else."""
+    wanted = []
+    for kind in one, other:
+        with MetlogClient(PrometheusSender(), "app") as alone:
+            CLAIMS[kind](alone)
+            wanted.append(samples(scrape(alone)))
+    assert "differ in" not in capsys.readouterr().err
+    with multi(tmp_path) as first, multi(tmp_path) as second, multi(tmp_path) as third:
+        for client, kind in (first, one), (second, other), (third, one):
+            CLAIMS[kind](client)
+            client.incr("hits")
+            client.flush()
+            if dead:
+                client.close()
+        with multi(tmp_path) as last:
+            text = of_prometheus.exposition(
+                last, "application/openmetrics-text; version=1.0.0"
+            )[0]
+            families = list(text_string_to_metric_families(text.decode()))
+            assert len(families) <= 2
+            found = samples(scrape(last))
+            assert found.pop("hits_total") == 3
+            names = [set(each) for each in wanted]
+            assert set(found) in [*names, set()]
+            assert dead or found
+    lasting = {"counter", "bucket", "histogram", "other histogram"}
+    told = not dead or {one, other} <= lasting
+    said = capsys.readouterr().err
+    assert ("differ in what a metric is, the first is exposed: jobs" in said) is told
+
+
 def _replace(path: Path) -> int:
     path.rename(path.with_suffix(".old"))
     return path.write_bytes(path.with_suffix(".old").read_bytes())

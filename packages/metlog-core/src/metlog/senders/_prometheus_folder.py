@@ -140,6 +140,7 @@ def read(
         folded = _remove(path, folded)
         sums: dict[str, Family] = {}
         dead = []
+        left_out: list[str] = []
         for lock in sorted(path.glob("*.lock")):
             who = lock.stem
             if who in folded:
@@ -150,11 +151,11 @@ def read(
             if families is None:
                 continue
             if alive:
-                add_up(sums, families)
+                left_out += add_up(sums, families)
             else:
                 dead.append(who)
                 lasting = [f for f in families if f.kind != "gauge"]
-                add_up(gone, bounded(gone, lasting, max_series, report))
+                left_out += add_up(gone, bounded(gone, lasting, max_series, report))
         if dead:
             ids = json.dumps(folded + dead)
             text = f'{{"folded":{ids},"families":{encoded(gone.values())}}}'
@@ -166,7 +167,10 @@ def read(
                 report("what ended processes counted cannot be merged", error)
             else:
                 _remove(path, dead)
-        add_up(sums, gone.values())
+        left_out += add_up(sums, gone.values())
+    for name in left_out:
+        what = "two processes differ in what a metric is, the first is exposed"
+        report(what, name)
     return sums
 
 

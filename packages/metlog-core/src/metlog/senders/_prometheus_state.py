@@ -10,6 +10,7 @@ from math import fsum, isnan
 from typing import Any
 
 from metlog._aggregate.histograms import Explicit
+from metlog.wire.prometheus import sample_names
 
 __all__ = [
     "Family",
@@ -164,15 +165,22 @@ def add_up(families: dict[str, Family], more: Iterable[Family]) -> list[str]:
     Return the names of those.
     """
     left_out = []
+    taken = {line for one in families.values() for line in _lines(one)}
     for family in more:
         mine = families.get(family.name)
-        if mine is None:
-            families[family.name] = family.copy()
-        elif mine.form == family.form:
+        if mine is not None and mine.form == family.form:
             mine.add(family)
+        elif mine is None and taken.isdisjoint(lines := _lines(family)):
+            families[family.name] = family.copy()
+            taken.update(lines)
         else:
             left_out.append(family.name)
     return left_out
+
+
+def _lines(family: Family) -> tuple[str, ...]:
+    """Return the names that its lines have, of which no other may have one."""
+    return sample_names(family.name, family.kind)
 
 
 def most_series(max_series: int) -> float:

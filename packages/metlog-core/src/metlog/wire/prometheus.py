@@ -14,7 +14,7 @@ from typing import Any
 from metlog.diagnostics import numbered
 from metlog.wire.text import as_text, encodable
 
-__all__ = ["Families", "base_unit", "family_name", "labels"]
+__all__ = ["Families", "base_unit", "family_name", "labels", "sample_names"]
 
 MAX_FAMILIES = 10_000
 
@@ -117,7 +117,7 @@ class Families:
         wanted = self._prefix if self._prefix is not None else prefix
         owner = (base, kind, unit)
         name = family_name(base, kind, unit, wanted)
-        for sample in _samples(name, kind):
+        for sample in sample_names(name, kind):
             other = self._owners.get(sample, owner)
             if other != owner:
                 if owner not in self._refused and len(self._refused) < MAX_FAMILIES:
@@ -131,11 +131,11 @@ class Families:
                     )
                 return None
         if len(self._owners) < MAX_FAMILIES * 5:
-            self._owners.update(dict.fromkeys(_samples(name, kind), owner))
+            self._owners.update(dict.fromkeys(sample_names(name, kind), owner))
         return name
 
 
-def _samples(name: str, kind: str) -> tuple[str, ...]:
+def sample_names(name: str, kind: str) -> tuple[str, ...]:
     """Return every name that a family's lines can have."""
     if kind == "counter":
         family = name.removesuffix("_total")
