@@ -225,11 +225,14 @@ def test_a_lazy_value_that_cannot_be_made_has_a_check(
     monkeypatch: pytest.MonkeyPatch, name: str, lazily: Callable[[], object]
 ) -> None:
     """Django looks at such a value itself when a setting is read for a second time."""
-    monkeypatch.setattr(settings, name, lazily(), raising=False)
+    value = lazily()
+    monkeypatch.setattr(settings, name, value, raising=False)
     for _ in range(2):
         (message,) = checks.check()
         assert message.id == conf.SETTINGS[name].check
         assert message.msg.startswith(f"settings.{name} ")
+        if type(value) is SimpleLazyObject:
+            assert message.msg.endswith("raises RuntimeError('cannot be made').")
 
 
 @pytest.mark.parametrize("name", ["METLOG_METRICS_GUARD", "METLOG_RECORD_GUARD"])

@@ -57,6 +57,7 @@ class Setting:
         """Return what is wrong with a value that it does not accept, as the end of a
         sentence."""
         try:
+            self.is_valid(value)  # what it raises says more than what it looks like
             got = f"{self.shown(value):.200}{self.because(value)}"
         except Exception as error:
             got = f"something that raises {error!r:.200}"
