@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import gzip
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -411,3 +412,33 @@ def test_a_receiver_that_caught_up_before_does_not_take_that_for_now(
             receiver._send(b"a:%d|c" % number)
             assert receiver.catch_up()
             assert len(receiver.datagrams) == number + 1
+
+
+@pytest.mark.parametrize("name", ["orders", "nothing", "counter", "", "checkout"])
+def test_a_name_is_no_message(name: str) -> None:
+    """A test that there is none in the list would always pass."""
+    client = MetlogClient(None, "shop")
+    with capture() as sent:
+        client.incr("orders", 2)
+        client.timer_send("checkout", 250)
+    says = f"expected a message, got {name!r}; write "
+    with pytest.raises(TypeError, match=re.escape(f"{says}sent.counts.get({name!r}, ")):
+        sent.count(name)
+    with pytest.raises(TypeError, match=re.escape(f"{says}{name!r} in sent.counts, ")):
+        assert name not in sent
+
+
+def test_messages_are_those_of_a_list() -> None:
+    """Which can be counted, found and compared."""
+    client = MetlogClient(None, "shop")
+    with capture() as sent:
+        client.incr("orders")
+        client.error("no bread")
+    first, second = sent
+    assert first in sent
+    assert {} not in sent
+    assert (sent.count(first), sent.count({}), sent.count(None)) == (1, 0, 0)
+    assert sent.index(second) == 1
+    assert sent == [first, second]
+    sent.remove(first)
+    assert list(sent) == [second]

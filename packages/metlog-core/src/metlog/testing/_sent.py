@@ -35,6 +35,17 @@ class Sent(list[Message]):
         found = (self._captured.get(id(msg)) for msg in self)
         return [captured for captured in found if captured is not None]
 
+    def count(self, message: object, /) -> int:
+        """Return how often that message is among them, as for any list. What a counter
+        counted is in `counts`."""
+        _refuse_name(message, "sent.counts.get({!r}, 0)")
+        return super().count(message)  # type: ignore[arg-type]  # whatever it is
+
+    def __contains__(self, message: object, /) -> bool:
+        """Return whether that message is among them, as for any list."""
+        _refuse_name(message, "{!r} in sent.counts, or in sent.timings")
+        return super().__contains__(message)
+
     def clear(self) -> None:
         """Forget all of it."""
         super().clear()
@@ -76,6 +87,15 @@ class Sent(list[Message]):
     def timings(self) -> dict[str, list[float]]:
         """What was timed: timer → its milliseconds, in order."""
         return milliseconds_of(self)
+
+
+def _refuse_name(value: object, instead: str) -> None:
+    """Raise for a metric's name: a list of messages never has it, so a test that there
+    is none would always pass."""
+    if isinstance(value, str):
+        raise TypeError(
+            f"expected a message, got {value!r}; write {instead.format(value)}"
+        )
 
 
 @contextmanager
