@@ -29,6 +29,7 @@ from metlog.senders._prometheus_sums import Sums
 from metlog.shapes import Shape
 
 if TYPE_CHECKING:
+    from prometheus_client import registry
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
 
@@ -305,7 +306,7 @@ class PrometheusSender(ExportingSender):
                 self._tally.report(f"cannot listen on port {self._port}", error)
 
 
-def collector(client: MetlogClient, *others: MetlogClient) -> Collector:
+def collector(client: MetlogClient, *others: MetlogClient) -> registry.Collector:
     """Return a collector for ``registry.register(…)``, with all metrics of the client,
     also after it is configured again.
 
