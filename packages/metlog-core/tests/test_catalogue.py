@@ -503,6 +503,15 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("a\xa0b\u2028c", "a_b_c"),
         ("\ud800", "unnamed"),
         ("«本»", "本"),
+        ("❤\ufe0f", "unnamed"),  # a mark that is not seen
+        ("a❤\ufe0fb", "a_b"),
+        ("☎\ufe0f 5", "5"),
+        ("का❤\ufe0f", "का"),
+        ("\u0301", "unnamed"),
+        ("x.\u0301y", "x_y"),
+        ("\u0301\u0302", "unnamed"),
+        ("é\u0301\u0302", "é\u0301\u0302"),
+        ("…\u20dd本", "本"),
     ],
 )
 def test_a_segment_has_no_dot(text: str, expected: str) -> None:

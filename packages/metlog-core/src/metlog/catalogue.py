@@ -45,17 +45,18 @@ def segment(text: str) -> str:
     Each run of dots, white space and characters that mean something to StatsD or
     Graphite becomes one ``_``, and is removed at the ends: ``<lambda>`` is ``lambda``.
     """
-    if text.isascii():
-        parts = _UNSAFE.split(text)
-    else:  # many scripts write vowels as marks, which are no \w
-        parts = "".join(c if _is_of_word(c) else "." for c in text).split(".")
+    parts = _UNSAFE.split(text) if text.isascii() else _words(text)
     return "_".join(part for part in parts if part) or "unnamed"
 
 
-def _is_of_word(character: str) -> bool:
-    return (
-        character.isalnum() or character in "_-" or category(character).startswith("M")
-    )
+def _words(text: str) -> list[str]:
+    """Split text like `_UNSAFE`, but not before marks: many scripts write vowels as
+    such, which are no \\w. Those of anything else, say of an emoji, are left out."""
+    kept = ["."]
+    for c in text:
+        is_part = kept[-1] != "." and category(c).startswith("M")
+        kept.append(c if is_part or c.isalnum() or c in "_-" else ".")
+    return "".join(kept).split(".")
 
 
 class Declaring(Protocol):
