@@ -237,8 +237,9 @@ class Worker:
             current = self._current = object()
             # gevent may have replaced locks since this was made: gunicorn with
             # --preload makes all of the application before it has gevent do so.
-            bell = self._bell = _Bell()
-            if self._asked or self._farewell:
+            earlier, bell = self._bell, _Bell()
+            self._bell = bell
+            if earlier.is_rung:
                 bell.ring()
             self._thread_is_over = False  # the thread may be over at once
             try:
@@ -345,6 +346,10 @@ class _Bell:
     def ring(self) -> None:
         with suppress(RuntimeError):  # it has been rung already
             self._lock.release()
+
+    @property
+    def is_rung(self) -> bool:
+        return not self._lock.locked()
 
     def wait(self, seconds: float) -> None:
         self._lock.acquire(timeout=min(max(seconds, 0.0), 3600.0))
