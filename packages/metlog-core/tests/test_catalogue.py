@@ -5,6 +5,7 @@ import copy
 import inspect
 import math
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -208,6 +209,38 @@ def test_a_spelling_that_cannot_work(semconv: Semconv) -> None:
     """Is met where it is declared, not in a thread that sends."""
     with pytest.raises(ConfigError, match=r"^a\.b.*: expected .* got "):
         Metric("a.b", "timer", "s", "A.", semconv=semconv)
+
+
+METHOD, SCHEME = ("http.request.method", "method"), ("url.scheme", "scheme")
+STATUS = ("http.response.status_code", "status")
+ADDRESS, PORT = ("server.address", "server"), ("server.port", "port")
+INCOMPLETE: list[tuple[str, Any, list[str]]] = [
+    ("http.server.request.duration", (), ["http.request.method", "url.scheme"]),
+    ("http.server.request.duration", (METHOD,), ["url.scheme"]),
+    ("http.server.request.duration", [["url.scheme", "x"]], ["http.request.method"]),
+    ("http.server.request.duration", (METHOD, ("scheme", "a")), ["url.scheme"]),
+    ("http.server.active_requests", (SCHEME,), ["http.request.method"]),
+    ("http.client.request.duration", (METHOD, PORT), ["server.address"]),
+    ("http.client.request.duration", (STATUS, METHOD, ADDRESS), ["server.port"]),
+    ("http.client.request.duration", (METHOD,), ["server.address", "server.port"]),
+    ("db.client.operation.duration", (), ["db.system.name"]),
+    ("db.client.operation.duration", (("db.system", "system"),), ["db.system.name"]),
+]
+
+
+@pytest.mark.parametrize(("name", "attributes", "missing"), INCOMPLETE)
+def test_a_spelling_has_what_its_convention_requires(
+    name: str, attributes: Any, missing: list[str]
+) -> None:
+    """Dashboards of others rely on it. The error names all that is missing, and what
+    to write; with that it is a declaration."""
+    told = rf"^a\.b: .* {re.escape(name)} requires, got none for {', '.join(missing)};"
+    with pytest.raises(ConfigError, match=told):
+        Metric("a.b", "timer", "s", "A.", semconv=Semconv(name, attributes))
+    complete = (*attributes, *((attribute, "part") for attribute in missing))
+    metric = Metric("a.b", "timer", "s", "A.", semconv=Semconv(name, complete))
+    assert metric.semconv is not None
+    assert set(missing) <= metric.semconv.spell({}).keys()
 
 
 def test_lists_will_do_for_tuples() -> None:

@@ -1038,7 +1038,11 @@ def test_one_process_sends_both_shapes(receiver: UdpReceiver, collector: Any) ->
         {"base": "sales", "meaning": "Said otherwise."},
         {
             "base": "sales",
-            "semconv": Semconv("db.client.operation.duration", [["a", "b"]], ["b"]),  # type: ignore[arg-type,list-item]
+            "semconv": Semconv(
+                "db.client.operation.duration",
+                [["db.system.name", "b"]],  # type: ignore[arg-type,list-item]
+                ["b"],  # type: ignore[arg-type]
+            ),
         },
     ],
 )

@@ -58,7 +58,10 @@ def declared():
             *("panel.http.<method>", "timer", "s", "A request of ours."),
             semconv=Semconv(
                 "http.client.request.duration",
-                (("http.request.method", "method"), ("server.address", "server")),
+                (
+                    *(("http.request.method", "method"), ("server.address", "server")),
+                    ("server.port", "port"),
+                ),
             ),
         ),
         prefix="shop_",

@@ -395,6 +395,15 @@ def _problem(metric: Metric, pieces: tuple[str | tuple[str, bool], ...]) -> str:
         _are_pairs(spelling.attributes) and _are_names(spelling.keeps)
     ):
         return f"expected pairs of attribute and part, and labels, got {spelling!r}"
+    if spelling is not None:
+        given = [attribute for attribute, _ in spelling.attributes]
+        missing = [name for name in spelling.convention.required if name not in given]
+        if missing:
+            return (
+                f"expected the attributes that {spelling.name} requires, got none for "
+                f"{', '.join(missing)}; write ({missing[0]!r}, '<part>'), whose part "
+                "may be empty"
+            )
     return ""
 
 

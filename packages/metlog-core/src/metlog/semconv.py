@@ -51,7 +51,9 @@ class Semconv:
     name: str
     """A key of `CONVENTIONS`."""
     attributes: tuple[tuple[str, str], ...]
-    """Attribute and the part it comes from: ``("http.request.method", "method")``."""
+    """Attribute and the part it comes from: ``("http.request.method", "method")``.
+
+    A declaration has all that the convention requires."""
     keeps: tuple[str, ...] = ()
     """Our labels that are kept beside them."""
 
