@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from django_metlog.scope import Scope
@@ -80,9 +81,13 @@ def view_entry(view: str, ms: float | None = None) -> str:
 
     Its name is percent-encoded, because browsers disagree about anything but ASCII.
     """
-    name = quote(view, safe="", errors="replace")
     duration = "" if ms is None else f";dur={ms:.3f}"
-    return f'view{duration};desc="{name}"'
+    return f'view{duration};desc="{_encoded(view)}"'
+
+
+@lru_cache(maxsize=1024)  # quoting takes half a microsecond of each response
+def _encoded(view: str) -> str:
+    return quote(view, safe="", errors="replace")
 
 
 def _plural(count: int, one: str, many: str) -> str:
