@@ -139,17 +139,31 @@ def test_one_exception_counts_once(logger: logging.Logger, sent: Any) -> None:
     assert sent.counters() == {"error.oserror": 1}
 
 
-def test_exceptions_that_take_no_mark_are_counted(
-    logger: logging.Logger, sent: Any
-) -> None:
-    """Some refuse attributes."""
+def test_exceptions_that_take_no_mark_are_counted(sent: Any) -> None:
+    """Some refuse attributes, or say that they have none, or others."""
 
     class FrozenError(Exception):
         def __setattr__(self, name: str, value: object) -> None:
             raise AttributeError(name)
 
-    logger.error("one", exc_info=FrozenError())
-    assert sent.counters() == {"error.frozenerror": 1}
+    class BareError(Exception):
+        @property
+        def __dict__(self) -> Any:
+            raise RuntimeError("not yours")
+
+    class OtherError(Exception):
+        __dict__: Any = {}
+
+    class SilentError(Exception):
+        def __getattribute__(self, name: str) -> Any:
+            raise AttributeError(name)
+
+    kinds = (FrozenError, BareError, OtherError, SilentError)
+    for error in [kind() for kind in kinds]:
+        for _ in range(2):
+            info = type(error), error, None
+            StatsdHandler().handle(logging.makeLogRecord({"exc_info": info}))
+    assert sent.counters() == {f"error.{kind.__name__.lower()}": 1 for kind in kinds}
 
 
 def test_generated_class_names_make_safe_metrics(

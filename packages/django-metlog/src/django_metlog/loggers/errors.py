@@ -57,8 +57,7 @@ class StatsdHandler(logging.Handler):
                         QUEUED if record.args is None else AS_TEXT,
                     )
                 return
-            # The class may override how attributes are read.
-            own = BaseException.__getattribute__(error, "__dict__")
+            own = _attributes(error)
             before, own[MARK] = own.get(MARK), _raise_of(error, scope)
             if not _is_same(before, own[MARK]):
                 kind = capped("class", class_name(type(error)).lower())
@@ -80,6 +79,10 @@ AS_TEXT = "it was logged as text: log it with exc_info=True"
 
 _diagnostics = Diagnostics("django-metlog")
 
+# However the exception's class has them read:
+_attributes = vars(BaseException)["__dict__"].__get__
+_traceback = vars(BaseException)["__traceback__"].__get__
+
 MARK = "metlog_counted"
 """The attribute that marks an exception as counted."""
 
@@ -93,7 +96,7 @@ def _raise_of(error: BaseException, scope: Scope | None) -> tuple[object, ...]:
     """
     request = None if scope is None else scope.started
     place: TracebackType | None = None
-    for place, below in pairwise([*_entries(error.__traceback__), None]):
+    for place, below in pairwise([*_entries(_traceback(error)), None]):
         if place is not None and _raises(place) and not _is_its_handler(place, below):
             break
     return os.getpid(), request, id(place), None if place is None else place.tb_lasti
