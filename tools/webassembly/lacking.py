@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 """A pytest plugin that skips tests which need something that WebAssembly lacks.
 
-There is one thread, and there are no sockets, processes or packages written in C, and
-an `ssl` that checks nothing. What
-another thread would do is never done, so a test ends as soon as it asks for one.
+There is one thread, there are no sockets, processes or packages written in C, and
+`ssl` checks nothing. What another thread would do is never done, so a test ends as soon
+as it asks for one.
 """
 
 from __future__ import annotations

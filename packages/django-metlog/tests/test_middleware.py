@@ -126,6 +126,39 @@ def test_a_middleware_between_the_two_that_answers_or_raises(
     assert len(sent.based("request.error")) == (status == 500)
 
 
+RETRYING = "testsite.middleware.retrying"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "times"),
+    [
+        ([RETRYING, TIMING, COUNTING], 3),
+        ([RETRYING, COUNTING, TIMING], 3),
+        ([RETRYING, TIMING, "testsite.middleware.SyncOnly", COUNTING], 3),
+        ([RETRYING, SUBCLASS, TIMING], 3),
+        ([TIMING, RETRYING, COUNTING], 1),
+        ([*BOTH, RETRYING], 1),
+    ],
+)
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/broken", 500)])
+def test_a_middleware_that_asks_again(
+    *,
+    fetch: Fetch,
+    sent: Any,
+    settings: Any,
+    middleware: list[str],
+    times: int,
+    path: str,
+    status: int,
+) -> None:
+    """Outside of ours each attempt counts, as a request of its own; inside of them it
+    is one request, which takes as long as all."""
+    settings.MIDDLEWARE = middleware
+    assert fetch(path).status_code == status
+    assert sent.counters()[f"response.{status}"] == times
+    assert len(sent.based("request")) == len(sent.based("view")) == times
+
+
 def test_a_copy_that_is_answered_is_counted_once(sent: Any, settings: Any) -> None:
     """By the outer of the two, which does not know of the copy; nothing counts twice.
     What the inner one times is the copy's."""

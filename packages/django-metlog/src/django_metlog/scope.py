@@ -106,6 +106,11 @@ class Scope:
         """Their time in milliseconds, with three decimals."""
         return _milliseconds(self.cache_times)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been closed."""
+        return isinstance(self.query_times, list)
+
     def add_query(self, ms: float) -> None:
         """Add a statement."""
         self.query_times.append(-ms / 1000)

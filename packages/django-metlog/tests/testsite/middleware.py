@@ -57,6 +57,26 @@ def copying(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+@sync_and_async_middleware
+def retrying(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Asks three times, for what may succeed then; the last answer is the client's."""
+    if iscoroutinefunction(get_response):
+
+        async def atry(request: HttpRequest) -> HttpResponse:
+            for _ in range(3):
+                response = await get_response(request)
+            return response  # type: ignore[no-any-return]
+
+        return atry
+
+    def try_again(request: HttpRequest) -> HttpResponse:
+        for _ in range(3):
+            response = get_response(request)
+        return response  # type: ignore[no-any-return]
+
+    return try_again
+
+
 def copied(get_response: Callable[..., Any]) -> Callable[..., Any]:
     """Has a copy answered."""
     return lambda request: get_response(copy.deepcopy(request))

@@ -63,7 +63,8 @@ def open_request(request: HttpRequest, part: int) -> Scope | None:
         ):
             plan = latest.renewed()
         around = getattr(request, "_metlog_scope", None)
-        if type(around) is Scope:
+        # A closed one is of another attempt, by a middleware around ours.
+        if type(around) is Scope and around.is_open:
             around.parts |= part
             return None
         scope = Scope(perf_counter(), part)
