@@ -109,7 +109,9 @@ NAMES: dict[str, list[str]] = {
         *("Shaped", "default_bounds"),
     ],
     "metlog.wire": [],
-    "metlog.wire.prometheus": ["Families", "base_unit", "family_name", "labels"],
+    "metlog.wire.prometheus": [
+        *("Families", "base_unit", "family_name", "labels", "sample_names"),
+    ],
     "metlog.wire.statsd": [
         *("Measurement", "Seen", "Unreadable", "number", "pack", "parse"),
         *("rate_part", "safe_name", "split_key", "tags_part"),
