@@ -82,8 +82,8 @@ CLASSES = {
 
 SEAMS = {
     "django_metlog.scope.Scope": (
-        "active add_cache_call add_query cache_times close decide excluded hold is_open "
-        "parts plan query_times token usual view_started"
+        "active add_cache_call add_query cache_times close decide excluded hold "
+        "is_open parts plan query_times token usual view_started"
     ),
 }
 """Likewise, but not for users: what our middlewares and patches say of a request."""
