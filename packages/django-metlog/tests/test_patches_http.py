@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -112,6 +112,79 @@ def test_a_host_that_is_not_named_is_other(
     settings.METLOG_HTTP_HOSTS = ["api.example.com"]
     assert ask("GET", f"http://127.0.0.1:{server}/204") == 204
     assert sent.names() == ["http.client.other"]
+
+
+def raising_httpx(url: str) -> Any:
+    hooks: Any = {"response": [lambda response: response.raise_for_status()]}
+    with httpx.Client(event_hooks=hooks) as client:
+        return client.get(url)
+
+
+def raising_async_httpx(url: str) -> Any:
+    async def look(response: Any) -> None:
+        response.raise_for_status()
+
+    async def ask() -> Any:
+        async with httpx.AsyncClient(event_hooks={"response": [look]}) as client:
+            return await client.get(url)
+
+    return asyncio.run(ask())
+
+
+def raising_aiohttp(url: str) -> Any:
+    async def ask() -> Any:
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            return await session.get(url)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [
+        (raising_httpx, "HTTPStatusError"),
+        (raising_async_httpx, "HTTPStatusError"),
+        (raising_aiohttp, "ClientResponseError"),
+    ],
+)
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_an_answer_that_is_made_an_exception_has_its_status(
+    server: int, sent: Sent, ask: Any, error: str, status: int
+) -> None:
+    """By the library, as it is told to, or by a hook of the site's."""
+    with pytest.raises((httpx.HTTPStatusError, aiohttp.ClientResponseError)):
+        ask(f"http://127.0.0.1:{server}/{status}")
+    assert sent.counters() == {f"http.client.127_0_0_1.error.{error.lower()}": 1}
+    (request,) = sent.based("http.client")
+    assert request.labels["status"] == str(status)
+
+
+ODD_ERRORS: list[Any] = [
+    *({"status": status} for status in (None, "404", 4, 999, -1, True, 404.0, [404])),
+    *({"response": response} for response in (None, "no", 404, SimpleNamespace())),
+    {"response": SimpleNamespace(status_code="404")},
+    dict.fromkeys(("response", "status"), property(lambda error: 1 / 0)),
+]
+
+
+@pytest.mark.parametrize("attributes", ODD_ERRORS, ids=ascii)
+def test_an_exception_with_something_else_for_a_status(
+    sent: Sent, attributes: dict[str, Any]
+) -> None:
+    """Of a transport of the site's own, say: there was no answer."""
+    error = type("OddError", (Exception,), attributes)
+
+    def fail(request: Any) -> Any:
+        raise error
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(fail)) as client,
+        pytest.raises(error),
+    ):
+        client.get("http://127.0.0.1:1/")
+    (request,) = sent.based("http.client")
+    assert request.labels.get("status", "") == ""
+    assert sent.counters() == {"http.client.127_0_0_1.error.odderror": 1}
 
 
 @pytest.fixture

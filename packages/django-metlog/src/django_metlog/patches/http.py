@@ -190,21 +190,24 @@ class _Request:
             self._start = perf_counter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, *rest: object
+    ) -> None:
         if self._is_nested:
             return
         self.is_over = True
         _around.set(None)
         try:
-            self._tell(kind)
-        except Exception as error:  # an object unlike the library's own
-            _diagnostics.report("a request could not be measured", error)
+            self._tell(kind, error)
+        except Exception as fault:  # an object unlike the library's own
+            _diagnostics.report("a request could not be measured", fault)
 
-    def _tell(self, kind: type[BaseException] | None) -> None:
+    def _tell(self, kind: type[BaseException] | None, error: object) -> None:
         server = _server(self._host)
         failure = ""
         if kind is not None and issubclass(kind, Exception):
             failure = class_name(kind)
+            self.status = _status_in(error)
             count(HTTP_CLIENT_ERROR, server=server, class_=failure.lower())
         method = self._method if isinstance(self._method, str) else ""
         time(
@@ -216,6 +219,18 @@ class _Request:
             status=self.status if isinstance(self.status, int) else "",
             error=failure,
         )
+
+
+def _status_in(error: object) -> int | None:
+    """Return the status of an answer that was made an exception: by aiohttp's
+    ``raise_for_status=True``, or by a hook of the site's in httpx."""
+    for status in (
+        _read(_read(error, "response"), "status_code"),
+        _read(error, "status"),
+    ):
+        if type(status) is int and 100 <= status < 600:
+            return status
+    return None
 
 
 def _server(host: object) -> str:
