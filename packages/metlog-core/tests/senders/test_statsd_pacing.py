@@ -297,7 +297,7 @@ def test_packing_saves_what_it_promises() -> None:
         ({"DD_EXTERNAL_ENV": "it-false,cn-web"}, "c:1|c|#a:x|e:it-false,cn-web"),
         ({"DD_EXTERNAL_ENV": "it-\udcff|b c"}, "c:1|c|#a:x|e:it-?_b_c"),
         ({"DD_ENTITY_ID": "\udcff"}, "c:1|c|#a:x,dd.internal.entity_id:?"),
-        ({"DD_TAGS": "\udcff:\udcfe"}, "c:1|c|#a:x,?:?"),
+        ({"DD_TAGS": "\udcff:\udcfe"}, "c:1|c|#?:?,a:x"),
         ({"DD_ENV": "\udcff"}, "c:1|c|#a:x,env:?"),
         (
             {"DD_EXTERNAL_ENV": "x", "DD_ORIGIN_DETECTION_ENABLED": "false"},

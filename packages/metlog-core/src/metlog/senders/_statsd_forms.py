@@ -104,7 +104,7 @@ class Forms:
     def _new(self, series: Series, shaped: Shaped, name: str) -> Form:
         tags = ""
         if self._is_dogstatsd:
-            tags = tags_part({**self._tags, **shaped.attributes})
+            tags = tags_part({**self._tags, **shaped.attributes}, self._shape.tell_lost)
             if series.kind == "gauge":
                 written = f"{name}{tags}"
                 self._lookalikes.watch(written, shaped.attributes, self._report)

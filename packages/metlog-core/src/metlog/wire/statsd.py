@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
 from typing import Any, NamedTuple
@@ -60,17 +60,25 @@ def rate_part(rate: float) -> str:
     return f"|@{number(rate)}" if 0 < rate < 1 else ""
 
 
-def tags_part(fields: Mapping[str, Any] | None) -> str:
-    """Return ``|#method:GET,status:200``, sorted by name; None is left out."""
+def tags_part(
+    fields: Mapping[str, Any] | None, lose: Callable[[str], object] = lambda field: None
+) -> str:
+    """Return ``|#method:GET,status:200``, sorted by name; None is left out.
+
+    ``lose`` is called for all but one of those that become the same name: the one that
+    already has that name is kept, or else the first in alphabetical order.
+    """
     if not fields:
         return ""
-    tags = sorted(
-        f"{_UNSAFE_TAG_NAME.sub('_', as_text(name))}:"
-        f"{_UNSAFE_TAG_VALUE.sub('_', _tag_text(value))}"
-        for name, value in fields.items()
-        if value is not None
-    )
-    return encodable(f"|#{','.join(tags)}") if tags else ""
+    spelled = ((as_text(f), value) for f, value in fields.items() if value is not None)
+    named = [(_tag_name(text), text, value) for text, value in spelled]
+    tags: dict[str, str] = {}
+    for name, text, value in sorted(named, key=lambda tag: (tag[0] != tag[1], tag[1])):
+        if name in tags:
+            lose(text)
+        else:
+            tags[name] = encodable(_UNSAFE_TAG_VALUE.sub("_", _tag_text(value)))
+    return "|#" + ",".join(sorted(map(":".join, tags.items()))) if tags else ""
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -97,6 +105,10 @@ def pack(
         weights += weight
     if batch:
         yield b"\n".join(batch), weights
+
+
+def _tag_name(text: str) -> str:
+    return encodable(_UNSAFE_TAG_NAME.sub("_", text))
 
 
 def _tag_text(value: object) -> str:
