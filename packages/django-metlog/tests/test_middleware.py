@@ -181,6 +181,14 @@ def test_a_copy_that_is_answered_is_counted_once(sent: Any, settings: Any) -> No
         ([COUNTING, "testsite.middleware.SyncOnly", TIMING], True, True),
         ([TIMING, "testsite.middleware.SyncOnly", SUBCLASS], True, True),
         (["testsite.middleware.SyncOnly", TIMING, COUNTING], True, True),
+        # Once is enough, but more do no harm.
+        ([TIMING, COUNTING, COUNTING], True, True),
+        ([COUNTING, TIMING, TIMING], True, True),
+        ([COUNTING, TIMING, COUNTING], True, True),
+        ([TIMING, COUNTING, TIMING, COUNTING], True, True),
+        ([TIMING, COUNTING, "testsite.middleware.SyncOnly", COUNTING], True, True),
+        ([COUNTING, COUNTING, COUNTING], True, False),
+        ([TIMING, TIMING], False, True),
     ],
 )
 def test_alone_and_together(

@@ -318,7 +318,7 @@ def _middleware() -> Iterator[CheckMessage]:
         if listed.count(ours) > 1:
             yield Error(
                 f"MIDDLEWARE lists {ours} {listed.count(ours)} times.",
-                hint="List it once, or everything is counted more than once.",
+                hint="List it once: the second does nothing.",
                 id="django_metlog.E018",
             )
     places = [listed.index(ours) for ours in OURS if ours in listed]

@@ -53,14 +53,16 @@ class _RequestMiddleware:
         # inside that, this one also does its part, which saves two calls. A subclass
         # may do more, so it stays where it is.
         self._part: int = self._wants
+        self._hooked: _RequestMiddleware = self
         if _counts_further_in(type(self)):
             self._part |= COUNTS
         inner: Any = getattr(get_response, "__wrapped__", None)
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
             self._part |= inner._part  # noqa: SLF001  # our own
-            # And its hook does the part of both.
-            inner._part = self._part  # noqa: SLF001
+            # And the innermost one's hook does the part of all.
+            self._hooked = inner._hooked  # noqa: SLF001
+            self._hooked._part = self._part  # noqa: SLF001
             get_response = inner.get_response
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
