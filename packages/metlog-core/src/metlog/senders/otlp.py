@@ -341,17 +341,20 @@ class OtlpSender(ExportingSender):
             self._deliver_kept(kept, "metrics", deadline)
 
     def _deliver_logs(self, deadline: Deadline) -> None:
-        """Export log records in batches, the oldest first."""
-        while True:
+        """Export log records in batches, the oldest first. What is logged meanwhile has
+        to wait, or they could keep this from ever coming to its end."""
+        left = len(self._queue)
+        while left > 0:
             if not self._kept_logs:
                 waiting: list[Any] = self._queue.first(BATCH, self._queue.max_bytes)
                 if not waiting:
-                    self._queue.recount()
-                    return
+                    break  # `_discard` has emptied it
                 entries = self._opentelemetry.fitting(waiting)
                 self._kept_logs.append(_Kept(entries, len(entries)))
+            left -= sum(kept.calls for kept in list(self._kept_logs))
             if not self._deliver_kept(self._kept_logs, "logs", deadline):
                 return
+        self._queue.recount()
 
     def _deliver_kept(
         self, waiting: deque[_Kept], signal: _Signal, deadline: Deadline
