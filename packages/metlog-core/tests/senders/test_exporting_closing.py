@@ -180,6 +180,40 @@ def test_a_datagram_that_is_being_sent_counts_once() -> None:
     assert is_settled(sender.stats, calls + 1)
 
 
+@pytest.mark.parametrize("fails", [None, BlockingIOError, FileNotFoundError, OSError])
+def test_a_datagram_that_is_being_sent_at_the_end_counts_once(
+    fails: type[OSError] | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its reader does not read; the process ends without waiting any longer, and the
+    thread hears only then what became of it."""
+    monkeypatch.setattr(process, "_exit", None)
+    path = str(tmp_path / "socket")
+    sender = StatsdSender(path, transport="unix", flush_interval=0.01)
+    client = MetlogClient(sender, "app")
+    sending, go_on = threading.Event(), threading.Event()
+
+    def send(datagram: bytes, deadline: Deadline | None = None) -> bool:
+        sending.set()
+        assert go_on.wait(PATIENCE)
+        if fails is not None:
+            raise fails
+        return True
+
+    sender._socket.send = send  # type: ignore[assignment,method-assign]
+    client.incr("first")
+    assert sending.wait(PATIENCE)
+    thread = sender._thread
+    assert thread is not None
+    sender.hurry()
+    sender.at_exit(Deadline(0.01))
+    assert sender.stats == (0, 1, 0, 0, 0)
+    go_on.set()
+    thread.join(PATIENCE)
+    sent = 0 if fails else 1
+    assert sender.stats == (sent, 1 - sent, 0, 0, 0)
+    assert is_settled(sender.stats, 1)
+
+
 def amid_a_change(client: Any) -> AbstractContextManager[Any]:
     held: AbstractContextManager[Any] = client._route.aggregate._lock.here
     return held

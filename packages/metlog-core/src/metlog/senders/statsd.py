@@ -263,15 +263,17 @@ class StatsdSender(ExportingSender):
     def _transmit(self, datagram: bytes, calls: int, deadline: Deadline | None) -> bool:
         """Send it, or count it as dropped. Return False if it has to wait for a slow
         reader."""
+        backlog = self._lines.backlog
         try:
             last_arrived = self._socket.send(datagram, deadline)
-        except BlockingIOError as error:
-            if self._is_unix and not self._at_once:
-                self._lines.backlog.put_back(datagram, calls)
+        except OSError as error:
+            if backlog is not self._lines.backlog:
+                return False  # `_discard` has counted it: the process ends
+            is_full = isinstance(error, BlockingIOError)
+            if is_full and self._is_unix and not self._at_once:
+                backlog.put_back(datagram, calls)
                 self._tally.report("the reader is slow", error)
                 return False
-            self._on_dropped(calls, error)
-        except OSError as error:
             self._on_dropped(calls, error)
         else:
             if not last_arrived:  # UDP reports only now that nobody took the last one
@@ -280,8 +282,11 @@ class StatsdSender(ExportingSender):
                 )
                 self._tally.report("refused", "nothing is listening there")
             self._just_sent = calls
-            self._delivered += calls
-            self._tally.add(sent=calls)
+            if backlog is self._lines.backlog:
+                self._delivered += calls
+                self._tally.add(sent=calls)
+            else:  # `_discard` has counted it as dropped: the process ends
+                self._tally.add(sent=calls, dropped=-calls)
         return True
 
     def _on_dropped(self, calls: int, error: OSError) -> None:
