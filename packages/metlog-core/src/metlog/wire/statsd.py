@@ -77,8 +77,9 @@ def tags_part(
         if name in tags:
             lose(text)
         else:
-            tags[name] = encodable(_UNSAFE_TAG_VALUE.sub("_", _tag_text(value)))
-    return "|#" + ",".join(sorted(map(":".join, tags.items()))) if tags else ""
+            tags[name] = _UNSAFE_TAG_VALUE.sub("_", _tag_text(value))
+    written = ",".join(sorted(map(":".join, tags.items())))
+    return encodable(f"|#{written}") if tags else ""
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -108,7 +109,8 @@ def pack(
 
 
 def _tag_name(text: str) -> str:
-    return encodable(_UNSAFE_TAG_NAME.sub("_", text))
+    name = _UNSAFE_TAG_NAME.sub("_", text)
+    return name if name.isascii() else encodable(name)
 
 
 def _tag_text(value: object) -> str:
