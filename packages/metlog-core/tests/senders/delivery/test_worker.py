@@ -232,6 +232,26 @@ def test_who_asks_amid_a_farewell_goes_on_after_it() -> None:
     assert waits == [True]
 
 
+def test_a_thread_that_leaves_at_the_end_keeps_nobody_waiting(sender: Sender) -> None:
+    """Say a daemon thread that flushes; and no other thread is taken for it later."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        assert go_on.wait(PATIENCE)
+
+    sender.work = work
+    sender.worker.start()
+    sender.worker.wake()
+    assert inside.wait(PATIENCE)
+    asked = sender.worker.ask_later(Deadline(PATIENCE))
+    sender.worker.at_exit()
+    go_on.set()
+    sender.worker.leave(Deadline(PATIENCE))
+    assert not asked._bell._lock.locked()
+    assert sender.worker.thread is None
+
+
 def test_a_dropped_sender_is_closed_by_its_thread_which_ends() -> None:
     """Also when the last who held it is the thread itself, in the midst of a tick."""
     sender = Sender()
