@@ -94,6 +94,7 @@ REFUSED: list[tuple[object, str]] = [
         {"sender": NO_SEND, "sender_class": "metlog.senders.StatsdSender"},
         "expected the option here or as 'class' in 'sender', got both, which differ",
     ),
+    ({"LOGGER": "mysite"}, "got 'LOGGER'; did you mean 'logger'?"),
 ]
 
 
@@ -117,7 +118,6 @@ IGNORED: list[tuple[str, object, str]] = [
     ("exclude", ["^/health$"], "METLOG_EXCLUDE = …"),
     ("tags", {"env": "prod"}, "METLOG = {'fields': …}"),
     ("rules", [], "METLOG = {'metrics': …}"),
-    ("LOGGER", "mysite", "METLOG = {'logger': …}"),
     ("version", 1, "METLOG takes sender, logger, severity,"),
     ("enabled", True, "METLOG takes sender, logger, severity,"),
 ]
