@@ -132,7 +132,7 @@ def test_everything_becomes_json(value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        ("cannot open caf\udce9.txt", "cannot open caf?.txt"),  # as os.fsdecode has it
+        ("no r\udce9sum\udce9.txt", "no r?sum?.txt"),  # as os.fsdecode has it
         ("\ud800", "?"),
         ("a\udfff", "a?"),
         ("\ud83d\ud83d", "??"),
