@@ -180,6 +180,7 @@ def test_a_datagram_that_is_being_sent_counts_once() -> None:
     assert is_settled(sender.stats, calls + 1)
 
 
+@needs_unix
 @pytest.mark.parametrize("fails", [None, BlockingIOError, FileNotFoundError, OSError])
 def test_a_datagram_that_is_being_sent_at_the_end_counts_once(
     fails: type[OSError] | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
