@@ -102,6 +102,11 @@ JAVASCRIPT = {
     ("packages/metlog-core/src/metlog/_cli/watch/page/watch.js", "seriess$"): [
         "series"
     ],
+    ("packages/metlog-core/src/metlog/_cli/watch/page/chart.js", "(?<=[._])"): [
+        ".",
+        "_",
+        "a",
+    ],
     (
         "packages/metlog-toolbar/src/metlog_toolbar/static/metlog_toolbar/panel.js",
         r"\s+",

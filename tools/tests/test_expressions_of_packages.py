@@ -78,6 +78,7 @@ METLOG: Table = {
     ("senders/_otlp_values.py", r"[\w.~-]+"): ["a", ".", "-", "a/", "é"],
     ("_ini.py", r"\$\{(\w+)\}"): ["$", "${", "${a", "${a}", "}"],
     ("_ini.py", r"0|-?[1-9][0-9]{0,18}"): ["0", "1", "-1", "1" * 19],
+    ("_ini.py", "[-:. ]"): ["-", ".", "a"],
     # The command line's own server, and the patterns of declarations.
     ("_cli/watch/serve.py", r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?"): [
         "localhost",
