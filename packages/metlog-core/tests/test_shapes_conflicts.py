@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -19,6 +19,17 @@ pytestmark = pytest.mark.usefixtures("patient", "nothing_declared")
 
 VIEW = Metric("view.<view...>.<method>", "timer", "s", "A view.")
 SOLD = Metric("shop.<what>.sold", "counter", "{item}", "Sold.")
+
+
+def record_twice(client: MetlogClient, kind: Any, names: Iterable[str]) -> None:
+    """Each name in two intervals; then close the client."""
+    for _ in range(2):
+        for name in names:
+            handle: Any = client.series(kind, name)
+            act = {"gauge": "set", "counter": "add"}.get(kind, "record")
+            getattr(handle, act)(1)
+        client.flush()
+    client.close()
 
 
 def scraped(do: Callable[[MetlogClient], object], **options: Any) -> list[str]:
@@ -199,13 +210,7 @@ def test_two_names_that_statsd_has_as_one(
     """A line has no empty segment, and none of the characters that part it: levels
     would overwrite each other, and counts add up. Told once, however many they are."""
     client = MetlogClient(StatsdSender(port=receiver.port, dialect=dialect), "x")
-    for _ in range(2):
-        for name in names:
-            handle: Any = client.series(kind, name)
-            act = {"gauge": "set", "counter": "add"}.get(kind, "record")
-            getattr(handle, act)(1)
-        client.flush()
-    client.close()
+    record_twice(client, kind, names)
     said = capsys.readouterr().err
     assert said.count("two metrics that backends cannot tell apart") == told
     if told:
@@ -289,13 +294,7 @@ def test_two_names_that_otlp_has_as_one(
     """Its names are of few characters: levels would overwrite each other, and counts
     add up. Told once, with the names as they are."""
     client = MetlogClient(OtlpSender(collector.url, interval=60), "x")
-    for _ in range(2):
-        for name in names:
-            handle: Any = client.series(kind, name)
-            act = {"gauge": "set", "counter": "add"}.get(kind, "record")
-            getattr(handle, act)(1)
-        client.flush()
-    client.close()
+    record_twice(client, kind, names)
     said = capsys.readouterr().err
     assert said.count("two metrics that backends cannot tell apart") == told
     if told:

@@ -447,7 +447,7 @@ tracemalloc.start()
 use(100_000)  # fills whatever has a limit
 print(use(100_000), use(200_000))
 """,
-        COVERAGE_PROCESS_CONFIG="",  # which would take seven times as long
+        COVERAGE_PROCESS_CONFIG="",  # which would take five times as long
     )
     before, after = map(int, done.stdout.split())
     assert after - before < 50_000

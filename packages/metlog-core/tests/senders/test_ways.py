@@ -704,7 +704,7 @@ def labelled(call: Call) -> Call:
 
 
 PROPERTY = settings(
-    max_examples=3,
+    max_examples=4,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -411,6 +411,20 @@ atexit.register(lambda: [client.incr("last") for _ in range({count})])
     assert receiver.wait_until(lambda r: r.counts == {"last": count}), receiver.counts
 
 
+FORK = """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+"""
+ASKING = """
+def parent():
+    client.observe("level", int, every=3600)"""
+CHILD_OF_CHILD = """
+    work(20)
+    children = [context.Process(target=work, args=(20,)) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+child = context.Process(target=parent); child.start(); child.join()
+"""
 CHILDREN = {
     "multiprocessing, fork": """
 import multiprocessing
@@ -456,37 +470,11 @@ import multiprocessing
 with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
     list(pool.map(work, [5] * 12))
 """,
-    "a child of a child": """
-import multiprocessing
-context = multiprocessing.get_context("fork")
-def parent():
-    work(20)
-    children = [context.Process(target=work, args=(20,)) for _ in range(2)]
-    for child in children: child.start()
-    for child in children: child.join()
-child = context.Process(target=parent); child.start(); child.join()
-""",
-    "a child of a child that asks": """
-import multiprocessing
-context = multiprocessing.get_context("fork")
-def parent():
-    client.observe("level", int, every=3600)
-    work(20)
-    children = [context.Process(target=work, args=(20,)) for _ in range(2)]
-    for child in children: child.start()
-    for child in children: child.join()
-child = context.Process(target=parent); child.start(); child.join()
-""",
-    "a child of a child, of billiard, that asks": """
-import billiard
-def parent():
-    client.observe("level", int, every=3600)
-    work(20)
-    children = [billiard.Process(target=work, args=(20,)) for _ in range(2)]
-    for child in children: child.start()
-    for child in children: child.join()
-child = billiard.Process(target=parent); child.start(); child.join()
-""",
+    "a child of a child": FORK + "def parent():" + CHILD_OF_CHILD,
+    "a child of a child that asks": FORK + ASKING + CHILD_OF_CHILD,
+    "a child of a child, of billiard, that asks": (
+        "import billiard as context" + ASKING + CHILD_OF_CHILD
+    ),
     "a pool in a child that asks": """
 import multiprocessing
 context = multiprocessing.get_context("fork")
