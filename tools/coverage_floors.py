@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Print how many lines and branches the tests reach, and fail below a package's floor.
+"""Print how many lines the tests reach, and fail below a package's floor.
 
 A floor is what was reached before, so it can only be raised.
 """
@@ -16,7 +16,7 @@ from coverage import Coverage
 PACKAGES = Path(__file__).resolve().parent.parent / "packages"
 
 FLOORS = {"metlog-core": 95, "django-metlog": 97, "metlog-toolbar": 98}
-"""Percent of lines and branches."""
+"""Percent of lines."""
 
 
 def main() -> int:

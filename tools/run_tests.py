@@ -26,9 +26,14 @@ WITH_SERVERS = PACKAGES[:2]
 OLDEST_PYTHON = (3, 11)
 COVERAGE = str(RESULTS / ".coverage")
 
-# Both halves of these are tested in other pairs, so they run only if words ask for
-# them; the workflow does so each week.
-LEFT_OUT = {((3, 12), (5, 2)), ((3, 12), (6, 1)), ((3, 13), (6, 0))}
+# Both halves of these are tested in other pairs, or with the oldest dependencies, so
+# they run only if words ask for them; the workflow does so each week.
+LEFT_OUT = {
+    ((3, 11), (5, 2)),
+    ((3, 12), (5, 2)),
+    ((3, 12), (6, 1)),
+    ((3, 13), (6, 0)),
+}
 
 # The suites of one environment, one after another: two would create it at once.
 Chain = list[Suite]
@@ -42,7 +47,7 @@ def main() -> int:
     words = parser.parse_args().words
     shutil.rmtree(RESULTS, ignore_errors=True)
 
-    suites = everything(all_pairs=bool(words))
+    suites = everything(each_week=bool(words))
     chains = [
         chosen
         for chain in suites
@@ -62,11 +67,15 @@ def main() -> int:
     return summary([suite for chain in chains for suite in chain])
 
 
-def everything(*, all_pairs: bool) -> list[Chain]:
-    """Return all suites, the longest first, so that a short one ends last."""
-    newest, *others = python(all_pairs=all_pairs)
+def everything(*, each_week: bool) -> list[Chain]:
+    """Return all suites, the longest first, so that a short one ends last.
+
+    ``each_week`` adds those that tell little beside the others.
+    """
+    newest, *others = python(each_week=each_week)
     quick = [opentelemetry(), javascript(), webassembly(), documentation()]
-    return [newest, backends(), clean_rooms(), browsers(), *others, *quick]
+    rooms = clean_rooms(each_week=each_week)
+    return [newest, backends(), rooms, browsers(), *others, *quick]
 
 
 def browsers() -> Chain:
@@ -150,7 +159,7 @@ def node(title: str, *command: str) -> Suite:
     )
 
 
-def python(*, all_pairs: bool) -> list[Chain]:
+def python(*, each_week: bool) -> list[Chain]:
     """A chain for each pair of the matrix in hatch.toml, newest first.
 
     metlog-core does not know Django, so its tests run once for each Python. Tests with
@@ -168,7 +177,7 @@ def python(*, all_pairs: bool) -> list[Chain]:
         for name, config in json.loads(shown.stdout).items()
         if name.startswith("test.")
     )
-    pairs = [pair for pair in pairs if all_pairs or pair[:2] not in LEFT_OUT]
+    pairs = [pair for pair in pairs if each_week or pair[:2] not in LEFT_OUT]
     here = {found: interpreter_works(found) for found, _, _ in pairs}
     newest = max((pair for pair in pairs if here[pair[0]]), default=pairs[-1])
     oldest_django = min(pair for pair in pairs if pair[0] == newest[0])
@@ -180,12 +189,12 @@ def python(*, all_pairs: bool) -> list[Chain]:
         runs = [("unit", folder) for folder in packages]
         if pair == newest:
             runs = [("services", folder) for folder in WITH_SERVERS] + runs
-            runs.append(("unit", "tools"))
         elif pair == oldest_django:
             runs.insert(0, ("services", "packages/django-metlog"))
         chain = [pytest(pair, here[pair[0]], *one) for one in runs]
         if pair == newest:
             chain = [*map(measured, chain), coverage(pair, here[pair[0]])]
+            chain.append(pytest(pair, here[pair[0]], "unit", "tools"))
         chains.append(chain)
     return chains
 
@@ -194,6 +203,9 @@ def measured(suite: Suite) -> Suite:
     """Return the same suite, with its coverage kept for coverage()."""
     suite.variables["COVERAGE_FILE"] = COVERAGE
     suite.variables["METLOG_PYTEST"] = "coverage run -m pytest"
+    # Python's own way to tell which lines ran costs next to nothing where a trace
+    # function doubles the time. Before 3.14 it knows no branches.
+    suite.variables["COVERAGE_CORE"] = "sysmon"
     return suite
 
 
@@ -209,18 +221,24 @@ def coverage(pair: Pair, is_here: bool) -> Suite:
     )
 
 
-def clean_rooms() -> Chain:
-    """Each wheel alone, and again with the oldest dependencies that it allows."""
+def clean_rooms(*, each_week: bool) -> Chain:
+    """Each wheel alone with the oldest dependencies that it allows; with the newest,
+    which the pairs have, too, only each week."""
     tool = (str(ROOT / ".tools" / "bin" / "python"), "tools/clean_room.py")
     oldest = ("--oldest", "--python", text(OLDEST_PYTHON))
     lacks = "" if interpreter_works(OLDEST_PYTHON) else "there is no Python 3.11 here"
     report = ("--", f"--junitxml={REPORT}")
     # One chain, because the packages are built only once.
-    wheels = [Suite(f"Wheel of {one}", (*tool, one, *report)) for one in CLEAN_ROOMS]
-    for one in CLEAN_ROOMS:
-        command = (*tool, *oldest, one, *report)
-        wheels.append(Suite(f"Oldest dependencies, {one}", command, missing=lacks))
-    return wheels
+    newest = [Suite(f"Wheel of {one}", (*tool, one, *report)) for one in CLEAN_ROOMS]
+    rooms = [
+        Suite(
+            f"Oldest dependencies, wheel of {one}",
+            (*tool, *oldest, one, *report),
+            missing=lacks,
+        )
+        for one in CLEAN_ROOMS
+    ]
+    return [*rooms, *newest] if each_week else rooms
 
 
 def pytest(pair: Pair, is_here: bool, script: str, folder: str) -> Suite:
