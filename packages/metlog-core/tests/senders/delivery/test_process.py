@@ -320,6 +320,57 @@ print(dummies)
     assert receiver.wait_until(lambda r: r.counts == {"a": 2})
 
 
+LATE = [
+    "client.incr('late_0')",
+    "client.timer_send('late_1', 5)",
+    "client.gauge('late_2', 5)",
+    "client.histogram('late_3', 5)",
+    "client.timer('late_4').__enter__().__exit__(None, None, None)",
+    "client.series('counter', 'late_5').add(1)",
+    "client.incr('late_6', fields={'a': 'b'})",
+    "del self.client; client.incr('late_7')",
+    "[client.incr('late_8') for _ in range(9)]",
+    "client.incr('late_9'); client.flush(1)",
+]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("client_goes", ["", "del client"])
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "StatsdSender('127.0.0.1', port)",
+        "UdpSender('127.0.0.1', port, queue=99)",
+        "FanOutSender([{'sender': StatsdSender('127.0.0.1', port)}])",
+    ],
+)
+def test_what_finalizers_count_after_the_exit_handlers_arrives(
+    sender: str, client_goes: str, receiver: UdpReceiver
+) -> None:
+    """What a module holds dies after them, and perhaps the client first."""
+    script = f"""
+import sys
+from metlog.client import MetlogClient
+from metlog.senders import FanOutSender, StatsdSender, UdpSender
+port = int(sys.argv[1])
+client = MetlogClient({sender}, "t")
+class Held:
+    def __init__(self, client, late):
+        self.client, self.late = client, late
+    def __del__(self):
+        client = self.client
+        exec(self.late)
+held = [Held(client, compile(late, "", "exec")) for late in {LATE}]
+client.incr("early")
+{client_goes}
+"""
+    python(script, str(receiver.port))
+    expected = {"early", *(f"late_{number}" for number in range(len(LATE)))}
+    assert receiver.wait_until(
+        lambda r: all(any(name in line for line in r.lines) for name in expected)
+    )
+
+
 # -- the end ---------------------------------------------------------------------------
 
 

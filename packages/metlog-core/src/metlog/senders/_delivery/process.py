@@ -204,6 +204,8 @@ _members: Living[Forked] = Living()
 _lock = Lock()
 _hooked: set[str] = set()
 _exit: Deadline | None = None
+_kept: list[Forked] = []
+"""Members that live until all finalizers have run, which come after exit handlers."""
 
 
 def register(member: Forked) -> None:
@@ -342,6 +344,7 @@ def skips_exit_handlers() -> bool:
 def _at_exit() -> None:
     deadline = exit_deadline()
     members = list(_members)
+    _kept[:] = members
     for member in members:
         _tell("at exit", member, "hurry")
     for member in members:
