@@ -283,6 +283,26 @@ def test_a_host_has_one_name_in_all_libraries(
     assert {one.labels["server"] for one in sent.based("http.client")} == {label}
 
 
+@every_library
+@pytest.mark.parametrize(
+    "named",
+    [
+        ["straße.invalid", "strasse.invalid"],
+        ["strasse.invalid", "straße.invalid"],
+    ],
+)
+def test_a_host_is_not_called_by_the_older_form_of_another(
+    *, sent: Sent, settings: Any, ask: Ask, named: list[str]
+) -> None:
+    """In which ß is written ss; but the other is in the setting, too."""
+    settings.METLOG_HTTP_HOSTS = named
+    with contextlib.suppress(Exception):
+        ask("GET", "http://strasse.invalid:1/")
+    assert {one.labels["server"] for one in sent.based("http.client")} == {
+        "strasse.invalid"
+    }
+
+
 def test_many_errors_and_statuses(sent: Sent, settings: Any) -> None:
     """A label has no more values than METLOG_VIEW_NAMES_MAX, and what an exception
     says is not told."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ from metlog.testing import UdpReceiver
 from metlog.wire.statsd import Measurement, Unreadable, parse
 
 MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
+
+
+def test_it_says_its_version(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", {"metlog-core": "1.2"}.__getitem__)
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert not end.value.code
+    assert capsys.readouterr().out == "metlog-core 1.2\n"
 
 
 # -- what is understood ----------------------------------------------------------------

@@ -240,13 +240,12 @@ def _server(host: object) -> str:
 @conf.cached_until_changed
 def _named_hosts() -> dict[str, str]:
     """Return each host of the setting by what libraries may call it."""
-    named = {}
-    for host in conf.get("METLOG_HTTP_HOSTS"):
-        name = _bare(host)
+    hosts = conf.get("METLOG_HTTP_HOSTS")
+    older = {}
+    for name in map(_bare, hosts):
         with suppress(UnicodeError):  # the older form, which some libraries still use
-            named[name.encode("idna").decode()] = name
-        named[_written(host)] = name
-    return named
+            older[name.encode("idna").decode()] = name
+    return older | {_written(host): _bare(host) for host in hosts}
 
 
 def _written(host: str) -> str:

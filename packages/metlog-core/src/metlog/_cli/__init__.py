@@ -7,6 +7,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
 
 from metlog._cli import bench, dashboard, listen, mapping, send, watch
 from metlog._cli.dashboard import alerts
@@ -20,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # whoever started this has closed it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # for good
     parser = argparse.ArgumentParser(prog="python -m metlog", description=__doc__)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print it and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (listen, watch, send, bench, mapping, dashboard, alerts):
         command.add_to(commands)
@@ -35,3 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cannot go on: {error}", file=sys.stderr)
         return 1
     return code
+
+
+class _Version(argparse.Action):
+    """Looks the version up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        try:
+            version = metadata.version("metlog-core")
+        except metadata.PackageNotFoundError:  # run from a folder, not installed
+            version = "of unknown version"
+        print(f"metlog-core {version}")
+        parser.exit()
