@@ -113,8 +113,8 @@ NAMES: dict[str, list[str]] = {
         *("Families", "base_unit", "family_name", "labels", "sample_names"),
     ],
     "metlog.wire.statsd": [
-        *("Measurement", "Seen", "Unreadable", "number", "pack", "parse"),
-        *("rate_part", "safe_name", "split_key", "tags_part"),
+        *("Measurement", "Seen", "Unreadable", "number", "parse"),
+        *("rate_part", "safe_name", "tags_part"),
     ],
     "metlog.wire.text": ["as_text", "encodable", "log_text", "outline", "to_json"],
 }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -220,8 +221,6 @@ _sharing = Lock()
 
 def _here() -> object:
     """Return the running task, or the thread if there is none."""
-    import sys
-
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:

@@ -136,7 +136,7 @@ def test_what_waits_behind_an_answer_that_is_late_is_counted_at_once(
     assert sender.stats.dropped >= calls + 1
     assert sender.stats.queued <= 1
     answer.set()
-    thread = sender._thread
+    thread = sender._worker.thread
     assert thread is not None
     thread.join(PATIENCE)
     assert is_settled(sender.stats, calls + 2)
@@ -151,7 +151,7 @@ def test_a_log_record_that_is_answered_late_counts_once() -> None:
     client.info("second")
     client.close(0.01)
     answer.set()
-    thread = sender._thread
+    thread = sender._worker.thread
     assert thread is not None
     thread.join(PATIENCE)
     assert is_settled(sender.stats, 2)
@@ -174,7 +174,7 @@ def test_a_datagram_that_is_being_sent_counts_once() -> None:
     calls = record(client)
     client.close(0.01)
     go_on.set()
-    thread = sender._thread
+    thread = sender._worker.thread
     assert thread is not None
     thread.join(PATIENCE)
     assert is_settled(sender.stats, calls + 1)
@@ -203,7 +203,7 @@ def test_a_datagram_that_is_being_sent_at_the_end_counts_once(
     sender._socket.send = send  # type: ignore[assignment,method-assign]
     client.incr("first")
     assert sending.wait(PATIENCE)
-    thread = sender._thread
+    thread = sender._worker.thread
     assert thread is not None
     sender.hurry()
     sender.at_exit(Deadline(0.01))

@@ -22,7 +22,6 @@ from metlog.testing import UdpReceiver
 from metlog.wire.statsd import (
     Measurement,
     number,
-    pack,
     parse,
     safe_name,
     tags_part,
@@ -432,18 +431,6 @@ def test_tags_stay_within_their_part(fields: dict[str, Any]) -> None:
     assert text.count("|") == bool(wanted)
     assert (text.count(",") + 1 if text else 0) == wanted
     assert not set(text) & set("\n\r")
-
-
-@given(st.lists(st.binary(min_size=1, max_size=40)), st.integers(1, 100))
-def test_lines_are_packed_whole_and_in_order(lines: list[bytes], limit: int) -> None:
-    """No datagram is longer than the limit, unless one line alone is."""
-    lines = [line.replace(b"\n", b"_") for line in lines]
-    packed = list(pack([(line, 1) for line in lines], limit))
-    for datagram, weight in packed:
-        assert len(datagram) <= limit or weight == 1
-    found = [line for datagram, _ in packed for line in datagram.split(b"\n")]
-    assert found == lines
-    assert sum(weight for _, weight in packed) == len(lines)
 
 
 @pytest.mark.parametrize("max_packet", [64, 512, 1432])

@@ -17,23 +17,12 @@ from math import ceil, fsum, inf, log2, nextafter
 from typing import NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "COUNTS",
-    "SECONDS",
     "Explicit",
     "Exponential",
     "Histogram",
     "Range",
     "slices",
 ]
-
-SECONDS = (
-    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
-    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
-"""Default bounds for times, in seconds."""
-
-COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-"""Default bounds for everything else."""
 
 SLICE = 500
 """Sorting this many values keeps other threads waiting for about 0.07 ms."""
@@ -168,11 +157,6 @@ class Exponential(_Totals):
     def negative(self) -> Range:
         """The buckets of `below` as one range."""
         return _range(self.below)
-
-    @property
-    def buckets(self) -> tuple[Range, Range]:
-        """Both sides: `positive` and `negative`."""
-        return self.positive, self.negative
 
     def fold(self, values: Iterable[float], divisor: float = 1) -> None:
         """Add values, each divided by ``divisor``."""

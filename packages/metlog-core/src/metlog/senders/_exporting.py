@@ -206,11 +206,6 @@ class ExportingSender(BaseSender):
         """Return whether the current thread is changing what it holds."""
         return self._absorbing.is_mine
 
-    @property
-    def _thread(self) -> threading.Thread | None:
-        """The worker's thread, for checks that it is alive."""
-        return self._worker.thread
-
     def start(self) -> None:
         """Start the worker if it is not running. Called often."""
         process.check()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
 from typing import Any, NamedTuple
@@ -22,11 +22,9 @@ __all__ = [
     "Seen",
     "Unreadable",
     "number",
-    "pack",
     "parse",
     "rate_part",
     "safe_name",
-    "split_key",
     "tags_part",
 ]
 
@@ -80,32 +78,6 @@ def tags_part(
             tags[name] = _UNSAFE_TAG_VALUE.sub("_", _tag_text(value))
     written = ",".join(sorted(map(":".join, tags.items())))
     return encodable(f"|#{written}") if tags else ""
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """Return name and tags of ``name|@rate|#tags``: the tags with their bar."""
-    name, _, rest = key.partition("|")
-    _, sign, tags = rest.partition("#")
-    return name, f"|#{tags}" if sign else ""
-
-
-def pack(
-    lines: Iterable[tuple[bytes, int]], max_packet: int
-) -> Iterator[tuple[bytes, int]]:
-    """Join lines into datagrams of at most ``max_packet`` bytes, each with the sum of
-    its lines' weights. A line that is longer than that gets a datagram of its own."""
-    batch: list[bytes] = []
-    size = weights = 0
-    for line, weight in lines:
-        if batch and size + len(line) > max_packet:
-            yield b"\n".join(batch), weights
-            batch = []
-            size = weights = 0
-        batch.append(line)
-        size += len(line) + 1
-        weights += weight
-    if batch:
-        yield b"\n".join(batch), weights
 
 
 def _tag_name(text: str) -> str:

@@ -146,9 +146,9 @@ class Slot:
 
     __slots__ = ("cells", "seconds", "start")
 
-    def __init__(self, start: float, seconds: float = SLOT_SECONDS) -> None:
+    def __init__(self, start: float) -> None:
         self.start: float = start
-        self.seconds: float = seconds
+        self.seconds: float = SLOT_SECONDS
         self.cells: dict[Series, Cell] = {}
 
     @property

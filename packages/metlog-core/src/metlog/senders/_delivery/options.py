@@ -87,21 +87,17 @@ def integer(name: str, value: object, minimum: int, maximum: int) -> int:
     )
 
 
-def seconds(
-    name: str, value: object, minimum: float = 0.0, maximum: float = 3600.0
-) -> float:
-    """Return a time from ``minimum`` to ``maximum``, also from text such as ``"0.5"``,
+def seconds(name: str, value: object, minimum: float = 0.0) -> float:
+    """Return a time from ``minimum`` to an hour, also from text such as ``"0.5"``,
     because INI files have no floats."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             found = float(value)
         except (ValueError, OverflowError):
             found = -1.0
-        if minimum <= found <= maximum:
+        if minimum <= found <= 3600:
             return found
-    raise ConfigError(
-        f"expected seconds from {minimum:g} to {maximum:g}, got {value!r}", name
-    )
+    raise ConfigError(f"expected seconds from {minimum:g} to 3600, got {value!r}", name)
 
 
 def boolean(name: str, value: object) -> bool:

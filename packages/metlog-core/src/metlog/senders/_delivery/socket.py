@@ -128,13 +128,6 @@ class DatagramSocket:
                 self._look_up()
                 self.resolve(may_wait=False)  # raises what went wrong
 
-    def wait_ready(self, deadline: Deadline) -> bool:
-        """Wait for the address; return whether it is known. Raises like `resolve`."""
-        while not self.is_ready and deadline.left:
-            self.resolve(may_wait=True)
-            deadline.sleep(0.005)
-        return self.is_ready
-
     def send(self, data: bytes, deadline: Deadline | None = None) -> bool:
         """Send one datagram; return False if the one before it turns out to be refused.
 
