@@ -258,7 +258,7 @@ def test_whatever_comes(fields: dict[str, list[str]]) -> None:
         swaps, _ = _page_events.visits(fields)
         errors, _ = _page_events.errors(fields)
         causes, _ = _page_events.causes(fields)
-    except _page_events.MalformedError:
+    except _page_events.BadReportError:
         return
     assert all(0 <= swap.ms <= _page_events.MAX_MS for swap in swaps)
     assert errors.keys() <= _page_events.ERROR_KINDS

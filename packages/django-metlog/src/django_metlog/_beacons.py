@@ -11,20 +11,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from django_metlog import _page_events
+from django_metlog._page_events import MAX_MS, BadReportError, Fields, only
 
 __all__ = [
     "MAX_MS",
@@ -37,12 +31,6 @@ __all__ = [
     "read",
     "sender",
 ]
-
-Fields = Mapping[str, Sequence[str]]
-"""Form fields: each name with all its values, in order."""
-
-MAX_MS = 3_600_000
-"""Longer than any page load; boomerang's users have seen reports of hours and more."""
 
 MAX_REDIRECTS = 20
 """Browsers give up then: https://fetch.spec.whatwg.org/#http-redirect-fetch"""
@@ -109,10 +97,6 @@ _TOO_MANY_DIGITS = re.compile(r"-?[0-9]{16}", re.ASCII)
 
 _LEAST_SAMPLE = 0.01
 """The smallest share: with less, one report would count for too many loads."""
-
-
-class BadReportError(ValueError):
-    """The report is malformed; the text says how, in one sentence."""
 
 
 class Measurement(NamedTuple):
@@ -308,7 +292,7 @@ def _stick(fields: Fields, load: _Load) -> Report:
         if redirects is not None:
             load.redirect(redirects)
     if TYPE in load.keys and TYPE in fields:
-        load.type = _type(_only(fields, TYPE))
+        load.type = _type(only(fields, TYPE))
         if load.type is None:
             raise BadReportError(
                 f"{TYPE} must be a number or a navigation type's name."
@@ -325,12 +309,9 @@ def _stick(fields: Fields, load: _Load) -> Report:
 
 def _events(fields: Fields, load: _Load) -> dict[str, Any]:
     """Return what a page reports after its load, as parts of a `Report`."""
-    try:
-        visits, late = _page_events.visits(fields)
-        errors, many = _page_events.errors(fields)
-        causes, odd = _page_events.causes(fields)
-    except _page_events.MalformedError as error:
-        raise BadReportError(str(error)) from None
+    visits, late = _page_events.visits(fields)
+    errors, many = _page_events.errors(fields)
+    causes, odd = _page_events.causes(fields)
     load.rejected += late + many + odd
     return {"visits": tuple(visits), "errors": errors, "causes": tuple(causes)}
 
@@ -344,13 +325,6 @@ def _sample(fields: Fields) -> float:
     return share if _LEAST_SAMPLE <= share <= 1 else 1.0
 
 
-def _only(fields: Fields, name: str) -> str:
-    values = fields[name]
-    if len(values) != 1:
-        raise BadReportError(f"{name} came {len(values)} times; send it once.")
-    return values[0]
-
-
 def _stick_number(fields: Fields, name: str) -> float | None:
     """Return the value of one of stick's fields; None if it is missing."""
     values = fields.get(name)
@@ -359,7 +333,7 @@ def _stick_number(fields: Fields, name: str) -> float | None:
     # Nearly all are only digits, and a regular expression costs four times as much.
     if len(values) == 1 and (text := values[0]).isascii() and text.isdigit():
         return float(text)
-    text = _only(fields, name)
+    text = only(fields, name)
     if not _NUMBER.fullmatch(text):
         raise BadReportError(f"{name} must be a number.")
     return float(text)  # infinity for hundreds of digits

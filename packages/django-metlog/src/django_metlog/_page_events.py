@@ -3,7 +3,7 @@
 
 Pure functions of the fields of a stick report, as in `django_metlog._beacons`. Each
 returns what it found, and how many values it dropped because they are impossible or too
-many. A value that stick cannot have written raises `MalformedError`.
+many. A value that stick cannot have written raises `BadReportError`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from typing import NamedTuple
 
 __all__ = [
     "ERROR_KINDS",
+    "MAX_MS",
     "VITALS",
+    "BadReportError",
     "Cause",
-    "MalformedError",
+    "Fields",
     "Visit",
     "causes",
     "errors",
+    "only",
     "visits",
 ]
 
 Fields = Mapping[str, Sequence[str]]
+"""Form fields: each name with all its values, in order."""
 
 MAX_VISITS = 50
 MAX_ERRORS = 10
 """stick's own limit; if a report has more, the rest is dropped."""
 
 MAX_MS = 3_600_000
+"""Longer than any page load; boomerang's users have seen reports of hours and more."""
 
 MAX_TEXT = 200
 """The most characters of a selector or a path; the rest is cut off."""
@@ -72,8 +77,8 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,25})?(?:e-[0-9]{1,3})?", re.ASC
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
-class MalformedError(ValueError):
-    """The report cannot come from stick; the text says why, in one sentence."""
+class BadReportError(ValueError):
+    """The report is malformed; the text says how, in one sentence."""
 
 
 class Visit(NamedTuple):
@@ -99,12 +104,12 @@ def visits(fields: Fields) -> tuple[list[Visit], int]:
     """Return the page swaps in a report: ``visits`` holds a line for each."""
     if "visits" not in fields:
         return [], 0
-    lines = _only(fields, "visits").split("\n")
+    lines = only(fields, "visits").split("\n")
     found: list[Visit] = []
     for line in lines[:MAX_VISITS]:
         ms, _, view = line.partition(" ")
         if not _NUMBER.fullmatch(ms):
-            raise MalformedError("visits must be lines of milliseconds and a view.")
+            raise BadReportError("visits must be lines of milliseconds and a view.")
         if 0 <= float(ms) <= MAX_MS:
             found.append(Visit(view, int(float(ms) + 0.5)))
     return found, len(lines) - len(found)
@@ -157,17 +162,18 @@ def causes(fields: Fields) -> tuple[list[Cause], int]:
     return found, rejected
 
 
-def _only(fields: Fields, name: str) -> str:
+def only(fields: Fields, name: str) -> str:
+    """Return a field's value, or raise `BadReportError` if it has several."""
     values = fields[name]
     if len(values) != 1:
-        raise MalformedError(f"{name} came {len(values)} times; send it once.")
+        raise BadReportError(f"{name} came {len(values)} times; send it once.")
     return values[0]
 
 
 def _number(fields: Fields, name: str) -> float:
-    text = _only(fields, name)
+    text = only(fields, name)
     if not _NUMBER.fullmatch(text):
-        raise MalformedError(f"{name} must be a number.")
+        raise BadReportError(f"{name} must be a number.")
     return round(float(text), 3) + 0.0  # which makes -0.0 positive
 
 
@@ -175,5 +181,5 @@ def _text(fields: Fields, name: str) -> str:
     """Return a field's printable text, truncated; empty if there is none."""
     if name not in fields:
         return ""
-    text = _only(fields, name)[:MAX_TEXT]
+    text = only(fields, name)[:MAX_TEXT]
     return "".join(char for char in text if char.isprintable())

@@ -215,8 +215,8 @@ def current() -> Scope | None:
     return None if scope is NOBODY else scope
 
 
-def open_scope(started: float, parts: int = 0) -> Scope:
+def open_scope(started: float) -> Scope:
     """Open a scope for the current context, which has to be closed there."""
-    scope = Scope(started, parts)
+    scope = Scope(started, 0)
     scope.token = enter(scope)
     return scope
