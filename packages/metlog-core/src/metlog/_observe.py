@@ -16,7 +16,8 @@ from metlog.catalogue import Metric
 from metlog.senders._delivery import process
 from metlog.senders._delivery.host_lock import HostLock
 from metlog.senders._delivery.process import Deadline
-from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._delivery.tally import Tally
+from metlog.senders._delivery.worker import Worker
 from metlog.wire.text import as_text
 
 __all__ = ["Observation", "name_of", "observe"]

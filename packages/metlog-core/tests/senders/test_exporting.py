@@ -26,7 +26,7 @@ from metlog.senders import (
 )
 from metlog.senders._delivery import queue
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 from metlog.testing import HttpReceiver, UdpReceiver, until
 
 PATIENCE = 60.0  # a busy machine's

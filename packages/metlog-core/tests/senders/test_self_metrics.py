@@ -11,7 +11,7 @@ import pytest
 
 from metlog import MetlogClient
 from metlog.senders import PrometheusSender
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 from metlog.senders.base import SenderStats
 
 PATIENCE = 60.0

@@ -23,7 +23,8 @@ from metlog.metrics import KINDS, Kind, from_message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.options import boolean
 from metlog.senders._delivery.process import Deadline, Lock
-from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._delivery.tally import Tally
+from metlog.senders._delivery.worker import Worker
 from metlog.senders._self_metrics import SelfMetrics
 from metlog.senders.base import BaseSender, SenderStats
 

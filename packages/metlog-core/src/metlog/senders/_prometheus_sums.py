@@ -12,7 +12,7 @@ from metlog._aggregate.series import News, Series, Spilled, fold
 from metlog._lookalikes import Lookalikes
 from metlog.rules import is_reserved
 from metlog.senders._delivery.process import now
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 from metlog.senders._prometheus_state import Family, Labels, most_series, other
 from metlog.shapes import Shape, Shaped
 from metlog.wire.prometheus import Families, base_unit, labels

@@ -8,7 +8,7 @@ from metlog._aggregate.series import Identity
 from metlog._aggregate.table import Aggregate
 from metlog.catalogue import Metric
 from metlog.senders._delivery.process import Lock
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 from metlog.senders.base import SenderStats
 
 __all__ = ["METRICS", "SelfMetrics"]

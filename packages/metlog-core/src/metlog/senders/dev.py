@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from metlog.exceptions import ConfigError
 from metlog.message import Message
 from metlog.path import resolve_name
+from metlog.senders._delivery.tally import Tally
 from metlog.senders._delivery.turns import Turns
-from metlog.senders._delivery.worker import Tally
 from metlog.senders.base import BaseSender, SenderStats
 from metlog.wire.text import to_json
 

@@ -10,7 +10,7 @@ from metlog._severity import SEVERITY
 from metlog.message import Message
 from metlog.metrics import KINDS
 from metlog.senders._delivery.options import message_types, text
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 from metlog.senders.base import BaseSender, SenderStats
 from metlog.wire.text import to_json
 

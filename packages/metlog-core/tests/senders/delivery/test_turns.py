@@ -20,8 +20,8 @@ from metlog import MetlogClient
 from metlog.logging import hook_logger
 from metlog.senders import DebugCaptureSender, FileSender, StdOutSender, StreamSender
 from metlog.senders._delivery import turns
+from metlog.senders._delivery.tally import Tally
 from metlog.senders._delivery.turns import Turns
-from metlog.senders._delivery.worker import Tally
 
 Make = Callable[[Path], Any]
 

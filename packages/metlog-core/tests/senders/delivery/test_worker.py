@@ -17,7 +17,8 @@ from metlog import MetlogClient
 from metlog.senders import StatsdSender, UdpSender
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
-from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._delivery.tally import Tally
+from metlog.senders._delivery.worker import Worker
 from metlog.testing import UdpReceiver, until
 
 ENDING = {
@@ -577,28 +578,6 @@ def test_waking_and_counting_may_be_interrupted_by_themselves(sender: Sender) ->
         signal.signal(signal.SIGALRM, before)
     assert sender.tally.stats().sent == mine + handled
     assert sender.ticked(1)
-
-
-def test_a_tally_counts_what_threads_add() -> None:
-    """Nothing is lost between them, nor between adding and reading."""
-    tally = Tally("test")
-
-    def work() -> None:
-        for _ in range(3000):
-            tally.add(sent=1, dropped=2, errors=3, retried=4)
-            tally.stats()
-
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    assert tally.stats(7) == (12_000, 24_000, 36_000, 7, 48_000)
 
 
 def note() -> Any:

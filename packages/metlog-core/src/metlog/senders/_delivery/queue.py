@@ -13,7 +13,8 @@ from typing import Any
 from metlog.message import Message
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
-from metlog.senders._delivery.worker import Tally, Worker
+from metlog.senders._delivery.tally import Tally
+from metlog.senders._delivery.worker import Worker
 from metlog.senders.base import BaseSender, SenderStats
 
 __all__ = ["FLUSH_TIMEOUT", "QUEUE_BYTES", "MessageQueue", "QueuedSender"]

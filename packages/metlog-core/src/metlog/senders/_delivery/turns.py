@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from metlog.senders._delivery.process import Lock
-from metlog.senders._delivery.worker import Tally
+from metlog.senders._delivery.tally import Tally
 
 __all__ = ["Turns"]
 

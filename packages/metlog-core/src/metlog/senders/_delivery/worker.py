@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import deque
@@ -12,12 +11,11 @@ from contextlib import contextmanager, suppress
 from operator import attrgetter
 from typing import Any, Protocol
 
-from metlog.diagnostics import Diagnostics
 from metlog.senders._delivery import process
 from metlog.senders._delivery.process import Deadline
-from metlog.senders.base import SenderStats
+from metlog.senders._delivery.tally import Tally
 
-__all__ = ["Tally", "Worked", "Worker"]
+__all__ = ["Worked", "Worker"]
 
 RETRY_SECONDS = 5.0
 """Seconds until a thread is tried again if none could be started."""
@@ -387,74 +385,3 @@ def _weakly(pause: float | Callable[[], float]) -> Callable[[], float]:
         return 0.0 if found is None else found()
 
     return ask
-
-
-class Tally:
-    """Counts what became of everything a sender accepted, and reports what went wrong.
-
-    A forked child starts from zero.
-    """
-
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
-        self._lock = process.Lock()
-        self._begin()
-
-    def add(
-        self, sent: int = 0, dropped: int = 0, errors: int = 0, retried: int = 0
-    ) -> None:
-        """Add to the counts. Safe in signal handlers: what they add is not lost."""
-        self._check()
-        self._news.append((sent, dropped, errors, retried))  # atomic, unlike +=
-        if len(self._news) > 64:
-            self._settle(0)
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count one message as sent, or, if the block raises, as dropped."""
-        try:
-            yield
-        except Exception:
-            self.add(dropped=1, errors=1)
-            raise
-        self.add(sent=1)
-
-    def report(self, kind: str, detail: object = "") -> None:
-        """Say so on stderr, at most once a minute for each kind."""
-        self._check()
-        self._diagnostics.report(kind, detail)
-
-    def drop(self, count: int, why: str, detail: object = "") -> None:
-        """Count that many as lost, and report why."""
-        self.add(dropped=count)
-        self.report(why, detail)
-
-    def stats(self, queued: int = 0) -> SenderStats:
-        """Return the sums so far."""
-        self._check()
-        self._settle(1.0)
-        sent, dropped, errors, retried = self._sums
-        return SenderStats(sent, dropped, errors, queued, retried)
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._sums = (0, 0, 0, 0)
-        self._news: deque[tuple[int, int, int, int]] = deque()
-        self._diagnostics = Diagnostics(self.owner)
-
-    def _check(self) -> None:
-        if self._pid != os.getpid():
-            self._begin()
-
-    def _settle(self, timeout: float) -> None:
-        self._lock.run(timeout, self._add_up)
-
-    def _add_up(self) -> None:
-        news = self._news
-        for _ in range(len(news)):
-            # No call comes between the last two lines, so no signal handler can raise
-            # there.
-            a, b = self._sums, news[0]
-            sums = (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
-            self._sums = sums
-            news.popleft()
