@@ -93,7 +93,7 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _TOO_MANY_DIGITS = re.compile(r"-?[0-9]{16}", re.ASCII)
-"""Digits that no time in milliseconds since 1970 has, so it is not a start."""
+"""More digits than any time in milliseconds since 1970 has, so it is not a start."""
 
 _LEAST_SAMPLE = 0.01
 """The smallest share: with less, one report would count for too many loads."""
@@ -123,7 +123,7 @@ class Report(NamedTuple):
     visits: tuple[_page_events.Visit, ...] = ()
     """Page swaps."""
     errors: Mapping[str, int] = MappingProxyType({})
-    """How many JavaScript errors of which kind."""
+    """How many JavaScript errors there were of each kind."""
     causes: tuple[_page_events.Cause, ...] = ()
     """What caused the web vitals."""
 

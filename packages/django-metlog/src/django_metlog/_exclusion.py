@@ -21,7 +21,7 @@ def exclude(view: V) -> V:
 
     That includes the request's queries, cache calls and whatever else a patch measures.
     Only ``request.active`` goes up and down again: a request has begun before its view
-    is known. ``METLOG_EXCLUDE`` asks before that.
+    is known. ``METLOG_EXCLUDE`` is checked before that.
     Use it on a function, an ``async def``, a class-based view (the class, with its
     subclasses, or the result of ``as_view()``), a method of one, an action of a
     ViewSet, an operation of django-ninja or any other callable. It marks and returns

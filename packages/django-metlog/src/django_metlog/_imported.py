@@ -39,7 +39,7 @@ GUARDS = ("internal", "same_origin")
 
 
 def as_guard(name: str, found: Any) -> Callable[..., Any] | None:
-    """Return the guard in a setting, which has it or a path to it, or is None."""
+    """Return the guard that a setting holds or names by its path, or None."""
     if isinstance(found, str):
         path = found
         try:

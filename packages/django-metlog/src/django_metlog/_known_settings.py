@@ -46,8 +46,8 @@ class Setting:
         return (self.name,) if self.alias is None else (self.name, self.alias)
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value can work; one that cannot even be looked at, such as
-        a lazy object that cannot be made, does not."""
+        """Return whether the value can work; one that raises when it is inspected, such
+        as a lazy object that cannot be made, cannot."""
         try:
             return self.is_valid(value)
         except Exception:

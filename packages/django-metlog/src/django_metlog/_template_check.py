@@ -38,8 +38,7 @@ _WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), "True"),
     **dict.fromkeys(("false", "no", "off", "0", "none"), "False"),
 }
-"""What people write for a switch, where the language of templates has True and False.
-"""
+"""What people write for a switch; the template language has True and False."""
 _PACKAGES = {"site-packages", "dist-packages"}
 _NO_TEMPLATES = _PACKAGES | {".git", "node_modules"}
 
@@ -185,7 +184,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _engines() -> Iterator[Engine]:
-    """Yield the engines that can be made. Of others Django tells when they are used."""
+    """Yield the engines that can be made; Django reports others when they are used."""
     for alias in _tried(lambda: engines):
         for found in _tried(lambda one: [engines[one]], alias):
             if isinstance(found, DjangoTemplates):
@@ -196,7 +195,7 @@ def _folders(engine: Engine) -> list[Path]:
     """Return the engine's folders without installed packages, each once, in order."""
     found: dict[Path, None] = {}
     for loader in _tried(lambda: engine.template_loaders):
-        # The cached one has others.
+        # The cached loader wraps others.
         for inner in getattr(loader, "loaders", None) or [loader]:
             get_dirs = getattr(inner, "get_dirs", list)
             found |= dict.fromkeys(_tried(lambda dirs: _places(dirs()), get_dirs))

@@ -95,8 +95,8 @@ def _is_there(name: str) -> bool:
 
 
 def _as_it_is(name: str) -> Any:
-    """Return what a name has. When it is read again, Django looks into a lazy object,
-    which may raise anything."""
+    """Return the value of a name that is there. Not through Django if it has been read
+    already: that would inspect a lazy object, which may raise anything."""
     return settings_read[name] if name in settings_read else getattr(settings, name)
 
 
@@ -147,7 +147,7 @@ def client() -> MetlogClient:
 
 
 def client_or_inert() -> MetlogClient:
-    """Return it for code that must not fail: if there is none, one that drops all."""
+    """Return the client for code that must not fail, or one that drops everything."""
     found = settings_read.get("METLOG")
     try:
         return found if isinstance(found, MetlogClient) else client()
@@ -157,8 +157,8 @@ def client_or_inert() -> MetlogClient:
 
 
 def has_same_client() -> bool:
-    """Return whether METLOG is the client of the last call. If it is another, whatever
-    was made of settings is made again: no signal tells of an assignment."""
+    """Return whether METLOG is still the client of the last call. If not, clear what
+    was cached, because no signal reports an assignment to a setting."""
     if settings_read.get("METLOG") is _last_client[0]:
         return True
     found = client_or_inert()

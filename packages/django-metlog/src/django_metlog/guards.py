@@ -35,11 +35,12 @@ Guard = Callable[[HttpRequest], Any]
 
 
 def same_origin(request: HttpRequest) -> Response | None:
-    """Let only pages of this host report, by whatever scheme, as a proxy may change it.
+    """Let only pages of this host report.
 
-    It keeps out other sites' pages, but not programs that forge headers. Current
-    browsers send ``Sec-Fetch-Site`` over HTTPS; over plain HTTP there is ``Origin`` on
-    a POST, and ``Referer`` on boomerang's images.
+    The scheme is not compared, because a proxy may change it. It keeps out other sites'
+    pages, but not programs that forge headers. Current browsers send ``Sec-Fetch-Site``
+    over HTTPS; over plain HTTP there is ``Origin`` on a POST, and ``Referer`` on
+    boomerang's images.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -183,8 +184,8 @@ _PROXIED = (
     *("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP"),
     *("HTTP_X_REQUEST_START", "HTTP_X_QUEUE_START"),
 )
-"""How the headers begin that proxies are usually configured to add. A client that sends
-one only locks itself out."""
+"""Prefixes of the headers that proxies are usually configured to add. A client that
+sends one only locks itself out."""
 
 
 def bearer(token: str) -> Guard:

@@ -234,7 +234,7 @@ def _is_of_mozilla(settings: Mapping[str, Any]) -> bool:
 
 
 def _records_the_default(settings: Mapping[str, Any]) -> bool:
-    """Return whether it used the seven keys that were the default; ours are five."""
+    """Return whether the site used the default of seven keys; ours has five."""
     return not any(
         name in settings for name in ("STATSD_RECORD_KEYS", "METLOG_RECORD_KEYS")
     ) and any(
@@ -281,7 +281,7 @@ def main(arguments: list[str]) -> int:
     try:
         module = import_module(arguments[0])
     except ModuleNotFoundError as error:
-        # What the settings import and miss is theirs to tell, with its traceback.
+        # If an import in the settings is missing, its own traceback says so.
         if not error.name or not f"{arguments[0]}.".startswith(f"{error.name}."):
             raise
         print(

@@ -79,7 +79,7 @@ AS_TEXT = "it was logged as text: log it with exc_info=True"
 
 _diagnostics = Diagnostics("django-metlog")
 
-# However the exception's class has them read:
+# Read these, whatever the exception's class overrides:
 _attributes = vars(BaseException)["__dict__"].__get__
 _traceback = vars(BaseException)["__traceback__"].__get__
 
@@ -103,8 +103,8 @@ def _raise_of(error: BaseException, scope: Scope | None) -> tuple[object, ...]:
 
 
 def _is_same(before: object, now: tuple[object, ...]) -> bool:
-    """Return whether it is the same raise. A server may log once more what left a
-    request; then only one of them has a scope."""
+    """Return whether it is the same raise. A server may log again what left a request,
+    and then only one of the two has a scope."""
     if not isinstance(before, tuple) or (before[0], *before[2:]) != (now[0], *now[2:]):
         return False
     return before[1] == now[1] or None in (before[1], now[1])

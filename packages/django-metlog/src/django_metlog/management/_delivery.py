@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What became of what was sent, by the counts of client and sender, for commands."""
+"""What happened to what was sent, from the counts of client and sender."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class _RequestMiddleware:
         joined = {type(self), type(inner)} <= _PLAIN
         if joined:
             self._part |= inner._part  # noqa: SLF001  # our own
-            # And the innermost one's hook does the part of all.
+            # And the innermost one's hook does the parts of all.
             self._hooked = inner._hooked  # noqa: SLF001
             self._hooked._part = self._part  # noqa: SLF001
             get_response = inner.get_response

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How a read of a cache is asked, so that its answer tells hits from misses."""
+"""How to call a cache's reading methods so that the result shows hits and misses."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def asking(
 
 
 def is_missing(answer: object) -> bool:
-    """Return whether a `get` has answered with our default, which a backend may have
-    called, because it is callable."""
+    """Return whether a `get` returned our default; a backend may have called that,
+    because it is callable."""
     return answer is MISSING or type(answer) is MISSING
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What of an exception is the database's: its class as Django has it, if any is."""
+"""What the database raised behind an exception, as one of Django's classes."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ def django_class(connection: BaseDatabaseWrapper, error: Exception) -> type[Exce
 
 
 def failure(error: Exception, wrapper: CodeType) -> type[BaseException] | None:
-    """Return the class of what the database raised for a statement, None if nothing.
+    """Return the class of what the database raised for a statement, or None.
 
-    ``error`` left ``wrapper``, ours, which is around those of the site. Theirs may
-    raise before or after the statement, or turn its exception into another.
+    ``error`` was raised through ``wrapper``, which is ours and is outside of the site's
+    own wrappers. Those may raise before or after the statement, or replace its
+    exception by another.
     """
     for one in _causes(error):
         place = _TRACEBACK(one)
@@ -58,7 +59,7 @@ def failure(error: Exception, wrapper: CodeType) -> type[BaseException] | None:
             place = place.tb_next  # below ours
         while place is not None:
             if place.tb_frame.f_code is wrapper:
-                return None  # another statement's, which has told it
+                return None  # another statement's, which has reported it
             if _calls_driver(place):
                 return type(one)
             place = place.tb_next
@@ -66,7 +67,7 @@ def failure(error: Exception, wrapper: CodeType) -> type[BaseException] | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield it and what it was raised from; not for ever, as it may be a circle."""
+    """Yield it and what it was raised from, up to ten, because that may be a circle."""
     one: BaseException | None = error
     for _ in range(10):
         if one is not None:

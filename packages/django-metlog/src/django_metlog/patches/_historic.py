@@ -67,7 +67,7 @@ def _wanted() -> bool:
 
 @dataclass(frozen=True)
 class _OfModel(Metric):
-    """Has the model's name as in the class statement: ``models.shop.OrderItem``."""
+    """Writes a model's name as its class statement does: ``models.shop.OrderItem``."""
 
     def dotted(self, parts: Mapping[str, str]) -> str:
         try:

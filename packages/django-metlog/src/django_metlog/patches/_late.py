@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Patch a library when, and if, the site imports it.
 
-Patches are applied before most of a site's own modules are imported. To import a
+Patches are applied before most of a site's own modules are imported. Importing a
 library just to patch it would cost every site that has it but does not use it.
 """
 

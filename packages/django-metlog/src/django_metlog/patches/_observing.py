@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a patch has a worker ask now and then, for whatever client METLOG is."""
+"""Functions that a worker calls now and then, for METLOG's current client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Question = tuple[Metric, Callable[[], float], dict[str, str]]
 
 
 class Observations:
-    """The questions of one patch. They follow METLOG if it becomes another client."""
+    """The questions of one patch. They move to the new client if METLOG is replaced."""
 
     def __init__(self) -> None:
         self._questions: list[Question] = []
@@ -31,7 +31,7 @@ class Observations:
         return bool(self._questions)
 
     def start(self, questions: Iterable[Question], **how: Any) -> None:
-        """Have them asked, as `MetlogClient.observe` takes it, unless they are."""
+        """Have them asked, as `MetlogClient.observe` does, unless they already are."""
         if not self:
             self._questions, self._how = list(questions), how
             self._follow()

@@ -27,7 +27,7 @@ def operation(sql: object) -> str:
 
     Comments, parentheses and semicolons before it are skipped. Anything but text is
     ``other``, such as psycopg's composed statements, which cost too much to render. It
-    takes linear time: it only goes forward, and stops at the first word.
+    takes linear time, because it only goes forward and stops at the first word.
     """
     if not isinstance(sql, str):
         return "other"

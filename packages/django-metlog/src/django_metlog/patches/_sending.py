@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What every patch needs at the end of a measurement, as cheap as possible."""
+"""What every patch needs at the end of a measurement, as cheaply as possible."""
 
 from __future__ import annotations
 

@@ -128,7 +128,8 @@ def _worker_ready(sender: Any = None, **kwargs: Any) -> None:
     app = getattr(sender, "app", None)
     if app is None:
         return
-    broker = app.connection_for_read().as_uri()  # it is not asked, nor is a password in
+    # This connects to nothing, and hides the password.
+    broker = app.connection_for_read().as_uri()
     questions = (
         (CELERY_QUEUE, partial(_length, app, queue), {"queue": queue})
         for queue in list(app.amqp.queues.consume_from)
@@ -176,8 +177,8 @@ def _waited_ms(request: Any, now: float) -> float | None:
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         sent_at = max(sent_at, at.timestamp())
-    # The clocks of two machines differ: a negative time means nothing. Nor does one
-    # before 1970, of which a message may have any.
+    # The clocks of two machines differ, so a negative time means nothing. Nor does a
+    # time before 1970, and a message may contain any number.
     return round((now - sent_at) * 1000, 3) if 0 < sent_at <= now else None
 
 

@@ -63,7 +63,7 @@ def _naming(load: Function) -> Function:
 
 
 MAX_NAMED = 100
-"""Commands are usually loaded to be run at once; older ones were loaded for their help.
+"""Commands are usually loaded to be run at once; others were loaded for their help.
 """
 
 _named: list[tuple[object, str]] = []

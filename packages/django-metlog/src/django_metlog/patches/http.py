@@ -49,8 +49,8 @@ _swaps: dict[str, Swap] = {}
 """A swap for each method that was ever patched, by a name for it."""
 
 _around: ContextVar[_Request | None] = ContextVar("django_metlog_http", default=None)
-"""The request that this is inside of: redirects and retries are. A task that was begun
-there may outlive it, and takes its context along."""
+"""The request that the code runs inside of, as redirects and retries do. A task that is
+started there keeps its context, and may outlive the request."""
 
 _diagnostics = Diagnostics("django_metlog.patches.http")
 
@@ -60,7 +60,7 @@ def _swap(name: str, owner: Any, method: str, wrap: Callable[..., Any]) -> None:
     swap.on()
 
 
-@survives  # another module may have the name of one of these, or a test's double
+@survives  # a module of that name may be another one, or a test's double
 def _on_urllib3(module: ModuleType) -> None:
     pool: Any = module.HTTPConnectionPool
     _swap("urllib3", pool, "urlopen", _timed_urlopen)
@@ -167,7 +167,7 @@ def _address(session: Any, url: object) -> tuple[str | None, int | None]:
         if not parts.hostname:
             parts = urlsplit(str(_read(session, "_base_url")))
         return parts.hostname, parts.port or _PORTS.get(parts.scheme)
-    except Exception:  # no address, or a text that raises
+    except Exception:  # not an address, or its text raises
         return None, None
 
 
@@ -222,7 +222,7 @@ class _Request:
 
 
 def _status_in(error: object) -> int | None:
-    """Return the status of an answer that was made an exception: by aiohttp's
+    """Return the status of a response that was turned into an exception: by aiohttp's
     ``raise_for_status=True``, or by a hook of the site's in httpx."""
     for status in (
         _read(_read(error, "response"), "status_code"),

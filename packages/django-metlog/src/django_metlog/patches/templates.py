@@ -70,7 +70,8 @@ def _swaps() -> list[Swap]:
 
 
 def _name(template: Any) -> str | None:
-    """Return the requested name, ``page.html#part`` of a partial, None of a string."""
+    """Return the name it was requested by, ``page.html#part`` for a partial; None for a
+    template made from a string."""
     name: str | None = getattr(template, "name", None)
     page = getattr(getattr(template, "origin", None), "template_name", None)
     return f"{page}#{name}" if name and page and name != page else name
