@@ -53,9 +53,8 @@ class HandleTable:
 
 
 def _key(kind: Kind, identity: Identity) -> object:
-    """Return what tells handles apart: a name that is not text must not share one with
-    the text it looks like, nor a rate that is not a number with the number it reads
-    like."""
+    """Return the key of a handle. A name that is not text must not get the handle of
+    the text that it looks like; neither must a rate that is not a number."""
     name, metric, parts = identity.name, identity.metric, identity.parts
     rate = identity.rate
     return (

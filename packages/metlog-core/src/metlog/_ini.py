@@ -148,7 +148,7 @@ def nest_prefixes(
 
 
 def refuse_both(config: Mapping[str, Any]) -> None:
-    """Raise for an option that is written with its prefix and without, differently."""
+    """Raise if an option is written with and without its prefix, and they differ."""
     for prefix in ("sender", "global"):
         nested = config.get(prefix)
         for key, value in nested.items() if isinstance(nested, Mapping) else ():

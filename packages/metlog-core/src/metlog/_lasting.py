@@ -79,7 +79,8 @@ def lasting(
 
 def _undecorated(fn: Any) -> Any:
     """Return the function below our own decorators, which return its generators as they
-    are. ``__wrapped__`` does not tell, because `contextlib.contextmanager` sets it too.
+    are. ``__wrapped__`` cannot be used, because `contextlib.contextmanager` sets it
+    too.
     """
     while (decorator := getattr(fn, "metlog_decorator", None)) is not None:
         fn = decorator.fn

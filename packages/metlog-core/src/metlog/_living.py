@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 class Living(Generic[T]):
     """Like a `weakref.WeakSet`, but threads, signal handlers and finalizers may add to
-    it while it is iterated, and what is added need not be hashable: a dataclass, for
-    one, is not, or it equals others."""
+    it while it is iterated, and its items are told apart by identity: a dataclass may
+    be unhashable, or equal to another."""
 
     def __init__(self) -> None:
         self._by_id: weakref.WeakValueDictionary[int, T] = weakref.WeakValueDictionary()

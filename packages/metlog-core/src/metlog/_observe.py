@@ -62,7 +62,7 @@ class Observation:
             self._lock.release()
 
     def after_fork(self) -> None:
-        """Start from the next answer: what grew until now, the parent has counted."""
+        """Start from the next answer: the parent has counted the growth until now."""
         self.is_asking = False
         if self._last == 0:
             self._last = None
@@ -112,7 +112,7 @@ def observe(
     if fields is not None and not isinstance(fields, Mapping):
         raise TypeError(f"expected a dict of fields or none, got {fields!r}")
     if isinstance(name, Metric):
-        kind = name.kind  # type: ignore[assignment]  # the next line looks
+        kind = name.kind  # type: ignore[assignment]  # checked below
         name.check(fields or {})
     if kind not in ("gauge", "counter"):
         raise TypeError(f"expected the kind gauge or counter, got {kind!r}")

@@ -117,7 +117,7 @@ def takes_metrics(sender: object) -> bool:
 
 def _distance(thing: object, name: str) -> int:
     """Return how far from the object a method is defined: 0 on the object itself, more
-    on its classes, and less on a class where somebody replaced it than otherwise."""
+    on its classes, and a little less on a class where somebody replaced it."""
     if name in getattr(thing, "__dict__", ()):
         return 0
     bases = type(thing).__mro__

@@ -83,8 +83,8 @@ class Route:
         self.choosing = Lock()
         """Held while `choose` runs, and while its outcome is applied."""
         self.undecided = False
-        """Whether `choose` has to run again: amid it, a signal handler has raised or
-        changed something."""
+        """Whether `choose` has to run again, because a signal handler raised, or
+        changed something, while it ran."""
         self._warned: set[str] = set()
         self._lookalikes = Lookalikes()
 
@@ -100,8 +100,8 @@ class Route:
         """Decide how metrics travel. ``overridden`` names the methods of the client
         that are not the library's own, ``lens`` has its rules and common fields."""
         self._lens = self.aggregate.lens = lens
-        # Others may still be adding for it: if nothing else references it, it closes
-        # itself, and not before there is another.
+        # Referenced until there is another: without references it closes itself, and
+        # threads may still be adding for it.
         earlier = self._sender
         self._sender = sender
         self._filters = filters
@@ -123,7 +123,7 @@ class Route:
                 self.drain.remove_source(self.aggregate, once_more=drain is None)
             if drain is not None:
                 drain.add_source(self.aggregate, caller)
-                if worked:  # the last of all calls may be amid adding for the earlier
+                if worked:  # a last call may still be adding for the earlier
                     drain.start()
             self.drain = drain
         del earlier
@@ -150,7 +150,7 @@ class Route:
         self.handles.disarm()
 
     @property
-    def is_amid(self) -> bool:
+    def is_mine(self) -> bool:
         """Return whether the current thread is in the middle of something that another
         thread, which runs `choose`, may be waiting for."""
         drain = self.drain
@@ -175,8 +175,8 @@ class Route:
         """Take one measurement on the slow path. Never raises.
 
         ``sampled`` says that the caller has sampled already; ``value`` milliseconds
-        passed between the two readings in ``clock``. If somebody has set that back in
-        between, as a test may that freezes it, no time has passed.
+        passed between the two readings in ``clock``. If that was set back in between,
+        as by tests that freeze time, no time has passed.
         """
         try:
             if clock is not None and value < 0:
@@ -274,7 +274,7 @@ class Route:
             return
         told = taken.told
         if not -LIMIT < told < LIMIT and not self._messages_only:
-            # Scaled, it is beyond a float; but labelled backends do not scale it.
+            # Too large for a float once scaled, but labelled backends do not scale it.
             self._deliver(caller, taken)
             return
         if self._is_beyond(taken):
@@ -337,7 +337,7 @@ class Route:
         self._safely(sender.send_message, msg)
 
     def _add(self, caller: Caller, drain: Drain, taken: Measurement) -> bool:
-        """Add it, or count it as lost; False if the client has another sender since."""
+        """Add it, or count it as lost. Return False if the client has a new sender."""
         drain.start()
         why = closed = drain.closed
         if closed and drain is not self.drain:
@@ -377,7 +377,7 @@ class Route:
             handle.arm()
 
     def _is_beyond(self, taken: Measurement) -> bool:
-        """Return whether it is beyond a float once scaled; if so, count it."""
+        """Return whether it is too large for a float once scaled; if so, count it."""
         if -LIMIT < taken.told < LIMIT:
             return False
         why = f"{taken.kind} dropped, value is not finite when scaled"

@@ -61,8 +61,8 @@ class Timer:
 
     @property
     def result(self) -> int | None:
-        """The last measurement in whole milliseconds; None before that. It is 0 if
-        somebody has set the clock back, as a test may that freezes it."""
+        """The last measurement in whole milliseconds; None before that. It is 0 if the
+        clock was set back, as by tests that freeze time."""
         elapsed: float | None = getattr(self, "_elapsed", None)
         return None if elapsed is None else max(0, int(0.5 - elapsed * 1000))
 

@@ -31,7 +31,7 @@ _NONE_YET: Any = types.MappingProxyType({})
 
 
 def _as_sender(found: Any) -> Sender:
-    """Return it if it can be one. Who gives none wants nothing sent."""
+    """Return it if it can be a sender; None means that nothing is sent."""
     if found is None:
         return NoSendSender()
     if isinstance(found, type):
@@ -71,7 +71,7 @@ def _as_filters(found: Iterable[Filter] | None) -> tuple[Filter, ...]:
 
 
 class _Rerouting(Generic[T]):
-    """An attribute on which it depends how metrics travel: setting it reroutes."""
+    """An attribute that affects how metrics travel: setting it reroutes."""
 
     def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
         self._convert = convert
@@ -143,9 +143,9 @@ class Wired(metaclass=_patching.Patchable):
         route = self._route
         route.undecided = True
         # The last thread sees what all others changed. A signal handler may have to
-        # leave it to them, who may be waiting for what it interrupted, or to what it
-        # interrupted; if that has just finished, the next call decides.
-        patience = 0 if route.is_amid else PATIENCE
+        # leave this to them, because they may be waiting for what it interrupted, or to
+        # what it interrupted; if that has just finished, the next call decides.
+        patience = 0 if route.is_mine else PATIENCE
         if not route.choosing.run(patience, self._choose):
             self._take_the_slow_path()
 
@@ -192,8 +192,9 @@ class Wired(metaclass=_patching.Patchable):
 
     def after_fork(self) -> None:
         """Take the slow path in a forked child, where the next call starts a worker,
-        and decide anew: another thread of the parent may have been amid that. Then no
-        drain may know of what the parent counted and sends."""
+        and decide again, as another thread of the parent may have been deciding. Then
+        perhaps no drain knows the aggregate, so empty it here: the parent sends what it
+        holds."""
         self._take_the_slow_path()
         self._route.undecided = True
         self._route.aggregate.reset()
@@ -243,8 +244,9 @@ class Wired(metaclass=_patching.Patchable):
             setattr(self, name, types.MethodType(function, self))
 
     def _set_later(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what `__init__` does not set, by its public name: attributes, and the
-        functions of methods, which a client that is not there yet cannot be asked for.
+        """Return what `__init__` does not set, by its public name: attributes, and
+        methods as functions, because a bound method would need the client, which is not
+        made yet.
         """
         found = {
             name: value

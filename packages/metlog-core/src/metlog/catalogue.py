@@ -50,8 +50,8 @@ def segment(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Split text like `_UNSAFE`, but not before marks: many scripts write vowels as
-    such, which are no \\w. Those of anything else, say of an emoji, are left out."""
+    """Split text like `_UNSAFE`, but not at combining marks: many scripts write vowels
+    with them, but \\w excludes them. Marks after anything else, say an emoji, go."""
     kept = ["."]
     for c in text:
         is_part = kept[-1] != "." and category(c).startswith("M")
@@ -335,7 +335,7 @@ def find(kind: str, name: str) -> Metric | None:
 
 
 def itself(kind: str, name: str) -> Metric | None:
-    """Return the declaration that a plain name has as it is."""
+    """Return the declaration whose name, without placeholders, is this plain name."""
     return _metrics.get((kind, name))
 
 

@@ -409,11 +409,11 @@ class MetlogClient(Seams):
 
         With ``once_per_host`` one process of this user on this host calls the function:
         the one that holds a lock of the kernel's. If two sites of one user have a level
-        of the same name, it has to be a text that tells theirs apart, such as the
-        broker's address. Without it each process reports its own level. On StatsD these
-        would overwrite each other, so they are sent only if the name contains the
-        process's id, or with DogStatsD if a field does. What is left out is told on
-        stderr, except for a declared metric.
+        of the same name, pass a text that tells theirs apart, such as the broker's
+        address. Without it each process reports its own level. On StatsD these would
+        overwrite each other, so they are sent only if the name contains the process's
+        id, or with DogStatsD if a field does. What is left out is reported on stderr,
+        except for a declared metric.
         """
         return observe(self, name, function, fields, every, once_per_host, kind)
 

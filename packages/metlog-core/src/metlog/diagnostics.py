@@ -82,8 +82,8 @@ def scrub(text: str) -> str:
 
 
 _here = threading.local()
-"""``writing``: whether this thread is writing a line. Not by its identity, which in a
-forked child another thread may have."""
+"""``writing``: whether this thread is writing a line. A thread's id would not do: in a
+forked child another thread may have the same."""
 
 # Both are linear: each repetition either stops at the character that begins the next
 # match, or has a limit.

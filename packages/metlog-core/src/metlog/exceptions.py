@@ -58,7 +58,7 @@ class EnvironmentNotFoundError(ConfigError):
 
 
 class MethodNotFoundError(ConfigError):
-    """A plugin wants to override a client method that does not exist."""
+    """The provider of a filter or plugin cannot be imported, or is not callable."""
 
 
 @contextmanager

@@ -46,9 +46,9 @@ class MetlogHandler(logging.Handler):
 
 
 _emitting: ContextVar[bool] = ContextVar("metlog_emitting", default=False)
-"""Whether this thread is in `MetlogHandler.emit`. Not by its identity, which in a
-forked child another thread may have. Each greenlet has a context of its own, even if
-gevent came after us."""
+"""Whether this thread is in `MetlogHandler.emit`. A thread's id would not do: in a
+forked child another thread may have the same. Each greenlet has a context of its own,
+even if gevent was imported after us."""
 
 
 def hook_logger(logger_name: str | None, client: MetlogClient) -> None:

@@ -41,7 +41,7 @@ class Convention:
     bounds: tuple[float, ...] = ()
     """The advised buckets for a histogram, in its unit."""
     fails_from: int = 600
-    """From which status on, up to 599, an answer is an error whose type it is."""
+    """The lowest status that is an error; up to 599 it is also the error's type."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ _SYSTEMS = {
 
 
 def known_methods() -> frozenset[str]:
-    """Return the methods of HTTP requests that are told by their names.
+    """Return the HTTP methods that are reported by name; any other is ``_OTHER``.
 
     ``OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`` replaces them by a list of its own,
     separated by commas; upper and lower case differ.

@@ -288,7 +288,7 @@ class Shape:
                 yield f"{metric.name!r}: no backend gets the label {label!r}"
 
     def tell_lost(self, *labels: str) -> None:
-        """Report once for each label that the backend cannot have it; the value still
+        """Report once for each label that the backend cannot have; the value still
         counts."""
         new = [label for label in labels if label not in self._lost]
         if not new or len(self._lost) >= MAX_TOLD:

@@ -171,7 +171,7 @@ class Drain:
         looked at, unless the last full look is `FULL_SCAN` seconds ago, or series have
         to make room for new ones. If another thread is draining, wait ``wait`` seconds
         for it, by default for ever; do not wait at all if `is_mine`, and take nothing
-        if that is an exporter, which would have to take it amid its own change.
+        if the thread is changing an exporter, which could not absorb it now.
         """
 
         def take() -> None:

@@ -15,8 +15,8 @@ __all__ = ["Reservoir", "sample"]
 class Reservoir:
     """A uniform sample of at most ``limit`` of all the entries that are added.
 
-    With more it is thinned to ``low``: to less than the limit where adding must be
-    cheap, because one that is always full is thinned each time.
+    With more it is thinned to ``low``. That is less than the limit where adding must be
+    cheap, because a sample that is always full is thinned each time.
     """
 
     __slots__ = ("kept", "limit", "low", "seen")

@@ -50,8 +50,8 @@ BUFFER = 5_000
 """Entries in one buffer; a full one is exchanged for a fresh one."""
 
 MAX_FULL = 40
-"""Full buffers of one series that may wait for the worker (6 MB); beyond, callers fold
-theirs themselves."""
+"""Full buffers of one series that may wait for the worker (6 MB); beyond that, callers
+fold theirs themselves."""
 
 NEVER: Callable[[int, float], None] = deque[float](maxlen=0).insert
 """Always raises IndexError: the ``put`` of a handle that must take the slow path."""

@@ -41,7 +41,7 @@ MAX_NAME = 4_096
 each distinct one is kept in memory."""
 
 MAX_DEFERRED = 10_000
-"""How many measurements may wait that signal handlers made while they interrupted the
+"""How many measurements may wait, of signal handlers that interrupted a change of the
 aggregate in their own thread."""
 
 _MAX_ALIASES = 24
@@ -125,7 +125,7 @@ class Aggregate:
         return None
 
     def add_to(self, series: AnySeries, value: float) -> None:
-        """Add to a series that is known."""
+        """Add to a series that was returned by `series`."""
         if self._lock.is_mine:
             self._defer(self.add_to, series, value)
             return

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still in the buffer would fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return 0  # nobody reads on
+            return 0  # the reader has gone away
         print(f"cannot go on: {error}", file=sys.stderr)
         return 1
     return code

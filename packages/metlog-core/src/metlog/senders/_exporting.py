@@ -263,7 +263,7 @@ class ExportingSender(BaseSender):
         self.closed = True
         self._reroute()
         self._flush(deadline)
-        if self._is_amid():
+        if self._is_busy_here():
             self._left = True
             self._worker.ask_later(deadline)
             self._worker.kept.append(self)  # until its last turn
@@ -401,7 +401,7 @@ class ExportingSender(BaseSender):
         """Return whether this thread interrupted what other threads may wait for."""
         return any(drain.is_mine for drain in self._drains)
 
-    def _is_amid(self) -> bool:
+    def _is_busy_here(self) -> bool:
         """Return whether this thread is in the middle of a change or a turn."""
         here = os.getpid(), threading.get_ident()
         return here in _nested or self._is_interrupted()
@@ -420,7 +420,7 @@ class ExportingSender(BaseSender):
         deadline, the worker in its last turn, a thread that was delivering meanwhile.
         In the middle of something in its own thread, it leaves this to the others.
         """
-        if self._is_amid():
+        if self._is_busy_here():
             return
         for drain in self._drains:
             drain.run(wait=wait)

@@ -93,7 +93,7 @@ def read(
     reader = _Reader(environ)
     disabled = reader.boolean("OTEL_SDK_DISABLED")
     if disabled:
-        reader = _Reader({})  # nobody is to repair what is switched off
+        reader = _Reader({})  # do not complain about what is switched off
     reader.check_resource()
     wanted = _signals(signals) if signals is not None else reader.signals()
     made: dict[str, Target | None] = {}

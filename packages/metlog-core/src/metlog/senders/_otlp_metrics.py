@@ -285,8 +285,8 @@ class Totals:
         self, cells: list[Cell], now_ns: int, temporality: AggregationTemporality
     ) -> Batch:
         told = []
-        # If the clock was set back, a series starts now: with the times that it had
-        # before, all points until then would be of one and the same moment to come.
+        # If the clock was set back, a series starts now: with the start that it had
+        # before, all its points until then would lie at one moment in the future.
         latest_start = clamped(clamped(now_ns) - 1)
         for i in range(0, len(cells), _CHUNK):
             if i:

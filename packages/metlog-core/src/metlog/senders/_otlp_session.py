@@ -252,7 +252,7 @@ def _failed(error: Exception, place: str, has_sent: bool) -> Outcome:
     of_network = isinstance(
         error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
     )
-    # To a proxy something was sent, but to nobody else.
+    # If a proxy failed, nothing was sent to the collector itself.
     reached = has_sent and not isinstance(error, requests.exceptions.ProxyError)
     return Outcome(
         False,
@@ -335,7 +335,7 @@ def _connections(
 
     class Direct(Timed):
         def _new_conn(self) -> socket.socket:
-            """Connect by the deadline: it is not for each of the name's addresses."""
+            """Connect by the deadline, which all of the name's addresses share."""
             name = self._dns_host
             try:
                 *others, last = self._addresses()

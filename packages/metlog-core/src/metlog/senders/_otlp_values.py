@@ -95,7 +95,7 @@ def headers(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[str, str]:
                 f"something else as number {position} (not shown: it may be secret)",
                 where,
             )
-        found[name.lower()] = value.strip(" \t")  # requests refuses to send it
+        found[name.lower()] = value.strip(" \t")  # requests refuses leading blanks
     return found
 
 

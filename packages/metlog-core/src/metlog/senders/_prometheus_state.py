@@ -184,8 +184,8 @@ def _lines(family: Family) -> tuple[str, ...]:
 
 
 def most_series(max_series: int) -> float:
-    """Return at how many series there is no room for a new family, either, although it
-    would have only one."""
+    """Return the number of series from which on not even a new family finds room,
+    although it would have only one series."""
     return max_series * 1.25 + 100
 
 
@@ -208,9 +208,9 @@ def bounded(
     max_series: int,
     report: Callable[[str, object], object],
 ) -> list[Family]:
-    """Return ``more`` so that with it ``families`` have about ``max_series`` at most:
-    new series of a family share one, see `other`, and in the end new families are left
-    out."""
+    """Return ``more``, limited so that it and ``families`` have about ``max_series``
+    series at most: new series of a family share one, see `other`, and in the end new
+    families are left out."""
     size = sum(len(family.samples) for family in families.values())
     found = []
     for family in more:

@@ -34,7 +34,7 @@ class _Form(NamedTuple):
     family: Family
     labels: Labels
     factor: float
-    """The factor from its values, of which a timer's are seconds, to the family's."""
+    """What to multiply its values by (a timer's are seconds) for the family's unit."""
 
 
 _REFUSED = _Form(Family("", ""), (), 0.0)

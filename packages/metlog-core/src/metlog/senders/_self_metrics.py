@@ -46,8 +46,8 @@ class SelfMetrics:
         self._own = 0  # calls that these metrics themselves are
 
     def tell(self, tally: Tally, aggregate: Aggregate) -> None:
-        """Add what is new since the last call, without the calls that did that; nothing
-        if another thread is doing so, because both would add the same."""
+        """Add what is new since the last call, except for the calls made here; do
+        nothing if another thread is here, because both would add the same."""
         self._telling.run(0, lambda: self._tell(tally.stats(), aggregate))
 
     def _tell(self, stats: SenderStats, aggregate: Aggregate) -> None:

@@ -300,7 +300,7 @@ class FanOutSender(BaseSender):
 class _Rest:
     """The routes that are called for each metric, as one sender.
 
-    Whoever calls them keeps the `FanOutSender`, though its client has another by now.
+    It keeps the `FanOutSender` alive for callers whose client has another by now.
     """
 
     def __init__(self, fan: FanOutSender) -> None:

@@ -405,8 +405,8 @@ class OtlpSender(ExportingSender):
         return outcome
 
     def _settle(self, calls: int, points: int, outcome: Outcome) -> None:
-        # It counts points, also those of series to which nothing happened, and does not
-        # say which.
+        # The collector counts points, including those of series without news, and does
+        # not say which it rejected.
         rejected = calls if outcome.rejected >= points else outcome.rejected
         rejected = min(calls, rejected)
         self._tally.add(sent=calls - rejected, dropped=rejected)

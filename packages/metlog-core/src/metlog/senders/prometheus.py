@@ -372,7 +372,7 @@ def _sender_of(client: MetlogClient) -> PrometheusSender:
 
 
 def _workers_in_environment() -> list[str]:
-    """Return the numbers of workers that gunicorn and others find there, as text."""
+    """Return the numbers of workers that gunicorn and others read there, as text."""
     found = [os.environ.get("WEB_CONCURRENCY", "")]
     words = os.environ.get("GUNICORN_CMD_ARGS", "").replace("=", " ").split()
     for word, after in pairwise([*words, ""]):

@@ -34,7 +34,7 @@ _DEPTHS = (2, 3, 4)
 _SPREADS = ("timer", "histogram")
 
 _UNSURE = re.compile(r"[^A-Za-z0-9_-]+")
-"""What servers leave out of a name, or keep, and Graphite reads as its own."""
+"""What some servers change in a name and others keep: a ``*`` matches either."""
 
 
 class _Path(NamedTuple):

@@ -273,7 +273,7 @@ def forked_in_thread() -> bool:
 
 
 def is_left_over() -> bool:
-    """Return whether such a child would have ended by now without threads of ours."""
+    """Return whether such a child would have ended by now but for threads of ours."""
     return forked_in_thread() and all(
         thread.name.startswith(_OURS) for thread in threading.enumerate()
     )
@@ -386,10 +386,10 @@ def _hook_children() -> None:
 
 
 def _hook_child(_: object) -> None:
-    """Hook a child when it begins to run. Before that, one that was not simply forked
-    unpickles what it is to run, and with that imports modules that may use metlog; one
-    that was may have members that register, as if it were its parent. But only now it
-    has forgotten all finalizers."""
+    """Hook a child when it begins to run, because it forgets all finalizers just
+    before. What was hooked earlier does not count: a spawned child unpickles its work,
+    which may import modules that use metlog, and in a forked one members may register
+    as if it were still the parent."""
     _hooked.difference_update(_CHILDREN)
     _hook_children()
 

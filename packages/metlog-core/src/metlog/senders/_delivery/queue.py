@@ -136,9 +136,9 @@ class QueuedSender(BaseSender):
         raise NotImplementedError
 
     def _drain(self, deadline: Deadline | None) -> None:
-        """Send the messages of ``self._queue``, and tell ``self._tally`` what became of
-        each. Go on until the queue is empty or the deadline has passed; without a
-        deadline, until it would have to wait."""
+        """Send the messages of ``self._queue``, and count what happened to each in
+        ``self._tally``. Go on until the queue is empty or the deadline has passed;
+        without a deadline, until it would have to wait."""
         raise NotImplementedError
 
     def _disconnect(self, timeout: float) -> None:
@@ -316,7 +316,7 @@ class QueuedSender(BaseSender):
     def _release(self, deadline: Deadline, why: str) -> None:
         while (msg := self._queue.pop()) is not None:
             self._drop(msg, why)
-        # Said before trying: a thread that is delivering looks when it is done.
+        # Set before trying: a thread that is delivering checks it when it is done.
         self._released = self._closed
         if self._working.is_mine:  # a signal handler closes it during a delivery
             self._disconnect(deadline.left)

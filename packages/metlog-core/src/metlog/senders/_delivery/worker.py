@@ -233,8 +233,8 @@ class Worker:
             self._tally.report("no threads", _NO_THREADS)
         else:
             current = self._current = object()
-            # gevent may have replaced locks since this was made: gunicorn with
-            # --preload makes all of the application before it has gevent do so.
+            # gevent may have replaced locks since this was made: with --preload,
+            # gunicorn loads the application before gevent patches anything.
             earlier, bell = self._bell, _Bell()
             self._bell = bell
             if earlier.is_rung:
@@ -318,8 +318,8 @@ def _run(worker: Worker, bell: _Bell, current: object) -> None:
             seconds = min(seconds, LEFT_OVER_SECONDS)
         bell.wait(seconds)
         if worker._current is not current:  # noqa: SLF001
-            # Callers do the work now, or a handler had raised amid the start, and
-            # another thread has begun.
+            # Callers do the work now, or a signal handler raised while this thread was
+            # started, and another has been started since.
             if worker.alone:
                 with worker.asked():
                     pass  # let whoever waits for a tick go on
