@@ -63,7 +63,7 @@ HOUSES = {
             "rules catalogue",
             "senders._delivery",
             "senders.base",
-            "exceptions _severity message metrics path _ini _labels semconv",
+            "exceptions _severity message metrics path _ini _labels semconv _declaration_checks",
             "wire",
             "diagnostics _lasting _lookalikes _patching",
             "_living",

@@ -8,17 +8,17 @@ every backend that has labels, so that no name ever has to be parsed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Protocol
 from unicodedata import category
 
+from metlog._declaration_checks import Piece, check_options, check_whole
 from metlog._labels import BEYOND_FLOATS, MAX_LABEL, plain
 from metlog.exceptions import ConfigError
-from metlog.metrics import KINDS, LIMIT, Kind
-from metlog.semconv import CONVENTIONS, Semconv
+from metlog.metrics import Kind
+from metlog.semconv import Semconv
 from metlog.wire.text import as_text
 
 __all__ = [
@@ -36,7 +36,6 @@ MAX_REMEMBERED = 10_000
 
 _UNSAFE = re.compile(r"[^\w-]+")
 _PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_]*)(…)?>")
-_ACROSS = ("sum", "max", "min", "last")
 
 
 def segment(text: str) -> str:
@@ -119,20 +118,14 @@ class Metric:
 
     labels: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """The names of all labels: placeholders, ``fields``, ``fixed``."""
-    _pieces: tuple[str | tuple[str, bool], ...] = field(
-        init=False, repr=False, compare=False
-    )
+    _pieces: tuple[Piece, ...] = field(init=False, repr=False, compare=False)
     _placeholders: frozenset[str] = field(init=False, repr=False, compare=False)
     _parts: frozenset[str] = field(init=False, repr=False, compare=False)
     _fixed: frozenset[str] = field(init=False, repr=False, compare=False)
     _key: object = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for option, (expected, is_valid) in _OPTIONS.items():
-            value = getattr(self, option)
-            if not is_valid(value):
-                path = (option,) if option == "name" else (self.name, option)
-                raise ConfigError(f"expected {expected}, got {value!r}", *path)
+        check_options(self)
         # Lists are accepted, but a declaration has to be hashable.
         _set(self, "fields", tuple(self.fields))
         _set(self, "fixed", tuple((label, value) for label, value in self.fixed))
@@ -145,9 +138,7 @@ class Metric:
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise TypeError(f"{self.name}: expected each part once, got {twice} twice")
-        problem = _problem(self, pieces)
-        if problem:
-            raise ConfigError(problem, self.name or "name")
+        check_whole(self, pieces)
         extra: frozenset[str] = frozenset()
         spelling = self.semconv
         if spelling is not None:
@@ -375,92 +366,7 @@ def _told(metric: Metric) -> str:
     return f"{metric.name} ({metric.kind}, {unit!r}, {labels})"
 
 
-def _problem(metric: Metric, pieces: tuple[str | tuple[str, bool], ...]) -> str:
-    if not all(pieces) or any("<" in piece or ">" in piece for piece in pieces):
-        return (
-            f"expected dotted segments, a placeholder being a whole one, got "
-            f"{metric.name!r}; write 'page.<name>' instead of 'page_<name>'"
-        )
-    if sum(piece[1] for piece in pieces if isinstance(piece, tuple)) > 1:
-        return f"expected one placeholder with '...' at most, got {metric.name!r}"
-    if metric.kind not in KINDS:
-        return f"expected a kind of {', '.join(KINDS)}, got {metric.kind!r}"
-    if metric.across not in _ACROSS:
-        return f"expected across to be one of {_ACROSS}, got {metric.across!r}"
-    spelling = metric.semconv
-    if spelling is not None and spelling.name not in list(CONVENTIONS):
-        known = ", ".join(CONVENTIONS)
-        return f"expected semconv to be one of {known}, got {spelling.name!r}"
-    if spelling is not None and not (
-        _are_pairs(spelling.attributes) and _are_names(spelling.keeps)
-    ):
-        return f"expected pairs of attribute and part, and labels, got {spelling!r}"
-    if spelling is not None:
-        given = [attribute for attribute, _ in spelling.attributes]
-        missing = [name for name in spelling.convention.required if name not in given]
-        if missing:
-            return (
-                f"expected the attributes that {spelling.name} requires, got none for "
-                f"{', '.join(missing)}; write ({missing[0]!r}, '<part>'), whose part "
-                "may be empty"
-            )
-    return ""
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_or_none(value: object) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _are_names(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and all(
-        isinstance(name, str) and name for name in value
-    )
-
-
-def _are_pairs(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and all(
-        _are_names(pair) and len(pair) == 2 for pair in value
-    )
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and -LIMIT < value < LIMIT
-    )
-
-
-def _are_bounds(value: object) -> bool:
-    return value is None or (
-        isinstance(value, (tuple, list))
-        and bool(value)
-        and all(map(_is_number, value))
-        and all(low < high for low, high in pairwise(value))
-    )
-
-
-_OPTIONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("name", "unit", "meaning", "reference"), ("text", _is_text)),
-    **dict.fromkeys(("base", "sum_of"), ("text or None", _is_text_or_none)),
-    "fields": ("a tuple of names, such as ('operation',)", _are_names),
-    "fixed": ("pairs of texts, such as (('part', 'all'),)", _are_pairs),
-    "bounds": ("bounds that are finite and rise", _are_bounds),
-    "scale": ("a number above zero", lambda value: _is_number(value) and value > 0),
-    "parse": ("True or False", lambda value: isinstance(value, bool)),
-    "semconv": (
-        "a Semconv or None",
-        lambda value: value is None or isinstance(value, Semconv),
-    ),
-}
-"""Option of a declaration → what is expected, and whether a value is that."""
-
-
-def _piece(text: str) -> str | tuple[str, bool]:
+def _piece(text: str) -> Piece:
     found = _PLACEHOLDER.fullmatch(text)
     return (found[1], found[2] is not None) if found else text
 
