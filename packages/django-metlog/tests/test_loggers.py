@@ -409,7 +409,19 @@ def test_a_traceback_that_is_logged_as_text(
 
 @pytest.mark.parametrize(
     "message",
-    ["failed", "Traceback", "100 %", None, 5, ValueError("x"), ["Traceback"], b"%s"],
+    [
+        "failed",
+        "Traceback",
+        "expected 'Traceback (most recent call last):', got nothing",
+        "100 %",
+        None,
+        5,
+        ValueError("x"),
+        ["Traceback"],
+        b"%s",
+        {"exception": "ValueError"},
+        {"exception": None},
+    ],
 )
 def test_what_is_no_traceback_is_no_reason(
     sent: Any, capsys: pytest.CaptureFixture[str], message: Any

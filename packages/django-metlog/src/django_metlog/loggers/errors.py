@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from opcode import opmap
 from types import TracebackType
+from typing import Any
 
 from django_metlog import _app_check, conf
 from django_metlog._labels import capped
@@ -42,19 +44,16 @@ class StatsdHandler(logging.Handler):
         """Count the record's exception. Never raises into the code that logs."""
         try:
             _app_check.look_once()
-            # exc_info=True outside of an except block gives (None, None, None), and
-            # records made by hand may have anything there.
-            info = record.exc_info
-            error = info[1] if isinstance(info, tuple) and len(info) == 3 else None
+            error = _error_of(record)
             scope = current()
             if scope is not None and scope.excluded:
                 return
-            if error is None or not issubclass(type(error), BaseException):
-                if isinstance(record.msg, str) and TRACEBACK in record.msg:
+            if error is None:
+                why = _why_text(record)
+                if why is not None:
                     _diagnostics.report(
                         "StatsdHandler cannot count a traceback without its exception",
-                        # `QueueHandler.prepare` sets it to None; a logger never does.
-                        QUEUED if record.args is None else AS_TEXT,
+                        why,
                     )
                 return
             own = _attributes(error)
@@ -70,12 +69,54 @@ class StatsdHandler(logging.Handler):
             self.handleError(record)
 
 
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    """Return the exception that a record was logged with, if there was one.
+
+    structlog logs a dict and leaves the exception in it, for its `ProcessorFormatter`.
+    """
+    info: Any = record.exc_info
+    if info is None and isinstance(record.msg, dict):
+        info = dict.get(record.msg, "exc_info")
+        if type(info) in (bool, int) and info:
+            info = sys.exc_info()
+        elif issubclass(type(info), BaseException):
+            info = None, info, None
+    # exc_info=True outside of an except block gives (None, None, None), and records
+    # made by hand may have anything there.
+    error = info[1] if isinstance(info, tuple) and len(info) == 3 else None
+    return error if issubclass(type(error), BaseException) else None
+
+
+def _why_text(record: logging.LogRecord) -> str | None:
+    """Return why a record has a traceback without its exception; None if it has none.
+
+    Called for records without an exception.
+    """
+    text = record.msg
+    if isinstance(text, dict):
+        text = dict.get(text, "exception")
+        if isinstance(text, list):  # of structlog's ``dict_tracebacks``
+            return RENDERED
+        return RENDERED if isinstance(text, str) and TRACEBACK in text else None
+    if not isinstance(text, str) or not (TRACEBACK in text or ESCAPED in text):
+        return None
+    if record.args is None:  # `QueueHandler.prepare` sets it so; a logger never does
+        return QUEUED
+    return AS_TEXT if TRACEBACK in text else RENDERED
+
+
 TRACEBACK = "Traceback (most recent call last):\n"
+ESCAPED = "Traceback (most recent call last):\\n"
+"""As in JSON."""
 
 QUEUED = (
     "a QueueHandler removes it: put StatsdHandler beside that, on the logger itself"
 )
 AS_TEXT = "it was logged as text: log it with exc_info=True"
+RENDERED = (
+    "a processor has made text of it: leave that to the handlers' formatter, as with "
+    "structlog's ProcessorFormatter"
+)
 
 _diagnostics = Diagnostics("django-metlog")
 
