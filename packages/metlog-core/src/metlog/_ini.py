@@ -50,23 +50,92 @@ def read(
         raise ConfigError(f"expected section [{section}], got {found}")
     _refuse_mistyped(parser, section)
     config: dict[str, Any] = _options(parser, section)
+    ours = _Sections(section, sections)
+    rules = {label: _rule(parser, spelled, name) for label, name in ours.rules.items()}
+    ours.rules_of_routes = [_labels_of_rules(parser, n, rules) for n in ours.routes]
+    ours.refuse_options(config)
+    if ours.routes:
+        routes = [_route(parser, name) for name in ours.routes]
+        for route, labels in zip(routes, ours.rules_of_routes, strict=True):
+            if labels:
+                route["metrics"] = [rules[label] for label in labels]
+        config["sender"] = {"routes": routes}
+    if ours.own_rules:
+        config["metrics"] = [rules[label] for label in ours.own_rules]
+    if f"{section}_fields" in sections:
+        config["fields"] = _texts(parser, spelled, f"{section}_fields")
+    config["filters"] = [_provided(parser, name) for name in ours.filters]
+    config["plugins"] = {
+        label: _provided(parser, name) for label, name in ours.plugins.items()
+    }
+    nest_prefixes(config)
+    return config, ours.place
 
-    def place(*path: Any) -> str:
-        where = section
+
+class _Sections:
+    """The sections that belong to one client, by what they are in its dict."""
+
+    def __init__(self, section: str, names: Iterable[str]) -> None:
+        self._section = section
+        self.filters: list[str] = []
+        self.plugins: dict[str, str] = {}
+        self.routes: list[str] = []
+        self.rules: dict[str, str] = {}
+        for name in names:
+            if name.startswith(f"{section}_filter"):
+                self.filters.append(name)
+            elif name.startswith(f"{section}_plugin"):
+                self.plugins[name.replace(f"{section}_plugin_", "")] = name
+            elif name.startswith(f"{section}_route_"):
+                self.routes.append(name)
+            elif name.startswith(f"{section}_rule_"):
+                self.rules[name.removeprefix(f"{section}_rule_")] = name
+        self.rules_of_routes: list[list[str]] = []
+        """The labels of the rules that each route names."""
+
+    @property
+    def own_rules(self) -> list[str]:
+        """The labels of the rules that no route names, which are the client's."""
+        routed = {label for labels in self.rules_of_routes for label in labels}
+        return [label for label in self.rules if label not in routed]
+
+    def refuse_options(self, config: Mapping[str, Any]) -> None:
+        """Raise for an option that has to be sections, or options with a prefix."""
+        section = self._section
+        in_routes = self.routes and f"it in sections [{section}_route_…]"
+        for option, expected in (
+            ("filters", f"it in sections [{section}_filter_…]"),
+            ("plugins", f"it in sections [{section}_plugin_…]"),
+            ("metrics", f"it in sections [{section}_rule_…]"),
+            ("fields", f"it in section [{section}_fields]"),
+            ("sender", in_routes),
+            ("sender_routes", in_routes),
+            ("sender", "options with that prefix, such as sender_class"),
+            ("global", "options with that prefix"),
+        ):
+            if expected and option in config:
+                raise ConfigError(
+                    f"expected {expected}, got an option; remove it",
+                    f"section [{section}], option {option!r}",
+                )
+
+    def place(self, *path: Any) -> str:
+        """Return where in the file a part of the client's dict is."""
+        where = self._section
         match path:
             case ("filters", index, *rest):
-                where, option = filter_sections[index], _of_provider(*rest)
+                where, option = self.filters[index], _of_provider(*rest)
             case ("plugins", label, *rest):
-                where, option = plugin_sections[label], _of_provider(*rest)
+                where, option = self.plugins[label], _of_provider(*rest)
             case ("sender", "routes", int() as route, "metrics", int() as index, *rest):
-                label = labels_of_routes[route][index]
-                where, option = f"{section}_rule_{label}", _of_rule(*rest)
+                where = self.rules[self.rules_of_routes[route][index]]
+                option = _of_rule(*rest)
             case ("metrics", int() as index, *rest):
-                where, option = rule_sections[own_rules[index]], _of_rule(*rest)
+                where, option = self.rules[self.own_rules[index]], _of_rule(*rest)
             case ("fields", *rest):
-                where, option = f"{section}_fields", rest[0] if rest else ""
+                where, option = f"{where}_fields", rest[0] if rest else ""
             case ("sender", "routes", *rest):
-                names = route_sections or [f"{section}_route_…"]
+                names = self.routes or [f"{where}_route_…"]
                 where, option = _of_route(names, *rest)
             case ("sender" | "global" as prefix, key, *_):
                 option = f"{prefix}_{key}"
@@ -75,57 +144,6 @@ def read(
             case _:
                 option = path[0]
         return f"section [{where}]" + (f", option {option!r}" if option else "")
-
-    filter_sections = [n for n in sections if n.startswith(f"{section}_filter")]
-    plugin_sections = {
-        name.replace(f"{section}_plugin_", ""): name
-        for name in sections
-        if name.startswith(f"{section}_plugin")
-    }
-    route_sections = [n for n in sections if n.startswith(f"{section}_route_")]
-    rule_sections = {
-        name.removeprefix(f"{section}_rule_"): name
-        for name in sections
-        if name.startswith(f"{section}_rule_")
-    }
-    rules = {
-        label: _rule(parser, spelled, name) for label, name in rule_sections.items()
-    }
-    labels_of_routes = [_labels_of_rules(parser, n, rules) for n in route_sections]
-    routed = {label for labels in labels_of_routes for label in labels}
-    own_rules = [label for label in rules if label not in routed]
-    has_fields = f"{section}_fields" in sections
-    for option, in_sections in (
-        ("filters", f"it in sections [{section}_filter_…]"),
-        ("plugins", f"it in sections [{section}_plugin_…]"),
-        ("metrics", f"it in sections [{section}_rule_…]"),
-        ("fields", f"it in section [{section}_fields]"),
-        ("sender", route_sections and f"it in sections [{section}_route_…]"),
-        ("sender_routes", route_sections and f"it in sections [{section}_route_…]"),
-        ("sender", "options with that prefix, such as sender_class"),
-        ("global", "options with that prefix"),
-    ):
-        if in_sections and option in config:
-            raise ConfigError(
-                f"expected {in_sections}, got an option; remove it",
-                f"section [{section}], option {option!r}",
-            )
-    if route_sections:
-        routes = [_route(parser, name) for name in route_sections]
-        for route, labels in zip(routes, labels_of_routes, strict=True):
-            if labels:
-                route["metrics"] = [rules[label] for label in labels]
-        config["sender"] = {"routes": routes}
-    if own_rules:
-        config["metrics"] = [rules[label] for label in own_rules]
-    if has_fields:
-        config["fields"] = _texts(parser, spelled, f"{section}_fields")
-    config["filters"] = [_provided(parser, name) for name in filter_sections]
-    config["plugins"] = {
-        label: _provided(parser, name) for label, name in plugin_sections.items()
-    }
-    nest_prefixes(config)
-    return config, place
 
 
 def nest_prefixes(
