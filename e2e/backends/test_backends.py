@@ -48,7 +48,6 @@ COUNTERS = {
 TIMER = "steps.took"
 TRUE_TIMER = Timer(STEPS, STEPS * (STEPS + 1) / 2)
 VIEW, VIEWS = "view.shelf.views.index.GET", 100
-STATEMENTS = "db.sqlite3.default.execute"
 RESTART_SECONDS = 1.5
 BEFORE_AND_AFTER = 100
 SLACK_SECONDS = 2.0

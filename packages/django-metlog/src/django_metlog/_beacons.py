@@ -256,6 +256,21 @@ def _milestones(keys: frozenset[str]) -> list[tuple[str, str]]:
 
 
 def _stick(fields: Fields, load: _Load) -> Report:
+    has_start = _stick_times(fields, load)
+    _stick_vitals(fields, load)
+    events = _events(fields, load)
+    if not (has_start or load.vitals or load.rejected or any(events.values())):
+        raise BadReportError(
+            "A stick report needs navigationStart, web vitals, visits or errors."
+        )
+    _stick_navigation(fields, load)
+    views = fields.get("view", ())
+    report = load.report(views[0] if len(views) == 1 else "", _sample(fields))
+    return report._replace(**events)
+
+
+def _stick_times(fields: Fields, load: _Load) -> bool:
+    """Note the milestones; return whether the report has a start."""
     start = _stick_number(fields, f"{TIMING}navigationStart")
     if start is not None:
         load.began(fields[f"{TIMING}navigationStart"][0])
@@ -274,6 +289,10 @@ def _stick(fields: Fields, load: _Load) -> Report:
             load.add_milestone(milestone, value - start)
         if milestone == "loadEventEnd" and value == 0:
             load.complete = False
+    return start is not None
+
+
+def _stick_vitals(fields: Fields, load: _Load) -> None:
     for vital, factor in VITALS.items():
         if vital not in fields:  # usually, and this saves the call
             continue
@@ -282,11 +301,10 @@ def _stick(fields: Fields, load: _Load) -> Report:
             load.vitals[vital] = _round_half_up(value * factor)
         else:
             load.rejected += 1
-    events = _events(fields, load)
-    if start is None and not (load.vitals or load.rejected or any(events.values())):
-        raise BadReportError(
-            "A stick report needs navigationStart, web vitals, visits or errors."
-        )
+
+
+def _stick_navigation(fields: Fields, load: _Load) -> None:
+    """Note how the visitor came to the page, and in what state it was."""
     if REDIRECTS in load.keys:
         redirects = _stick_number(fields, REDIRECTS)
         if redirects is not None:
@@ -302,9 +320,6 @@ def _stick(fields: Fields, load: _Load) -> Report:
     load.rejected += activation < 0
     load.hidden = fields.get("hidden") == ["1"]
     load.complete = load.complete and fields.get("partial") != ["1"]
-    views = fields.get("view", ())
-    report = load.report(views[0] if len(views) == 1 else "", _sample(fields))
-    return report._replace(**events)
 
 
 def _events(fields: Fields, load: _Load) -> dict[str, Any]:

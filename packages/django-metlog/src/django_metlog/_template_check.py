@@ -115,7 +115,7 @@ def _odd_options(node: SimpleNode) -> Iterator[tuple[str, str, str]]:
             elif name == "sample" and not _is_a_share(constant):
                 yield (
                     f"{name}={written}",
-                    "no share from 0.01 to 1",
+                    "not a share from 0.01 to 1",
                     "sample=0.1, for one page in ten",
                 )
             elif name == "fields" and not set(str(constant).split()) <= _FIELDS:

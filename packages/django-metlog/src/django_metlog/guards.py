@@ -197,7 +197,8 @@ def bearer(token: str) -> Guard:
         isinstance(token, str) and token and token.isascii() and token.isprintable()
     ):
         kind = type(token).__name__
-        got = f"a {kind}" if not isinstance(token, str) else "others" if token else "''"
+        text = "other characters" if token else "''"
+        got = text if isinstance(token, str) else f"a {kind}"
         raise ValueError(
             f"expected a token of printable ASCII characters, got {got}; "
             "write one into the environment and read it from there"
