@@ -2,7 +2,8 @@
 """Guards for the two views: ``METLOG_RECORD_GUARD`` and ``METLOG_METRICS_GUARD``.
 
 A guard takes the request and returns None to let it through, or the response that
-refuses it. It is called before the body is read.
+refuses it. It is called before the body is read. The functions that make guards raise
+ValueError for arguments that cannot work.
 """
 
 from __future__ import annotations

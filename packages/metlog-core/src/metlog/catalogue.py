@@ -81,6 +81,8 @@ class Metric:
 
     A placeholder stands for one dotted segment, or for one or more if it ends in
     ``...>``: ``response.<status>``, ``view.<view...>.<method>``. Each is also a label.
+    A declaration that cannot work raises `ConfigError`, one with the same label twice
+    TypeError.
     """
 
     name: str

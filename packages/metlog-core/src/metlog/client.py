@@ -141,8 +141,8 @@ class MetlogClient(Seams):
     ) -> None:
         """Make ``method`` a method of this client, called ``method.metlog_name``.
 
-        A name in use is an error unless ``override`` is True. If ``override`` is text,
-        that is the method's name, whether or not it is in use.
+        A name in use is a `ConfigError` unless ``override`` is True. If ``override`` is
+        text, that is the method's name, whether or not it is in use.
         """
         name = override if isinstance(override, str) else method.metlog_name  # type: ignore[attr-defined]  # by contract
         if override is False and hasattr(self, name):
@@ -401,7 +401,8 @@ class MetlogClient(Seams):
         kind: Literal["gauge", "counter"] = "gauge",
     ) -> Observation:
         """Have a worker, never a request, call ``function`` every ``every`` seconds and
-        set a gauge to what it returns. Return an object with ``stop()``.
+        set a gauge to what it returns. Return an object with ``stop()``. Arguments that
+        cannot work are a TypeError.
 
         ``name`` may also be a declared metric, which decides the kind; ``fields`` are
         then its parts. What the function raises is counted. ``kind="counter"`` is for

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Filters: each provider takes its configuration and returns a filter.
 
-A filter gets a message and returns whether to keep it; it may change the message.
+A filter gets a message and returns whether to keep it; it may change the message. A
+provider raises `metlog.exceptions.ConfigError` for options that cannot work.
 """
 
 from __future__ import annotations

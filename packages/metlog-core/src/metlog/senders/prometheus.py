@@ -325,6 +325,7 @@ def exposition(client: MetlogClient, accept: str = "") -> tuple[bytes, str]:
     """Return the text for a scrape and its content type, by the header ``Accept``.
 
     For a header that cannot be read it is the plain text that any Prometheus reads.
+    Raises ConfigError if the client has no PrometheusSender.
     """
     sender = _sender_of(client)  # without one the package may be missing, too
     from prometheus_client.exposition import choose_encoder
