@@ -23,7 +23,7 @@ _logger = logging.getLogger("django_metlog")
 def capped(label: str, value: object) -> str:
     """Return the text of ``value``, or `OTHER` beyond the label's limit of values.
 
-    Empty text is no value: that is a label which does not apply.
+    Empty text is not a value: it is a label that does not apply.
     """
     value = value if type(value) is str else as_text(value)
     if not value:

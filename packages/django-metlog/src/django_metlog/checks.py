@@ -29,7 +29,7 @@
 ``W015``              views, databases or caches share one name in metrics
 ``W016``              a template has ``{% stick %}``, the URLconf no record view
 ``W017``              ``METLOG`` names a variable or a file that does not exist
-``W018``              ``INSTALLED_APPS`` lacks the app, of which something is used
+``W018``              ``INSTALLED_APPS`` lacks the app, but a part of it is used
 ``W019``              ``METLOG`` has a key that no client takes, and that is ignored
 ``W020``              ``LOGGING`` has ``StatsdHandler`` behind a ``QueueHandler``
 ``W021``              an option of ``{% stick %}`` does not mean what it says

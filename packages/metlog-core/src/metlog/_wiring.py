@@ -24,7 +24,7 @@ __all__ = ["Wired"]
 
 T = TypeVar("T")
 
-PATIENCE = 2.0
+CHOOSE_TIMEOUT = 2.0
 """Seconds for which a thread waits for another that is deciding how metrics travel."""
 
 _NONE_YET: Any = types.MappingProxyType({})
@@ -145,8 +145,8 @@ class Wired(metaclass=_patching.Patchable):
         # The last thread sees what all others changed. A signal handler may have to
         # leave this to them, because they may be waiting for what it interrupted, or to
         # what it interrupted; if that has just finished, the next call decides.
-        patience = 0 if route.is_mine else PATIENCE
-        if not route.choosing.run(patience, self._choose):
+        timeout = 0 if route.is_mine else CHOOSE_TIMEOUT
+        if not route.choosing.run(timeout, self._choose):
             self._take_the_slow_path()
 
     def reroute_soon(self) -> None:

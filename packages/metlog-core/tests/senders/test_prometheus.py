@@ -624,7 +624,7 @@ def test_a_process_that_stands_still_amid_a_scrape_holds_nobody(
     """It may be paused, or in a debugger. Scrapes have nothing then: that is a gap,
     where less than before would be a restart. A process that is new, and knows of no
     others, has its own."""
-    monkeypatch.setattr(folder, "PATIENCE", 0.05)
+    monkeypatch.setattr(folder, "READ_TIMEOUT", 0.05)
     with multi(tmp_path, interval=600) as client, multi(tmp_path) as new:
         client.incr("hits")
         assert samples(scrape(client)) == {"hits_total": 1}
@@ -1313,7 +1313,7 @@ def test_what_a_clean_up_removes_amid_a_scrape_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cleaned: str
 ) -> None:
     """Also if that scrape takes longer than others wait for it."""
-    monkeypatch.setattr(folder, "PATIENCE", 0.05)
+    monkeypatch.setattr(folder, "READ_TIMEOUT", 0.05)
     place = tmp_path / "shared"
     with multi(place, interval=600) as client, multi(place, interval=600) as other:
         for each in (client, other):

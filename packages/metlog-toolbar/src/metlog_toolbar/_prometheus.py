@@ -158,7 +158,7 @@ def _known(spelling: Spelling, kind: str, key: str, given: Mapping[str, str]) ->
         ]
         if not of or set(parts) - set(of[0].labels):
             raise RefusedKeyError(
-                f"Prometheus has only {metric.sum_of}, of which this is a sum."
+                f"Prometheus has only {metric.sum_of}, and this is a sum of it."
             )
         metric = of[0]
     exact = {part: given[part] for part in parts if part in given}

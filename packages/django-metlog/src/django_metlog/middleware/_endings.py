@@ -113,7 +113,8 @@ class Handles:
         by_scheme: str,
         error: str,
     ) -> Ending:
-        """Return what reports requests that end like this; no ``names``: no view."""
+        """Return what reports requests that end like this. ``names`` is None for those
+        that reached no view."""
         client, view = self.client, "" if names is None else names.view
         tells_statements = self._tells_queries and names is not None
         return Ending(

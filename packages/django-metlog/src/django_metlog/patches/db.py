@@ -59,7 +59,7 @@ def patch() -> None:
     see_queries(True)
     _connect.on()
     _callproc.on()
-    for name, call in _BESIDES.items():
+    for name, call in _DRIVER_METHODS.items():
         if name not in vars(CursorWrapper):
             setattr(CursorWrapper, name, call)
     connection_created.connect(_created, dispatch_uid=__name__)
@@ -73,7 +73,7 @@ def unpatch() -> None:
     connection_created.disconnect(dispatch_uid=__name__)
     _connect.off()
     _callproc.off()
-    for name, call in _BESIDES.items():
+    for name, call in _DRIVER_METHODS.items():
         if vars(CursorWrapper).get(name) is call:
             delattr(CursorWrapper, name)
     for connection in list(_instrumented):
@@ -325,15 +325,15 @@ def _timing(connection: BaseDatabaseWrapper, word: str) -> Iterator[None]:
         raise
     finally:
         end = perf_counter()
-        _besides(name).report(start, end, word, failed, connection)
+        _driver_statements(name).report(start, end, word, failed, connection)
 
 
 @cache
-def _besides(name: _Name) -> _Statements:
+def _driver_statements(name: _Name) -> _Statements:
     return _Statements(DB_EXECUTE, name)
 
 
-class _Besides:
+class _DriverMethod:
     """A method of a driver's cursor, timed, as an attribute of Django's cursor.
 
     If the driver's cursor has no such method, Django's has none either.
@@ -387,12 +387,16 @@ def _rows(call: Callable[..., Any], timing: Callable[..., Any]) -> Any:
     return timed
 
 
-_BESIDES = {
-    "callfunc": _Besides("callfunc", "call", _plain_call),  # oracledb
-    "copy": _Besides("copy", "copy", _with_block),  # psycopg
-    "copy_expert": _Besides("copy_expert", "copy", _plain_call),  # psycopg2, and below
-    "copy_from": _Besides("copy_from", "copy", _plain_call),
-    "copy_to": _Besides("copy_to", "copy", _plain_call),
-    "executescript": _Besides("executescript", None, _plain_call),  # sqlite3
-    "stream": _Besides("stream", None, _rows),  # psycopg
+_DRIVER_METHODS = {
+    # psycopg
+    "copy": _DriverMethod("copy", "copy", _with_block),
+    "stream": _DriverMethod("stream", None, _rows),
+    # psycopg2
+    "copy_expert": _DriverMethod("copy_expert", "copy", _plain_call),
+    "copy_from": _DriverMethod("copy_from", "copy", _plain_call),
+    "copy_to": _DriverMethod("copy_to", "copy", _plain_call),
+    # oracledb
+    "callfunc": _DriverMethod("callfunc", "call", _plain_call),
+    # sqlite3
+    "executescript": _DriverMethod("executescript", None, _plain_call),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Print what becomes a file."""
+"""Print text that usually goes into a file."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ __all__ = ["STALE_SECONDS", "Place", "read", "supported"]
 STALE_SECONDS = 3600.0
 """Seconds after which the first process empties a folder in which none is alive."""
 
-PATIENCE = 5.0
+READ_TIMEOUT = 5.0
 """Seconds for which a reader waits for another. Prometheus gives up after 10."""
 
 _mine: set[tuple[int, str]] = set()
@@ -74,7 +74,7 @@ class Place:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.id = f"{os.getpid()}-{secrets.token_hex(6)}"
         with _readers(self._folder):
-            _begin_anew(self._folder)
+            _empty_if_stale(self._folder)
         new = self._folder / f"{self.id}.new"
         self._lock = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._key = (os.getpid(), self.id)
@@ -186,7 +186,7 @@ def _readers(path: Path) -> Iterator[None]:
     with _reading.here:
         guard = os.open(path / "readers", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            _lock_within(guard, PATIENCE)
+            _lock_within(guard, READ_TIMEOUT)
             yield
         finally:
             os.close(guard)
@@ -213,7 +213,7 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _begin_anew(path: Path) -> None:
+def _empty_if_stale(path: Path) -> None:
     """Remove what is left of a site that has not run for a long time."""
     newest = 0.0
     for found in path.iterdir():

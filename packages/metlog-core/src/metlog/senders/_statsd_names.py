@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A limit of a StatsD sender's own, where a larger table has more names."""
+"""A StatsD sender's own limit on names, where the table that it shares has more."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What only one process of a host may do."""
+"""A lock for what only one process of a host may do."""
 
 from __future__ import annotations
 

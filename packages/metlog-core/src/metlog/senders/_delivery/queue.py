@@ -349,7 +349,7 @@ def size_of(value: Any) -> int:
             total += 16
         else:
             try:
-                total += _open(part, waiting, seen)
+                total += _unpack(part, waiting, seen)
             except Exception:  # an unusual object, or one that changes as we read it
                 total += 1000
     return total
@@ -358,7 +358,7 @@ def size_of(value: Any) -> int:
 _SMALL = frozenset({int, float, bool, type(None)})
 
 
-def _open(part: Any, waiting: list[Any], seen: set[int]) -> int:
+def _unpack(part: Any, waiting: list[Any], seen: set[int]) -> int:
     """Add its contents to ``waiting``. Return the bytes it holds itself."""
     if isinstance(part, (str, bytes, bytearray)):
         return len(part) + 8
