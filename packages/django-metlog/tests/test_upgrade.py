@@ -7,11 +7,13 @@ import io
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.functional import SimpleLazyObject, lazy
 from django.utils.module_loading import import_string
 
 from django_metlog import conf, upgrade
@@ -231,6 +233,89 @@ def test_the_command(settings: Any) -> None:
 def test_nothing_to_change(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then it says so, with exit code 0."""
     monkeypatch.setattr(upgrade, "distributions", list)
+    out = io.StringIO()
+    call_command("metlog_upgrade_check", stdout=out)
+    assert out.getvalue() == "Nothing to change.\n"
+
+
+def refuse(*args: object) -> Any:
+    raise RuntimeError("not now")
+
+
+class Rude:
+    """What raises however it is looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("not now")
+
+    __bool__ = __repr__ = __str__ = __len__ = __iter__ = refuse
+
+
+RAISING = [
+    lambda: SimpleLazyObject(refuse),
+    lambda: lazy(refuse, str)(),
+    lambda: lazy(refuse, dict)(),
+    lambda: lazy(refuse, list, str)(),
+    Rude,
+    lambda: [SimpleLazyObject(refuse)],
+    lambda: {"a": {"b": (Rude(),)}},
+    lambda: (lazy(refuse, str)(), 5),
+    lambda: {5: lazy(refuse, dict)()},
+]
+
+
+@pytest.mark.parametrize("make", RAISING)
+@pytest.mark.parametrize(
+    "name", ["ANYTHING", "STATSD_DEBUG", "STATSD_MODEL_SIGNALS", "MIDDLEWARE"]
+)
+def test_settings_that_raise_when_they_are_read(name: str, make: Any) -> None:
+    """As a lazy object does that cannot be made yet. The others are read all the same,
+    and so is what stands beside it."""
+    told = [
+        str(one)
+        for one in upgrade.advice(
+            {
+                name: [make(), "django_statsd.middleware.GraphiteMiddleware"],
+                "METLOG": make(),
+                "ROOT_URLCONF": "django_statsd.urls",
+            }
+        )
+    ]
+    assert "ROOT_URLCONF: django_statsd.urls -> django_metlog.urls" in told
+    where = f"{name}: django_statsd.middleware.GraphiteMiddleware -> "
+    assert any(one.startswith(where) for one in told) == (name not in upgrade._GONE)
+
+
+def test_a_setting_that_is_gone_and_raises() -> None:
+    """It is to be removed, whatever its value would have been."""
+    found = {"METLOG": {"a": 1}, "STATSD_DEBUG": SimpleLazyObject(refuse)}
+    [gone] = upgrade.advice(found)
+    assert gone.found == "something that raises RuntimeError('not now')"
+
+
+@pytest.mark.parametrize("make", RAISING)
+def test_the_command_reads_such_settings(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
+    """Django itself inspects a lazy object when a setting is read a second time."""
+    monkeypatch.setattr(upgrade, "distributions", list)
+    settings.ANYTHING = make()
+    with suppress(RuntimeError):
+        _ = settings.ANYTHING
+    out = io.StringIO()
+    call_command("metlog_upgrade_check", stdout=out)
+    assert out.getvalue() == "Nothing to change.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SECRET_KEY", ""), ("SECRET_KEY", None), ("STATIC_URL", 5)]
+)
+def test_settings_that_django_refuses_to_read(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    """As where a container is built, without a SECRET_KEY."""
+    monkeypatch.setattr(upgrade, "distributions", list)
+    setattr(settings, name, value)
     out = io.StringIO()
     call_command("metlog_upgrade_check", stdout=out)
     assert out.getvalue() == "Nothing to change.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 from base64 import b64decode
 
 import pytest
+from django.utils.functional import SimpleLazyObject, lazy
 
 from metlog import MetlogClient
 from metlog.senders import FanOutSender, NoSendSender, PrometheusSender
@@ -106,6 +107,41 @@ def test_problems(settings, value, said):
     assert said in problem
     assert conf.production() is None
     assert conf.duplicates() == conf.DUPLICATES
+
+
+def refuse(*args):
+    raise RuntimeError("not now")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SimpleLazyObject(refuse),
+        lazy(refuse, str),
+        lazy(refuse, dict),
+        lambda: {"graphite": SimpleLazyObject(refuse)},
+        lambda: {"graphite": lazy(refuse, str)()},
+        lambda: {"prometheus": SimpleLazyObject(refuse)},
+        lambda: {"prometheus": "http://here", "prefix": SimpleLazyObject(refuse)},
+        lambda: {"names": SimpleLazyObject(refuse)},
+        lambda: {"roots": SimpleLazyObject(refuse)},
+        lambda: {"roots": {"timers": [SimpleLazyObject(refuse)]}},
+        lambda: {"roots": {"counts": lazy(refuse, list)()}},
+        lambda: {"duplicates": SimpleLazyObject(refuse)},
+    ],
+)
+@pytest.mark.parametrize("name", ["TOOLBAR_METLOG", "TOOLBAR_STATSD"])
+def test_what_raises_when_it_is_read(settings, name, make):
+    """As a lazy object does that cannot be made: a problem, and no production."""
+    setattr(settings, name, make())
+    for _ in range(2):  # Django itself inspects it at the second time
+        [problem] = conf.problems()
+        assert problem == (
+            f"{name} must be a dict without what cannot be read, "
+            "got something that raises RuntimeError('not now')."
+        )
+        assert conf.production() is None
+        assert conf.duplicates() == conf.DUPLICATES
 
 
 PROMETHEUS = {"prometheus": "http://here:9090"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
@@ -299,10 +300,15 @@ def middleware() -> list[str]:
 
 
 def everything() -> dict[str, Any]:
-    """Return every setting by name, including Django's defaults."""
+    """Return every setting by name, including Django's defaults, but without those that
+    Django refuses to read, such as an empty ``SECRET_KEY``."""
+    found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Django's own deprecated ones
-        return {name: getattr(settings, name, None) for name in all_names()}
+        for name in all_names():
+            with suppress(Exception):
+                found[name] = _as_it_is(name)
+    return found
 
 
 def is_installed() -> bool:

@@ -120,6 +120,7 @@ _IN_A_CLIENT = ("STATSD_CLIENT", "STATSD_HOST", "STATSD_PORT", "STATSD_PREFIX")
 
 def advice(settings: Mapping[str, Any]) -> Iterator[Advice]:
     """Yield what to change in these settings, first by name and then by place."""
+    settings = {name: _that_can_be_read(value) for name, value in settings.items()}
     for name in sorted(settings):
         if name in _GONE:
             value = settings[name]
@@ -192,6 +193,35 @@ def _source(module: str) -> list[str]:
         return Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+class _Unreadable:
+    """A value that raises when it is looked at, as a lazy object may."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __repr__(self) -> str:
+        return f"something that raises {self._error!r:.200}"
+
+
+def _that_can_be_read(value: Any, depth: int = 0) -> Any:
+    """Return a setting's value, without what raises in it."""
+    try:
+        bool(value), repr(value), list(_texts(value))
+        return value
+    except Exception as error:
+        fault = error
+    try:
+        if depth < 10 and isinstance(value, Mapping):
+            return {
+                key: _that_can_be_read(item, depth + 1) for key, item in value.items()
+            }
+        if depth < 10 and isinstance(value, (list, tuple)):
+            return [_that_can_be_read(item, depth + 1) for item in value]
+    except Exception as error:
+        fault = error
+    return _Unreadable(fault)
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:

@@ -76,9 +76,9 @@ class Production:
 
 def production() -> Production | None:
     """Return the backend; None if none is configured, or wrongly: see `problems`."""
-    value = _value()
     if problems():
         return None
+    value = _value()
     if value.get("prometheus"):
         url, authorization = _without_user(value["prometheus"])
         spelling = _spelling(value)
@@ -133,7 +133,15 @@ def _texts(value: object) -> list[str]:
 
 def problems() -> list[str]:
     """Return a sentence for each fault of the setting: what was expected and found."""
-    name, value = _named()
+    name = _name()
+    try:
+        return _faults(name, getattr(settings, name, {}))
+    except Exception as error:  # a lazy object that cannot be made
+        got = f"something that raises {error!r:.200}"
+        return [f"{name} must be a dict without what cannot be read, got {got}."]
+
+
+def _faults(name: str, value: Any) -> list[str]:
     if not isinstance(value, Mapping):
         return [f"{name} must be a dict, got {outline(value)}."]
     found = []
@@ -195,15 +203,19 @@ def problems() -> list[str]:
     return found
 
 
-def _named() -> tuple[str, Any]:
-    for name in _SETTINGS:
-        if hasattr(settings, name):
-            return name, getattr(settings, name)
-    return _SETTINGS[0], {}
+def _name() -> str:
+    return next((name for name in _SETTINGS if _is_there(name)), _SETTINGS[0])
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return hasattr(settings, name)
+    except Exception:  # Django inspects a lazy object that it has read before
+        return True
 
 
 def _value() -> Mapping[str, Any]:
-    value = _named()[1]
+    value = getattr(settings, _name(), {})
     return value if isinstance(value, Mapping) else {}
 
 
