@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Buckets,
@@ -38,8 +36,6 @@ from metlog.senders._otlp_sizes import (
 )
 
 if TYPE_CHECKING:
-    from metlog.senders._otlp_environment import Target
-    from metlog.senders._otlp_session import Session
     from metlog.shapes import Shaped
 
 __all__ = [
@@ -50,7 +46,6 @@ __all__ = [
     "as_data",
     "clamped",
     "distinct",
-    "new_exporter",
     "parts_of",
     "point_of",
 ]
@@ -226,17 +221,6 @@ def as_data(
         scopes = [ScopeMetrics(scope, metrics, scope.schema_url or "")]
         found.append(ResourceMetrics(whole, scopes, whole.schema_url))
     return MetricsData(found)
-
-
-def new_exporter(target: Target, session: Session) -> OTLPMetricExporter:
-    """Make an exporter that sends through ``session``."""
-    return OTLPMetricExporter(
-        endpoint=target.endpoint,
-        headers=dict(target.headers),
-        timeout=target.timeout,
-        compression=Compression(target.compression),
-        session=session,
-    )
 
 
 def distinct(attributes: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -15,6 +15,8 @@ from importlib import metadata
 from itertools import chain, count
 from typing import Any
 
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -51,7 +53,7 @@ class Exporters:
 
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
         """Export metrics in one request, by the deadline."""
-        made = self._exporter("metrics", self._settings.metrics, _otlp_batches)
+        made = self._exporter("metrics", self._settings.metrics, OTLPMetricExporter)
         resource = self._describe()
         return _export(
             "metrics",
@@ -62,7 +64,7 @@ class Exporters:
 
     def logs(self, entries: Sequence[Entry], deadline: Deadline) -> Outcome:
         """Export log records in one request, by the deadline."""
-        made = self._exporter("logs", self._settings.logs, _otlp_logs)
+        made = self._exporter("logs", self._settings.logs, _otlp_logs.OTLPLogExporter)
         resource = self._describe()
         return _export(
             "logs", made, lambda: _otlp_logs.readable(entries, resource), deadline
@@ -82,7 +84,7 @@ class Exporters:
             self._lock.after_fork()
 
     def _exporter(
-        self, signal: str, target: Target | None, module: Any
+        self, signal: str, target: Target | None, kind: Callable[..., Any]
     ) -> tuple[Target, Session, Any]:
         found = self._made.get(signal)
         if found is None:
@@ -93,8 +95,14 @@ class Exporters:
                 target.certificate or True,
                 target.client_pair,
             )
-            found = target, session, module.new_exporter(target, session)
-            self._made[signal] = found
+            exporter = kind(
+                endpoint=target.endpoint,
+                headers=dict(target.headers),
+                timeout=target.timeout,
+                compression=Compression(target.compression),
+                session=session,
+            )
+            found = self._made[signal] = target, session, exporter
         return found
 
     def _describe(self) -> Resource:

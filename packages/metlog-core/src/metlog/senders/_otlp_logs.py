@@ -22,7 +22,6 @@ from opentelemetry.context import (
     _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
     _SUPPRESS_INSTRUMENTATION_KEY,
 )
-from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
@@ -31,8 +30,7 @@ from opentelemetry.trace import TraceFlags, get_current_span
 
 from metlog._severity import SEVERITY
 from metlog.message import Message
-from metlog.senders._otlp_environment import Target
-from metlog.senders._otlp_session import Session
+from metlog.senders._otlp_batches import clamped
 from metlog.senders._otlp_sizes import (
     REQUEST_BYTES,
     size_of_attributes,
@@ -42,10 +40,10 @@ from metlog.wire.text import as_text, encodable, to_json
 
 __all__ = [
     "Entry",
+    "OTLPLogExporter",
     "attribute",
     "fitting",
     "new_entry",
-    "new_exporter",
     "readable",
     "untraced",
 ]
@@ -65,7 +63,6 @@ _SEVERITIES = {
     SEVERITY.DEBUG: SeverityNumber.DEBUG,
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_NS = 2**63 - 1
 _RECORD = 500  # bytes of a record with its host and process, without its text
 
 
@@ -88,7 +85,7 @@ class Entry(NamedTuple):
 
 def new_entry(msg: Message, wall_ns: Callable[[], int] = time.time_ns) -> Entry:
     """Make an entry from a message, in the thread and the span that sends it."""
-    now = _clamped(wall_ns())
+    now = clamped(wall_ns())
     span = get_current_span().get_span_context()
     ids = (span.trace_id, span.span_id, int(span.trace_flags))
     timestamp: str | None
@@ -121,17 +118,6 @@ def attribute(value: object) -> Any:
     if isinstance(value, (dict, list, tuple)):
         return to_json(value)
     return encodable(as_text(value))
-
-
-def new_exporter(target: Target, session: Session) -> OTLPLogExporter:
-    """Make an exporter that sends through ``session``."""
-    return OTLPLogExporter(
-        endpoint=target.endpoint,
-        headers=dict(target.headers),
-        timeout=target.timeout,
-        compression=Compression(target.compression),
-        session=session,
-    )
 
 
 def fitting(entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -219,11 +205,6 @@ def _attributes(msg: Message) -> dict[str, Any]:
 def _nanoseconds(timestamp: Any, otherwise: int) -> int:
     try:
         moment = datetime.fromisoformat(timestamp)
-        return _clamped((moment - _EPOCH) // timedelta(microseconds=1) * 1000)
+        return clamped((moment - _EPOCH) // timedelta(microseconds=1) * 1000)
     except (AttributeError, TypeError, ValueError):  # a filter changed it, or no zone
         return otherwise
-
-
-def _clamped(nanoseconds: int) -> int:
-    """Return a time that the wire can hold, which is not before 1970."""
-    return min(max(nanoseconds, 0), _MAX_NS)
