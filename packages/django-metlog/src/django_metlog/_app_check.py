@@ -57,7 +57,7 @@ EXPECTED = "expected 'django_metlog' in INSTALLED_APPS, got none"
 
 def _names_patches() -> str | None:
     """Return the setting that names patches, as it is called in the settings file."""
-    for row in ("METLOG_PATCHES", "STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS"):
+    for row in conf.PATCH_SETTINGS:
         setting = conf.SETTINGS[row]
         if conf.read(setting):
             return conf.name_in_use(setting)

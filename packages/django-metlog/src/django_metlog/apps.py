@@ -79,6 +79,5 @@ _diagnostics = Diagnostics("django-metlog")
 
 
 def _patches_changed(*, setting: str, **kwargs: object) -> None:
-    rows = ("METLOG_PATCHES", "STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS")
-    if any(setting in conf.SETTINGS[row].names for row in rows):
+    if any(setting in conf.SETTINGS[row].names for row in conf.PATCH_SETTINGS):
         apply_patches()

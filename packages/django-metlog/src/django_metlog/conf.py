@@ -235,6 +235,10 @@ def _guard(name: str) -> Callable[..., Any] | None:
     return as_guard(name, _validated(SETTINGS[name]))
 
 
+PATCH_SETTINGS = ("METLOG_PATCHES", "STATSD_MODEL_SIGNALS", "STATSD_CELERY_SIGNALS")
+"""The settings that `patches` reads, by their rows in the table."""
+
+
 def patches() -> list[str]:
     """Return the names of all patches, each once, with those of historic switches."""
     names = list(get("METLOG_PATCHES"))
