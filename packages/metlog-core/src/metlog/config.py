@@ -114,7 +114,11 @@ def dict_from_stream_config(stream: Iterable[str], section: str) -> dict[str, An
     Common fields are in ``[section_fields]``. Each rule is in ``[section_rule_*]``,
     with ``match``, ``drop``, ``rename``, ``rate`` and ``label_…``. Rules that a route
     names with ``rules = a b`` belong to that route, all others to the client, in the
-    order of the file. `metlog._ini` says how values are converted.
+    order of the file.
+
+    Whole numbers become ints, and ``true``, ``yes``, ``on``, ``t`` and their opposites
+    bools, except in options that are text by nature, such as ``sender_host``. Several
+    lines make a list. ``${NAME}`` is that environment variable.
     """
     return read(stream, section)[0]
 

@@ -26,11 +26,11 @@ def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> Metlo
     if not config_dict:
         return client
     if not isinstance(config_dict, Mapping):
-        raise ConfigError(f"config: expected a dict, got {outline(config_dict):.200}")
+        raise ConfigError(f"expected a dict, got {outline(config_dict):.200}", "config")
     logger = config_dict.get("logger")
     if logger and logger != name:
         raise ConfigError(
-            f"config['logger']: expected {name!r}, the client's name, or nothing, "
-            f"got {logger!r}"
+            f"expected {name!r}, the client's name, or nothing, got {logger!r}",
+            *("config", "logger"),
         )
     return client_from_dict_config({**config_dict, "logger": name}, client)
