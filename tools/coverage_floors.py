@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Print how many lines the tests reach, and fail below a package's floor.
+"""Print how much the tests reach, and fail below a package's floor.
+
+`make test` counts lines; each week lines and branches are counted.
 
 A floor is what was reached before, so it can only be raised.
 """
@@ -15,15 +17,18 @@ from coverage import Coverage
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages"
 
-FLOORS = {"metlog-core": 97, "django-metlog": 98, "metlog-toolbar": 99}
-"""Percent of lines."""
+OF_LINES = {"metlog-core": 97, "django-metlog": 98, "metlog-toolbar": 99}
+OF_LINES_AND_BRANCHES = {"metlog-core": 95, "django-metlog": 97, "metlog-toolbar": 98}
+"""Percent."""
 
 
 def main() -> int:
     found = Coverage()
     found.combine()
     below = []
-    for package, floor in FLOORS.items():
+    has_branches = found.get_data().has_arcs()
+    floors = OF_LINES_AND_BRANCHES if has_branches else OF_LINES
+    for package, floor in floors.items():
         table = io.StringIO()
         percent = found.report(file=table, include=[str(PACKAGES / package / "*")])
         print(f"{package}\n{table.getvalue()}")

@@ -113,7 +113,7 @@ def _times(expression: re.Pattern[Any]) -> tuple[int, int, int]:
     linear.
     """
     limits = [16, *_limits(_tree(expression))]
-    step = max(32, 8 + max(limit for limit in limits if limit <= 64))
+    step = 2 * max(limit for limit in limits if limit <= 64)
     return step, 2 * step, 3 * step
 
 

@@ -66,7 +66,7 @@ HOUSES = {
             "exceptions _severity message metrics path _ini _labels semconv",
             "wire",
             "diagnostics _lasting _lookalikes _patching",
-            "_living",
+            "_living _version",
         ),
         only={
             "opentelemetry": {

@@ -193,26 +193,32 @@ def python(*, each_week: bool) -> list[Chain]:
             runs.insert(0, ("services", "packages/django-metlog"))
         chain = [pytest(pair, here[pair[0]], *one) for one in runs]
         if pair == newest:
-            chain = [*map(measured, chain), coverage(pair, here[pair[0]])]
+            chain = [measured(suite, branches=each_week) for suite in chain]
+            chain.append(coverage(pair, here[pair[0]]))
             chain.append(pytest(pair, here[pair[0]], "unit", "tools"))
         chains.append(chain)
     return chains
 
 
-def measured(suite: Suite) -> Suite:
-    """Return the same suite, with its coverage kept for coverage()."""
+def measured(suite: Suite, *, branches: bool) -> Suite:
+    """Return the same suite, with its coverage kept for coverage().
+
+    Without ``branches`` it costs next to nothing, by `sys.monitoring`, which knows none
+    before Python 3.14. A trace function doubles the time.
+    """
     suite.variables["COVERAGE_FILE"] = COVERAGE
-    suite.variables["METLOG_PYTEST"] = "coverage run -m pytest"
-    # Python's own way to tell which lines ran costs next to nothing where a trace
-    # function doubles the time. Before 3.14 it knows no branches.
-    suite.variables["COVERAGE_CORE"] = "sysmon"
+    if branches:
+        suite.variables["METLOG_PYTEST"] = "coverage run --branch -m pytest"
+    else:
+        suite.variables["METLOG_PYTEST"] = "coverage run -m pytest"
+        suite.variables["COVERAGE_CORE"] = "sysmon"
     return suite
 
 
 def coverage(pair: Pair, is_here: bool) -> Suite:
-    found, _, environment = pair
+    found, django, environment = pair
     return Suite(
-        "Coverage",
+        f"Python {text(found)} × Django {text(django)}, coverage",
         (HATCH, "run", f"{environment}:python", "tools/coverage_floors.py"),
         {"COVERAGE_FILE": COVERAGE},
         missing="" if is_here else f"there is no Python {text(found)} here",

@@ -284,23 +284,26 @@ def test_a_host_has_one_name_in_all_libraries(
 
 
 @every_library
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(
-    "named",
+    ("host", "other"),
     [
-        ["straße.invalid", "strasse.invalid"],
-        ["strasse.invalid", "straße.invalid"],
+        ("strasse.invalid", "straße.invalid"),
+        ("fass.invalid", "Faß.invalid"),
+        ("api.strasse.invalid", "api.straße.invalid."),
+        ("xn--nxasmq6b.invalid", "βόλος.invalid"),
+        ("ffi.invalid", "ﬃ.invalid"),
+        ("k.invalid", "\u212a.invalid"),
     ],
 )
 def test_a_host_is_not_called_by_the_older_form_of_another(
-    *, sent: Sent, settings: Any, ask: Ask, named: list[str]
+    *, sent: Sent, settings: Any, ask: Ask, host: str, other: str, turned: bool
 ) -> None:
-    """In which ß is written ss; but the other is in the setting, too."""
-    settings.METLOG_HTTP_HOSTS = named
+    """In which ß is written ss, say; but the other is in the setting, too."""
+    settings.METLOG_HTTP_HOSTS = [other, host] if turned else [host, other]
     with contextlib.suppress(Exception):
-        ask("GET", "http://strasse.invalid:1/")
-    assert {one.labels["server"] for one in sent.based("http.client")} == {
-        "strasse.invalid"
-    }
+        ask("GET", f"http://{host}:1/")
+    assert {one.labels["server"] for one in sent.based("http.client")} == {host}
 
 
 def test_many_errors_and_statuses(sent: Sent, settings: Any) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -34,11 +35,17 @@ MESSAGE = {"type": "note", "payload": "hi", "fields": {"a": 1}, "severity": 3}
 def test_it_says_its_version(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def say() -> str:
+        with pytest.raises(SystemExit) as end:
+            main(["--version"])
+        assert not end.value.code
+        return capsys.readouterr().out
+
     monkeypatch.setattr(metadata, "version", {"metlog-core": "1.2"}.__getitem__)
-    with pytest.raises(SystemExit) as end:
-        main(["--version"])
-    assert not end.value.code
-    assert capsys.readouterr().out == "metlog-core 1.2\n"
+    assert say() == "metlog-core 1.2\n"
+    missing = mock.Mock(side_effect=metadata.PackageNotFoundError)
+    monkeypatch.setattr(metadata, "version", missing)
+    assert say() == "metlog-core of unknown version\n"  # run from a folder
 
 
 # -- what is understood ----------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from metlog._aggregate.series import Exporter, News, Series
 from metlog._aggregate.table import Aggregate
-from metlog.senders._delivery.process import Lock, ending, now
+from metlog.senders._delivery.process import Lock, is_over, now
 from metlog.shapes import Lens
 
 __all__ = ["Drain", "DrainedSender", "seen"]
@@ -216,8 +216,8 @@ class Drain:
             gone = owner is not None and owner() is None
             taken = aggregate.drain(at, everything)
             news += seen(taken, aggregate.lens) if aggregate.lens else taken
-            # At the end of a process what has no owner may still be added to.
-            if gone and everything and not ending():
+            # Finalizers may still add for a client that is gone.
+            if gone and everything and not is_over():
                 self._remove(key, source)
         levels = [each for each in news if each.order]
         if len(levels) > 1:

@@ -7,11 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 from metlog._cli import bench, dashboard, listen, mapping, send, watch
 from metlog._cli.dashboard import alerts
+from metlog._version import version
 
 __all__ = ["main"]
 
@@ -44,9 +44,5 @@ class _Version(argparse.Action):
     """Looks the version up only if it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
-        try:
-            version = metadata.version("metlog-core")
-        except metadata.PackageNotFoundError:  # run from a folder, not installed
-            version = "of unknown version"
-        print(f"metlog-core {version}")
+        print(f"metlog-core {version() or 'of unknown version'}")
         parser.exit()

@@ -11,7 +11,6 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from itertools import chain, count
 from typing import Any
 
@@ -20,6 +19,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from metlog._version import version
 from metlog.semconv import SCHEMA_URL
 from metlog.senders import _otlp_batches, _otlp_logs
 from metlog.senders import _otlp_environment as environment
@@ -49,7 +49,7 @@ class Exporters:
         self._made: dict[str, tuple[Target, Session, Any]] = {}
         self._resource: Resource | None = None
         self._lock: HostLock | None = None  # of the instance's name
-        self._scope = InstrumentationScope("metlog", _version(), SCHEMA_URL)
+        self._scope = InstrumentationScope("metlog", version(), SCHEMA_URL)
 
     def metrics(self, batch: Batch, deadline: Deadline) -> Outcome:
         """Export metrics in one request, by the deadline."""
@@ -171,10 +171,3 @@ def _new_resource(attributes: Mapping[str, Any]) -> Resource:
         here = here.merge(Resource({"service.name": "unknown_service"}))
         here = here.merge(OTELResourceDetector().detect())
         return here.merge(Resource(attributes))
-
-
-def _version() -> str:
-    try:
-        return metadata.version("metlog-core")
-    except metadata.PackageNotFoundError:  # run from a folder, not installed
-        return ""

@@ -371,6 +371,34 @@ client.incr("early")
     )
 
 
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "make",
+    ["sender", "FanOutSender([{'sender': sender}])", "StatsdSender('127.0.0.1', 9)"],
+)
+def test_clients_go_though_the_main_thread_has_ended(make: str) -> None:
+    """Which is not yet the end of a process: other threads may go on for days."""
+    script = f"""
+import gc, sys, threading
+from metlog._aggregate.table import Aggregate
+from metlog.client import MetlogClient
+from metlog.senders import FanOutSender, StatsdSender
+sender = StatsdSender("127.0.0.1", 9)
+main = threading.main_thread()
+def work():
+    main.join()
+    for _ in range(50):
+        client = MetlogClient({make}, "t")
+        client.incr("a")
+        client.sender.flush(60)
+        del client
+    gc.collect()
+    print(sum(isinstance(each, Aggregate) for each in gc.get_objects()))
+threading.Thread(target=work).start()
+"""
+    assert int(python(script)) < 5
+
+
 # -- the end ---------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "forked_in_thread",
     "is_current",
     "is_left_over",
+    "is_over",
     "now",
     "register",
     "skips_exit_handlers",
@@ -242,6 +243,7 @@ def check() -> bool:
         _tell("after a fork", member, "after_fork")
     for member in members:
         _tell("after a fork", member, "go_on")
+    _kept.clear()
     return True
 
 
@@ -251,6 +253,14 @@ def ending() -> bool:
     Anything registered after that is never called, so callers send by themselves.
     """
     return _exit is not None or not threading.main_thread().is_alive()
+
+
+def is_over() -> bool:
+    """Return whether exit handlers have begun, after which only finalizers come.
+
+    Unlike `ending`, not if only the main thread has ended: others may go on for days.
+    """
+    return bool(_kept)
 
 
 def exit_deadline() -> Deadline:
